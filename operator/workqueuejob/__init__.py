@@ -1,0 +1,1 @@
+"""WorkQueueJob: a Kubernetes operator that drains work queues with Jobs of the right size."""

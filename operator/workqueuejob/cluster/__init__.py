@@ -1,0 +1,1 @@
+"""Kubernetes: reading and writing objects through the API server. Decides nothing."""

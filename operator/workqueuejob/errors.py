@@ -1,0 +1,107 @@
+"""Every error that the operator raises on purpose, as one tree.
+
+A class's name is the reason that a condition shows, so that what a log, a metric and
+`kubectl describe` say is one word. A message says what failed, where, and what to change;
+it never holds a password or a URL with one.
+
+    WorkQueueJobError
+    ├── QueueError                   the queue can't be measured
+    │   ├── ConnectionFailed
+    │   ├── SecretNotFound
+    │   ├── SecretKeyMissing
+    │   ├── CredentialsNotURLSafe
+    │   ├── AuthenticationFailed
+    │   ├── AuthorizationFailed
+    │   ├── TLSFailed
+    │   ├── VirtualHostNotFound
+    │   ├── QueueNotFound
+    │   ├── QueueTypeUnsupported
+    │   └── MeasurementUnreliable    the broker answered, with something that can't be true
+    └── ClusterError                 the API server refused
+        ├── TemplateInvalid
+        ├── JobRejected
+        ├── JobNameConflict
+        ├── Conflict                 somebody else wrote first; read again
+        └── ClusterUnavailable
+"""
+
+
+class WorkQueueJobError(Exception):
+    """Anything that the operator can name."""
+
+    @property
+    def reason(self) -> str:
+        """The CamelCase word for a condition's `reason`."""
+        return type(self).__name__
+
+
+class QueueError(WorkQueueJobError):
+    """The queue can't be measured; nothing is created, shrunk or finished because of it."""
+
+
+class ConnectionFailed(QueueError):
+    """The broker was not reached: refused, timeout or unknown host."""
+
+
+class SecretNotFound(QueueError):
+    """A Secret that the spec refers to is not in the WorkQueueJob's namespace."""
+
+
+class SecretKeyMissing(QueueError):
+    """The Secret is there, without the key that the spec names."""
+
+
+class CredentialsNotURLSafe(QueueError):
+    """The credentials can't be put into `BROKER_URL` without percent-encoding."""
+
+
+class AuthenticationFailed(QueueError):
+    """The broker refused the credentials."""
+
+
+class AuthorizationFailed(QueueError):
+    """The broker knows the user, who may not read the queue."""
+
+
+class TLSFailed(QueueError):
+    """The TLS handshake failed, or the TLS material can't be read."""
+
+
+class VirtualHostNotFound(QueueError):
+    """The RabbitMQ virtual host does not exist."""
+
+
+class QueueNotFound(QueueError):
+    """The broker has no queue of that name."""
+
+
+class QueueTypeUnsupported(QueueError):
+    """The queue is of a kind that is not a work queue, such as a stream."""
+
+
+class MeasurementUnreliable(QueueError):
+    """The broker's numbers contradict themselves; unknown is not zero."""
+
+
+class ClusterError(WorkQueueJobError):
+    """The API server refused or did not answer."""
+
+
+class TemplateInvalid(ClusterError):
+    """The API server would not accept a Job with this pod template."""
+
+
+class JobRejected(ClusterError):
+    """Quota, a webhook or a policy refused the Job."""
+
+
+class JobNameConflict(ClusterError):
+    """A Job of the wave's name exists and belongs to somebody else."""
+
+
+class Conflict(ClusterError):
+    """The object changed since it was read; read again and decide anew."""
+
+
+class ClusterUnavailable(ClusterError):
+    """The API server did not answer, or answered with an error of its own."""

@@ -1,0 +1,57 @@
+"""What a measurement of a queue says, and what it leaves open."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from workqueuejob.errors import QueueError
+
+
+class Precision(StrEnum):
+    """Whether the broker counted, or could only estimate."""
+
+    EXACT = "Exact"
+    ESTIMATED = "Estimated"
+
+
+@dataclass(frozen=True, slots=True)
+class DepthWarning:
+    """Something that a person should know although the measurement succeeded."""
+
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class QueueDepth:
+    """How much work a queue holds, in items.
+
+    ready: items that a consumer could take now.
+    in_flight: items taken and not yet settled; None where the broker can't say.
+    consumers: consumers registered at the broker; None where it has no such notion.
+    delayed: items that become ready by themselves later, such as delayed retries.
+    dead_lettered: items in the dead-letter target; None where there is none, or it is unknown.
+    """
+
+    ready: int
+    in_flight: int | None = None
+    consumers: int | None = None
+    delayed: int = 0
+    dead_lettered: int | None = None
+    precision: Precision = Precision.EXACT
+    warning: DepthWarning | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """One attempt to measure a queue.
+
+    started: seconds on the monotonic clock, taken before the broker was asked: what the
+        operator knew of Jobs and pods before this moment is older than the numbers.
+    time: wall-clock time in UTC, for people.
+    result: the depth, or the error that kept us from knowing it.
+    """
+
+    started: float
+    time: datetime
+    result: QueueDepth | QueueError
