@@ -1,1 +1,1 @@
-"""The resource `wqj.dev/v1alpha1` WorkQueueJob as pydantic models; `crds/` is generated from them."""
+"""The resource WorkQueueJob, `wqj.dev/v1alpha1`, as pydantic models; `crds/` comes from them."""

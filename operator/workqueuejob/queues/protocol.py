@@ -4,17 +4,16 @@ from typing import Protocol, TypeVar
 
 from workqueuejob.planning.depth import QueueDepth
 
+QueueT_contra = TypeVar("QueueT_contra", contravariant=True)
 
-QueueT = TypeVar("QueueT", contravariant=True)
 
-
-class Probe(Protocol[QueueT]):
+class Probe(Protocol[QueueT_contra]):
     """An open connection to one broker, which measures its queues one after the other.
 
     A probe is used by one thread at a time. After a `ConnectionFailed` it is closed and replaced.
     """
 
-    def measure(self, queue: QueueT) -> QueueDepth:
+    def measure(self, queue: QueueT_contra) -> QueueDepth:
         """Return the queue's depth now; raise a `QueueError` when it can't be known."""
         ...
 
