@@ -22,6 +22,7 @@ it never holds a password or a URL with one.
         ├── JobRejected
         ├── JobNameConflict
         ├── Conflict                 somebody else wrote first; read again
+        ├── NotFound
         └── ClusterUnavailable
 """
 
@@ -101,6 +102,10 @@ class JobNameConflict(ClusterError):
 
 class Conflict(ClusterError):
     """The object changed since it was read; read again and decide anew."""
+
+
+class NotFound(ClusterError):
+    """The object is not, or no longer, there."""
 
 
 class ClusterUnavailable(ClusterError):

@@ -2,16 +2,9 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 
+from workqueuejob.api.status import Precision
 from workqueuejob.errors import QueueError
-
-
-class Precision(StrEnum):
-    """Whether the broker counted, or could only estimate."""
-
-    EXACT = "Exact"
-    ESTIMATED = "Estimated"
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,10 @@ class Probe(Protocol[QueueT_contra]):
     A probe is used by one thread at a time. After a `ConnectionFailed` it is closed and replaced.
     """
 
+    def begin_round(self) -> None:
+        """Forget what was read for several queues at once: what follows is measured anew."""
+        ...
+
     def measure(self, queue: QueueT_contra) -> QueueDepth:
         """Return the queue's depth now; raise a `QueueError` when it can't be known."""
         ...

@@ -1,0 +1,78 @@
+"""What every model of the resource shares, and the rules that the API server checks for them.
+
+A model's attribute docstrings are the field descriptions that `kubectl explain` shows. They are
+written for the person who fills the field in; a class's docstring is written for them too wherever
+the class is the item of a list.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, ClassVar, Self
+
+from pydantic import BaseModel, ConfigDict
+from pydantic.alias_generators import to_camel
+
+
+class RuleReason(StrEnum):
+    """The reason that the API server gives when a rule refuses an object."""
+
+    INVALID = "FieldValueInvalid"
+    FORBIDDEN = "FieldValueForbidden"
+    REQUIRED = "FieldValueRequired"
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A CEL expression over one model, checked by the API server and not by pydantic.
+
+    field_path: relative to the model, such as `.host`; None points at the model as a whole.
+    """
+
+    rule: str
+    message: str
+    field_path: str | None = None
+    reason: RuleReason = RuleReason.INVALID
+
+
+class Model(BaseModel):
+    """A frozen part of the resource: snake_case here, camelCase in a manifest.
+
+    Unknown fields are ignored, for an object may have been written by a newer operator.
+    """
+
+    model_config = ConfigDict(
+        alias_generator=to_camel,
+        extra="ignore",
+        frozen=True,
+        populate_by_name=True,
+        use_attribute_docstrings=True,
+    )
+
+    rules: ClassVar[tuple[Rule, ...]] = ()
+
+    @classmethod
+    def from_manifest(cls, manifest: Mapping[str, Any]) -> Self:
+        """Read what the API server stores; raise `pydantic.ValidationError` if it can't be read."""
+        return cls.model_validate(dict(manifest))
+
+    def to_manifest(self) -> dict[str, Any]:
+        """Return what the API server stores; a field that is None is absent."""
+        return self.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+def immutable(field: str, *, remedy: str) -> Rule:
+    """Return the rule of a field that can't be changed, added or removed later.
+
+    It belongs to the model that has the field: a rule on the field itself is not run when the
+    field is added or removed.
+    """
+    return Rule(
+        rule=(
+            f"has(self.{field}) == has(oldSelf.{field})"
+            f" && (!has(self.{field}) || self.{field} == oldSelf.{field})"
+        ),
+        message=f"{field} is immutable; {remedy}",
+        field_path=f".{field}",
+        reason=RuleReason.FORBIDDEN,
+    )

@@ -1,0 +1,155 @@
+"""A RabbitMQ queue as the source of items: where it is and how to get in.
+
+Nothing here connects. Unset means unset: the port that follows from TLS, and the virtual host "/",
+are filled in by who connects.
+"""
+
+from enum import StrEnum
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from workqueuejob.api.base import Model, Rule, RuleReason, immutable
+from workqueuejob.api.scalars import HostName, PlainURL, Port, PositiveSeconds
+from workqueuejob.api.secrets import CredentialsSecretReference, URISecretReference
+from workqueuejob.api.tls import TLS
+
+# AMQP's short string: 255 bytes.
+ShortString = Annotated[str, Field(min_length=1, max_length=255)]
+
+_AN_OTHER_QUEUE = "create another WorkQueueJob for another queue"
+
+
+class AuthMechanism(StrEnum):
+    """The SASL mechanism of the AMQP connection."""
+
+    PLAIN = "PLAIN"
+    EXTERNAL = "EXTERNAL"
+
+
+class ManagementAPI(Model):
+    """RabbitMQ's management API, which can tell how many items are in flight."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            rule="!self.url.contains('@')",
+            message=(
+                "management.url must not hold credentials; remove the part before the @: those of"
+                " credentialsSecretRef or uriSecretRef are used"
+            ),
+            field_path=".url",
+            reason=RuleReason.FORBIDDEN,
+        ),
+    )
+
+    url: PlainURL
+    """URL of the management API: http or https, host, port (usually 15672, with TLS 15671) and a
+    path prefix if it has one, such as https://mq:15671. Without user name and password: those of
+    the queue are used. A host without a dot is one of the WorkQueueJob's namespace. https uses the
+    certificates of tls."""
+
+
+class RabbitMQQueue(Model):
+    """One queue on one RabbitMQ virtual host."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            rule="has(self.host) != has(self.uriSecretRef)",
+            message="exactly one of host and uriSecretRef must be set; set one, remove the other",
+        ),
+        Rule(
+            rule="!has(self.host) || !self.host.matches('[/@]|^[^:]*:[^:]*$')",
+            message=(
+                "host must be a host name or address alone; put its port into port, or a whole URI"
+                " into a Secret for uriSecretRef"
+            ),
+            field_path=".host",
+        ),
+        Rule(
+            rule="!has(self.uriSecretRef) || !has(self.port)",
+            message="port must not be set with uriSecretRef; put the port into the URI",
+            field_path=".port",
+            reason=RuleReason.FORBIDDEN,
+        ),
+        Rule(
+            rule="!has(self.uriSecretRef) || !has(self.vhost)",
+            message=(
+                "vhost must not be set with uriSecretRef; put the virtual host into the URI,"
+                " percent-encoded"
+            ),
+            field_path=".vhost",
+            reason=RuleReason.FORBIDDEN,
+        ),
+        Rule(
+            rule="!has(self.uriSecretRef) || !has(self.credentialsSecretRef)",
+            message=(
+                "credentialsSecretRef must not be set with uriSecretRef; put user name and"
+                " password into the URI, percent-encoded"
+            ),
+            field_path=".credentialsSecretRef",
+            reason=RuleReason.FORBIDDEN,
+        ),
+        Rule(
+            rule=(
+                "self.authMechanism != 'EXTERNAL'"
+                " || (has(self.tls) && has(self.tls.clientCertificateSecretRef))"
+            ),
+            message=(
+                "authMechanism EXTERNAL needs a client certificate; set"
+                " tls.clientCertificateSecretRef, or use PLAIN"
+            ),
+            field_path=".authMechanism",
+        ),
+        Rule(
+            rule="bytes(self.queue).size() <= 255",
+            message="queue must be at most 255 bytes in UTF-8, as RabbitMQ's queue names are",
+            field_path=".queue",
+        ),
+        immutable("queue", remedy=_AN_OTHER_QUEUE),
+        immutable("vhost", remedy=_AN_OTHER_QUEUE),
+    )
+
+    host: HostName | None = None
+    """Host name or address of the broker, without scheme and port. A name without a dot is a
+    Service of the WorkQueueJob's namespace: mq means mq.<namespace>.svc. Exactly one of host and
+    uriSecretRef is set."""
+
+    uri_secret_ref: URISecretReference | None = None
+    """Secret with the broker's whole URI, such as amqps://user:password@mq:5671/vhost, with every
+    part percent-encoded. It holds the port, the virtual host and the credentials, so port, vhost
+    and credentialsSecretRef can't be set with it."""
+
+    port: Port | None = None
+    """Port of the broker's AMQP listener. Unset: 5672, or 5671 when tls is set."""
+
+    vhost: ShortString | None = None
+    """Virtual host that the queue is in. Unset: "/". Immutable."""
+
+    queue: ShortString
+    """Name of the queue that holds the items, one per message; up to 255 bytes. It must exist: it
+    is never declared, purged or changed. Classic and quorum queues work, streams don't.
+    Immutable."""
+
+    credentials_secret_ref: CredentialsSecretReference | None = None
+    """Secret with the user name and password, for the broker and for its management API. Unset:
+    guest and guest, which RabbitMQ accepts only from its own host unless it was configured
+    otherwise; with authMechanism EXTERNAL, the client certificate alone."""
+
+    auth_mechanism: AuthMechanism = AuthMechanism.PLAIN
+    """How to log in to the broker: PLAIN by user name and password, EXTERNAL by the client
+    certificate of tls, which must then be set. Default: PLAIN."""
+
+    management: ManagementAPI | None = None
+    """RabbitMQ's management API. With it, the items that were delivered and not yet acknowledged
+    are known. Unset: AMQP tells only what is ready, so in flight stays unknown, and pods that
+    found the queue empty can't be told from pods that work."""
+
+    surplus_pod_timeout_seconds: PositiveSeconds | None = None
+    """Seconds after which pods that are left over once the queue is empty are ended, for programs
+    that wait for a message for ever. A pod that still works on its item by then is ended too, so
+    make it longer than the longest item takes. Unset: no pod is ended; the run waits for them and
+    says so in its conditions."""
+
+    tls: TLS | None = None
+    """TLS to the broker; {} is TLS with the system's certificate authorities. Unset: no TLS, unless
+    the URI in uriSecretRef says amqps."""

@@ -1,0 +1,59 @@
+"""References to Secrets: which key of which Secret, never what is in it.
+
+A Secret is always one of the WorkQueueJob's own namespace. The default keys are those that common
+tools write, so that a Secret fits as it is.
+"""
+
+from workqueuejob.api.base import Model
+from workqueuejob.api.scalars import SecretKey, SecretName
+
+
+class SecretKeyReference(Model):
+    """One value in a Secret."""
+
+    name: SecretName
+    """Name of the Secret, in the WorkQueueJob's namespace."""
+
+    key: SecretKey
+    """Key in the Secret's data that holds the value."""
+
+
+class URISecretReference(SecretKeyReference):
+    """A broker's whole URI, as cloud services and the RabbitMQ Cluster Operator hand it out."""
+
+    key: SecretKey = "uri"
+    """Key in the Secret's data that holds the URI. Default: uri."""
+
+
+class CASecretReference(SecretKeyReference):
+    """The certificates that vouch for a broker."""
+
+    key: SecretKey = "ca.crt"
+    """Key in the Secret's data that holds one or more certificates in PEM. Default: ca.crt, the
+    key that cert-manager writes."""
+
+
+class CredentialsSecretReference(Model):
+    """A user name and a password; the keys are those of the type kubernetes.io/basic-auth."""
+
+    name: SecretName
+    """Name of the Secret, in the WorkQueueJob's namespace."""
+
+    username_key: SecretKey = "username"
+    """Key in the Secret's data that holds the user name. Default: username."""
+
+    password_key: SecretKey = "password"  # noqa: S105 (the key's name, not a password)
+    """Key in the Secret's data that holds the password. Default: password."""
+
+
+class ClientCertificateSecretReference(Model):
+    """A certificate and its private key; the keys are those of the type kubernetes.io/tls."""
+
+    name: SecretName
+    """Name of the Secret, in the WorkQueueJob's namespace."""
+
+    certificate_key: SecretKey = "tls.crt"
+    """Key in the Secret's data that holds the certificate chain in PEM. Default: tls.crt."""
+
+    private_key_key: SecretKey = "tls.key"
+    """Key in the Secret's data that holds the unencrypted private key in PEM. Default: tls.key."""

@@ -1,0 +1,134 @@
+"""What a user asks for: the queue, the pods, and how a run begins and ends."""
+
+from enum import StrEnum
+from typing import ClassVar
+
+from pydantic import Field
+
+from workqueuejob.api.base import Model, Rule, RuleReason
+from workqueuejob.api.rabbitmq import RabbitMQQueue
+from workqueuejob.api.scalars import (
+    Annotations,
+    Count,
+    Labels,
+    Parallelism,
+    PositiveCount,
+    Seconds,
+)
+from workqueuejob.api.template import PodTemplate
+from workqueuejob.names import GROUP
+
+
+class Mode(StrEnum):
+    """How many items a pod takes."""
+
+    COARSE = "Coarse"
+
+
+class RunPolicy(StrEnum):
+    """When a run ends."""
+
+    UNTIL_DRAINED = "UntilDrained"
+
+
+class EmptyStart(StrEnum):
+    """What a run does that finds its queue empty."""
+
+    COMPLETE = "Complete"
+    WAIT = "Wait"
+
+
+class QueueSource(Model):
+    """Where the items come from: one member per broker, exactly one of them set."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            rule="[has(self.rabbitmq)].filter(member, member).size() == 1",
+            message="spec.queue must have exactly one member; set rabbitmq",
+            reason=RuleReason.REQUIRED,
+        ),
+        Rule(
+            rule="has(self.rabbitmq) == has(oldSelf.rabbitmq)",
+            message=(
+                "the kind of spec.queue is immutable; create another WorkQueueJob for another"
+                " broker"
+            ),
+            reason=RuleReason.FORBIDDEN,
+        ),
+    )
+
+    rabbitmq: RabbitMQQueue | None = None
+    """A RabbitMQ queue. Which queue it is (queue and vhost) is immutable; how to get there (host,
+    credentials, TLS) may change during a run."""
+
+
+class JobMetadata(Model):
+    """What is put onto the Jobs, besides our own labels."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            rule=f"!has(self.labels) || self.labels.all(key, !key.startsWith('{GROUP}/'))",
+            message=f"jobMetadata.labels must not begin with {GROUP}/; rename the label",
+            field_path=".labels",
+            reason=RuleReason.FORBIDDEN,
+        ),
+    )
+
+    labels: Labels = Field(default_factory=dict)
+    """Labels of the Jobs, such as Kueue's queue name. Those that begin with wqj.dev/ are ours and
+    can't be set."""
+
+    annotations: Annotations = Field(default_factory=dict)
+    """Annotations of the Jobs."""
+
+
+class WorkQueueJobSpec(Model):
+    """What a user asks for."""
+
+    queue: QueueSource
+    """The queue that holds the items. Exactly one member is set, and which one is immutable."""
+
+    mode: Mode = Mode.COARSE
+    """How items are shared out. Coarse: a pod settles itemsPerPod items and exits 0. Default:
+    Coarse."""
+
+    items_per_pod: PositiveCount | None = None
+    """Items that one pod settles before it exits 0; the template's program must keep to it. More
+    saves pod starts, and leaves more to repeat when a pod fails. Unset: 1."""
+
+    run_policy: RunPolicy = RunPolicy.UNTIL_DRAINED
+    """When the run ends. UntilDrained: once every Job has finished and the queue stayed empty for
+    drainedAfterSeconds. Default: UntilDrained."""
+
+    empty_start: EmptyStart = EmptyStart.COMPLETE
+    """What to do if the queue is empty at the start. Complete: the run is complete, with no pod.
+    Wait: wait for the first item. Default: Complete."""
+
+    drained_after_seconds: Seconds = 5
+    """Seconds for which the queue must stay empty, measured after the last Job has finished, before
+    the run is complete. Make it longer than the pauses of whatever fills the queue. 0 believes the
+    first measurement. Default: 5."""
+
+    parallelism: Parallelism = 1
+    """The most pods that are active at once, over all Jobs of the run; it is what `kubectl scale`
+    sets. Fewer run when there are fewer items. 0 starts no pod. Lowering it starts fewer pods from
+    now on; running ones finish their items. Default: 1."""
+
+    suspend: bool = False
+    """true suspends the run: its Jobs are suspended, which ends their pods, and an item in work
+    goes back to the queue. false starts or resumes it; what was done stays counted. Default:
+    false."""
+
+    backoff_limit: Count = 6
+    """Failed pods that the whole run may have, not each Job. Once there are more, no new pods are
+    planned, those that run finish, and the run is Failed with the reason BackoffLimitExceeded.
+    Default: 6."""
+
+    job_metadata: JobMetadata = JobMetadata()
+    """Labels and annotations for the Jobs that the run creates. The WorkQueueJob's own are not
+    copied. A change applies to Jobs created from then on."""
+
+    template: PodTemplate
+    """The pods that work on the items: a Job's pod template, with all its fields. restartPolicy is
+    Never unless set to OnFailure. A change applies to Jobs created from then on; running pods keep
+    the template they have."""

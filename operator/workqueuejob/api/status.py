@@ -1,0 +1,224 @@
+"""What a run has come to. Absent means unknown, never zero.
+
+Nothing here decides what a number or a condition should be; see `workqueuejob.planning`.
+"""
+
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field
+
+from workqueuejob.api.base import Model
+from workqueuejob.api.scalars import (
+    Count,
+    Generation,
+    LongMessage,
+    Message,
+    Parallelism,
+    PositiveCount,
+    Timestamp,
+)
+
+JOBS_MAX = 50
+
+
+class ConditionStatus(StrEnum):
+    """A condition's status; Unknown is neither."""
+
+    TRUE = "True"
+    FALSE = "False"
+    UNKNOWN = "Unknown"
+
+
+class Precision(StrEnum):
+    """Whether the broker counted, or could only estimate."""
+
+    EXACT = "Exact"
+    ESTIMATED = "Estimated"
+
+
+class Accounting(StrEnum):
+    """How `items` came about."""
+
+    COUNTED = "Counted"
+    INFERRED = "Inferred"
+
+
+class Condition(Model):
+    """One aspect of the run's state, in the form that every Kubernetes object uses."""
+
+    type: Annotated[str, Field(max_length=316, pattern=r"^[A-Za-z]([A-Za-z0-9]*[A-Za-z0-9])?$")]
+    """Which aspect: QueueReachable, Progressing, Complete or Failed."""
+
+    status: ConditionStatus
+    """True, False or Unknown."""
+
+    observed_generation: Generation | None = None
+    """metadata.generation that the condition was decided for."""
+
+    last_transition_time: Timestamp
+    """When the status last changed."""
+
+    reason: Annotated[
+        str, Field(min_length=1, max_length=1024, pattern=r"^[A-Za-z]([A-Za-z0-9_]*[A-Za-z0-9])?$")
+    ]
+    """Why, in one CamelCase word that programs can rely on."""
+
+    message: LongMessage
+    """Why, in words: what was seen, where, and what to change."""
+
+
+class QueueStatus(Model):
+    """The queue as last measured."""
+
+    address: Annotated[str, Field(max_length=1024)] | None = None
+    """Kind and name of the queue, such as rabbitmq/job1; never credentials."""
+
+    ready: Count | None = None
+    """Items that a pod could take now. Absent: unknown."""
+
+    in_flight: Count | None = None
+    """Items that were taken and not yet settled. Absent: the broker can't say; for RabbitMQ, set
+    spec.queue.rabbitmq.management."""
+
+    precision: Precision | None = None
+    """Exact: the broker counted. Estimated: it could only estimate."""
+
+    observed_time: Timestamp | None = None
+    """When the queue was measured. It is not renewed as long as the numbers stay the same."""
+
+
+class ItemsStatus(Model):
+    """The run's ledger, in items."""
+
+    total: Count | None = None
+    """Items seen so far: those that succeeded and those that remain."""
+
+    succeeded: Count | None = None
+    """Items that are done."""
+
+    remaining: Count | None = None
+    """Items still to do: ready or in flight, as measured."""
+
+    attempts_failed: Count | None = None
+    """Attempts that ended without success and are, or will be, repeated."""
+
+    accounting: Accounting | None = None
+    """Counted: every item was reported. Inferred: worked out from pods that succeeded, itemsPerPod
+    and the queue's depth."""
+
+
+class PodsStatus(Model):
+    """The pods of all the run's Jobs."""
+
+    active: Count | None = None
+    """Pods that are pending or running, over all Jobs."""
+
+    succeeded: Count | None = None
+    """Pods that exited 0, over all Jobs."""
+
+    failed: Count | None = None
+    """Pods that failed, over all Jobs; compared with spec.backoffLimit."""
+
+
+class JobStatus(Model):
+    """A Job of the run that has not finished."""
+
+    name: Annotated[str, Field(min_length=1, max_length=63)]
+    """Name of the Job."""
+
+    wave: PositiveCount
+    """Number of the wave that the Job is, from 1."""
+
+    completions: Count | None = None
+    """Pods that must succeed for the Job to complete."""
+
+    parallelism: Count | None = None
+    """The most pods that the Job runs at once: its share of spec.parallelism."""
+
+    active: Count | None = None
+    """The Job's pods that are pending or running."""
+
+    succeeded: Count | None = None
+    """The Job's pods that exited 0."""
+
+    failed: Count | None = None
+    """The Job's pods that failed."""
+
+
+class Decision(Model):
+    """What was last decided, and from which numbers."""
+
+    time: Timestamp
+    """When it was decided."""
+
+    message: Message
+    """The numbers seen and what was done, such as "8 ready, 0 in flight, 0 completions open:
+    created fruits-7f3a-1 with 8 completions"."""
+
+
+def _list_map(key: str) -> dict[str, str | list[str]]:
+    return {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": [key]}
+
+
+class WorkQueueJobStatus(Model):
+    """What a run has come to."""
+
+    observed_generation: Generation | None = None
+    """metadata.generation that this status was decided for. If it is lower than
+    metadata.generation, the latest change of the spec has not been seen yet."""
+
+    conditions: Annotated[
+        tuple[Condition, ...], Field(max_length=16, json_schema_extra=_list_map("type"))
+    ] = ()
+    """State of the run. Complete or Failed is True once it has ended; Progressing tells what it
+    does or waits for; QueueReachable tells whether the queue can be measured."""
+
+    selector: Annotated[str, Field(max_length=256)] | None = None
+    """Label selector of the run's pods, for the scale subresource."""
+
+    progress: Annotated[str, Field(max_length=64)] | None = None
+    """Items done of items seen, such as 3/8. The second number grows when items arrive."""
+
+    queue: QueueStatus | None = None
+    """The queue as last measured. A failed measurement changes no number here; see the condition
+    QueueReachable."""
+
+    items: ItemsStatus | None = None
+    """The run's ledger, in items."""
+
+    pods: PodsStatus | None = None
+    """The pods of all the run's Jobs, those of deleted Jobs included."""
+
+    desired_parallelism: Parallelism | None = None
+    """Pods that should be active now: spec.parallelism, or fewer when there are fewer items."""
+
+    jobs: Annotated[
+        tuple[JobStatus, ...], Field(max_length=JOBS_MAX, json_schema_extra=_list_map("name"))
+    ] = ()
+    """The run's Jobs that have not finished, at most 50."""
+
+    waves: Count | None = None
+    """Jobs that were created so far; each is one wave. It only grows, and names the next Job."""
+
+    waves_without_progress: Count | None = None
+    """Consecutive waves after which the queue was as deep as before. Too many of them end the run
+    as Failed, with the reason NoProgress."""
+
+    start_time: Timestamp | None = None
+    """When the run started."""
+
+    completion_time: Timestamp | None = None
+    """When the run was complete. Absent while it runs and if it failed."""
+
+    estimated_completion_time: Timestamp | None = None
+    """When the run will be complete if items go on being done at itemsPerMinute and none arrive.
+    Absent: not enough is known."""
+
+    items_per_minute: (
+        Annotated[str, Field(max_length=32, pattern=r"^[0-9]+(\.[0-9]+)?$")] | None
+    ) = None
+    """Items done per minute of late, a decimal number such as 0.4. Absent: not enough is known."""
+
+    last_decision: Decision | None = None
+    """What was last decided, and from which numbers."""

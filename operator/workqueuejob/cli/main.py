@@ -1,0 +1,67 @@
+"""`workqueuejob-operator`: the operator's command line."""
+
+import asyncio
+from typing import Annotated
+
+import typer
+
+from workqueuejob.controller.logs import LogFormat, configure_logs
+from workqueuejob.controller.run import run_operator
+from workqueuejob.controller.settings import Settings
+
+app = typer.Typer(
+    name="workqueuejob-operator",
+    help="Drains work queues with Jobs of the right size.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.callback()
+def callback() -> None:
+    """Drains work queues with Jobs of the right size."""
+
+
+@app.command()
+def run(
+    namespace: Annotated[
+        list[str] | None,
+        typer.Option(help="Watch this namespace; may be repeated. None: all namespaces."),
+    ] = None,
+    namespaces: Annotated[
+        str, typer.Option(envvar="WQJ_NAMESPACES", help="The same, separated by commas.")
+    ] = "",
+    log_format: Annotated[
+        LogFormat, typer.Option(envvar="WQJ_LOG_FORMAT", help="For programs or for people.")
+    ] = LogFormat.JSON,
+    log_level: Annotated[
+        str, typer.Option(envvar="WQJ_LOG_LEVEL", help="debug, info, warning or error.")
+    ] = "info",
+    http_port: Annotated[
+        int,
+        typer.Option(envvar="WQJ_HTTP_PORT", help="Port of /healthz, /readyz and /metrics."),
+    ] = 8080,
+    poll_interval_seconds: Annotated[
+        float,
+        typer.Option(
+            envvar="WQJ_POLL_INTERVAL_SECONDS",
+            min=0.1,
+            help="Seconds between two measurements of a queue.",
+        ),
+    ] = 0.8,
+) -> None:
+    """Run the operator, in a pod or with the current kubeconfig."""
+    configure_logs(log_format=log_format, level=log_level)
+    listed = tuple(part.strip() for part in namespaces.split(",") if part.strip())
+    settings = Settings(
+        namespaces=tuple(namespace or ()) + listed,
+        http_port=http_port,
+        poll_interval_seconds=poll_interval_seconds,
+    )
+    asyncio.run(run_operator(settings))
+
+
+def main() -> None:
+    """Run the command line."""
+    app()

@@ -1,0 +1,190 @@
+"""The operator's whole use of the API server, one method a request. Decides nothing.
+
+Objects go in and come out as plain dicts: the client's models would drop the pod fields that are
+newer than they are. Every write that depends on what was read carries its resourceVersion.
+
+Every method raises a ClusterError in the API server's own words.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from kubernetes.aio import client
+
+from workqueuejob.cluster.errors import cluster_errors
+from workqueuejob.errors import NotFound
+from workqueuejob.names import GROUP, OPERATOR, PLURAL, VERSION
+
+Manifest = dict[str, Any]
+
+_MERGE_PATCH = "application/merge-patch+json"
+_STRATEGIC_MERGE_PATCH = "application/strategic-merge-patch+json"
+_JOBS = {"group": "batch", "version": "v1", "plural": "jobs"}
+_WORK_QUEUE_JOBS = {"group": GROUP, "version": VERSION, "plural": PLURAL}
+_EVENTS = {"group": "events.k8s.io", "version": "v1", "plural": "events"}
+_TIMEOUT_SECONDS = 15.0
+_PAGE = 500
+
+
+class ClusterAPI:
+    """Reads and writes the objects of one cluster."""
+
+    def __init__(self, api_client: client.ApiClient) -> None:
+        # Any: the generated signatures don't know dicts for objects of these kinds.
+        self._objects: Any = client.CustomObjectsApi(api_client)
+        self._core: Any = client.CoreV1Api(api_client)
+
+    async def create_job(self, manifest: Manifest, *, dry_run: bool = False) -> Manifest:
+        """Create a Job with strict validation, or only ask whether it would be accepted."""
+        with cluster_errors():
+            created: Manifest = await self._objects.create_namespaced_custom_object(
+                **_JOBS,
+                namespace=manifest["metadata"]["namespace"],
+                body=manifest,
+                dry_run="All" if dry_run else None,
+                field_manager=OPERATOR,
+                field_validation="Strict",
+                _request_timeout=_TIMEOUT_SECONDS,
+            )
+        return created
+
+    async def read_job(self, namespace: str, name: str) -> Manifest:
+        """Return a Job."""
+        with cluster_errors():
+            job: Manifest = await self._objects.get_namespaced_custom_object(
+                **_JOBS, namespace=namespace, name=name, _request_timeout=_TIMEOUT_SECONDS
+            )
+        return job
+
+    async def list_jobs(self, namespace: str, *, label_selector: str) -> tuple[list[Manifest], str]:
+        """Return the Jobs and the resourceVersion that the list is of."""
+        jobs: list[Manifest] = []
+        token: str | None = None
+        while True:
+            with cluster_errors():
+                page: Manifest = await self._objects.list_namespaced_custom_object(
+                    **_JOBS,
+                    namespace=namespace,
+                    label_selector=label_selector,
+                    limit=_PAGE,
+                    _continue=token,
+                    _request_timeout=_TIMEOUT_SECONDS,
+                )
+            jobs += page["items"]
+            token = page["metadata"].get("continue")
+            if not token:
+                return jobs, page["metadata"]["resourceVersion"]
+
+    async def patch_job_spec(
+        self, namespace: str, name: str, spec: Mapping[str, Any], *, resource_version: str
+    ) -> Manifest:
+        """Change mutable fields of a Job's spec; Conflict if the Job has changed since."""
+        body = {"metadata": {"resourceVersion": resource_version}, "spec": dict(spec)}
+        with cluster_errors():
+            patched: Manifest = await self._objects.patch_namespaced_custom_object(
+                **_JOBS,
+                namespace=namespace,
+                name=name,
+                body=body,
+                field_manager=OPERATOR,
+                _content_type=_MERGE_PATCH,
+                _request_timeout=_TIMEOUT_SECONDS,
+            )
+        return patched
+
+    async def patch_job_condition(
+        self, namespace: str, name: str, condition: Mapping[str, Any], *, resource_version: str
+    ) -> Manifest:
+        """Set a condition in a Job's status; Conflict if the Job has changed since."""
+        body = {
+            "metadata": {"resourceVersion": resource_version},
+            "status": {"conditions": [dict(condition)]},
+        }
+        with cluster_errors():
+            patched: Manifest = await self._objects.patch_namespaced_custom_object_status(
+                **_JOBS,
+                namespace=namespace,
+                name=name,
+                body=body,
+                field_manager=OPERATOR,
+                _content_type=_STRATEGIC_MERGE_PATCH,
+                _request_timeout=_TIMEOUT_SECONDS,
+            )
+        return patched
+
+    async def patch_status(
+        self, namespace: str, name: str, status: Manifest, *, resource_version: str
+    ) -> Manifest:
+        """Write a WorkQueueJob's status; null removes a field; Conflict if it has changed since."""
+        body = {"metadata": {"resourceVersion": resource_version}, "status": status}
+        with cluster_errors():
+            patched: Manifest = await self._objects.patch_namespaced_custom_object_status(
+                **_WORK_QUEUE_JOBS,
+                namespace=namespace,
+                name=name,
+                body=body,
+                field_manager=OPERATOR,
+                _content_type=_MERGE_PATCH,
+                _request_timeout=_TIMEOUT_SECONDS,
+            )
+        return patched
+
+    async def list_pods(
+        self, namespace: str, *, label_selector: str, field_selector: str | None = None, limit: int
+    ) -> list[Manifest]:
+        """Return at most `limit` pods."""
+        with cluster_errors():
+            response = await self._core.list_namespaced_pod_without_preload_content(
+                namespace,
+                label_selector=label_selector,
+                field_selector=field_selector,
+                limit=limit,
+                _request_timeout=_TIMEOUT_SECONDS,
+            )
+            pods: list[Manifest] = (await _read_json(response))["items"]
+        return pods
+
+    async def delete_pod(
+        self, namespace: str, name: str, *, uid: str, grace_period_seconds: int
+    ) -> None:
+        """Delete this very pod; one that is gone already is no error."""
+        options = client.V1DeleteOptions(
+            grace_period_seconds=grace_period_seconds,
+            preconditions=client.V1Preconditions(uid=uid),
+        )
+        try:
+            with cluster_errors():
+                response = await self._core.delete_namespaced_pod_without_preload_content(
+                    name, namespace, body=options, _request_timeout=_TIMEOUT_SECONDS
+                )
+                await _read_json(response)
+        except NotFound:
+            return
+
+    async def read_secret(self, namespace: str, name: str) -> Manifest | None:
+        """Return a Secret, or None if there is none of that name."""
+        try:
+            with cluster_errors():
+                response = await self._core.read_namespaced_secret_without_preload_content(
+                    name, namespace, _request_timeout=_TIMEOUT_SECONDS
+                )
+                secret: Manifest = await _read_json(response)
+        except NotFound:
+            return None
+        return secret
+
+    async def create_event(self, namespace: str, manifest: Manifest) -> None:
+        """Create an Event."""
+        with cluster_errors():
+            await self._objects.create_namespaced_custom_object(
+                **_EVENTS, namespace=namespace, body=manifest, _request_timeout=_TIMEOUT_SECONDS
+            )
+
+
+async def _read_json(response: Any) -> Manifest:
+    body = await response.text()
+    if response.status >= 400:
+        raise client.ApiException(status=response.status, reason=response.reason, body=body)
+    manifest: Manifest = json.loads(body)
+    return manifest

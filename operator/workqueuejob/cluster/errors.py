@@ -1,0 +1,66 @@
+"""Translates the API server's refusals into the project's errors, in its own words."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import aiohttp
+from kubernetes.aio.client import ApiException
+
+from workqueuejob.errors import (
+    ClusterError,
+    ClusterUnavailable,
+    Conflict,
+    JobNameConflict,
+    JobRejected,
+    NotFound,
+    TemplateInvalid,
+)
+
+_BY_REASON: dict[str, type[ClusterError]] = {
+    "AlreadyExists": JobNameConflict,
+    "Conflict": Conflict,
+    "NotFound": NotFound,
+    "Invalid": TemplateInvalid,
+    "BadRequest": TemplateInvalid,
+    "Forbidden": JobRejected,
+}
+"""By the reason of the API server's Status; a webhook may answer with any code and no reason."""
+
+_BY_CODE: dict[int, type[ClusterError]] = {
+    400: TemplateInvalid,
+    403: JobRejected,
+    404: NotFound,
+    409: Conflict,
+    422: TemplateInvalid,
+}
+
+
+@contextmanager
+def cluster_errors() -> Iterator[None]:
+    """Raise a ClusterError for what the client raises; the message is the API server's."""
+    try:
+        yield
+    except ApiException as error:
+        raise _translate(error) from error
+    except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        raise ClusterUnavailable(
+            f"the API server did not answer: {type(error).__name__}"
+        ) from error
+
+
+def _translate(error: ApiException) -> ClusterError:
+    reason, message = _read_status(error.body)
+    code = error.status or 0
+    kind = _BY_REASON.get(reason) or _BY_CODE.get(code, ClusterUnavailable)
+    return kind(message or f"the API server answered {code} {error.reason}")
+
+
+def _read_status(body: object) -> tuple[str, str]:
+    try:
+        status = json.loads(body) if isinstance(body, str | bytes) else {}
+    except ValueError:
+        return "", ""
+    if not isinstance(status, dict):
+        return "", ""
+    return status.get("reason") or "", status.get("message") or ""

@@ -1,0 +1,307 @@
+"""Reconciles one WorkQueueJob, one step after the other, for as long as it exists.
+
+observe → plan → apply → status → events. Each actor is a task of its own, so that a broken
+WorkQueueJob delays no other. Nothing is decided here.
+"""
+
+import asyncio
+import contextlib
+import random
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import structlog
+
+from workqueuejob.api import WorkQueueJob, WorkQueueJobStatus
+from workqueuejob.cluster.api import ClusterAPI
+from workqueuejob.cluster.events import build_event
+from workqueuejob.controller.applying import apply_actions
+from workqueuejob.controller.measuring import QueueMeasuring, QueueMeter
+from workqueuejob.controller.obstacles import OBSTACLES, Obstacles
+from workqueuejob.controller.pods import PodWatchman
+from workqueuejob.controller.store import JobStore
+from workqueuejob.errors import ClusterError, Conflict, NotFound, QueueError
+from workqueuejob.metrics import RECONCILE_ERRORS, RECONCILES
+from workqueuejob.names import UID_LABEL
+from workqueuejob.planning.depth import Measurement
+from workqueuejob.planning.events import build_events
+from workqueuejob.planning.evidence import Evidence, gather_evidence
+from workqueuejob.planning.observed import Observed
+from workqueuejob.planning.plan import plan
+from workqueuejob.planning.situation import Plan
+from workqueuejob.planning.status import (
+    build_status,
+    differs,
+    differs_in_more_than_numbers,
+)
+from workqueuejob.planning.verdict import find_end
+
+_log = structlog.get_logger(__name__)
+
+_MEASUREMENT_TIMEOUT_SECONDS = 5.0
+_STATUS_INTERVAL_SECONDS = 2.0
+_RESYNC_SECONDS = 60.0
+_FIRST_RETRY_SECONDS = 0.5
+_LONGEST_RETRY_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What all actors share.
+
+    instance: the operator's own name, for Events.
+    """
+
+    cluster: ClusterAPI
+    meter: QueueMeter
+    instance: str
+
+
+class Actor:
+    """One WorkQueueJob's reconcile loop and what it remembers between two rounds."""
+
+    def __init__(self, surroundings: Surroundings, resource: WorkQueueJob) -> None:
+        self._surroundings = surroundings
+        self._cluster = surroundings.cluster
+        self._loop = asyncio.get_running_loop()
+        self._awake = asyncio.Event()
+        self._awake.set()
+        self.resource = resource
+        self.store = JobStore()
+        self._queue = QueueMeasuring(self._cluster, surroundings.meter, self._wake_from_thread)
+        self._obstacles = Obstacles()
+        self._pods = PodWatchman()
+        self._evidence = Evidence()
+        self._listed_at: float | None = None
+        self._status_written_at = 0.0
+        self._retry_seconds = _FIRST_RETRY_SECONDS
+        self._failing: str | None = None
+        self.busy_since: float | None = None
+        self._task = asyncio.create_task(self._run(), name=f"actor {resource.metadata.name}")
+
+    def update(self, resource: WorkQueueJob) -> None:
+        """Take in a newer version of the object."""
+        known, new = self.resource.metadata, resource.metadata
+        if int(new.resource_version) > int(known.resource_version):
+            self.resource = resource
+            self.wake()
+
+    def put_job(self, manifest: Mapping[str, Any]) -> None:
+        """Take in a Job from the watch."""
+        if self.store.put(manifest):
+            self.wake()
+
+    def remove_job(self, name: str) -> None:
+        """Take in a Job's deletion."""
+        if self.store.remove(name):
+            self.wake()
+
+    def wake(self) -> None:
+        """Reconcile soon."""
+        self._awake.set()
+
+    async def close(self) -> None:
+        """End the loop; what is under way is abandoned, which any step survives."""
+        self._task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._task
+
+    def _wake_from_thread(self) -> None:
+        # The loop is closed when the operator ends before the meter's thread does.
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self.wake)
+
+    async def _run(self) -> None:
+        metadata = self.resource.metadata
+        structlog.contextvars.bind_contextvars(namespace=metadata.namespace, name=metadata.name)
+        try:
+            while True:
+                self._awake.clear()
+                delay = await self._step()
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._awake.wait(), timeout=delay)
+        finally:
+            self._queue.close()
+
+    async def _step(self) -> float | None:
+        """Reconcile once; return the seconds after which to do so again unasked."""
+        self.busy_since = time.monotonic()
+        try:
+            with RECONCILES.time():
+                delay = await self._reconcile()
+        except Conflict:
+            # Somebody else wrote in between: the watch brings it, or we list again.
+            self._listed_at = None
+            return 0.2
+        except ClusterError as error:
+            return self._back_off(error.reason, error)
+        except Exception as error:  # noqa: BLE001 - one object's bug must not end its neighbours
+            return self._back_off(type(error).__name__, error)
+        finally:
+            self.busy_since = None
+        self._retry_seconds = _FIRST_RETRY_SECONDS
+        if self._failing is not None:
+            self._failing = None
+            _log.info("reconciling again")
+        return delay
+
+    def _back_off(self, reason: str, error: Exception) -> float:
+        RECONCILE_ERRORS.labels(reason).inc()
+        if self._failing != reason:
+            self._failing = reason
+            _log.error(
+                "reconcile failed",
+                reason=reason,
+                error=str(error),
+                exc_info=None if isinstance(error, ClusterError) else error,
+            )
+        delay = self._retry_seconds * random.uniform(0.8, 1.2)  # noqa: S311 - jitter
+        self._retry_seconds = min(_LONGEST_RETRY_SECONDS, self._retry_seconds * 2)
+        return delay
+
+    async def _reconcile(self) -> float | None:
+        resource = self.resource
+        if resource.metadata.deletion_timestamp is not None:
+            self._queue.close()
+            return None
+        if _is_over(resource):
+            self._queue.close()
+            return None
+        await self._list_jobs_if_due()
+        await self._obstacles.check(self._cluster, resource)
+        await self._queue.follow(resource)
+        observed = await self._observe(resource)
+        now = datetime.now(UTC)
+        self._evidence = gather_evidence(self._evidence, observed, now=now)
+        decided = plan(observed, self._evidence, now=now)
+        try:
+            await apply_actions(self._cluster, resource, self.store, decided.actions)
+        except OBSTACLES as obstacle:
+            self._obstacles.meet(obstacle)
+            _log.warning("no Job could be made", reason=obstacle.reason)
+            observed = self._with_current_jobs(observed)
+            decided = plan(observed, self._evidence, now=now)
+        else:
+            if decided.actions:
+                self._obstacles.clear()
+                observed = self._with_current_jobs(observed)
+        written = await self._write_status(observed, decided, now=now)
+        return self._next_delay(decided, written=written)
+
+    async def _list_jobs_if_due(self) -> None:
+        """List at first, and now and then: a watch may miss a deletion while it reconnects."""
+        now = time.monotonic()
+        busy = any(not job.state.is_terminal for job in self.store.jobs)
+        if self._listed_at is not None and not (busy and now - self._listed_at >= _RESYNC_SECONDS):
+            return
+        metadata = self.resource.metadata
+        jobs, resource_version = await self._cluster.list_jobs(
+            metadata.namespace, label_selector=f"{UID_LABEL}={metadata.uid}"
+        )
+        self.store.replace_all(jobs, resource_version=resource_version)
+        self._listed_at = now
+
+    async def _observe(self, resource: WorkQueueJob) -> Observed:
+        """Return the Jobs and a measurement that started after they were last seen to change."""
+        problem = await self._pods.look(self._cluster, resource, self.store.jobs)
+        jobs, measurement = await self._measure_after_jobs()
+        return Observed(
+            resource=resource,
+            jobs=jobs,
+            measurement=measurement,
+            obstacle=self._obstacles.current,
+            pod_problem=problem,
+        )
+
+    async def _measure_after_jobs(self) -> tuple[Any, Measurement | None]:
+        jobs, changed_at = self.store.jobs, self.store.changed_at
+        deadline = time.monotonic() + _MEASUREMENT_TIMEOUT_SECONDS
+        asked = False
+        while True:
+            latest = self._queue.latest
+            if latest is not None and (
+                isinstance(latest.result, QueueError) or latest.started > changed_at
+            ):
+                return jobs, latest
+            if not asked:
+                self._queue.request()
+                asked = True
+            remaining = deadline - time.monotonic()
+            if remaining <= 0:
+                return jobs, None
+            self._awake.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._awake.wait(), timeout=remaining)
+            self._awake.set()
+
+    def _with_current_jobs(self, observed: Observed) -> Observed:
+        return Observed(
+            resource=observed.resource,
+            jobs=self.store.jobs,
+            measurement=observed.measurement,
+            obstacle=self._obstacles.current,
+            pod_problem=observed.pod_problem,
+        )
+
+    async def _write_status(self, observed: Observed, decided: Plan, *, now: datetime) -> bool:
+        """Write the status if it is worth it; return whether nothing is left to write."""
+        old = observed.resource.status
+        new = build_status(observed, decided, now=now)
+        if not differs(old, new):
+            return True
+        since = time.monotonic() - self._status_written_at
+        if since < _STATUS_INTERVAL_SECONDS and not differs_in_more_than_numbers(old, new):
+            return False
+        metadata = observed.resource.metadata
+        try:
+            manifest = await self._cluster.patch_status(
+                metadata.namespace,
+                metadata.name,
+                new.model_dump(mode="json", by_alias=True),
+                resource_version=metadata.resource_version,
+            )
+        except NotFound:
+            return True
+        self._status_written_at = time.monotonic()
+        written = WorkQueueJob.from_manifest(manifest)
+        if int(written.metadata.resource_version) > int(self.resource.metadata.resource_version):
+            self.resource = written
+        await self._tell(observed.resource, old, new, decided)
+        return True
+
+    async def _tell(
+        self,
+        resource: WorkQueueJob,
+        old: WorkQueueJobStatus,
+        new: WorkQueueJobStatus,
+        decided: Plan,
+    ) -> None:
+        for event in build_events(old, new, decided):
+            _log.info("told", event=event.reason, note=event.message)
+            manifest = build_event(
+                resource, event, instance=self._surroundings.instance, now=datetime.now(UTC)
+            )
+            try:
+                await self._cluster.create_event(resource.metadata.namespace, manifest)
+            except ClusterError as error:
+                _log.warning("an Event was not written", error=str(error))
+
+    def _next_delay(self, decided: Plan, *, written: bool) -> float | None:
+        delays = [decided.recheck_after_seconds, self._obstacles.retry_after_seconds]
+        if not written:
+            delays.append(_STATUS_INTERVAL_SECONDS)
+        if self._queue.is_broken:
+            delays.append(_STATUS_INTERVAL_SECONDS)
+        known = [delay for delay in delays if delay is not None]
+        return min(known) if known else None
+
+
+def _is_over(resource: WorkQueueJob) -> bool:
+    """Return whether the run has ended and its status says so for the current spec."""
+    return (
+        find_end(resource.status.conditions) is not None
+        and resource.status.observed_generation == resource.metadata.generation
+    )

@@ -1,0 +1,135 @@
+"""Carries out a plan's actions, one request after the other. Decides nothing."""
+
+from datetime import UTC, datetime
+from typing import Any, assert_never
+
+import structlog
+
+from workqueuejob.api import WorkQueueJob
+from workqueuejob.cluster.api import ClusterAPI
+from workqueuejob.controller.store import JobStore
+from workqueuejob.errors import JobNameConflict, NotFound
+from workqueuejob.metrics import JOBS_CREATED
+from workqueuejob.planning.actions import (
+    Action,
+    CreateWave,
+    EndJob,
+    EndPods,
+    RaiseParallelism,
+    SetSuspend,
+)
+from workqueuejob.planning.job_manifest import build_job
+
+_log = structlog.get_logger(__name__)
+
+_PODS_AT_ONCE = 500
+
+
+async def apply_actions(
+    cluster: ClusterAPI, resource: WorkQueueJob, store: JobStore, actions: tuple[Action, ...]
+) -> None:
+    """Carry out the actions in order; what the API server answers goes into the store.
+
+    Raises the first ClusterError; what was done before it is done, and the next plan sees it.
+    """
+    for action in actions:
+        try:
+            await _apply(cluster, resource, store, action)
+        except NotFound:
+            if isinstance(action, CreateWave):
+                raise
+            store.remove(action.job)
+
+
+async def _apply(
+    cluster: ClusterAPI, resource: WorkQueueJob, store: JobStore, action: Action
+) -> None:
+    namespace = resource.metadata.namespace
+    match action:
+        case CreateWave():
+            store.put(await _create_wave(cluster, resource, action))
+            JOBS_CREATED.inc()
+        case RaiseParallelism():
+            store.put(
+                await cluster.patch_job_spec(
+                    namespace,
+                    action.job,
+                    {"parallelism": action.parallelism},
+                    resource_version=action.resource_version,
+                )
+            )
+        case SetSuspend():
+            store.put(
+                await cluster.patch_job_spec(
+                    namespace,
+                    action.job,
+                    {"suspend": action.suspend},
+                    resource_version=action.resource_version,
+                )
+            )
+        case EndJob():
+            store.put(await _end_job(cluster, namespace, action))
+        case EndPods():
+            await _end_pods(cluster, namespace, action)
+        case _:
+            assert_never(action)
+
+
+async def _create_wave(
+    cluster: ClusterAPI, resource: WorkQueueJob, action: CreateWave
+) -> dict[str, Any]:
+    """Create the wave's Job; one that is there already is ours if we are its controller."""
+    manifest = build_job(resource, action)
+    name = manifest["metadata"]["name"]
+    try:
+        created = await cluster.create_job(manifest)
+    except JobNameConflict as conflict:
+        existing = await cluster.read_job(resource.metadata.namespace, name)
+        owners = existing["metadata"].get("ownerReferences") or ()
+        if any(o.get("controller") and o["uid"] == resource.metadata.uid for o in owners):
+            return existing
+        raise JobNameConflict(
+            f"a Job named {name} exists and belongs to somebody else; delete or rename it:"
+            f" kubectl delete job {name} -n {resource.metadata.namespace}"
+        ) from conflict
+    _log.info("wave created", job=name, completions=action.completions)
+    return created
+
+
+async def _end_job(cluster: ClusterAPI, namespace: str, action: EndJob) -> dict[str, Any]:
+    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    condition = {
+        "type": "SuccessCriteriaMet" if action.succeeded else "FailureTarget",
+        "status": "True",
+        "reason": action.reason,
+        "message": action.message,
+        "lastProbeTime": now,
+        "lastTransitionTime": now,
+    }
+    patched = await cluster.patch_job_condition(
+        namespace, action.job, condition, resource_version=action.resource_version
+    )
+    _log.info("wave ended early", job=action.job, reason=action.reason)
+    return patched
+
+
+async def _end_pods(cluster: ClusterAPI, namespace: str, action: EndPods) -> None:
+    pods = await cluster.list_pods(
+        namespace, label_selector=f"batch.kubernetes.io/job-name={action.job}", limit=_PODS_AT_ONCE
+    )
+    for pod in pods:
+        metadata, phase = pod["metadata"], (pod.get("status") or {}).get("phase")
+        grace = metadata.get("deletionGracePeriodSeconds")
+        if (
+            phase in {"Succeeded", "Failed"}
+            or grace is None
+            or grace <= action.grace_period_seconds
+        ):
+            continue
+        await cluster.delete_pod(
+            namespace,
+            metadata["name"],
+            uid=metadata["uid"],
+            grace_period_seconds=action.grace_period_seconds,
+        )
+        _log.info("surplus pod ended", job=action.job, pod=metadata["name"])

@@ -1,0 +1,92 @@
+"""Remembers what keeps a WorkQueueJob's Jobs from being made, and when to try again."""
+
+import time
+
+from workqueuejob.api import WorkQueueJob
+from workqueuejob.cluster.api import ClusterAPI
+from workqueuejob.errors import ClusterError, JobNameConflict, JobRejected, TemplateInvalid
+from workqueuejob.names import job_name
+from workqueuejob.planning.actions import CreateWave
+from workqueuejob.planning.job_manifest import build_job
+from workqueuejob.planning.verdict import ConditionType
+
+_FIRST_DELAY_SECONDS = 2.0
+_LONGEST_DELAY_SECONDS = 30.0
+
+OBSTACLES = (TemplateInvalid, JobRejected, JobNameConflict)
+"""Refusals that a person, or time, may mend."""
+
+
+class Obstacles:
+    """The obstacle of one WorkQueueJob, if there is one."""
+
+    def __init__(self) -> None:
+        self.current: ClusterError | None = None
+        self._checked_generation: int | None = None
+        self._delay_seconds = _FIRST_DELAY_SECONDS
+        self._retry_at = 0.0
+
+    @property
+    def retry_after_seconds(self) -> float | None:
+        """How long until the next attempt; None without an obstacle."""
+        return max(0.0, self._retry_at - time.monotonic()) if self.current else None
+
+    def meet(self, obstacle: ClusterError) -> None:
+        """Remember a refusal; the next attempt comes later each time."""
+        self.current = obstacle
+        self._retry_at = time.monotonic() + self._delay_seconds
+        self._delay_seconds = min(_LONGEST_DELAY_SECONDS, self._delay_seconds * 2)
+
+    def clear(self) -> None:
+        """Forget it: a Job was made."""
+        self.current = None
+        self._delay_seconds = _FIRST_DELAY_SECONDS
+
+    async def check(self, cluster: ClusterAPI, resource: WorkQueueJob) -> None:
+        """Ask the API server whether it would take a Job of this template, once per generation.
+
+        An obstacle that is due is forgotten or found again; raises other ClusterErrors.
+        """
+        generation = resource.metadata.generation
+        if self._checked_generation is None and _was_accepted(resource):
+            self._checked_generation = generation
+        changed = self._checked_generation != generation
+        due = self.current is not None and time.monotonic() >= self._retry_at
+        if not changed and not due:
+            return
+        if changed:
+            self.clear()
+        try:
+            await _try_job(cluster, resource)
+        except OBSTACLES as obstacle:
+            self.meet(obstacle)
+        else:
+            self.current = None
+        self._checked_generation = generation
+
+
+def _was_accepted(resource: WorkQueueJob) -> bool:
+    """Return whether status says that this generation's template was accepted before."""
+    status = resource.status
+    if status.observed_generation != resource.metadata.generation:
+        return False
+    return all(
+        condition.type != ConditionType.PROGRESSING
+        or condition.reason not in {kind.__name__ for kind in OBSTACLES}
+        for condition in status.conditions
+    )
+
+
+async def _try_job(cluster: ClusterAPI, resource: WorkQueueJob) -> None:
+    wave = CreateWave(wave=(resource.status.waves or 0) + 1, completions=1, parallelism=1)
+    manifest = build_job(resource, wave)
+    try:
+        await cluster.create_job(manifest, dry_run=True)
+    except JobNameConflict:
+        # The name's owner is looked at when the wave is made: it may well be ourselves.
+        return
+    except TemplateInvalid as error:
+        name = job_name(resource.metadata.name, resource.metadata.uid, wave.wave)
+        raise TemplateInvalid(
+            f"the API server refuses a Job with spec.template: {error}".replace(f' "{name}"', "")
+        ) from error

@@ -1,0 +1,131 @@
+"""Joins kopf's watches with the actors: one actor a WorkQueueJob.
+
+Only `on.event` handlers: they write no annotations and add no finalizers, so that a WorkQueueJob
+can be deleted while the operator is down, and an idle one causes no write.
+"""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+import kopf
+import pydantic
+import structlog
+
+from workqueuejob.api import WorkQueueJob
+from workqueuejob.controller.actor import Actor, Surroundings
+from workqueuejob.controller.settings import Settings
+from workqueuejob.names import GROUP, PLURAL, UID_LABEL, VERSION
+from workqueuejob.planning.verdict import ConditionType
+
+_log = structlog.get_logger(__name__)
+
+
+class Operator:
+    """All actors, and the handlers that feed them."""
+
+    def __init__(self, surroundings: Surroundings) -> None:
+        self._surroundings = surroundings
+        self._actors: dict[str, Actor] = {}
+        self._unreadable: set[str] = set()
+
+    @property
+    def actors(self) -> tuple[Actor, ...]:
+        """The actors, in no order."""
+        return tuple(self._actors.values())
+
+    def count_by_reason(self) -> list[tuple[str, str]]:
+        """Return namespace and Progressing reason of each WorkQueueJob, for the metrics."""
+        return [
+            (actor.resource.metadata.namespace, _progressing_reason(actor.resource))
+            for actor in self.actors
+        ]
+
+    async def on_work_queue_job(self, *, event: Mapping[str, Any], **_: Any) -> None:
+        """Start, feed or end the object's actor."""
+        manifest, kind = event["object"], event.get("type")
+        uid = manifest["metadata"]["uid"]
+        if kind == "DELETED":
+            actor = self._actors.pop(uid, None)
+            if actor is not None:
+                await actor.close()
+            return
+        try:
+            resource = WorkQueueJob.from_manifest(manifest)
+        except pydantic.ValidationError as error:
+            # The CRD lets none through; an older or newer CRD than this operator's might.
+            if uid not in self._unreadable:
+                self._unreadable.add(uid)
+                _log.error(
+                    "unreadable WorkQueueJob ignored; install the CRD of this version",
+                    name=manifest["metadata"]["name"],
+                    errors=error.error_count(),
+                )
+            return
+        known = self._actors.get(uid)
+        if known is None:
+            self._actors[uid] = Actor(self._surroundings, resource)
+        else:
+            known.update(resource)
+
+    async def on_job(self, *, event: Mapping[str, Any], **_: Any) -> None:
+        """Pass a Job on to its owner's actor."""
+        manifest = event["object"]
+        actor = self._actors.get(_controller_uid(manifest))
+        if actor is None:
+            return
+        if event.get("type") == "DELETED":
+            actor.remove_job(manifest["metadata"]["name"])
+        else:
+            actor.put_job(manifest)
+
+    async def close(self) -> None:
+        """End all actors."""
+        await asyncio.gather(*(actor.close() for actor in self.actors))
+
+    def build_registry(self) -> kopf.OperatorRegistry:
+        """Return the handlers for kopf."""
+        registry = kopf.OperatorRegistry()
+        kopf.on.login(registry=registry)(_login)
+        kopf.on.event(GROUP, VERSION, PLURAL, registry=registry)(self.on_work_queue_job)
+        kopf.on.event("batch", "v1", "jobs", labels={UID_LABEL: kopf.PRESENT}, registry=registry)(
+            self.on_job
+        )
+        return registry
+
+
+def build_kopf_settings() -> kopf.OperatorSettings:
+    """Return how kopf should behave: it only watches."""
+    settings = kopf.OperatorSettings()
+    settings.posting.enabled = False
+    settings.posting.level = logging.CRITICAL
+    settings.scanning.disabled = True
+    settings.watching.label_selectors["batch/jobs"] = UID_LABEL
+    settings.watching.server_timeout = 300
+    settings.watching.connect_timeout = 10
+    settings.networking.request_timeout = 30
+    return settings
+
+
+def watched_namespaces(settings: Settings) -> dict[str, Any]:
+    """Return kopf's arguments for where to watch."""
+    if settings.namespaces:
+        return {"namespaces": list(settings.namespaces)}
+    return {"clusterwide": True}
+
+
+async def _login(**kwargs: Any) -> kopf.ConnectionInfo | None:
+    return kopf.login_with_service_account(**kwargs) or kopf.login_with_kubeconfig(**kwargs)
+
+
+def _controller_uid(manifest: Mapping[str, Any]) -> str:
+    owners = manifest["metadata"].get("ownerReferences") or ()
+    return next((owner["uid"] for owner in owners if owner.get("controller")), "")
+
+
+def _progressing_reason(resource: WorkQueueJob) -> str:
+    for condition in resource.status.conditions:
+        if condition.type == ConditionType.PROGRESSING:
+            return condition.reason
+    return "Unknown"

@@ -1,0 +1,78 @@
+"""Builds the conditions: what a person or `kubectl wait` looks at."""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from workqueuejob.api.status import Condition, ConditionStatus
+from workqueuejob.errors import MeasurementUnreliable, QueueError
+from workqueuejob.planning.address import queue_address
+from workqueuejob.planning.depth import QueueDepth
+from workqueuejob.planning.messages import NOT_MEASURED, describe_depth
+from workqueuejob.planning.observed import Observed
+from workqueuejob.planning.situation import Plan
+from workqueuejob.planning.verdict import ConditionType, Progress
+
+
+def build_conditions(observed: Observed, plan: Plan, *, now: datetime) -> tuple[Condition, ...]:
+    """Return the new conditions; a transition time moves only when the status does."""
+    resource = observed.resource
+    old = {condition.type: condition for condition in resource.status.conditions}
+    new = {
+        condition_type: Condition(
+            type=condition_type,
+            status=status,
+            reason=reason,
+            message=message,
+            observed_generation=resource.metadata.generation,
+            last_transition_time=now,
+        )
+        for condition_type, status, reason, message in _decide(observed, plan)
+    }
+    return tuple(_keep_transition_time(old.get(key), value) for key, value in new.items()) + tuple(
+        condition for key, condition in old.items() if key not in new
+    )
+
+
+_Decided = tuple[ConditionType, ConditionStatus, str, str]
+
+
+def _decide(observed: Observed, plan: Plan) -> Iterator[_Decided]:
+    verdict = plan.verdict
+    if not verdict.is_end or not observed.resource.status.conditions:
+        yield _decide_reachable(observed)
+    progressing = ConditionStatus.TRUE if verdict.is_progressing else ConditionStatus.FALSE
+    yield ConditionType.PROGRESSING, progressing, verdict.progress, verdict.message
+    if verdict.end_reason is not None:
+        end = (
+            ConditionType.COMPLETE
+            if verdict.progress == Progress.COMPLETE
+            else ConditionType.FAILED
+        )
+        yield end, ConditionStatus.TRUE, verdict.end_reason, verdict.message
+
+
+def _decide_reachable(observed: Observed) -> _Decided:
+    kind = ConditionType.QUEUE_REACHABLE
+    result = observed.measurement.result if observed.measurement else None
+    match result:
+        case None:
+            return kind, ConditionStatus.UNKNOWN, "NotMeasured", NOT_MEASURED
+        case QueueDepth(warning=None):
+            # No numbers: they stand in status.queue, and would change this with every item.
+            address = queue_address(observed.resource.spec.queue)
+            return kind, ConditionStatus.TRUE, "Measured", f"{address} was measured"
+        case QueueDepth(warning=warning) if warning is not None:
+            return kind, ConditionStatus.TRUE, warning.reason, warning.message
+        case MeasurementUnreliable() as error:
+            return kind, ConditionStatus.UNKNOWN, error.reason, str(error)
+        case QueueError() as error:
+            return kind, ConditionStatus.FALSE, error.reason, str(error)
+        case _:
+            msg = f"unexpected measurement {describe_depth(result)}"
+            raise AssertionError(msg)
+
+
+def _keep_transition_time(old: Condition | None, new: Condition) -> Condition:
+    if old is None or old.status is not new.status:
+        return new
+    return new.model_copy(update={"last_transition_time": old.last_transition_time})

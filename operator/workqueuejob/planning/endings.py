@@ -1,0 +1,124 @@
+"""The rules that end something: pods, Jobs or the run. None of them ends a pod that holds an item.
+
+What a stranger's program holds can only be told from the broker's numbers, so each rule wants
+several spaced measurements that agree.
+"""
+
+from workqueuejob.planning import messages
+from workqueuejob.planning.actions import EndJob, EndPods
+from workqueuejob.planning.evidence import is_anything_held
+from workqueuejob.planning.observed import JobState
+from workqueuejob.planning.situation import RECHECK_SECONDS, SEVERAL_READS, Plan, Situation
+from workqueuejob.planning.verdict import Progress, Verdict
+
+BACKOFF_LIMIT_EXCEEDED = "BackoffLimitExceeded"
+"""The reason that Jobs and WorkQueueJobs have in common."""
+
+_SIGTERM_SECONDS = 2.0
+_KILL_GRACE_SECONDS = 1
+_SHORTEST_PROOF_SECONDS = 1.0
+
+
+def end_pods_of_ending_jobs(situation: Situation) -> Plan | None:
+    """Delete the pods of a Job that is ending when they ignore SIGTERM.
+
+    A program that is PID 1 and has no handler stays for its whole grace period, and may take
+    an item that arrives meanwhile; the sooner it ends, the sooner that item is delivered again.
+    """
+    ending = [job for job in situation.observed.unfinished if job.state is JobState.ENDING]
+    if not ending:
+        return None
+    late = tuple(
+        EndPods(job.name, grace_period_seconds=_KILL_GRACE_SECONDS)
+        for job in ending
+        if (job.active or job.terminating)
+        and job.ending_since is not None
+        and (situation.now - job.ending_since).total_seconds() >= _SIGTERM_SECONDS
+    )
+    verdict = Verdict(Progress.WORKING, messages.ending(ending))
+    return Plan(verdict, late, recheck_after_seconds=_SIGTERM_SECONDS)
+
+
+def end_after_too_many_failures(situation: Situation) -> Plan | None:
+    """Start no wave beyond `backoffLimit`; pods that hold an item may finish it."""
+    observed, depth, spec = situation.observed, situation.depth, situation.spec
+    given_up = any(job.failure_reason == BACKOFF_LIMIT_EXCEEDED for job in observed.jobs)
+    if situation.ledger.failed <= spec.backoff_limit and not given_up:
+        return None
+    message = messages.backoff_limit_exceeded(situation.ledger.failed, spec.backoff_limit, depth)
+    if not observed.unfinished:
+        if depth.ready == 0:
+            return None
+        verdict = Verdict(Progress.FAILED, message, BACKOFF_LIMIT_EXCEEDED)
+        return Plan(verdict, decision=message)
+    verdict = Verdict(Progress.WORKING, message)
+    if is_anything_held(observed.jobs, depth):
+        return Plan(verdict, recheck_after_seconds=RECHECK_SECONDS)
+    ends = _end_running_jobs(
+        situation, succeeded=False, reason=BACKOFF_LIMIT_EXCEEDED, message=message
+    )
+    return Plan(verdict, ends, message if ends else None, recheck_after_seconds=RECHECK_SECONDS)
+
+
+def end_surplus(situation: Situation) -> Plan | None:
+    """End completions that no item is left for, as a success of those before them."""
+    if not (_is_surplus_proved(situation) or _is_surplus_timed_out(situation)):
+        return None
+    running = [job for job in situation.observed.unfinished if job.open]
+    message = messages.surplus_ended(running)
+    ends = _end_running_jobs(situation, succeeded=True, reason="QueueDrained", message=message)
+    verdict = Verdict(Progress.WORKING, message)
+    return Plan(verdict, ends, message, recheck_after_seconds=RECHECK_SECONDS)
+
+
+def end_drained_run(situation: Situation) -> Plan | None:
+    """Call the run complete when the queue stays empty after every pod has ended."""
+    drained = situation.evidence.drained
+    if drained is None:
+        return None
+    spec, waves = situation.spec, situation.ledger.waves
+    if not situation.lasts(drained, seconds=spec.drained_after_seconds):
+        verdict = Verdict(
+            Progress.VERIFYING_DRAINED, messages.verifying(spec.drained_after_seconds)
+        )
+        return Plan(verdict, recheck_after_seconds=RECHECK_SECONDS)
+    if waves == 0 and spec.empty_start == "Wait":
+        return Plan(Verdict(Progress.WAITING_FOR_ITEMS, messages.WAITING_FOR_ITEMS))
+    message = messages.drained(situation.ledger, drained.reads)
+    reason = "Drained" if waves else "QueueEmpty"
+    return Plan(Verdict(Progress.COMPLETE, message, reason), decision=message)
+
+
+def _end_running_jobs(
+    situation: Situation, *, succeeded: bool, reason: str, message: str
+) -> tuple[EndJob, ...]:
+    return tuple(
+        EndJob(
+            job.name,
+            succeeded=succeeded,
+            reason=reason,
+            message=message,
+            resource_version=job.resource_version,
+        )
+        for job in situation.observed.unfinished
+        if job.state is JobState.RUNNING
+    )
+
+
+def _is_surplus_proved(situation: Situation) -> bool:
+    seconds = max(_SHORTEST_PROOF_SECONDS, situation.spec.drained_after_seconds)
+    return situation.lasts(situation.evidence.surplus, seconds=seconds)
+
+
+def _is_surplus_timed_out(situation: Situation) -> bool:
+    """Where the broker can't tell waiting from working, the user's own limit decides."""
+    rabbitmq = situation.spec.queue.rabbitmq
+    timeout = rabbitmq.surplus_pod_timeout_seconds if rabbitmq else None
+    idle = situation.evidence.idle
+    return (
+        timeout is not None
+        and situation.depth.in_flight is None
+        and any(job.open and not job.suspended for job in situation.observed.unfinished)
+        and idle is not None
+        and idle.lasts(seconds=timeout, reads=SEVERAL_READS, now=situation.now)
+    )

@@ -1,0 +1,143 @@
+"""What several observations say together: since when something has been so.
+
+One look at a queue proves nothing: a broker may answer with a false zero, an item may be on its
+way back. Evidence is gathered over spaced reads and kept in the operator's memory; after a
+restart it is gathered anew, which delays an end and never hastens one.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from workqueuejob.planning.depth import QueueDepth
+from workqueuejob.planning.observed import Observed, ObservedJob, count_active, count_open
+from workqueuejob.planning.sizing import is_foreign_consumer_present
+
+
+@dataclass(frozen=True, slots=True)
+class Streak:
+    """An unbroken run of reads that all said the same."""
+
+    since: datetime
+    reads: int
+    last_read: float
+
+    def lasts(self, *, seconds: float, reads: int, now: datetime) -> bool:
+        """Return whether it is old enough and was seen often enough."""
+        return self.reads >= reads and (now - self.since).total_seconds() >= seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """The streaks that end things: None where the last read broke them.
+
+    drained: every Job is terminal and the queue is empty.
+    surplus: pods are active or due although no item is ready, held or on its way.
+    idle: nothing is ready, and no number of Jobs or queue has changed.
+    unchanged: the queue is as deep as it was.
+    quiet: no pod of ours exists.
+    foreign: more consumers than we have pods.
+    begun: the first read of this unbroken series of successful ones.
+    """
+
+    drained: Streak | None = None
+    surplus: Streak | None = None
+    idle: Streak | None = None
+    unchanged: Streak | None = None
+    quiet: Streak | None = None
+    foreign: Streak | None = None
+    begun: datetime | None = None
+    fingerprint: tuple[int, ...] = ()
+    depth: int | None = None
+
+
+def gather_evidence(previous: Evidence, observed: Observed, *, now: datetime) -> Evidence:
+    """Return what is known after one more observation.
+
+    A failed measurement says nothing, so it breaks every streak that could end something.
+    """
+    measurement = observed.measurement
+    if measurement is None:
+        return previous
+    if not isinstance(measurement.result, QueueDepth):
+        return Evidence()
+    depth, jobs, read = measurement.result, observed.jobs, measurement.started
+    fingerprint = _fingerprint(jobs, depth)
+    total = estimate_depth(depth)
+    same = fingerprint == previous.fingerprint
+    return Evidence(
+        drained=_extend(previous.drained, holds=is_drained(jobs, depth), read=read, now=now),
+        surplus=_extend(previous.surplus, holds=is_surplus(jobs, depth), read=read, now=now),
+        idle=_extend(previous.idle if same else None, holds=depth.ready == 0, read=read, now=now),
+        unchanged=_extend(
+            previous.unchanged if total == previous.depth else None, holds=True, read=read, now=now
+        ),
+        quiet=_extend(previous.quiet, holds=_is_quiet(jobs), read=read, now=now),
+        foreign=_extend(
+            previous.foreign, holds=is_foreign_consumer_present(jobs, depth), read=read, now=now
+        ),
+        begun=previous.begun or now,
+        fingerprint=fingerprint,
+        depth=total,
+    )
+
+
+def estimate_depth(depth: QueueDepth) -> int:
+    """Return items ready, delayed and held.
+
+    Where the broker hides what is held, each consumer counts as one item: with a prefetch of 1
+    that is exact while items are ready, and an upper bound otherwise.
+    """
+    held = depth.in_flight if depth.in_flight is not None else depth.consumers
+    return depth.ready + depth.delayed + (held or 0)
+
+
+def is_drained(jobs: tuple[ObservedJob, ...], depth: QueueDepth) -> bool:
+    """Return whether nothing is left and nobody of ours is left to give something back.
+
+    Items that strangers hold are theirs to settle.
+    """
+    return _is_quiet(jobs) and depth.ready == 0 and depth.delayed == 0
+
+
+def is_surplus(jobs: tuple[ObservedJob, ...], depth: QueueDepth) -> bool:
+    """Return whether open completions exist that no item is left for.
+
+    A running pod counts as waiting only while it is a consumer: one that is not may be
+    finishing what it has already acked.
+    """
+    if depth.ready or depth.delayed or depth.in_flight or not count_open(jobs):
+        return False
+    consumers = depth.consumers or 0
+    if depth.in_flight is None:
+        return consumers == 0 and count_active(jobs) == 0
+    return consumers >= sum(job.ready for job in jobs)
+
+
+def is_anything_held(jobs: tuple[ObservedJob, ...], depth: QueueDepth) -> bool:
+    """Return whether a pod of ours may hold an item."""
+    holders = depth.consumers if depth.in_flight is None else depth.in_flight
+    return count_active(jobs) > 0 and holders != 0
+
+
+def _is_quiet(jobs: tuple[ObservedJob, ...]) -> bool:
+    return all(job.state.is_terminal and not job.terminating for job in jobs)
+
+
+def _fingerprint(jobs: tuple[ObservedJob, ...], depth: QueueDepth) -> tuple[int, ...]:
+    return (
+        depth.ready,
+        depth.consumers or 0,
+        count_active(jobs),
+        sum(job.succeeded for job in jobs),
+        sum(job.failed for job in jobs),
+    )
+
+
+def _extend(streak: Streak | None, *, holds: bool, read: float, now: datetime) -> Streak | None:
+    if not holds:
+        return None
+    if streak is None:
+        return Streak(since=now, reads=1, last_read=read)
+    if read <= streak.last_read:
+        return streak
+    return replace(streak, reads=streak.reads + 1, last_read=read)

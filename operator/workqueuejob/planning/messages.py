@@ -1,0 +1,140 @@
+"""The sentences that a person reads in conditions, events and `status.lastDecision`.
+
+Each says what was seen, where, and, where something is to be done, what to change.
+"""
+
+from collections.abc import Sequence
+
+from workqueuejob.names import job_name
+from workqueuejob.planning.actions import CreateWave, RaiseParallelism
+from workqueuejob.planning.depth import QueueDepth
+from workqueuejob.planning.ledger import Ledger
+from workqueuejob.planning.observed import ObservedJob, PodProblem, count_open
+from workqueuejob.planning.situation import Situation
+
+NOT_MEASURED = "the queue has not been measured yet"
+SUSPENDED = "suspended by spec.suspend; set it to false to go on"
+WAITING_FOR_ITEMS = "the queue is empty; waiting for the first item (spec.emptyStart: Wait)"
+
+
+def describe_depth(depth: QueueDepth) -> str:
+    """Return the queue's numbers, as in "8 ready, 2 in flight"."""
+    in_flight = "in flight unknown" if depth.in_flight is None else f"{depth.in_flight} in flight"
+    return f"{depth.ready} ready, {in_flight}"
+
+
+def created(situation: Situation, wave: CreateWave) -> str:
+    """Say from which numbers a wave was made."""
+    metadata = situation.observed.resource.metadata
+    name = job_name(metadata.name, metadata.uid, wave.wave)
+    return (
+        f"{describe_depth(situation.depth)}, {count_open(situation.jobs)} completions open:"
+        f" created {name} with {_count(wave.completions, 'completion')},"
+        f" parallelism {wave.parallelism}"
+    )
+
+
+def raised(raises: Sequence[RaiseParallelism]) -> str:
+    """Say which waves may run more pods."""
+    changes = ", ".join(f"{change.job} to {change.parallelism}" for change in raises)
+    return f"there is room within spec.parallelism: raised the parallelism of {changes}"
+
+
+def suspended(jobs: int) -> str:
+    """Say what suspending did."""
+    return f"spec.suspend is true: suspended {_count(jobs, 'Job')}"
+
+
+def resumed(jobs: int) -> str:
+    """Say what resuming did."""
+    return f"spec.suspend is false: resumed {_count(jobs, 'Job')}"
+
+
+def working(pods: int) -> str:
+    """Say that all is well."""
+    return f"{_count(pods, 'pod')} at work"
+
+
+def working_with_strangers(depth: QueueDepth, pods: int) -> str:
+    """Say that others consume from the queue too."""
+    return (
+        f"{_count(pods, 'pod')} at work; the queue has {_count(depth.consumers or 0, 'consumer')},"
+        " so others take items from it as well, and those are not counted here"
+    )
+
+
+def ending(jobs: Sequence[ObservedJob]) -> str:
+    """Say that surplus pods are on their way out."""
+    names = ", ".join(job.name for job in jobs)
+    return f"waiting for the last pods of {names} to end"
+
+
+def surplus_ended(jobs: Sequence[ObservedJob]) -> str:
+    """Say that completions without an item were ended."""
+    names = ", ".join(job.name for job in jobs)
+    return (
+        "nothing is ready or in flight, but"
+        f" {_count(count_open(jobs), 'completion')} of {names} still wait for an item that somebody"
+        " else took: ended them"
+    )
+
+
+def surplus_waiting(pods: int) -> str:
+    """Say that a working and a waiting pod can't be told apart."""
+    return (
+        f"the queue is empty and nothing has moved for a minute, but {_count(pods, 'pod')} still"
+        " active: whether they work or wait for an item that never comes can't be told without"
+        " spec.queue.rabbitmq.management; set it, or set"
+        " spec.queue.rabbitmq.surplusPodTimeoutSeconds to more seconds than an item takes"
+    )
+
+
+def verifying(seconds: int) -> str:
+    """Say that the end is being proved."""
+    return f"the queue is empty and every pod has ended; watching for {seconds} s for late items"
+
+
+def drained(ledger: Ledger, reads: int) -> str:
+    """Say what the end rests on."""
+    measured = f"measured {reads} times after the last pod had ended"
+    if not ledger.waves:
+        return f"the queue was empty from the start, measured {reads} times"
+    return (
+        f"the queue is empty, {measured}; {_count(ledger.succeeded, 'pod')} succeeded in"
+        f" {_count(ledger.waves, 'wave')}"
+    )
+
+
+def not_starting(problem: PodProblem) -> str:
+    """Say why pods don't start, in the words of who knows."""
+    return f"{_count(problem.pods, 'pod')} not starting: {problem.message}"
+
+
+def futile(pods: int, depth: QueueDepth, delay_seconds: float) -> str:
+    """Say that success settled nothing."""
+    return (
+        f"{_count(pods, 'pod')} succeeded, but the queue is as deep as before"
+        f" ({describe_depth(depth)}); trying again {delay_seconds:.0f} s after the last pod ended"
+    )
+
+
+def no_progress(pods: int, waves: int, depth: QueueDepth) -> str:
+    """Say that the program settles nothing, and what to look at."""
+    return (
+        f"{_count(pods, 'pod')} in {_count(waves, 'consecutive wave')} exited 0 without settling an"
+        f" item; {describe_depth(depth)}. The program must acknowledge its item, and exit with an"
+        " error when it could not; look at the pods' logs, mend it and create the WorkQueueJob anew"
+    )
+
+
+def backoff_limit_exceeded(failed: int, limit: int, depth: QueueDepth) -> str:
+    """Say that too many pods failed, and what is left."""
+    return (
+        f"{_count(failed, 'pod')} failed, more than spec.backoffLimit {limit} allows;"
+        f" {describe_depth(depth)}. Items that are left stay in the queue: look at the failed pods'"
+        " logs, mend the cause and create the WorkQueueJob anew"
+    )
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -1,0 +1,109 @@
+"""What a reconcile has seen: the resource, its Jobs, its queue and what stands in the way.
+
+Values only. Jobs are read before the queue, so a Job's open completions may be stale and high,
+never low: that is the side on which no pod too many is made.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum, auto
+
+from workqueuejob.api import WorkQueueJob
+from workqueuejob.errors import WorkQueueJobError
+from workqueuejob.planning.depth import Measurement
+
+
+class JobState(Enum):
+    """How far a Job's controller has come with it."""
+
+    RUNNING = auto()
+    ENDING = auto()
+    """Its end is decided (SuccessCriteriaMet or FailureTarget) and its pods are being ended."""
+    COMPLETE = auto()
+    FAILED = auto()
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether no pod of the Job runs any more, nor ever will."""
+        return self in {JobState.COMPLETE, JobState.FAILED}
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedJob:
+    """One wave's Job.
+
+    active: pods pending or running; ready: of these, the running ones that are ready.
+    failed: failed pods, without those that our failure policy ignores.
+    failed_indexes: completions that the Job's controller has given up.
+    ending_since: when its end was decided; None while it runs.
+    failure_reason: the reason of its Failed or FailureTarget condition.
+    """
+
+    name: str
+    wave: int
+    completions: int
+    parallelism: int
+    created: datetime
+    active: int = 0
+    ready: int = 0
+    terminating: int = 0
+    succeeded: int = 0
+    failed: int = 0
+    failed_indexes: int = 0
+    suspended: bool = False
+    state: JobState = JobState.RUNNING
+    ending_since: datetime | None = None
+    failure_reason: str | None = None
+    resource_version: str = ""
+
+    @property
+    def open(self) -> int:
+        """Completions that still want a pod, now or later."""
+        if self.state is not JobState.RUNNING:
+            return 0
+        return max(0, self.completions - self.succeeded - self.failed_indexes)
+
+    @property
+    def share(self) -> int:
+        """How many pods the Job may have at once, by its own numbers."""
+        return min(self.parallelism, self.open)
+
+
+@dataclass(frozen=True, slots=True)
+class PodProblem:
+    """Why pods that exist don't start, in the words of the scheduler or the kubelet."""
+
+    reason: str
+    message: str
+    pods: int
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """Everything that `plan` and `build_status` may look at.
+
+    measurement: None until the queue was measured after the Jobs were last seen to change.
+    obstacle: an error that keeps new waves from being made, such as an invalid template.
+    """
+
+    resource: WorkQueueJob
+    jobs: tuple[ObservedJob, ...]
+    measurement: Measurement | None
+    obstacle: WorkQueueJobError | None = None
+    pod_problem: PodProblem | None = None
+
+    @property
+    def unfinished(self) -> tuple[ObservedJob, ...]:
+        """Jobs that are not terminal, oldest wave first."""
+        return tuple(job for job in self.jobs if not job.state.is_terminal)
+
+
+def count_active(jobs: Iterable[ObservedJob]) -> int:
+    """Return the number of pods pending or running."""
+    return sum(job.active for job in jobs)
+
+
+def count_open(jobs: Iterable[ObservedJob]) -> int:
+    """Return the number of completions that still want a pod."""
+    return sum(job.open for job in jobs)

@@ -1,0 +1,88 @@
+"""Decides what to do next. The same observation and evidence give the same plan.
+
+The rules stand in the order in which they are asked, and the first that has something to say
+decides. An unknown depth never creates, shrinks or finishes anything.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+
+from workqueuejob.errors import QueueError
+from workqueuejob.planning import messages
+from workqueuejob.planning.actions import SetSuspend
+from workqueuejob.planning.endings import (
+    end_after_too_many_failures,
+    end_drained_run,
+    end_pods_of_ending_jobs,
+    end_surplus,
+)
+from workqueuejob.planning.evidence import Evidence
+from workqueuejob.planning.ledger import count_run
+from workqueuejob.planning.observed import JobState, Observed
+from workqueuejob.planning.situation import Plan, Situation
+from workqueuejob.planning.verdict import Progress, Verdict, find_end
+from workqueuejob.planning.waves import plan_waves
+
+
+def plan(observed: Observed, evidence: Evidence, *, now: datetime) -> Plan:
+    """Return what to do about what was observed."""
+    ledger = count_run(observed.resource.status, observed.jobs)
+    situation = Situation(observed, evidence, ledger, now)
+    for rule in _RULES:
+        decided = rule(situation)
+        if decided is not None:
+            return decided
+    return plan_waves(situation)
+
+
+def _stay_ended(situation: Situation) -> Plan | None:
+    """A run that ended stays ended."""
+    end = find_end(situation.observed.resource.status.conditions)
+    return Plan(Verdict.of_end(end)) if end else None
+
+
+def _follow_suspend(situation: Situation) -> Plan | None:
+    """Suspending ends pods by their Job's controller; resuming lets them start again."""
+    suspend = situation.spec.suspend
+    changes = tuple(
+        SetSuspend(job.name, suspend=suspend, resource_version=job.resource_version)
+        for job in situation.observed.unfinished
+        if job.state is JobState.RUNNING and job.suspended is not suspend
+    )
+    if suspend:
+        decision = messages.suspended(len(changes)) if changes else None
+        return Plan(Verdict(Progress.SUSPENDED, messages.SUSPENDED), changes, decision)
+    if changes:
+        message = messages.resumed(len(changes))
+        return Plan(Verdict(Progress.WORKING, message), changes, message)
+    return None
+
+
+def _report_obstacle(situation: Situation) -> Plan | None:
+    """While no Job can be made and none runs, what stands in the way is all there is to say."""
+    obstacle = situation.observed.obstacle
+    if obstacle is None or situation.observed.unfinished:
+        return None
+    return Plan(Verdict.of_obstacle(obstacle))
+
+
+def _wait_for_measurement(situation: Situation) -> Plan | None:
+    """Unknown is not zero."""
+    measurement = situation.observed.measurement
+    if measurement is None:
+        return Plan(Verdict(Progress.QUEUE_UNAVAILABLE, messages.NOT_MEASURED))
+    if isinstance(measurement.result, QueueError):
+        return Plan(Verdict(Progress.QUEUE_UNAVAILABLE, str(measurement.result)))
+    return None
+
+
+_RULES: tuple[Callable[[Situation], Plan | None], ...] = (
+    _stay_ended,
+    _follow_suspend,
+    _report_obstacle,
+    _wait_for_measurement,
+    end_pods_of_ending_jobs,
+    end_after_too_many_failures,
+    end_surplus,
+    end_drained_run,
+)

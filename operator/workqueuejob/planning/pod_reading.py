@@ -1,0 +1,72 @@
+"""Finds out why pods don't start, in the words of the scheduler and the kubelet."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from workqueuejob.planning.observed import ObservedJob, PodProblem
+
+_STARTING = frozenset({"ContainerCreating", "PodInitializing"})
+"""Waiting reasons that every healthy pod passes through."""
+
+
+def find_pod_problem(pods: Iterable[Mapping[str, Any]]) -> PodProblem | None:
+    """Return the most frequent reason for which pods are not running, or None.
+
+    pods: manifests as the API server shows them; those that run or have ended don't count.
+    """
+    problems = [problem for pod in pods if (problem := _problem_of(pod)) is not None]
+    if not problems:
+        return None
+    reason, count = Counter(reason for reason, _ in problems).most_common(1)[0]
+    message = next(message for found, message in problems if found == reason)
+    return PodProblem(reason=reason, message=message, pods=count)
+
+
+def _problem_of(pod: Mapping[str, Any]) -> tuple[str, str] | None:
+    status: Mapping[str, Any] = pod.get("status") or {}
+    if status.get("phase") in {"Succeeded", "Failed"}:
+        return None
+    return next(_unscheduled(status), None) or next(_waiting(status), None)
+
+
+def _unscheduled(status: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for condition in status.get("conditions") or ():
+        if condition["type"] == "PodScheduled" and condition["status"] == "False":
+            yield condition.get("reason", "Unschedulable"), condition.get("message", "")
+
+
+def _waiting(status: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for kind in ("initContainerStatuses", "containerStatuses"):
+        for container in status.get(kind) or ():
+            waiting = (container.get("state") or {}).get("waiting")
+            if waiting and waiting.get("reason", "PodInitializing") not in _STARTING:
+                message = waiting.get("message") or f"container {container['name']} is waiting"
+                yield waiting["reason"], message
+
+
+def is_pod_missing(job: ObservedJob) -> bool:
+    """Return whether a Job that wants a pod, and has had no failure to wait for, has none."""
+    return (
+        job.open > 0
+        and job.parallelism > 0
+        and not job.suspended
+        and job.active == 0
+        and job.terminating == 0
+        and job.failed == 0
+    )
+
+
+def missing_pods(jobs: Sequence[ObservedJob]) -> PodProblem | None:
+    """Return the problem that a Job's controller can't create pods, or None."""
+    if not jobs:
+        return None
+    name = jobs[0].name
+    return PodProblem(
+        reason="PodsNotCreated",
+        message=(
+            f"Job {name} has no pod although it wants one, which a quota, a Pod Security level or"
+            f" a webhook may cause; kubectl describe job {name} tells which"
+        ),
+        pods=sum(job.share for job in jobs),
+    )

@@ -1,0 +1,76 @@
+"""What every rule of planning is given, and what it gives back."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from workqueuejob.api import WorkQueueJobSpec
+from workqueuejob.planning.actions import Action
+from workqueuejob.planning.depth import QueueDepth
+from workqueuejob.planning.evidence import Evidence, Streak
+from workqueuejob.planning.ledger import Ledger
+from workqueuejob.planning.observed import Observed, ObservedJob
+from workqueuejob.planning.verdict import Verdict
+
+SEVERAL_READS = 3
+"""Measurements that must agree before anything is ended because of them."""
+
+RECHECK_SECONDS = 0.5
+IDLE_RECHECK_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to do and what it means.
+
+    decision: one sentence for `status.lastDecision`, when something was decided.
+    futile_pods: pods whose success is hereby known to have settled nothing.
+    futile_waves: consecutive waves without progress from now on; None leaves it as it is.
+    recheck_after_seconds: when to look again though nothing changed; None: no need to.
+    """
+
+    verdict: Verdict
+    actions: tuple[Action, ...] = ()
+    decision: str | None = None
+    futile_pods: int = 0
+    futile_waves: int | None = None
+    recheck_after_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """One observation, all that is known around it, and the time."""
+
+    observed: Observed
+    evidence: Evidence
+    ledger: Ledger
+    now: datetime
+
+    @property
+    def spec(self) -> WorkQueueJobSpec:
+        """What the user asks for."""
+        return self.observed.resource.spec
+
+    @property
+    def jobs(self) -> tuple[ObservedJob, ...]:
+        """The Jobs of the run."""
+        return self.observed.jobs
+
+    @property
+    def depth(self) -> QueueDepth:
+        """The queue's depth; only rules that come after the one for unknown depths may ask."""
+        measurement = self.observed.measurement
+        if measurement is None or not isinstance(measurement.result, QueueDepth):
+            msg = "a rule asked for the depth of a queue that was not measured"
+            raise AssertionError(msg)
+        return measurement.result
+
+    @property
+    def futile_waves(self) -> int:
+        """Consecutive waves without progress so far."""
+        return self.observed.resource.status.waves_without_progress or 0
+
+    def lasts(self, streak: Streak | None, *, seconds: float) -> bool:
+        """Return whether a streak is long enough, and seen often enough, to act on it."""
+        return streak is not None and streak.lasts(
+            seconds=seconds, reads=SEVERAL_READS, now=self.now
+        )

@@ -1,0 +1,85 @@
+"""How many completions the queue still wants, and how many pods there is room for.
+
+A ready item is spoken for when a completion that holds no item yet will take it. With a
+prefetch of 1, as long as items are ready every consumer is busy: the broker's count of
+consumers (or, better, of unacked items) says how many of our active pods hold one.
+"""
+
+from dataclasses import dataclass
+
+from workqueuejob.api import WorkQueueJobSpec
+from workqueuejob.planning.depth import QueueDepth
+from workqueuejob.planning.observed import ObservedJob, count_active, count_open
+
+MAX_UNFINISHED_WAVES = 50
+"""As many as status lists."""
+
+_SMALLEST_CAP = 100
+_LARGEST_CAP = 1000
+_CAP_PER_POD = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Sizing:
+    """The numbers behind a decision.
+
+    held: items that our active pods hold.
+    unheld: open completions that hold no item yet, and so will take one.
+    wanted: completions missing for the ready items that nobody will take.
+    room: pods that may still be added within `parallelism`; negative after a scale down.
+    """
+
+    held: int
+    unheld: int
+    wanted: int
+    room: int
+
+
+def size(spec: WorkQueueJobSpec, jobs: tuple[ObservedJob, ...], depth: QueueDepth) -> Sizing:
+    """Return what the ready items want and what `parallelism` allows."""
+    held = count_held(jobs, depth)
+    unheld = max(0, count_open(jobs) - held)
+    per_pod = spec.items_per_pod or 1
+    # A pod that holds an item may still take itemsPerPod - 1 more. Counting on it makes
+    # completions too few rather than too many, and what is left starts another wave.
+    spoken_for = per_pod * unheld + (per_pod - 1) * held
+    wanted = max(0, -(-(depth.ready - spoken_for) // per_pod))
+    return Sizing(held=held, unheld=unheld, wanted=wanted, room=count_room(spec, jobs))
+
+
+def count_held(jobs: tuple[ObservedJob, ...], depth: QueueDepth) -> int:
+    """Return how many of our active pods hold an item; the lower bound when it is unsure."""
+    holders = depth.consumers if depth.in_flight is None else depth.in_flight
+    if holders is None:
+        return 0
+    active = count_active(jobs)
+    if is_foreign_consumer_present(jobs, depth):
+        # Somebody else's deliveries are among them: trust only pods that are seen to run.
+        active = sum(job.ready for job in jobs)
+    return min(holders, active)
+
+
+def is_foreign_consumer_present(jobs: tuple[ObservedJob, ...], depth: QueueDepth) -> bool:
+    """Return whether the broker counts more consumers than we have pods that could be one."""
+    possible = sum(job.active + job.terminating for job in jobs)
+    return depth.consumers is not None and depth.consumers > possible
+
+
+def count_room(spec: WorkQueueJobSpec, jobs: tuple[ObservedJob, ...]) -> int:
+    """Return how many pods more `parallelism` allows.
+
+    A completion waiting for its back-off keeps its place, for its pod may come at any moment.
+    """
+    taken = sum(max(job.share, job.active) + job.terminating for job in jobs)
+    return spec.parallelism - taken
+
+
+def cap_completions(spec: WorkQueueJobSpec, wanted: int) -> int:
+    """Return a wave's completions: few enough that scaling down takes effect before long.
+
+    A Job's parallelism is never lowered, since that deletes pods whatever they hold; a smaller
+    one holds from the next wave on. The cap is far below 10,000, from where `maxFailedIndexes`
+    is mandatory.
+    """
+    cap = max(_SMALLEST_CAP, min(_LARGEST_CAP, _CAP_PER_POD * spec.parallelism))
+    return min(wanted, max(cap, spec.parallelism))

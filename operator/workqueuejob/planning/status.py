@@ -1,0 +1,182 @@
+"""Builds the status that a plan and an observation amount to. Writes nothing.
+
+A number that is not known is kept as it was: a failed measurement changes no number.
+"""
+
+from datetime import datetime, timedelta
+
+from workqueuejob.api import WorkQueueJobStatus
+from workqueuejob.api.status import (
+    Accounting,
+    Decision,
+    ItemsStatus,
+    JobStatus,
+    PodsStatus,
+    QueueStatus,
+)
+from workqueuejob.names import NAME_LABEL
+from workqueuejob.planning.address import queue_address
+from workqueuejob.planning.conditions import build_conditions
+from workqueuejob.planning.depth import Measurement, QueueDepth
+from workqueuejob.planning.ledger import count_run
+from workqueuejob.planning.observed import Observed, count_active, count_open
+from workqueuejob.planning.situation import Plan
+from workqueuejob.planning.verdict import Progress
+
+_TIME_FIELDS = {"items_per_minute", "estimated_completion_time"}
+"""What changes with the clock alone, and is no reason to write."""
+
+
+def build_status(observed: Observed, plan: Plan, *, now: datetime) -> WorkQueueJobStatus:
+    """Return the whole new status; what is not known stays as it was."""
+    previous, resource = observed.resource.status, observed.resource
+    items = _build_items(observed, plan)
+    ended = plan.verdict.progress == Progress.COMPLETE
+    status = previous.model_copy(
+        update={
+            "observed_generation": resource.metadata.generation,
+            "conditions": build_conditions(observed, plan, now=now),
+            "selector": f"{NAME_LABEL}={resource.metadata.name}",
+            "progress": f"{items.succeeded}/{items.total}" if items else previous.progress,
+            "queue": _build_queue(observed),
+            "items": items or previous.items,
+            "pods": _build_pods(observed),
+            "desired_parallelism": _desired_parallelism(observed),
+            "jobs": _build_jobs(observed),
+            "waves": count_run(previous, observed.jobs).waves,
+            "waves_without_progress": _first_known(
+                plan.futile_waves, previous.waves_without_progress
+            ),
+            "start_time": previous.start_time or now,
+            "completion_time": previous.completion_time or (now if ended else None),
+            "last_decision": _build_decision(previous, plan, now=now),
+        }
+    )
+    return status.model_copy(update=_build_forecast(status, now=now))
+
+
+def differs(old: WorkQueueJobStatus, new: WorkQueueJobStatus) -> bool:
+    """Return whether the new status is worth a write: more than the clock has moved on."""
+    return old.model_dump(exclude=_TIME_FIELDS) != new.model_dump(exclude=_TIME_FIELDS)
+
+
+def differs_in_more_than_numbers(old: WorkQueueJobStatus, new: WorkQueueJobStatus) -> bool:
+    """Return whether a person or a program waits for this write: it can't be put off."""
+
+    def essence(status: WorkQueueJobStatus) -> object:
+        conditions = [(c.type, c.status, c.reason) for c in status.conditions]
+        return conditions, status.waves, status.observed_generation, status.waves_without_progress
+
+    return essence(old) != essence(new)
+
+
+def _known_depth(observed: Observed) -> tuple[Measurement, QueueDepth] | None:
+    measurement = observed.measurement
+    if measurement is None or not isinstance(measurement.result, QueueDepth):
+        return None
+    return measurement, measurement.result
+
+
+def _build_queue(observed: Observed) -> QueueStatus:
+    previous = observed.resource.status.queue or QueueStatus()
+    address = queue_address(observed.resource.spec.queue)
+    known = _known_depth(observed)
+    if known is None:
+        return previous.model_copy(update={"address": address})
+    measurement, depth = known
+    queue = QueueStatus(
+        address=address,
+        ready=depth.ready,
+        in_flight=depth.in_flight,
+        precision=depth.precision,
+        observed_time=previous.observed_time,
+    )
+    if queue == previous:
+        return previous
+    return queue.model_copy(update={"observed_time": measurement.time})
+
+
+def _build_items(observed: Observed, plan: Plan) -> ItemsStatus | None:
+    """Return the ledger, or None while the depth is unknown.
+
+    A pod that acked its item is counted a moment later, so the total may seem to dip by as many
+    items as pods are active; it is held until they are counted or gone.
+    """
+    known = _known_depth(observed)
+    if known is None:
+        return None
+    _, depth = known
+    spec, previous = observed.resource.spec, observed.resource.status
+    ledger = count_run(previous, observed.jobs)
+    futile = ledger.futile + plan.futile_pods
+    succeeded = max(0, ledger.succeeded - futile) * (spec.items_per_pod or 1)
+    measured = depth.ready + depth.delayed + _items_held(observed, depth)
+    known_total = (previous.items.total if previous.items else None) or 0
+    active = count_active(observed.jobs) * (spec.items_per_pod or 1)
+    total = max(succeeded + measured, min(known_total, succeeded + measured + active))
+    return ItemsStatus(
+        total=total,
+        succeeded=succeeded,
+        remaining=total - succeeded,
+        attempts_failed=futile,
+        accounting=Accounting.INFERRED,
+    )
+
+
+def _items_held(observed: Observed, depth: QueueDepth) -> int:
+    if depth.in_flight is not None:
+        return depth.in_flight
+    return min(depth.consumers or 0, count_active(observed.jobs))
+
+
+def _build_pods(observed: Observed) -> PodsStatus:
+    ledger = count_run(observed.resource.status, observed.jobs)
+    return PodsStatus(
+        active=count_active(observed.jobs), succeeded=ledger.succeeded, failed=ledger.failed
+    )
+
+
+def _build_jobs(observed: Observed) -> tuple[JobStatus, ...]:
+    return tuple(
+        JobStatus(
+            name=job.name,
+            wave=job.wave,
+            completions=job.completions,
+            parallelism=job.parallelism,
+            active=job.active,
+            succeeded=job.succeeded,
+            failed=job.failed,
+        )
+        for job in observed.unfinished
+    )
+
+
+def _desired_parallelism(observed: Observed) -> int:
+    spec = observed.resource.spec
+    if spec.suspend:
+        return 0
+    return min(spec.parallelism, count_open(observed.jobs))
+
+
+def _build_decision(previous: WorkQueueJobStatus, plan: Plan, *, now: datetime) -> Decision | None:
+    if plan.decision is None:
+        return previous.last_decision
+    return Decision(time=now, message=plan.decision)
+
+
+def _build_forecast(status: WorkQueueJobStatus, *, now: datetime) -> dict[str, object]:
+    """Return the rate over the whole run, and the end that it promises."""
+    items, start = status.items, status.start_time
+    if status.completion_time is not None:
+        now = status.completion_time
+    minutes = (now - start).total_seconds() / 60 if start else 0.0
+    if not items or not items.succeeded or minutes <= 0:
+        return {"items_per_minute": None, "estimated_completion_time": None}
+    rate = items.succeeded / minutes
+    remaining = items.remaining or 0
+    end = now + timedelta(minutes=remaining / rate) if remaining else None
+    return {"items_per_minute": f"{rate:.1f}", "estimated_completion_time": end}
+
+
+def _first_known(*numbers: int | None) -> int | None:
+    return next((number for number in numbers if number is not None), None)

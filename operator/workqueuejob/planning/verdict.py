@@ -1,0 +1,75 @@
+"""How a run stands, in the vocabulary of its conditions."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from workqueuejob.api.status import Condition, ConditionStatus
+from workqueuejob.errors import WorkQueueJobError
+
+
+class ConditionType(StrEnum):
+    """The conditions of a WorkQueueJob."""
+
+    QUEUE_REACHABLE = "QueueReachable"
+    PROGRESSING = "Progressing"
+    COMPLETE = "Complete"
+    FAILED = "Failed"
+
+
+class Progress(StrEnum):
+    """The reasons of `Progressing` that planning knows; obstacles bring their own."""
+
+    WORKING = "Working"
+    WAITING_FOR_ITEMS = "WaitingForItems"
+    VERIFYING_DRAINED = "VerifyingDrained"
+    SUSPENDED = "Suspended"
+    QUEUE_UNAVAILABLE = "QueueUnavailable"
+    PODS_NOT_STARTING = "PodsNotStarting"
+    SURPLUS_PODS_WAITING = "SurplusPodsWaiting"
+    COMPLETE = "Complete"
+    FAILED = "Failed"
+
+
+_PROGRESSING = frozenset({Progress.WORKING, Progress.WAITING_FOR_ITEMS, Progress.VERIFYING_DRAINED})
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """How the run stands.
+
+    progress: the reason of `Progressing`.
+    end_reason: the reason of `Complete` or `Failed`, when `progress` is one of them.
+    """
+
+    progress: str
+    message: str
+    end_reason: str | None = None
+
+    @property
+    def is_progressing(self) -> bool:
+        """Whether the run goes on by itself, with nothing for a person to do."""
+        return self.progress in _PROGRESSING
+
+    @property
+    def is_end(self) -> bool:
+        """Whether nothing will ever change again."""
+        return self.progress in {Progress.COMPLETE, Progress.FAILED}
+
+    @classmethod
+    def of_end(cls, condition: Condition) -> "Verdict":
+        """Return the verdict that a true `Complete` or `Failed` condition records."""
+        return cls(condition.type, condition.message, condition.reason)
+
+    @classmethod
+    def of_obstacle(cls, obstacle: WorkQueueJobError) -> "Verdict":
+        """Return the verdict that no Job can be made because of an error."""
+        return cls(obstacle.reason, str(obstacle))
+
+
+def find_end(conditions: tuple[Condition, ...]) -> Condition | None:
+    """Return the condition that ended the run, or None."""
+    ends = {ConditionType.COMPLETE, ConditionType.FAILED}
+    for condition in conditions:
+        if condition.type in ends and condition.status is ConditionStatus.TRUE:
+            return condition
+    return None

@@ -1,0 +1,189 @@
+"""The measuring of one broker: which queues are due, what was found, and when to ask next.
+
+A line is one connection's schedule, moved on by `step` in one thread; of threads it knows only the
+lock that guards what watchers touch. Errors become measurements, and a state that lasts is logged
+once. Nothing here knows which broker it is.
+"""
+
+import threading
+from collections.abc import Callable, Hashable
+from datetime import UTC, datetime
+from typing import Generic, TypeVar
+
+import structlog
+
+from workqueuejob.errors import ConnectionFailed, QueueError
+from workqueuejob.planning.depth import Measurement, QueueDepth
+from workqueuejob.queues.protocol import Probe
+from workqueuejob.queues.watched import Environment, Listener, WatchedQueue, same_result
+
+QueueT = TypeVar("QueueT", bound=Hashable)
+Round = dict[QueueT, list[Listener]]
+
+log = structlog.get_logger(__name__)
+
+
+class Line(Generic[QueueT]):
+    """One connection, its queues, and who watches them.
+
+    wake_at: when this should run next; while it runs, when the present call began.
+    """
+
+    def __init__(
+        self, address: str, connect: Callable[[], Probe[QueueT]], environment: Environment
+    ) -> None:
+        self.lock = threading.Lock()
+        self.queues: dict[QueueT, WatchedQueue] = {}
+        self.wake_at = environment.clock()
+        self._address = address
+        self._connect = connect
+        self._environment = environment
+        self._probe: Probe[QueueT] | None = None
+        self._broken: Measurement | None = None
+        self._failures = 0
+        self._retry_at = 0.0
+        self._next_round_at = float("-inf")
+        self._last_start = float("-inf")
+
+    def step(self) -> float:
+        """Do what is due; return the seconds until something is due again."""
+        now = self._environment.clock()
+        self.wake_at = now
+        if self._broken is not None and now < self._retry_at:
+            self._tell_newcomers(self._broken)
+        elif now >= self._last_start + self._environment.pace.gap_seconds:
+            self._run_round(now)
+        self.wake_at = self._next_due()
+        return max(self.wake_at - self._environment.clock(), 0.0)
+
+    def close(self) -> None:
+        """Close the connection."""
+        probe, self._probe = self._probe, None
+        if probe is not None:
+            self._environment.observer.connections_changed(-1)
+            probe.close()
+
+    def _next_due(self) -> float:
+        if self._broken is not None:
+            return self._retry_at
+        earliest = self._last_start + self._environment.pace.gap_seconds
+        with self.lock:
+            if any(one.wanting for queue in self.queues.values() for one in queue.listeners):
+                return earliest
+        return max(earliest, self._next_round_at)
+
+    def _run_round(self, now: float) -> None:
+        due = self._take_due(now)
+        if not due:
+            return
+        self._last_start = now
+        # Before the broker is asked, and after the requests were taken: this answers them.
+        started, time = self._environment.clock(), datetime.now(UTC)
+        result: QueueDepth | QueueError
+        try:
+            probe = self._probe or self._open()
+            probe.begin_round()
+        except Exception as error:  # noqa: BLE001 (the thread's edge: a bug must not stop measuring)
+            self._break(Measurement(started, time, self._explain(error)), due)
+            return
+        for name, wanting in due.items():
+            result = self._measure(probe, name)
+            measurement = Measurement(started, time, result)
+            if isinstance(result, ConnectionFailed):
+                self._break(measurement, due)
+                return
+            self._publish(name, measurement, wanting)
+        self._mend()
+
+    def _take_due(self, now: float) -> Round[QueueT]:
+        mending = self._broken is not None
+        regular = mending or now >= self._next_round_at
+        if regular:
+            self._next_round_at = now + self._environment.pace.next_round()
+        due: Round[QueueT] = {}
+        with self.lock:
+            for name, queue in self.queues.items():
+                wanting = queue.take_wanting()
+                if wanting or mending or (regular and now >= queue.due_at):
+                    due[name] = wanting
+        return due
+
+    def _open(self) -> Probe[QueueT]:
+        self._probe = self._connect()
+        self._environment.observer.connections_changed(1)
+        return self._probe
+
+    def _measure(self, probe: Probe[QueueT], name: QueueT) -> QueueDepth | QueueError:
+        self.wake_at = self._environment.clock()
+        try:
+            return probe.measure(name)
+        except Exception as error:  # noqa: BLE001 (the thread's edge: a bug must not stop measuring)
+            return self._explain(error)
+
+    def _explain(self, error: Exception) -> QueueError:
+        if isinstance(error, QueueError):
+            return error
+        # Only the class: what an unknown exception says may hold a secret.
+        named = ConnectionFailed(
+            f"{self._address}: {type(error).__name__} while measuring; see the operator's log"
+        )
+        if self._broken is None or str(self._broken.result) != str(named):
+            log.error("measuring failed unexpectedly", broker=self._address, exc_info=error)
+        return named
+
+    def _publish(self, name: QueueT, measurement: Measurement, wanting: list[Listener]) -> None:
+        queue = self.queues.get(name)
+        if queue is None:
+            return
+        before, result = queue.failures, measurement.result
+        now = self._environment.clock()
+        if isinstance(result, QueueError):
+            queue.failures += 1
+            queue.due_at = now + self._environment.pace.next_queue_try(queue.failures)
+        else:
+            queue.failures, queue.due_at = 0, 0.0
+        self._environment.observer.measured(measurement, now - measurement.started)
+        if queue.publish(measurement, wanting):
+            self._log_change(name, result, failed_before=before > 0)
+
+    def _log_change(
+        self, name: QueueT, result: QueueDepth | QueueError, *, failed_before: bool
+    ) -> None:
+        bound = log.bind(broker=self._address, queue=name)
+        if isinstance(result, QueueError):
+            bound.warning("queue can't be measured", reason=result.reason, message=str(result))
+        elif failed_before:
+            bound.info("queue can be measured again")
+
+    def _break(self, measurement: Measurement, due: Round[QueueT]) -> None:
+        self.close()
+        self._failures += 1
+        wait = self._environment.pace.next_connection_try(self._failures)
+        self._retry_at = self._environment.clock() + wait
+        before, self._broken = self._broken, measurement
+        if before is None or not same_result(before, measurement):
+            reason = measurement.result.reason if isinstance(measurement.result, QueueError) else ""
+            log.warning(
+                "broker can't be reached",
+                broker=self._address,
+                reason=reason,
+                message=str(measurement.result),
+            )
+        for name, queue in self._snapshot():
+            queue.publish(measurement, due.get(name, ()))
+        duration = self._environment.clock() - measurement.started
+        self._environment.observer.measured(measurement, duration)
+
+    def _mend(self) -> None:
+        if self._broken is not None:
+            log.info("broker can be reached again", broker=self._address)
+        self._broken, self._failures = None, 0
+
+    def _tell_newcomers(self, measurement: Measurement) -> None:
+        for _, queue in self._snapshot():
+            if queue.latest is None:
+                queue.publish(measurement, ())
+
+    def _snapshot(self) -> list[tuple[QueueT, WatchedQueue]]:
+        with self.lock:
+            return list(self.queues.items())

@@ -1,0 +1,61 @@
+"""Reading a Secret's data, with errors that say which Secret, key and field to mend.
+
+Works on data that somebody else fetched, and never puts a value into a message.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from workqueuejob.errors import SecretKeyMissing, SecretNotFound, TLSFailed
+
+PEM_MARK = b"-----BEGIN "
+
+
+@dataclass(frozen=True, slots=True)
+class SecretReader:
+    """The Secrets of one namespace: name to data, or None for one that is not there."""
+
+    secrets: Mapping[str, Mapping[str, bytes] | None]
+    namespace: str
+
+    def __repr__(self) -> str:
+        return f"SecretReader(namespace={self.namespace!r})"
+
+    def locate(self, name: str, key: str, *, field: str) -> str:
+        """Return the words by which a message names a key and the field that refers to it."""
+        return f"key {key!r} of Secret {name!r} in namespace {self.namespace!r} ({field})"
+
+    def read(self, name: str, key: str, *, field: str) -> bytes:
+        """Return a key's bytes; raise SecretNotFound or SecretKeyMissing."""
+        data = self.secrets.get(name)
+        if data is None:
+            raise SecretNotFound(
+                f"Secret {name!r} not found in namespace {self.namespace!r} ({field}); "
+                "create it or correct the reference"
+            )
+        if not data.get(key):
+            raise SecretKeyMissing(
+                f"{self.locate(name, key, field=field)} is missing or empty; add it, or name "
+                f"another key in {field} (the Secret has: {', '.join(sorted(data)) or 'no keys'})"
+            )
+        return data[key]
+
+    def read_text(self, name: str, key: str, *, field: str) -> str:
+        """Return a key's value as text; raise as `read` does."""
+        try:
+            return self.read(name, key, field=field).decode()
+        except UnicodeDecodeError:
+            # Without the cause: it would carry the value.
+            raise SecretKeyMissing(
+                f"{self.locate(name, key, field=field)} is not UTF-8 text; store it as text"
+            ) from None
+
+    def read_pem(self, name: str, key: str, *, field: str) -> bytes:
+        """Return PEM bytes; raise as `read` does, or TLSFailed when it is no PEM."""
+        value = self.read(name, key, field=field)
+        if PEM_MARK not in value:
+            raise TLSFailed(
+                f"{self.locate(name, key, field=field)} is not PEM; "
+                "store the text that begins with -----BEGIN"
+            )
+        return value
