@@ -50,6 +50,7 @@ class Model(BaseModel):
     )
 
     rules: ClassVar[tuple[Rule, ...]] = ()
+    """What the API server checks of this model, besides its fields."""
 
     @classmethod
     def from_manifest(cls, manifest: Mapping[str, Any]) -> Self:
@@ -76,3 +77,8 @@ def immutable(field: str, *, remedy: str) -> Rule:
         field_path=f".{field}",
         reason=RuleReason.FORBIDDEN,
     )
+
+
+def list_map(key: str) -> dict[str, str | list[str]]:
+    """Return what says that a list's items are known by a key, and are merged by it on apply."""
+    return {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": [key]}

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from workqueuejob.api.base import Model
+from workqueuejob.api.base import Model, list_map
 from workqueuejob.api.scalars import (
     Count,
     Generation,
@@ -157,10 +157,6 @@ class Decision(Model):
     created fruits-7f3a-1 with 8 completions"."""
 
 
-def _list_map(key: str) -> dict[str, str | list[str]]:
-    return {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": [key]}
-
-
 class WorkQueueJobStatus(Model):
     """What a run has come to."""
 
@@ -169,7 +165,7 @@ class WorkQueueJobStatus(Model):
     metadata.generation, the latest change of the spec has not been seen yet."""
 
     conditions: Annotated[
-        tuple[Condition, ...], Field(max_length=16, json_schema_extra=_list_map("type"))
+        tuple[Condition, ...], Field(max_length=16, json_schema_extra=list_map("type"))
     ] = ()
     """State of the run. Complete or Failed is True once it has ended; Progressing tells what it
     does or waits for; QueueReachable tells whether the queue can be measured."""
@@ -194,7 +190,7 @@ class WorkQueueJobStatus(Model):
     """Pods that should be active now: spec.parallelism, or fewer when there are fewer items."""
 
     jobs: Annotated[
-        tuple[JobStatus, ...], Field(max_length=JOBS_MAX, json_schema_extra=_list_map("name"))
+        tuple[JobStatus, ...], Field(max_length=JOBS_MAX, json_schema_extra=list_map("name"))
     ] = ()
     """The run's Jobs that have not finished, at most 50."""
 

@@ -12,7 +12,7 @@ from pydantic import ConfigDict, Field, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from workqueuejob.api.base import Model, Rule, RuleReason
+from workqueuejob.api.base import Model, Rule, RuleReason, list_map
 from workqueuejob.api.scalars import Annotations, Labels
 from workqueuejob.names import GROUP
 
@@ -42,14 +42,7 @@ class PodSpecSchema(_OpenModel):
 
     containers: Annotated[
         tuple[ContainerSchema, ...],
-        Field(
-            min_length=1,
-            max_length=64,
-            json_schema_extra={
-                "x-kubernetes-list-type": "map",
-                "x-kubernetes-list-map-keys": ["name"],
-            },
-        ),
+        Field(min_length=1, max_length=64, json_schema_extra=list_map("name")),
     ]
     """The containers of a pod, at least one. Every field of a container is accepted, as in a
     Job."""

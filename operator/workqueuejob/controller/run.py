@@ -4,6 +4,7 @@ import asyncio
 import signal
 import socket
 import time
+from typing import Any, cast
 
 import kopf
 import structlog
@@ -32,9 +33,8 @@ async def run_operator(settings: Settings) -> None:
     ready = asyncio.Event()
     meter = Meter(settings.poll_interval_seconds, connect=connect, observer=MeasurementMetrics())
     async with api_client() as client:
-        surroundings = Surroundings(
-            cluster=ClusterAPI(client), meter=meter, instance=socket.gethostname()
-        )
+        instance = socket.gethostname()
+        surroundings = Surroundings(cluster=ClusterAPI(client), meter=meter, instance=instance)
         operator = Operator(surroundings)
         hide = expose_objects(operator.count_by_reason)
 
@@ -52,6 +52,8 @@ async def run_operator(settings: Settings) -> None:
                     registry=operator.build_registry(),
                     settings=build_kopf_settings(),
                     standalone=True,
+                    # Its default asks for the user's name, which a numeric user has none of.
+                    identity=cast("Any", instance),
                     ready_flag=ready,
                     stop_flag=stop,
                     **watched_namespaces(settings),

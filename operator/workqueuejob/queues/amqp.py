@@ -16,9 +16,9 @@ from pika.adapters.select_connection import IOLoop
 from pika.credentials import ExternalCredentials, PlainCredentials
 
 from workqueuejob.api import AuthMechanism
-from workqueuejob.errors import MeasurementUnreliable, QueueError
+from workqueuejob.errors import MeasurementUnreliable
 from workqueuejob.queues import tls
-from workqueuejob.queues.amqp_errors import TLS_FIELD, translate, translate_channel
+from workqueuejob.queues.amqp_errors import KNOWN, TLS_FIELD, translate, translate_channel
 from workqueuejob.queues.settings import RabbitMQConnection
 
 CONNECT_TIMEOUT_SECONDS = 4.0
@@ -55,11 +55,11 @@ class AMQPConnection:
         self._loop.activate_poller()
         try:
             self._connection = self._open(parameters)
-        except Exception as error:
+        except BaseException as error:
             self._loop.close()
-            if isinstance(error, QueueError):
-                raise
-            raise translate(error, settings) from error
+            if isinstance(error, KNOWN):
+                raise translate(error, settings) from error
+            raise
 
     def declare_passively(self, queue: str) -> DeclaredQueue:
         """Return what the broker says of a queue; raise a QueueError.
@@ -72,9 +72,7 @@ class AMQPConnection:
             channel.queue_declare(queue, passive=True, callback=replies.append)
             with self._giving_up_on(queue):
                 self._run_until(lambda: bool(replies or self._channel_closed))
-        except QueueError:
-            raise
-        except Exception as error:
+        except KNOWN as error:
             raise translate(error, self._settings) from error
         if not replies:
             closed = self._channel_closed or TimeoutError()

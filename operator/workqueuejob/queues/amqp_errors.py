@@ -220,3 +220,6 @@ TRANSLATIONS: dict[type[BaseException], Translation] = {
     pika.ChannelError: _lost,
     pika.DuplicateGetOkCallback: _lost,
 }
+
+KNOWN = tuple(TRANSLATIONS)
+"""What to catch at the boundary; anything else is a bug, which the meter logs with its traceback."""

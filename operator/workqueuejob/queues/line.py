@@ -79,7 +79,6 @@ class Line(Generic[QueueT]):
         self._last_start = now
         # Before the broker is asked, and after the requests were taken: this answers them.
         started, time = self._environment.clock(), datetime.now(UTC)
-        result: QueueDepth | QueueError
         try:
             probe = self._probe or self._open()
             probe.begin_round()
@@ -136,22 +135,30 @@ class Line(Generic[QueueT]):
         if queue is None:
             return
         before, result = queue.failures, measurement.result
-        now = self._environment.clock()
         if isinstance(result, QueueError):
             queue.failures += 1
-            queue.due_at = now + self._environment.pace.next_queue_try(queue.failures)
+            wait = self._environment.pace.next_queue_try(queue.failures)
+            queue.due_at = self._environment.clock() + wait
         else:
             queue.failures, queue.due_at = 0, 0.0
-        self._environment.observer.measured(measurement, now - measurement.started)
+        self._observe(measurement)
         if queue.publish(measurement, wanting):
             self._log_change(name, result, failed_before=before > 0)
+
+    def _observe(self, measurement: Measurement) -> None:
+        duration = self._environment.clock() - measurement.started
+        try:
+            self._environment.observer.measured(measurement, duration)
+        except Exception:
+            # Requests were taken already: a failing observer must not leave them unanswered.
+            log.exception("the meter's observer failed")
 
     def _log_change(
         self, name: QueueT, result: QueueDepth | QueueError, *, failed_before: bool
     ) -> None:
         bound = log.bind(broker=self._address, queue=name)
         if isinstance(result, QueueError):
-            bound.warning("queue can't be measured", reason=result.reason, message=str(result))
+            bound.warning("queue can't be measured", reason=result.reason, detail=str(result))
         elif failed_before:
             bound.info("queue can be measured again")
 
@@ -167,12 +174,11 @@ class Line(Generic[QueueT]):
                 "broker can't be reached",
                 broker=self._address,
                 reason=reason,
-                message=str(measurement.result),
+                detail=str(measurement.result),
             )
         for name, queue in self._snapshot():
             queue.publish(measurement, due.get(name, ()))
-        duration = self._environment.clock() - measurement.started
-        self._environment.observer.measured(measurement, duration)
+        self._observe(measurement)
 
     def _mend(self) -> None:
         if self._broken is not None:

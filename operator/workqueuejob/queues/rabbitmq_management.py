@@ -41,11 +41,15 @@ FAILURES: dict[type[http.HTTPError], str] = {
     http.HTTPError: f"failed; correct {FIELD}.management.url",
 }
 
+_NOT_THERE = f"no management API there, or no vhost {{vhost!r}}; correct {FIELD}.management.url"
+
 STATUSES: dict[int, str] = {
-    401: "401: give the user the tag 'management' or 'monitoring' and access to vhost {vhost!r}, "
+    # What RabbitMQ 3.10 answers below a wrong path to an encoded vhost.
+    400: _NOT_THERE,
+    401: "give the user the tag 'management' or 'monitoring' and access to vhost {vhost!r}, "
     "or correct the credentials",
-    403: "403: let the user {username!r} through whatever guards the management API",
-    404: f"404: no management API there, or no vhost {{vhost!r}}; correct {FIELD}.management.url",
+    403: "let user {username!r} through whatever guards the management API",
+    404: _NOT_THERE,
 }
 
 
@@ -104,8 +108,10 @@ class ManagementClient:
         self._pool.clear()
 
     def _describe_status(self, status: int) -> str:
-        text = STATUSES.get(status, f"{status}; see the broker's log")
-        return text.format(vhost=self._settings.virtual_host, username=self._settings.username)
+        text = STATUSES.get(status, "see the broker's log").format(
+            vhost=self._settings.virtual_host, username=self._settings.username
+        )
+        return f"{status}: {text}"
 
     def _warn(self, what: str) -> DepthWarning:
         return DepthWarning(REASON, f"in flight is unknown: {self._url}: {what}")

@@ -135,9 +135,9 @@ def _resolve_url(url: str, namespace: str) -> str:
     parts = urlsplit(url)
     host = resolve_host(parts.hostname or "", namespace)
     host = f"[{host}]" if ":" in host else host
-    port = "" if parts.port is None else f":{parts.port}"
-    # Rebuilt without the part before "@": credentials in a URL would end up in messages.
-    return f"{parts.scheme}://{host}{port}{parts.path.rstrip('/')}"
+    # As text: urllib raises for a port like 99999, which is the client's to refuse.
+    _, colon, port = parts.netloc.rpartition("]")[2].partition(":")
+    return f"{parts.scheme}://{host}{colon}{port}{parts.path.rstrip('/')}"
 
 
 def _read_address(source: RabbitMQQueue, reader: SecretReader) -> BrokerAddress:

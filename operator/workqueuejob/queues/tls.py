@@ -39,9 +39,11 @@ def describe(error: ssl.SSLError, *, address: str, field: str) -> str:
     """Return what to change after a failed handshake."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return _describe_verification(error, address=address, field=field)
-    if error.reason in {"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "UNEXPECTED_MESSAGE"}:
+    # Only OpenSSL's own errors have a reason.
+    reason = getattr(error, "reason", None) or type(error).__name__
+    if reason in {"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "UNEXPECTED_MESSAGE"}:
         return f"{address}: answers without TLS; correct the port, or remove {field}"
-    return refused(error.reason or type(error).__name__, address=address, field=field)
+    return refused(reason, address=address, field=field)
 
 
 def refused(detail: str, *, address: str, field: str) -> str:
