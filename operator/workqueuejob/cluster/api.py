@@ -113,6 +113,23 @@ class ClusterAPI:
             )
         return patched
 
+    async def list_work_queue_jobs(self, namespace: str | None, *, limit: int) -> list[Manifest]:
+        """Return at most `limit` WorkQueueJobs of a namespace, or of all."""
+        with cluster_errors():
+            if namespace is None:
+                found: Manifest = await self._objects.list_cluster_custom_object(
+                    **_WORK_QUEUE_JOBS, limit=limit, _request_timeout=_TIMEOUT_SECONDS
+                )
+            else:
+                found = await self._objects.list_namespaced_custom_object(
+                    **_WORK_QUEUE_JOBS,
+                    namespace=namespace,
+                    limit=limit,
+                    _request_timeout=_TIMEOUT_SECONDS,
+                )
+        items: list[Manifest] = found["items"]
+        return items
+
     async def patch_status(
         self, namespace: str, name: str, status: Manifest, *, resource_version: str
     ) -> Manifest:

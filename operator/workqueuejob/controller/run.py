@@ -1,6 +1,7 @@
 """Runs the operator's process until it is told to stop."""
 
 import asyncio
+import contextlib
 import signal
 import socket
 import time
@@ -15,6 +16,7 @@ from workqueuejob.controller.actor import Surroundings
 from workqueuejob.controller.http import serve_http
 from workqueuejob.controller.operator import Operator, build_kopf_settings, watched_namespaces
 from workqueuejob.controller.settings import Settings
+from workqueuejob.errors import ClusterError
 from workqueuejob.metrics import MeasurementMetrics, expose_objects
 from workqueuejob.queues.meter import Meter
 from workqueuejob.queues.rabbitmq import connect
@@ -22,6 +24,7 @@ from workqueuejob.queues.rabbitmq import connect
 _log = structlog.get_logger(__name__)
 
 _STUCK_SECONDS = 120.0
+_DEFINITION_RETRY_SECONDS = 1.0
 
 
 async def run_operator(settings: Settings) -> None:
@@ -48,6 +51,7 @@ async def run_operator(settings: Settings) -> None:
                 ready=lambda: None if ready.is_set() else "the watches have not started",
             ):
                 _log.info("operator started", namespaces=list(settings.namespaces) or "all")
+                await _wait_for_definition(surroundings.cluster, settings, stop)
                 await kopf.operator(
                     registry=operator.build_registry(),
                     settings=build_kopf_settings(),
@@ -63,6 +67,29 @@ async def run_operator(settings: Settings) -> None:
             await operator.close()
             meter.close()
             _log.info("operator stopped")
+
+
+async def _wait_for_definition(
+    cluster: ClusterAPI, settings: Settings, stop: asyncio.Event
+) -> None:
+    """Wait until WorkQueueJobs can be listed.
+
+    kopf looks once which resources there are, and would watch nothing for ever if the
+    CustomResourceDefinition, or our role, came a moment after us.
+    """
+    namespace = settings.namespaces[0] if settings.namespaces else None
+    told = False
+    while not stop.is_set():
+        try:
+            await cluster.list_work_queue_jobs(namespace, limit=1)
+        except ClusterError as error:
+            if not told:
+                told = True
+                _log.warning("WorkQueueJobs can't be listed yet", error=str(error))
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), timeout=_DEFINITION_RETRY_SECONDS)
+        else:
+            return
 
 
 def _find_stuck(operator: Operator, meter_overdue_seconds: float) -> str | None:

@@ -222,4 +222,4 @@ TRANSLATIONS: dict[type[BaseException], Translation] = {
 }
 
 KNOWN = tuple(TRANSLATIONS)
-"""What to catch at the boundary; anything else is a bug, which the meter logs with its traceback."""
+"""What to catch at the boundary; the rest are bugs, which the meter logs with a traceback."""

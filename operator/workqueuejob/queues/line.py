@@ -35,7 +35,7 @@ class Line(Generic[QueueT]):
         self.lock = threading.Lock()
         self.queues: dict[QueueT, WatchedQueue] = {}
         self.wake_at = environment.clock()
-        self._address = address
+        self.address = address
         self._connect = connect
         self._environment = environment
         self._probe: Probe[QueueT] | None = None
@@ -124,10 +124,10 @@ class Line(Generic[QueueT]):
             return error
         # Only the class: what an unknown exception says may hold a secret.
         named = ConnectionFailed(
-            f"{self._address}: {type(error).__name__} while measuring; see the operator's log"
+            f"{self.address}: {type(error).__name__} while measuring; see the operator's log"
         )
         if self._broken is None or str(self._broken.result) != str(named):
-            log.error("measuring failed unexpectedly", broker=self._address, exc_info=error)
+            log.error("measuring failed unexpectedly", broker=self.address, exc_info=error)
         return named
 
     def _publish(self, name: QueueT, measurement: Measurement, wanting: list[Listener]) -> None:
@@ -156,7 +156,7 @@ class Line(Generic[QueueT]):
     def _log_change(
         self, name: QueueT, result: QueueDepth | QueueError, *, failed_before: bool
     ) -> None:
-        bound = log.bind(broker=self._address, queue=name)
+        bound = log.bind(broker=self.address, queue=name)
         if isinstance(result, QueueError):
             bound.warning("queue can't be measured", reason=result.reason, detail=str(result))
         elif failed_before:
@@ -172,7 +172,7 @@ class Line(Generic[QueueT]):
             reason = measurement.result.reason if isinstance(measurement.result, QueueError) else ""
             log.warning(
                 "broker can't be reached",
-                broker=self._address,
+                broker=self.address,
                 reason=reason,
                 detail=str(measurement.result),
             )
@@ -182,7 +182,7 @@ class Line(Generic[QueueT]):
 
     def _mend(self) -> None:
         if self._broken is not None:
-            log.info("broker can be reached again", broker=self._address)
+            log.info("broker can be reached again", broker=self.address)
         self._broken, self._failures = None, 0
 
     def _tell_newcomers(self, measurement: Measurement) -> None:

@@ -117,7 +117,7 @@ class Meter(Generic[ConnectionT, QueueT]):
         """
         now = self._environment.clock()
         with self._lock:
-            return max((now - one.line.wake_at for one in self._measuring.values()), default=0.0)
+            return max([0.0, *(now - one.line.wake_at for one in self._measuring.values())])
 
     @property
     def connections(self) -> int:
@@ -150,7 +150,7 @@ class _Measuring(Generic[QueueT]):
         self._on_end = on_end
         self._ended = False
         self._poked = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="meter", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=f"meter {line.address}", daemon=True)
 
     def start(self, queue: QueueT, on_measurement: OnMeasurement) -> Watch[QueueT]:
         """Watch the first queue and start the thread."""

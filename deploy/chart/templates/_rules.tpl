@@ -1,0 +1,38 @@
+{{/*
+What the operator does in a namespace; each verb is there because a request is made with it.
+Nothing for CustomResourceDefinitions and namespaces, which kopf would watch: the operator turns
+that off (settings.scanning.disabled). Discovery is open to every service account.
+*/}}
+{{- define "workqueuejob.rules" -}}
+# The objects are watched, never read singly, and changed in their status only.
+- apiGroups: [wqj.dev]
+  resources: [workqueuejobs]
+  verbs: [list, watch]
+- apiGroups: [wqj.dev]
+  resources: [workqueuejobs/status]
+  verbs: [patch]
+# The Jobs' owner references set blockOwnerDeletion, which the admission plugin
+# OwnerReferencesPermissionEnforcement allows only to whoever may set the owner's finalizers.
+- apiGroups: [wqj.dev]
+  resources: [workqueuejobs/finalizers]
+  verbs: [update]
+# get: to see whose a Job is when its name is taken. patch: suspend, parallelism and completions.
+- apiGroups: [batch]
+  resources: [jobs]
+  verbs: [list, watch, get, create, patch]
+# A wave whose pods have nothing left to take is ended by a success condition in its status.
+- apiGroups: [batch]
+  resources: [jobs/status]
+  verbs: [patch]
+# list: which pods hold an item. delete: pods that wait for ever and hold none.
+- apiGroups: [""]
+  resources: [pods]
+  verbs: [list, delete]
+# One Secret at a time, by the name in a WorkQueueJob; never list, which shows them all.
+- apiGroups: [""]
+  resources: [secrets]
+  verbs: [get]
+- apiGroups: [events.k8s.io]
+  resources: [events]
+  verbs: [create]
+{{- end }}

@@ -1,0 +1,224 @@
+"""`up`: bring every part to the state it should be in; what is alive and unchanged stays."""
+
+import os
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from wqjlocal import certificates, containerd, control_plane, dns, node
+from wqjlocal.api import ApiClient, answers, wait_until
+from wqjlocal.binaries import ensure_binaries
+from wqjlocal.cgroups import ensure_groups
+from wqjlocal.commands import last_lines, succeeds
+from wqjlocal.console import say, step
+from wqjlocal.control_plane import Endpoints
+from wqjlocal.errors import ApiRefused, WrongMachine
+from wqjlocal.firewall import ensure_forwarding
+from wqjlocal.kubeconfig import render_kubeconfig, write_private
+from wqjlocal.layout import (
+    API_PORT,
+    ETCD_CLIENT_PORT,
+    ETCD_PEER_PORT,
+    FIRST_SERVICE_ADDRESS,
+    NODE_ADDRESS,
+    NODE_NAME,
+    Layout,
+)
+from wqjlocal.network import ensure_network
+from wqjlocal.packages import NODE_PACKAGES, install_packages
+from wqjlocal.pause import ensure_pause_image
+from wqjlocal.processes import Component, ProcessTable
+
+ENDPOINTS = Endpoints(NODE_ADDRESS, API_PORT, ETCD_CLIENT_PORT, ETCD_PEER_PORT)
+START_SECONDS = 60.0
+NODE_SECONDS = 120.0
+# A node renews its lease every 10 s; an older one is left over from before a restart.
+LEASE_SECONDS = 25.0
+
+HEALTH_URLS = {
+    "etcd": f"{ENDPOINTS.etcd}/health",
+    "kube-controller-manager": f"https://127.0.0.1:{control_plane.CONTROLLER_MANAGER_PORT}/healthz",
+    "kube-scheduler": f"https://127.0.0.1:{control_plane.SCHEDULER_PORT}/healthz",
+    "kubelet": f"http://127.0.0.1:{node.KUBELET_HEALTH_PORT}/healthz",
+    "kube-proxy": f"http://127.0.0.1:{node.PROXY_HEALTH_PORT}/healthz",
+    "coredns": f"http://127.0.0.1:{dns.READY_PORT}/ready",
+}
+# In the order in which they start; `down` stops them the other way round.
+COMPONENTS = (
+    "etcd",
+    "kube-apiserver",
+    "kube-controller-manager",
+    "kube-scheduler",
+    "containerd",
+    "kubelet",
+    "kube-proxy",
+    "coredns",
+)
+
+
+def check_machine(layout: Layout) -> None:
+    """Raises WrongMachine."""
+    if sys.platform != "linux" or os.geteuid() != 0:
+        raise WrongMachine("the local cluster needs root on a Linux machine (Debian 12)")
+    owner = layout.run / "owner"
+    if owner.exists() and owner.read_text() != str(layout.state):
+        raise WrongMachine(
+            f"another cluster of this machine keeps its state in {owner.read_text()}; "
+            "set WQJ_LOCAL_DIR to that, or end it there with `down`"
+        )
+
+
+def bring_up(layout: Layout) -> None:
+    """Idempotent; the caller holds the lock. Raises LocalClusterError."""
+    install_packages(NODE_PACKAGES, log=layout.logs / "packages.log")
+    binaries = ensure_binaries(layout)
+    prepare_machine(layout)
+    _write_identities(layout)
+    _write_configuration(layout)
+    processes = ProcessTable(layout.pids, layout.logs)
+    api = ApiClient(ENDPOINTS.server, layout.pki)
+    _start_control_plane(layout, binaries, processes, api)
+    _start_node(layout, binaries, processes, api)
+    with step(f"wait for node {NODE_NAME}"):
+        wait_until(
+            lambda: node_is_ready(api),
+            seconds=NODE_SECONDS,
+            failure=lambda: _describe_failure(processes, "kubelet"),
+        )
+
+
+def prepare_machine(layout: Layout) -> None:
+    """Everything outside of the state directory: bridge, rules, control groups."""
+    layout.run.mkdir(parents=True, exist_ok=True, mode=0o711)
+    (layout.run / "owner").write_text(str(layout.state))
+    made = ensure_network(layout.state / "sysctls.json")
+    made = ensure_forwarding() or made
+    ensure_groups()
+    if made:
+        say("         network: bridge, routes and forwarding rules made")
+
+
+def start_containerd(layout: Layout, processes: ProcessTable) -> None:
+    """Needed by `down` and by image builds as well."""
+    component = containerd.containerd(layout)
+    version = containerd.ctr(layout, "version")
+    _start(processes, component, lambda: succeeds(version))
+    ensure_pause_image(layout)
+
+
+def prepare_images(layout: Layout) -> None:
+    """What building images needs: the packages and containerd, which may be the cluster's own or
+    started for it.
+    """
+    install_packages(NODE_PACKAGES, log=layout.logs / "packages.log")
+    layout.run.mkdir(parents=True, exist_ok=True, mode=0o711)
+    (layout.run / "owner").write_text(str(layout.state))
+    _write_configuration(layout)
+    start_containerd(layout, ProcessTable(layout.pids, layout.logs))
+
+
+def node_is_ready(api: ApiClient) -> bool:
+    """Ready, by a report of this boot's kubelet."""
+    try:
+        described = api.get(f"/api/v1/nodes/{NODE_NAME}")
+        lease = api.get(
+            f"/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases/{NODE_NAME}"
+        )
+    except ApiRefused:
+        return False
+    renewed = datetime.fromisoformat(lease["spec"]["renewTime"])
+    conditions = {entry["type"]: entry["status"] for entry in described["status"]["conditions"]}
+    tainted = any(
+        taint["key"] == "node.kubernetes.io/not-ready"
+        for taint in described["spec"].get("taints", ())
+    )
+    fresh = (datetime.now(UTC) - renewed).total_seconds() < LEASE_SECONDS
+    return conditions.get("Ready") == "True" and fresh and not tainted
+
+
+def _write_identities(layout: Layout) -> None:
+    node_client = certificates.node_identity(NODE_NAME, NODE_ADDRESS)
+    clients = {
+        layout.kubeconfig: certificates.ADMIN,
+        layout.config / "controller-manager.kubeconfig": certificates.CONTROLLER_MANAGER,
+        layout.config / "scheduler.kubeconfig": certificates.SCHEDULER,
+        layout.config / "proxy.kubeconfig": certificates.PROXY,
+        layout.config / "coredns.kubeconfig": certificates.COREDNS,
+        layout.config / "node.kubeconfig": node_client,
+    }
+    server = certificates.api_server_identity(("127.0.0.1", NODE_ADDRESS, FIRST_SERVICE_ADDRESS))
+    certificates.ensure_certificates(
+        layout.pki, (server, certificates.KUBELET_CLIENT, *clients.values())
+    )
+    for path, identity in clients.items():
+        write_private(path, render_kubeconfig(layout.pki, identity, ENDPOINTS.server))
+
+
+def _write_configuration(layout: Layout) -> None:
+    files = {
+        "containerd.toml": containerd.render_config(layout),
+        "cni/10-local.conflist": containerd.render_cni(layout),
+        "kubelet.json": node.render_kubelet_config(layout),
+        "proxy.json": node.render_proxy_config(layout),
+        "Corefile": dns.render_corefile(layout.config / "coredns.kubeconfig"),
+        "resolv.conf": "# Pods ask the cluster's DNS only.\n",
+    }
+    for name, text in files.items():
+        write_private(layout.config / name, text)
+
+
+def _start_control_plane(
+    layout: Layout, binaries: Path, processes: ProcessTable, api: ApiClient
+) -> None:
+    start_api_server(
+        processes,
+        control_plane.etcd(binaries, layout.state / "etcd", ENDPOINTS),
+        control_plane.api_server(binaries, layout.pki, ENDPOINTS),
+        api,
+    )
+    config = layout.config
+    manager = control_plane.controller_manager(
+        binaries, layout.pki, config / "controller-manager.kubeconfig"
+    )
+    for component in (manager, control_plane.scheduler(binaries, config / "scheduler.kubeconfig")):
+        processes.ensure(component)
+
+
+def start_api_server(
+    processes: ProcessTable, etcd: Component, server: Component, api: ApiClient
+) -> None:
+    """Also of a bare control plane. Raises ComponentFailed."""
+    with step("etcd and kube-apiserver"):
+        # The API server waits for etcd by itself; starting both at once saves a second.
+        processes.ensure(etcd)
+        processes.ensure(server)
+        _await(processes, server.name, api.is_ready)
+
+
+def _start_node(layout: Layout, binaries: Path, processes: ProcessTable, api: ApiClient) -> None:
+    with step("containerd"):
+        start_containerd(layout, processes)
+    with step("kubelet, kube-proxy and cluster DNS"):
+        for component in (node.kubelet(binaries, layout), node.proxy(binaries, layout)):
+            processes.ensure(component)
+        dns.apply_dns(api)
+        processes.ensure(dns.coredns(binaries, layout))
+        for name, url in HEALTH_URLS.items():
+            _await(processes, name, lambda url=url: answers(url))  # type: ignore[misc]  # mypy cannot infer it
+
+
+def _start(processes: ProcessTable, component: Component, healthy: Callable[[], bool]) -> None:
+    processes.ensure(component)
+    _await(processes, component.name, healthy)
+
+
+def _await(processes: ProcessTable, name: str, healthy: Callable[[], bool]) -> None:
+    wait_until(healthy, seconds=START_SECONDS, failure=lambda: _describe_failure(processes, name))
+
+
+def _describe_failure(processes: ProcessTable, name: str) -> str:
+    log = processes.log(name)
+    said = last_lines(log.read_text(errors="replace")) if log.exists() else "    (nothing)"
+    state = "is running but not healthy" if processes.find(name) else "has ended"
+    return f"{name} {state}; the end of {log}:\n{said}"

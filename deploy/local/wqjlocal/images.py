@@ -1,0 +1,100 @@
+"""`build-image`: a Dockerfile of the project, built without a daemon or a registry and known to
+the cluster.
+
+Builds are isolated by chroot only: they are the project's own files, on a machine of one's own.
+"""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from wqjlocal.base_image import BASE_IMAGE, ensure_base_image
+from wqjlocal.build_settings import write_build_mounts
+from wqjlocal.buildah import (
+    BuildRecords,
+    buildah,
+    find_image_id,
+    full_name,
+    import_into_containerd,
+    names_in_containerd,
+    prune,
+)
+from wqjlocal.commands import run
+from wqjlocal.console import say, step
+from wqjlocal.contents import hash_inputs
+from wqjlocal.errors import CommandFailed, ImageBuildFailed
+from wqjlocal.layout import Layout
+
+
+@dataclass(frozen=True, slots=True)
+class ImageRequest:
+    """What to build, from what, on what; `build_arguments` are K=V."""
+
+    name: str
+    context: Path
+    dockerfile: Path
+    base: str
+    build_arguments: tuple[str, ...] = ()
+
+
+def build_image(layout: Layout, request: ImageRequest) -> str:
+    """The image's full name; containerd has to run. Raises ImageBuildFailed."""
+    for path in (request.context, request.dockerfile):
+        if not path.exists():
+            raise ImageBuildFailed(f"{path} does not exist")
+    base = ensure_base_image(layout) if request.base == BASE_IMAGE else full_name(request.base)
+    base_id = find_image_id(layout, base)
+    if base_id is None:
+        raise ImageBuildFailed(
+            f"base image {base} is not here; build it first, or leave --base out"
+        )
+    name = full_name(request.name)
+    inputs = hash_inputs(request.context, request.dockerfile, (base_id, *request.build_arguments))
+    records = BuildRecords(layout)
+    built = records.get(name) == inputs and find_image_id(layout, name) is not None
+    if built and name in names_in_containerd(layout):
+        say(f"         {name} is unchanged")
+        return name
+    with step(f"build {name}"):
+        if not built:
+            _build(layout, request, name, base)
+        import_into_containerd(layout, name)
+        records.put(name, inputs)
+        prune(layout)
+    return name
+
+
+def _build(layout: Layout, request: ImageRequest, name: str, base: str) -> None:
+    log = layout.logs / "images.log"
+    settings = layout.run / "build"
+    arguments = [f"BASE_IMAGE={base}", *request.build_arguments]
+    words = [word for argument in arguments for word in ("--build-arg", argument)]
+    try:
+        mounts = write_build_mounts(settings)
+        options = [
+            "--isolation",
+            "chroot",
+            "--network",
+            "host",
+            "--layers",
+            "--pull=false",
+            *mounts,
+            *words,
+        ]
+        run(
+            buildah(
+                layout,
+                "bud",
+                *options,
+                "--file",
+                request.dockerfile,
+                "--tag",
+                name,
+                request.context,
+            ),
+            log=log,
+        )
+    except CommandFailed as error:
+        raise ImageBuildFailed(f"{error}\nall of it is in {log}") from error
+    finally:
+        shutil.rmtree(settings, ignore_errors=True)

@@ -1,0 +1,148 @@
+"""Values for tests, each with defaults that make sense and a keyword for all that matters.
+
+`a_work_queue_job(parallelism=3)` is valid, runs a foreign program and has not been seen by the
+operator yet. Times count from `NOON`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from workqueuejob.api import ObjectMetadata, WorkQueueJob, WorkQueueJobSpec, WorkQueueJobStatus
+from workqueuejob.errors import QueueError, WorkQueueJobError
+from workqueuejob.names import WAVE_LABEL, job_name
+from workqueuejob.planning.depth import Measurement, QueueDepth
+from workqueuejob.planning.evidence import Streak
+from workqueuejob.planning.observed import JobState, Observed, ObservedJob, PodProblem
+
+NOON = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
+NAME = "fruits"
+NAMESPACE = "shop"
+UID = "5f0c7c4e-0000-4000-8000-000000000001"
+
+Manifest = dict[str, Any]
+
+
+def after(seconds: float) -> datetime:
+    """Return the time so many seconds after `NOON`."""
+    return NOON + timedelta(seconds=seconds)
+
+
+def a_rabbitmq_queue(**fields: Any) -> Manifest:
+    """Return `spec.queue.rabbitmq`; a field given as None is absent."""
+    merged = {"host": "mq", "queue": "job1"} | fields
+    return {key: value for key, value in merged.items() if value is not None}
+
+
+def a_template(**pod: Any) -> Manifest:
+    """Return a pod template with one container; keywords are fields of the pod's spec."""
+    return {"spec": {"containers": [{"name": "worker", "image": "job-wq-1"}]} | pod}
+
+
+def a_work_queue_job(
+    *,
+    status: WorkQueueJobStatus | None = None,
+    generation: int = 1,
+    resource_version: str = "1",
+    rabbitmq: Mapping[str, Any] | None = None,
+    template: Mapping[str, Any] | None = None,
+    **spec: Any,
+) -> WorkQueueJob:
+    """Return a WorkQueueJob; keywords are fields of the spec, in snake case."""
+    queue = a_rabbitmq_queue(**(rabbitmq or {}))
+    fields = {"queue": {"rabbitmq": queue}, "template": template or a_template(), **spec}
+    return WorkQueueJob(
+        metadata=ObjectMetadata(
+            name=NAME,
+            namespace=NAMESPACE,
+            uid=UID,
+            generation=generation,
+            resource_version=resource_version,
+        ),
+        spec=WorkQueueJobSpec.model_validate(fields),
+        status=status or WorkQueueJobStatus(),
+    )
+
+
+def a_job(wave: int = 1, **fields: Any) -> ObservedJob:
+    """Return a wave's running Job with five completions, two at a time, none begun."""
+    job = ObservedJob(
+        name=job_name(NAME, UID, wave),
+        wave=wave,
+        completions=5,
+        parallelism=2,
+        created=NOON,
+        resource_version=str(100 + wave),
+    )
+    return replace(job, **fields)
+
+
+def a_finished_job(
+    wave: int = 1, *, state: JobState = JobState.COMPLETE, **fields: Any
+) -> ObservedJob:
+    """Return a wave's Job that ended; all five completions succeeded unless said otherwise."""
+    return a_job(wave, **({"state": state, "succeeded": 5} | fields))
+
+
+def a_job_manifest(
+    wave: int = 1,
+    *,
+    spec: Mapping[str, Any] | None = None,
+    status: Mapping[str, Any] | None = None,
+) -> Manifest:
+    """Return a wave's Job as the API server shows it."""
+    return {
+        "metadata": {
+            "name": job_name(NAME, UID, wave),
+            "labels": {WAVE_LABEL: str(wave)},
+            "creationTimestamp": NOON.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "resourceVersion": "7",
+        },
+        "spec": {"completions": 5, "parallelism": 2, **(spec or {})},
+        "status": dict(status or {}),
+    }
+
+
+def a_depth(ready: int = 0, in_flight: int | None = 0, **fields: Any) -> QueueDepth:
+    """Return a depth as of a broker that counts; in_flight=None is one that can't say."""
+    consumers = fields.pop("consumers", in_flight or 0)
+    return QueueDepth(ready=ready, in_flight=in_flight, consumers=consumers, **fields)
+
+
+def a_measurement(
+    result: QueueDepth | QueueError | None = None, *, at: float = 0.0
+) -> Measurement:
+    """Return a measurement made so many seconds after `NOON`; an empty queue by default."""
+    return Measurement(started=at, time=after(at), result=result or a_depth())
+
+
+def an_observation(
+    *jobs: ObservedJob,
+    resource: WorkQueueJob | None = None,
+    depth: QueueDepth | QueueError | None = None,
+    measurement: Measurement | None = None,
+    at: float = 0.0,
+    obstacle: WorkQueueJobError | None = None,
+    pod_problem: PodProblem | None = None,
+) -> Observed:
+    """Return what a reconcile saw; an empty queue by default, measured at `at`."""
+    return Observed(
+        resource=resource or a_work_queue_job(),
+        jobs=jobs,
+        measurement=measurement or a_measurement(depth, at=at),
+        obstacle=obstacle,
+        pod_problem=pod_problem,
+    )
+
+
+def an_unmeasured_observation(
+    *jobs: ObservedJob, resource: WorkQueueJob | None = None
+) -> Observed:
+    """Return what a reconcile saw that got no measurement in time."""
+    return Observed(resource=resource or a_work_queue_job(), jobs=jobs, measurement=None)
+
+
+def a_streak(seconds: float = 0.0, *, reads: int = 3, until: float = 0.0) -> Streak:
+    """Return a streak that has lasted so many seconds at `until`."""
+    return Streak(since=after(until - seconds), reads=reads, last_read=until)

@@ -1,0 +1,125 @@
+"""What the operator's pod may do on its node, and its account in the cluster."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.chart.conftest import Helm, Manifest, Rendering
+
+OPERATOR_RULES = {
+    ("wqj.dev", "workqueuejobs"): {"list", "watch"},
+    ("wqj.dev", "workqueuejobs/status"): {"patch"},
+    ("wqj.dev", "workqueuejobs/finalizers"): {"update"},
+    ("batch", "jobs"): {"list", "watch", "get", "create", "patch"},
+    ("batch", "jobs/status"): {"patch"},
+    ("", "pods"): {"list", "delete"},
+    ("", "secrets"): {"get"},
+    ("events.k8s.io", "events"): {"create"},
+}
+
+
+def rules_of(role: Manifest) -> dict[tuple[str, str], set[str]]:
+    return {
+        (group, resource): set(rule["verbs"])
+        for rule in role["rules"]
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+    }
+
+
+def cluster_role(rendering: Rendering, suffix: str) -> Manifest:
+    (role,) = [
+        role
+        for role in rendering.of_kind("ClusterRole")
+        if role["metadata"]["name"].endswith(suffix)
+    ]
+    return role
+
+
+@pytest.mark.parametrize("values", ["default", "full"])
+def test_pod_satisfies_the_restricted_standard(values: str, request: pytest.FixtureRequest) -> None:
+    rendering: Rendering = request.getfixturevalue(values)
+    spec = rendering.pod()["spec"]
+    assert not {"hostNetwork", "hostPID", "hostIPC", "initContainers"} & set(spec)
+    assert spec["securityContext"]["runAsNonRoot"] is True
+    assert spec["securityContext"].get("runAsUser") != 0
+    assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    container = rendering.container()["securityContext"]
+    assert container["allowPrivilegeEscalation"] is False
+    assert container["capabilities"] == {"drop": ["ALL"]}
+    assert "privileged" not in container
+    assert container["readOnlyRootFilesystem"] is True
+    allowed = {"configMap", "csi", "downwardAPI", "emptyDir", "ephemeral", "projected", "secret"}
+    assert all(set(volume) - {"name"} <= allowed for volume in spec.get("volumes", []))
+
+
+def test_operator_needs_nowhere_to_write(default: Rendering) -> None:
+    assert "volumes" not in default.pod()["spec"]
+    assert "volumeMounts" not in default.container()
+
+
+def test_only_the_operators_pod_gets_its_token(default: Rendering) -> None:
+    assert default.one("ServiceAccount")["automountServiceAccountToken"] is False
+    assert default.pod()["spec"]["automountServiceAccountToken"] is True
+
+
+def test_no_role_holds_a_wildcard(default: Rendering, full: Rendering) -> None:
+    rules = [rule for each in (default, full) for role in each.roles() for rule in role["rules"]]
+    assert rules
+    for rule in rules:
+        assert "*" not in rule["verbs"] + rule["resources"] + rule["apiGroups"]
+        assert "nonResourceURLs" not in rule
+
+
+def test_operator_has_the_verbs_that_it_uses_and_no_others(default: Rendering) -> None:
+    binding = default.one("ClusterRoleBinding")
+    assert binding["roleRef"]["name"] == "workqueuejob-system:workqueuejob"
+    role = cluster_role(default, ":workqueuejob")
+    assert rules_of(role) == OPERATOR_RULES
+
+
+def test_watch_namespaces_give_the_operator_roles_in_them_only(full: Rendering) -> None:
+    assert full.of_kind("ClusterRoleBinding") == []
+    roles = {role["metadata"]["namespace"]: rules_of(role) for role in full.of_kind("Role")}
+    assert roles == {"fruits": OPERATOR_RULES, "42": OPERATOR_RULES}
+    for binding in full.of_kind("RoleBinding"):
+        assert binding["metadata"]["namespace"] in roles
+        assert binding["roleRef"]["kind"] == "Role"
+        assert binding["subjects"] == [
+            {"kind": "ServiceAccount", "name": "queues", "namespace": "workqueuejob-system"}
+        ]
+    aggregated = {role["metadata"]["name"] for role in full.of_kind("ClusterRole")}
+    prefix = "workqueuejob-system:queue-operator"
+    assert aggregated == {f"{prefix}:view", f"{prefix}:edit"}
+
+
+def test_viewers_of_a_namespace_only_read(default: Rendering) -> None:
+    role = cluster_role(default, ":view")
+    assert rules_of(role) == {("wqj.dev", "workqueuejobs"): {"get", "list", "watch"}}
+    labels = role["metadata"]["labels"]
+    assert labels["rbac.authorization.k8s.io/aggregate-to-view"] == "true"
+
+
+def test_editors_change_workqueuejobs_but_not_their_status(default: Rendering) -> None:
+    role = cluster_role(default, ":edit")
+    reads, writes = {"get", "list", "watch"}, {"create", "update", "patch"}
+    assert rules_of(role) == {
+        ("wqj.dev", "workqueuejobs"): reads | writes | {"delete", "deletecollection"},
+        ("wqj.dev", "workqueuejobs/scale"): {"get", "update", "patch"},
+    }
+    prefix = "rbac.authorization.k8s.io/aggregate-to-"
+    given = {name for name in role["metadata"]["labels"] if name.startswith(prefix)}
+    assert given == {f"{prefix}edit", f"{prefix}admin"}
+
+
+def test_releases_in_two_namespaces_share_no_cluster_wide_name(helm: Helm) -> None:
+    names = [
+        manifest["metadata"]["name"]
+        for manifest in helm.template({"crds": {"install": False}}).manifests
+        if "namespace" not in manifest["metadata"]
+    ]
+    assert names
+    assert all(name.startswith("workqueuejob-system:") for name in names)

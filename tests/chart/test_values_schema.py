@@ -1,0 +1,44 @@
+"""A wrong value is refused by name before anything is installed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+import yaml
+
+if TYPE_CHECKING:
+    from tests.chart.conftest import Helm
+
+REFUSED = [
+    ("{replicas: 2}", "/replicas", "got 2, want 1"),
+    ("{replicas: one}", "/replicas", "want integer"),
+    ("{logFormat: xml}", "/logFormat", "'json', 'text'"),
+    ("{logLevel: verbose}", "/logLevel", "'debug', 'info', 'warning', 'error'"),
+    ("{pollIntervalSeconds: 0}", "/pollIntervalSeconds", "got 0, want 0.1"),
+    ("{httpPort: 80}", "/httpPort", "got 80, want 1,024"),
+    ("{watchNamespaces: fruits}", "/watchNamespaces", "want array"),
+    ("{watchNamespaces: ['a,b']}", "/watchNamespaces/0", "'a,b' does not match"),
+    ("{watchNamespaces: [a, a]}", "/watchNamespaces", "equal"),
+    ("{image: {pullPolicy: Sometimes}}", "/image/pullPolicy", "'IfNotPresent'"),
+    ("{image: {digest: latest}}", "/image/digest", "sha256"),
+    ("{image: {repository: ''}}", "/image/repository", "minLength"),
+    ("{image: {name: x}}", "/image", "'name' not allowed"),
+    ("{crds: {enabled: true}}", "/crds", "'enabled' not allowed"),
+    ("{replicaCount: 1}", "at ''", "'replicaCount' not allowed"),
+    ("{extraEnv: [{value: x}]}", "/extraEnv/0", "missing property 'name'"),
+    ("{podAnnotations: {a: 1}}", "/podAnnotations/a", "want string"),
+    ("{livenessProbe: {httpGet: {path: /}}}", "/livenessProbe", "'httpGet' not allowed"),
+    ("{podDisruptionBudget: {maxUnavailable: 101%}}", "/podDisruptionBudget/maxUnavailable", ""),
+    ("{serviceMonitor: {interval: 30}}", "/serviceMonitor/interval", "want string"),
+    ("{serviceMonitor: {enabled: true}, service: {enabled: false}}", "service.enabled", "needs"),
+]
+
+
+@pytest.mark.parametrize(("values", "name", "reason"), REFUSED)
+def test_refusal_names_the_value_and_what_it_may_be(
+    helm: Helm, values: str, name: str, reason: str
+) -> None:
+    refusal = helm.refusal(yaml.safe_load(values))
+    assert name in refusal
+    assert reason in refusal

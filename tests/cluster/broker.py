@@ -1,0 +1,121 @@
+"""The RabbitMQ in the cluster, reached from here by a port-forward."""
+
+import contextlib
+import json
+import re
+import subprocess
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+import pika
+import urllib3
+from deploy.environment import Cluster
+
+from .prepared import BROKER_NAMESPACE
+
+_FORWARDED = re.compile(r"127\.0\.0\.1:(\d+) -> (\d+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Broker:
+    """A RabbitMQ by its forwarded ports."""
+
+    amqp_port: int
+    management_port: int
+
+    @contextmanager
+    def channel(self) -> Iterator[Any]:
+        """Yield a channel with publisher confirms."""
+        parameters = pika.ConnectionParameters("127.0.0.1", self.amqp_port, heartbeat=0)
+        connection = pika.BlockingConnection(parameters)
+        try:
+            channel = connection.channel()
+            channel.confirm_delivery()
+            yield channel
+        finally:
+            with contextlib.suppress(pika.exceptions.AMQPError):
+                connection.close()
+
+    def declare(self, queue: str) -> None:
+        with self.channel() as channel:
+            channel.queue_declare(queue, durable=True)
+
+    def publish(self, queue: str, items: Sequence[str]) -> None:
+        """Declare the durable queue and publish persistent messages, each confirmed."""
+        with self.channel() as channel:
+            channel.queue_declare(queue, durable=True)
+            for item in items:
+                channel.basic_publish(
+                    "", queue, item.encode(), pika.BasicProperties(delivery_mode=2)
+                )
+
+    def steal(self, queue: str, count: int) -> list[str]:
+        """Take items and acknowledge them, as another consumer would."""
+        taken = []
+        with self.channel() as channel:
+            for _ in range(count):
+                method, _properties, body = channel.basic_get(queue, auto_ack=False)
+                assert method is not None, "nothing to steal"
+                taken.append(body.decode())
+                channel.basic_ack(method.delivery_tag)
+        return taken
+
+    def depth(self, queue: str) -> int:
+        """Return the items that are ready."""
+        with self.channel() as channel:
+            count: int = channel.queue_declare(queue, passive=True).method.message_count
+            return count
+
+    def put(self, path: str, body: dict[str, Any]) -> None:
+        """PUT to the management API, such as `vhosts/x` or `users/y`."""
+        response = urllib3.request(
+            "PUT",
+            f"http://127.0.0.1:{self.management_port}/api/{path}",
+            body=json.dumps(body),
+            headers={
+                **urllib3.make_headers(basic_auth="guest:guest"),
+                "Content-Type": "application/json",
+            },
+        )
+        assert response.status < 300, response.data
+
+    def add_user(self, name: str, password: str, *, permissions: bool = True) -> None:
+        self.put(f"users/{quote(name)}", {"password": password, "tags": "management"})
+        if permissions:
+            everything = {"configure": ".*", "write": ".*", "read": ".*"}
+            self.put(f"permissions/%2F/{quote(name)}", everything)
+
+
+@contextmanager
+def forwarded_broker(cluster: Cluster) -> Iterator[Broker]:
+    """Forward free ports of this machine to the broker until the context ends."""
+    command = (
+        *cluster.kubectl_command, "port-forward", "-n", BROKER_NAMESPACE,
+        "service/rabbitmq-service", ":5672", ":15672",
+    )  # fmt: skip
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
+        try:
+            ports = _read_ports(process)
+            yield Broker(amqp_port=ports[5672], management_port=ports[15672])
+        finally:
+            process.terminate()
+
+
+def _read_ports(process: subprocess.Popen[str]) -> dict[int, int]:
+    ports: dict[int, int] = {}
+    assert process.stdout is not None
+    for line in process.stdout:
+        found = _FORWARDED.search(line)
+        if found:
+            ports[int(found.group(2))] = int(found.group(1))
+        if len(ports) == 2:
+            # kubectl says a line for each connection, and would stop when nobody reads it.
+            threading.Thread(target=process.stdout.read, daemon=True).start()
+            return ports
+    raise AssertionError(f"port-forward ended with {process.wait()}")

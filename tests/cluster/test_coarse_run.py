@@ -1,0 +1,101 @@
+"""The main job: a queue that nobody counted is drained by as many pods as there are items."""
+
+from datetime import datetime
+
+import pytest
+
+from .workspace import CONSUME, Workspace, a_manifest, reason_of
+
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
+
+FRUITS = ("apple", "banana", "cherry", "date", "fig", "grape", "lemon", "melon")
+PROCESS = f"{CONSUME} /worker.py"
+
+
+def test_eight_fruits_become_one_job_of_eight_completions(workspace: Workspace) -> None:
+    workspace.publish(FRUITS)
+
+    workspace.apply(a_manifest(workspace, "fruits", command=PROCESS, parallelism=2))
+
+    workspace.kubectl("wait", "--for=condition=Complete", "wqj/fruits", "--timeout=120s")
+    status = workspace.work_queue_job("fruits")["status"]
+    assert status["progress"] == "8/8"
+    assert status["items"] == {
+        "total": 8, "succeeded": 8, "remaining": 0, "attemptsFailed": 0, "accounting": "Inferred",
+    }  # fmt: skip
+    (job,) = workspace.jobs()
+    assert job["spec"]["completions"] == 8
+    assert job["status"]["succeeded"] == 8
+    (owner,) = job["metadata"]["ownerReferences"]
+    assert (owner["kind"], owner["name"]) == ("WorkQueueJob", "fruits")
+    assert sorted(workspace.logs("fruits")) == [f"Processed {fruit}" for fruit in FRUITS]
+
+
+def test_describe_tells_the_run_as_a_story(workspace: Workspace) -> None:
+    workspace.publish(["apple", "banana"])
+
+    workspace.apply(a_manifest(workspace, "story", parallelism=2))
+    workspace.wait_for_end("story", seconds=90)
+
+    reasons = [event["reason"] for event in workspace.events("story")]
+    assert reasons == ["WaveCreated", "VerifyingDrained", "Complete"]
+    described = workspace.kubectl("describe", "wqj", "story")
+    assert "2 ready, 0 in flight, 0 completions open: created story-" in described
+
+
+def test_items_that_arrive_in_bursts_get_a_pod_each_and_none_waits(workspace: Workspace) -> None:
+    first, second, third = ([f"{burst}-{n}" for n in range(count)] for burst, count in
+                            (("a", 30), ("b", 40), ("c", 30)))  # fmt: skip
+    workspace.publish(first)
+    workspace.apply(a_manifest(workspace, "bursts", parallelism=8))
+    workspace.wait_until(
+        "bursts",
+        lambda wqj: wqj.get("status", {}).get("pods", {}).get("succeeded", 0) >= 5,
+        seconds=60,
+    )
+    workspace.publish(second)
+    workspace.wait_until("bursts", lambda wqj: wqj["status"]["pods"]["succeeded"] >= 40, seconds=90)
+    workspace.publish(third)
+
+    ended = workspace.wait_for_end("bursts", seconds=150)
+
+    assert reason_of(ended, "Complete") == "Drained"
+    assert ended["status"]["progress"] == "100/100"
+    assert ended["status"]["pods"] == {"active": 0, "succeeded": 100, "failed": 0}
+    pods = workspace.pods("bursts")
+    assert len(pods) == 100
+    assert {pod["status"]["phase"] for pod in pods} == {"Succeeded"}
+
+
+def test_an_empty_queue_is_complete_without_a_pod(workspace: Workspace) -> None:
+    workspace.broker.declare(workspace.queue)
+
+    workspace.apply(a_manifest(workspace, "nothing"))
+
+    ended = workspace.wait_for_end("nothing", seconds=30)
+    assert reason_of(ended, "Complete") == "QueueEmpty"
+    assert workspace.jobs() == []
+
+
+def test_a_waiting_run_sees_the_first_item_within_a_second_and_writes_nothing_until_then(
+    workspace: Workspace,
+) -> None:
+    workspace.broker.declare(workspace.queue)
+    workspace.apply(a_manifest(workspace, "patient", emptyStart="Wait"))
+    waiting = workspace.wait_for_reason("patient", "Progressing", "WaitingForItems", seconds=30)
+
+    with pytest.raises(AssertionError):
+        # Ten seconds are twelve measurements; any write would change the version.
+        workspace.wait_until(
+            "patient",
+            lambda wqj: (
+                wqj["metadata"]["resourceVersion"] != waiting["metadata"]["resourceVersion"]
+            ),
+            seconds=10,
+        )
+    published = workspace.publish(["first"])
+    workspace.wait_for_end("patient", seconds=60)
+
+    created = next(e for e in workspace.events("patient") if e["reason"] == "WaveCreated")
+    seen = datetime.fromisoformat(created["eventTime"])
+    assert (seen - published).total_seconds() < 1.0

@@ -1,0 +1,163 @@
+"""What a person reads when RabbitMQ can't be reached or refuses, tried on a real one."""
+
+import socket
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from tests.contract.conftest import Bench, RabbitMQBench
+
+from workqueuejob.errors import (
+    AuthenticationFailed,
+    AuthorizationFailed,
+    ConnectionFailed,
+    MeasurementUnreliable,
+    TLSFailed,
+)
+from workqueuejob.queues.amqp import AMQPConnection
+from workqueuejob.queues.protocol import Probe
+from workqueuejob.queues.rabbitmq import connect
+from workqueuejob.queues.settings import RabbitMQConnection, TLSSettings
+
+pytestmark = pytest.mark.rabbitmq
+
+Opened = Callable[[Bench, RabbitMQConnection], Probe[str]]
+
+
+@pytest.fixture
+def encrypted(rabbitmq: RabbitMQBench) -> RabbitMQConnection:
+    """Settings with TLS that work."""
+    ca = rabbitmq.server.certificates.ca
+    port = rabbitmq.server.ports.amqps
+    return replace(rabbitmq.settings(), port=port, tls=TLSSettings(ca=ca))
+
+
+def with_tls(settings: RabbitMQConnection, tls: TLSSettings) -> RabbitMQConnection:
+    return replace(settings, tls=tls)
+
+
+def test_refused_port_is_named(rabbitmq: RabbitMQBench) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+        with pytest.raises(ConnectionFailed, match=f"127.0.0.1:{port}: refused; correct spec"):
+            connect(replace(rabbitmq.settings(), port=port))
+
+
+def test_silent_port_is_a_timeout() -> None:
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        port = silent.getsockname()[1]
+        with pytest.raises(ConnectionFailed, match=f"127.0.0.1:{port}: timeout; correct spec"):
+            connect(RabbitMQConnection(host="127.0.0.1", port=port))
+
+
+def test_user_without_the_virtual_host_is_named(rabbitmq: RabbitMQBench) -> None:
+    rabbitmq.server.add_user("stranger", password="secret")
+    settings = replace(rabbitmq.settings(), username="stranger", password="secret")
+    with pytest.raises(AuthorizationFailed, match="user 'stranger' may not use vhost 'team/a"):
+        connect(settings)
+
+
+def test_tls_with_the_brokers_ca_measures(
+    rabbitmq: RabbitMQBench, opened: Opened, encrypted: RabbitMQConnection
+) -> None:
+    queue = rabbitmq.declare()
+    assert opened(rabbitmq, encrypted).measure(queue).ready == 0
+
+
+def test_other_ca_is_refused_with_its_field(
+    rabbitmq: RabbitMQBench, encrypted: RabbitMQConnection
+) -> None:
+    tls = TLSSettings(ca=rabbitmq.server.certificates.other_ca)
+    with pytest.raises(TLSFailed, match=r"verify failed: .*spec.queue.rabbitmq.tls.caSecretRef"):
+        connect(with_tls(encrypted, tls))
+
+
+def test_other_name_is_refused_with_its_field(
+    rabbitmq: RabbitMQBench, encrypted: RabbitMQConnection
+) -> None:
+    tls = TLSSettings(ca=rabbitmq.server.certificates.ca, server_name="mq.prod.test")
+    with pytest.raises(TLSFailed, match=r"verify failed: .*spec.queue.rabbitmq.tls.serverName"):
+        connect(with_tls(encrypted, tls))
+
+
+def test_verification_none_takes_any_certificate(
+    rabbitmq: RabbitMQBench, opened: Opened, encrypted: RabbitMQConnection
+) -> None:
+    queue = rabbitmq.declare()
+    tls = TLSSettings(server_name="mq.prod.test", verify=False)
+    assert opened(rabbitmq, with_tls(encrypted, tls)).measure(queue).ready == 0
+
+
+def test_tls_to_a_plain_port_is_named(
+    encrypted: RabbitMQConnection, rabbitmq: RabbitMQBench
+) -> None:
+    with pytest.raises(TLSFailed, match="answers without TLS; correct the port"):
+        connect(replace(encrypted, port=rabbitmq.server.ports.amqp))
+
+
+def test_plain_amqp_to_a_tls_port_is_named(rabbitmq: RabbitMQBench) -> None:
+    with pytest.raises(ConnectionFailed, match=r"set spec.queue.rabbitmq.tls if it is a TLS port"):
+        connect(replace(rabbitmq.settings(), port=rabbitmq.server.ports.amqps))
+
+
+def test_client_certificate_logs_in_by_external(
+    rabbitmq: RabbitMQBench, opened: Opened, encrypted: RabbitMQConnection
+) -> None:
+    settings = external(rabbitmq, encrypted)
+    rabbitmq.server.add_user(rabbitmq.server.certificates.client_name)
+    rabbitmq.server.allow(rabbitmq.server.certificates.client_name, rabbitmq.vhost)
+    queue = rabbitmq.declare()
+    assert opened(rabbitmq, settings).measure(queue).ready == 0
+    rabbitmq.server.api("DELETE", "users", rabbitmq.server.certificates.client_name)
+
+
+def test_client_certificate_of_nobody_is_refused(
+    rabbitmq: RabbitMQBench, encrypted: RabbitMQConnection
+) -> None:
+    with pytest.raises(AuthenticationFailed, match="login of the client certificate by EXTERNAL"):
+        connect(external(rabbitmq, encrypted))
+
+
+def test_client_certificate_of_an_other_ca_is_refused(
+    rabbitmq: RabbitMQBench, encrypted: RabbitMQConnection
+) -> None:
+    certificates = rabbitmq.server.certificates
+    tls = TLSSettings(
+        ca=certificates.ca,
+        client_certificate=certificates.other_client_certificate,
+        client_key=certificates.other_client_key,
+    )
+    with pytest.raises(TLSFailed, match="clientCertificateSecretRef"):
+        connect(with_tls(encrypted, tls))
+
+
+def test_external_without_tls_is_not_offered(rabbitmq: RabbitMQBench) -> None:
+    with pytest.raises(AuthenticationFailed, match="does not offer EXTERNAL"):
+        connect(replace(rabbitmq.settings(), auth_mechanism="EXTERNAL"))
+
+
+def test_suspended_broker_is_a_timeout_and_not_for_ever(rabbitmq: RabbitMQBench) -> None:
+    queue = rabbitmq.declare()
+    connection = AMQPConnection(rabbitmq.settings(), reply_timeout_seconds=0.3)
+    try:
+        assert connection.declare_passively(queue).messages == 0
+        with rabbitmq.server.suspended():
+            with pytest.raises(MeasurementUnreliable, match=r"did not answer within 0.3 s"):
+                connection.declare_passively(queue)
+            with pytest.raises(ConnectionFailed, match="timeout"):
+                connection.declare_passively(queue)
+    finally:
+        connection.close()
+
+
+def external(rabbitmq: RabbitMQBench, encrypted: RabbitMQConnection) -> RabbitMQConnection:
+    certificates = rabbitmq.server.certificates
+    tls = TLSSettings(
+        ca=certificates.ca,
+        client_certificate=certificates.client_certificate,
+        client_key=certificates.client_key,
+    )
+    return replace(encrypted, username="", password="", auth_mechanism="EXTERNAL", tls=tls)

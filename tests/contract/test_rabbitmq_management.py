@@ -1,0 +1,107 @@
+"""What the management API adds, and that a measurement succeeds without it."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from tests.contract.conftest import Bench, RabbitMQBench
+
+from workqueuejob.api import Precision
+from workqueuejob.errors import MeasurementUnreliable, QueueTypeUnsupported
+from workqueuejob.planning.depth import QueueDepth
+from workqueuejob.queues.protocol import Probe
+from workqueuejob.queues.rabbitmq import LAGGING
+from workqueuejob.queues.settings import RabbitMQConnection, TLSSettings
+
+pytestmark = pytest.mark.rabbitmq
+
+Opened = Callable[[Bench, RabbitMQConnection], Probe[str]]
+
+
+def warned(depth: QueueDepth) -> str:
+    assert depth.in_flight is None
+    assert depth.precision is Precision.ESTIMATED
+    assert depth.warning is not None
+    assert depth.warning.reason == "ManagementUnavailable"
+    return depth.warning.message
+
+
+def test_stream_is_refused(rabbitmq: RabbitMQBench, opened: Opened) -> None:
+    queue = rabbitmq.declare("stream")
+    probe = opened(rabbitmq, rabbitmq.settings(management=True))
+    with pytest.raises(QueueTypeUnsupported, match="is a stream"):
+        probe.measure(queue)
+
+
+def test_quorum_queue_is_measured_by_amqp_for_its_totals_lag(
+    rabbitmq: RabbitMQBench, opened: Opened
+) -> None:
+    queue = rabbitmq.declare("quorum")
+    rabbitmq.publish(queue, 3)
+    depth = opened(rabbitmq, rabbitmq.settings(management=True)).measure(queue)
+    assert (depth.ready, depth.in_flight, depth.warning) == (3, None, LAGGING)
+
+
+def test_false_zero_of_a_dead_quorum_queue_is_unreliable(
+    rabbitmq: RabbitMQBench, opened: Opened
+) -> None:
+    queue = rabbitmq.declare("quorum")
+    rabbitmq.publish(queue, 3)
+    rabbitmq.server.stop_quorum_queue(rabbitmq.vhost, queue)
+    with pytest.raises(MeasurementUnreliable, match="is down at the broker"):
+        opened(rabbitmq, rabbitmq.settings(management=True)).measure(queue)
+    # Why management is worth configuring: AMQP alone says that it is empty.
+    assert opened(rabbitmq, rabbitmq.settings()).measure(queue).ready == 0
+
+
+def test_one_get_serves_all_queues_of_a_round(rabbitmq: RabbitMQBench, opened: Opened) -> None:
+    first, second = rabbitmq.declare(), rabbitmq.declare()
+    probe = opened(rabbitmq, rabbitmq.settings(management=True))
+    probe.begin_round()
+    assert probe.measure(first).ready == 0
+    rabbitmq.publish(second, 2)
+    assert probe.measure(second).ready == 0
+    probe.begin_round()
+    assert probe.measure(second).ready == 2
+
+
+def test_user_without_the_tag_is_told_which(rabbitmq: RabbitMQBench, opened: Opened) -> None:
+    queue = rabbitmq.declare()
+    rabbitmq.publish(queue, 2)
+    settings = rabbitmq.without_permission()
+    settings = replace(settings, management_url=rabbitmq.server.management_url)
+    depth = opened(rabbitmq, settings).measure(queue)
+    assert depth.ready == 2
+    assert "401: give the user the tag 'management' or 'monitoring'" in warned(depth)
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("http://127.0.0.1:1", "refused; correct spec.queue.rabbitmq.management.url"),
+        ("http://nowhere.invalid:15672", "unknown host"),
+        ("{url}/elsewhere", "no management API there"),
+        ("https://127.0.0.1:{tls_port}", "TLS failed"),
+    ],
+)
+def test_unreachable_management_is_a_warning(
+    rabbitmq: RabbitMQBench, opened: Opened, url: str, words: str
+) -> None:
+    queue = rabbitmq.declare()
+    server = rabbitmq.server
+    url = url.format(url=server.management_url, tls_port=server.ports.management_tls)
+    depth = opened(rabbitmq, replace(rabbitmq.settings(), management_url=url)).measure(queue)
+    assert words in warned(depth)
+
+
+def test_https_management_uses_the_same_tls(rabbitmq: RabbitMQBench, opened: Opened) -> None:
+    queue = rabbitmq.declare()
+    ports = rabbitmq.server.ports
+    settings = replace(
+        rabbitmq.settings(),
+        port=ports.amqps,
+        tls=TLSSettings(ca=rabbitmq.server.certificates.ca, server_name="localhost"),
+        management_url=f"https://127.0.0.1:{ports.management_tls}",
+    )
+    depth = opened(rabbitmq, settings).measure(queue)
+    assert (depth.in_flight, depth.warning) == (0, None)

@@ -1,0 +1,63 @@
+"""The meter over a real RabbitMQ: new items are seen soon, and a restart is survived."""
+
+import queue as queues
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+from tests.contract.conftest import RabbitMQBench
+
+from workqueuejob.errors import ConnectionFailed
+from workqueuejob.planning.depth import Measurement, QueueDepth
+from workqueuejob.queues.meter import Meter
+from workqueuejob.queues.rabbitmq import connect
+from workqueuejob.queues.settings import RabbitMQConnection
+
+pytestmark = pytest.mark.rabbitmq
+
+
+@pytest.fixture
+def meter() -> Iterator[Meter[RabbitMQConnection, str]]:
+    meter = Meter(connect=connect)
+    yield meter
+    meter.close()
+
+
+def test_new_item_is_seen_within_a_second(
+    rabbitmq: RabbitMQBench, meter: Meter[RabbitMQConnection, str]
+) -> None:
+    name = rabbitmq.declare()
+    told: queues.Queue[Measurement] = queues.Queue()
+    meter.watch(rabbitmq.settings(management=True), name, told.put)
+    assert ready(told.get(timeout=10)) == 0
+    rabbitmq.publish(name, 1)
+    published = time.monotonic()
+    assert ready(told.get(timeout=10)) == 1
+    assert time.monotonic() - published < 1.0
+
+
+def test_restarted_broker_is_measured_again_by_itself(
+    rabbitmq: RabbitMQBench, meter: Meter[RabbitMQConnection, str]
+) -> None:
+    name = rabbitmq.declare()
+    rabbitmq.publish(name, 2)
+    told: queues.Queue[Measurement] = queues.Queue()
+    meter.watch(rabbitmq.settings(), name, told.put)
+    assert ready(told.get(timeout=10)) == 2
+    rabbitmq.restart()
+    await_result(told, lambda one: isinstance(one.result, ConnectionFailed))
+    await_result(told, lambda one: ready(one) == 2)
+    assert meter.overdue_seconds() < 5
+
+
+def ready(measurement: Measurement) -> int | None:
+    return measurement.result.ready if isinstance(measurement.result, QueueDepth) else None
+
+
+def await_result(
+    told: queues.Queue[Measurement], holds: Callable[[Measurement], bool]
+) -> Measurement:
+    while True:
+        measurement = told.get(timeout=30)
+        if holds(measurement):
+            return measurement

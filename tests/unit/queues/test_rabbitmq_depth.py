@@ -1,0 +1,97 @@
+"""Putting a declare and the management API's totals together."""
+
+import inspect
+import json
+
+import pytest
+from urllib3 import exceptions as http
+
+from workqueuejob.api import Precision
+from workqueuejob.errors import MeasurementUnreliable, QueueTypeUnsupported
+from workqueuejob.planning.depth import DepthWarning, QueueDepth
+from workqueuejob.queues.amqp import DeclaredQueue
+from workqueuejob.queues.rabbitmq import LAGGING, build_depth
+from workqueuejob.queues.rabbitmq_management import (
+    FAILURES,
+    QueueTotals,
+    describe_failure,
+    parse_totals,
+)
+
+DECLARED = DeclaredQueue(messages=6, consumers=4)
+
+
+def totals(
+    *,
+    kind: str | None = "classic",
+    state: str | None = "running",
+    ready: int | None = 5,
+    unacked: int | None = 3,
+) -> QueueTotals:
+    return QueueTotals(type=kind, state=state, ready=ready, unacked=unacked)
+
+
+def test_ready_and_in_flight_come_from_one_snapshot() -> None:
+    assert build_depth("q", DECLARED, totals()) == QueueDepth(
+        ready=5, in_flight=3, consumers=4, precision=Precision.EXACT
+    )
+
+
+@pytest.mark.parametrize(
+    "found", [None, totals(ready=None), totals(unacked=None), totals(ready=None, unacked=None)]
+)
+def test_absent_number_is_unknown_and_never_zero(found: QueueTotals | None) -> None:
+    assert build_depth("q", DECLARED, found) == QueueDepth(
+        ready=6, in_flight=None, consumers=4, precision=Precision.ESTIMATED
+    )
+
+
+def test_warning_goes_with_the_declares_numbers() -> None:
+    warning = DepthWarning("ManagementUnavailable", "…")
+    depth = build_depth("q", DECLARED, None, warning=warning)
+    assert (depth.ready, depth.in_flight, depth.warning) == (6, None, warning)
+
+
+def test_quorum_totals_lag_and_are_not_believed() -> None:
+    depth = build_depth("q", DECLARED, totals(kind="quorum", ready=0, unacked=0))
+    assert (depth.ready, depth.in_flight, depth.warning) == (6, None, LAGGING)
+
+
+def test_stream_is_no_work_queue() -> None:
+    with pytest.raises(QueueTypeUnsupported):
+        build_depth("q", DECLARED, totals(kind="stream", ready=None, unacked=None))
+
+
+@pytest.mark.parametrize("state", ["down", "crashed", "stopped", "minority"])
+def test_numbers_of_an_unavailable_queue_mean_nothing(state: str) -> None:
+    with pytest.raises(MeasurementUnreliable, match=state):
+        build_depth("q", DECLARED, totals(kind="quorum", state=state))
+
+
+def test_negative_numbers_are_unreliable() -> None:
+    with pytest.raises(MeasurementUnreliable, match="below zero"):
+        build_depth("q", DECLARED, totals(unacked=-1))
+
+
+def test_totals_are_read_by_name() -> None:
+    row = {"name": "a/b", "type": "classic", "state": "running"}
+    data = json.dumps([{**row, "messages_ready": 2, "messages_unacknowledged": 0}]).encode()
+    assert parse_totals(data) == {"a/b": totals(ready=2, unacked=0)}
+
+
+def test_absent_and_odd_values_are_unknown() -> None:
+    data = json.dumps([{"name": "q", "messages_ready": "2", "messages_unacknowledged": None}])
+    unknown = QueueTotals(type=None, state=None, ready=None, unacked=None)
+    assert parse_totals(data.encode()) == {"q": unknown}
+
+
+@pytest.mark.parametrize("data", [b"", b"<html>", b'{"error": "x"}'])
+def test_answer_of_another_shape_is_no_answer(data: bytes) -> None:
+    assert parse_totals(data) is None
+
+
+def test_every_failure_of_urllib3_has_words() -> None:
+    for _, one in inspect.getmembers(http, inspect.isclass):
+        if issubclass(one, http.HTTPError):
+            assert any(kind in FAILURES for kind in one.__mro__)
+    assert describe_failure(http.ProtocolError("x")).startswith("connection lost")
