@@ -10,7 +10,6 @@ from workqueuejob.api import Precision
 from workqueuejob.errors import MeasurementUnreliable, QueueTypeUnsupported
 from workqueuejob.planning.depth import QueueDepth
 from workqueuejob.queues.protocol import Probe
-from workqueuejob.queues.rabbitmq import LAGGING
 from workqueuejob.queues.settings import RabbitMQConnection, TLSSettings
 
 pytestmark = pytest.mark.rabbitmq
@@ -39,7 +38,7 @@ def test_quorum_queue_is_measured_by_amqp_for_its_totals_lag(
     queue = rabbitmq.declare("quorum")
     rabbitmq.publish(queue, 3)
     depth = opened(rabbitmq, rabbitmq.settings(management=True)).measure(queue)
-    assert (depth.ready, depth.in_flight, depth.warning) == (3, None, LAGGING)
+    assert (depth.ready, depth.in_flight, depth.precision) == (3, None, Precision.ESTIMATED)
 
 
 def test_false_zero_of_a_dead_quorum_queue_is_unreliable(

@@ -68,7 +68,7 @@ class TestProcessTable:
     def test_running_component_is_left_alone(self, table: ProcessTable) -> None:
         sleeper = Component("sleeper", ("sleep", "60"))
         assert table.ensure(sleeper)
-        first = wait_for(table, "sleeper")
+        first = require(table, "sleeper")
         assert not table.ensure(sleeper)
         assert table.find("sleeper") == first
 
@@ -77,20 +77,20 @@ class TestProcessTable:
         config.write_text("one")
         sleeper = Component("sleeper", ("sleep", "60"), config_files=(config,))
         table.ensure(sleeper)
-        first = wait_for(table, "sleeper")
+        first = require(table, "sleeper")
         config.write_text("two")
         assert table.ensure(sleeper)
         assert not is_alive(first)
 
     def test_stopped_component_leaves_no_pid_file(self, table: ProcessTable) -> None:
         table.ensure(Component("sleeper", ("sleep", "60")))
-        record = wait_for(table, "sleeper")
+        record = require(table, "sleeper")
         table.stop("sleeper")
         assert not is_alive(record)
         assert table.names() == []
 
 
-def wait_for(table: ProcessTable, name: str) -> PidRecord:
-    while (record := table.find(name)) is None:
-        pass
+def require(table: ProcessTable, name: str) -> PidRecord:
+    record = table.find(name)
+    assert record is not None
     return record

@@ -13,7 +13,7 @@ from wqjlocal.cgroups import ensure_groups
 from wqjlocal.commands import last_lines, succeeds
 from wqjlocal.console import say, step
 from wqjlocal.control_plane import Endpoints
-from wqjlocal.errors import ApiRefused, WrongMachine
+from wqjlocal.errors import ApiRefused, ComponentFailed, WrongMachine
 from wqjlocal.firewall import ensure_forwarding
 from wqjlocal.kubeconfig import render_kubeconfig, write_private
 from wqjlocal.layout import (
@@ -32,6 +32,7 @@ from wqjlocal.processes import Component, ProcessTable
 
 ENDPOINTS = Endpoints(NODE_ADDRESS, API_PORT, ETCD_CLIENT_PORT, ETCD_PEER_PORT)
 START_SECONDS = 60.0
+MAX_STARTS = 5
 NODE_SECONDS = 120.0
 # A node renews its lease every 10 s; an older one is left over from before a restart.
 LEASE_SECONDS = 25.0
@@ -78,8 +79,11 @@ def bring_up(layout: Layout) -> None:
     _write_configuration(layout)
     processes = ProcessTable(layout.pids, layout.logs)
     api = ApiClient(ENDPOINTS.server, layout.pki)
-    _start_control_plane(layout, binaries, processes, api)
-    _start_node(layout, binaries, processes, api)
+    started = _start_control_plane(layout, binaries, processes, api)
+    started += _start_node(layout, binaries, processes, api)
+    with step("kubelet, kube-proxy, controllers and cluster DNS"):
+        for component in started:
+            _start(processes, component, _answers_at_its_address(component))
     with step(f"wait for node {NODE_NAME}"):
         wait_until(
             lambda: node_is_ready(api),
@@ -168,23 +172,6 @@ def _write_configuration(layout: Layout) -> None:
         write_private(layout.config / name, text)
 
 
-def _start_control_plane(
-    layout: Layout, binaries: Path, processes: ProcessTable, api: ApiClient
-) -> None:
-    start_api_server(
-        processes,
-        control_plane.etcd(binaries, layout.state / "etcd", ENDPOINTS),
-        control_plane.api_server(binaries, layout.pki, ENDPOINTS),
-        api,
-    )
-    config = layout.config
-    manager = control_plane.controller_manager(
-        binaries, layout.pki, config / "controller-manager.kubeconfig"
-    )
-    for component in (manager, control_plane.scheduler(binaries, config / "scheduler.kubeconfig")):
-        processes.ensure(component)
-
-
 def start_api_server(
     processes: ProcessTable, etcd: Component, server: Component, api: ApiClient
 ) -> None:
@@ -192,33 +179,71 @@ def start_api_server(
     with step("etcd and kube-apiserver"):
         # The API server waits for etcd by itself; starting both at once saves a second.
         processes.ensure(etcd)
-        processes.ensure(server)
-        _await(processes, server.name, api.is_ready)
+        _start(processes, server, api.is_ready)
 
 
-def _start_node(layout: Layout, binaries: Path, processes: ProcessTable, api: ApiClient) -> None:
+def _start_control_plane(
+    layout: Layout, binaries: Path, processes: ProcessTable, api: ApiClient
+) -> list[Component]:
+    """Those that are left to wait for: they come up while the node is started."""
+    config = layout.config
+    start_api_server(
+        processes,
+        control_plane.etcd(binaries, layout.state / "etcd", ENDPOINTS),
+        control_plane.api_server(binaries, layout.pki, ENDPOINTS),
+        api,
+    )
+    controllers = [
+        control_plane.controller_manager(
+            binaries, layout.pki, config / "controller-manager.kubeconfig"
+        ),
+        control_plane.scheduler(binaries, config / "scheduler.kubeconfig"),
+    ]
+    for component in controllers:
+        processes.ensure(component)
+    return controllers
+
+
+def _start_node(
+    layout: Layout, binaries: Path, processes: ProcessTable, api: ApiClient
+) -> list[Component]:
     with step("containerd"):
         start_containerd(layout, processes)
-    with step("kubelet, kube-proxy and cluster DNS"):
-        for component in (node.kubelet(binaries, layout), node.proxy(binaries, layout)):
-            processes.ensure(component)
-        dns.apply_dns(api)
-        processes.ensure(dns.coredns(binaries, layout))
-        for name, url in HEALTH_URLS.items():
-            _await(processes, name, lambda url=url: answers(url))  # type: ignore[misc]  # mypy cannot infer it
+    dns.apply_dns(api)
+    components = [
+        node.kubelet(binaries, layout),
+        node.proxy(binaries, layout),
+        dns.coredns(binaries, layout),
+    ]
+    for component in components:
+        processes.ensure(component)
+    return components
+
+
+def _answers_at_its_address(component: Component) -> Callable[[], bool]:
+    return lambda: answers(HEALTH_URLS[component.name])
 
 
 def _start(processes: ProcessTable, component: Component, healthy: Callable[[], bool]) -> None:
-    processes.ensure(component)
-    _await(processes, component.name, healthy)
+    """Wait until it is healthy; one that needed something not there yet is started again."""
+    starts = 0
 
+    def is_healthy() -> bool:
+        nonlocal starts
+        if processes.ensure(component):
+            starts += 1
+            if starts > MAX_STARTS:
+                raise ComponentFailed(_describe_failure(processes, component.name))
+        return healthy()
 
-def _await(processes: ProcessTable, name: str, healthy: Callable[[], bool]) -> None:
-    wait_until(healthy, seconds=START_SECONDS, failure=lambda: _describe_failure(processes, name))
+    wait_until(
+        is_healthy,
+        seconds=START_SECONDS,
+        failure=lambda: _describe_failure(processes, component.name),
+    )
 
 
 def _describe_failure(processes: ProcessTable, name: str) -> str:
     log = processes.log(name)
     said = last_lines(log.read_text(errors="replace")) if log.exists() else "    (nothing)"
-    state = "is running but not healthy" if processes.find(name) else "has ended"
-    return f"{name} {state}; the end of {log}:\n{said}"
+    return f"{name} does not become healthy; the end of {log}:\n{said}"

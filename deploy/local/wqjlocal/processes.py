@@ -19,6 +19,7 @@ from pathlib import Path
 from wqjlocal.errors import ComponentFailed
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+LAUNCH_SECONDS = 10.0
 LOG_LIMIT_BYTES = 32 * 1024 * 1024
 ENVIRONMENT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # The shell's $$ stays the same through exec, and so does its start time.
@@ -154,7 +155,7 @@ class ProcessTable:
         pid_file = str(self.pids / f"{component.name}.pid")
         marks = (BOOT_ID.read_text().strip(), component.fingerprint(), pid_file)
         with log.open("ab") as sink:
-            subprocess.Popen(
+            launched = subprocess.Popen(
                 ["/bin/sh", "-c", LAUNCHER, "launcher", *marks, *component.command],
                 stdin=subprocess.DEVNULL,
                 stdout=sink,
@@ -168,6 +169,12 @@ class ProcessTable:
                 },
                 start_new_session=True,
             )
+        # Until the pid file is there, a second `ensure` would start it twice.
+        deadline = time.monotonic() + LAUNCH_SECONDS
+        while self.find(component.name) is None and launched.poll() is None:
+            if time.monotonic() > deadline:
+                raise ComponentFailed(f"{component.name} was started and wrote no {pid_file}")
+            time.sleep(0.005)
 
 
 def _signal(record: PidRecord, number: signal.Signals) -> None:

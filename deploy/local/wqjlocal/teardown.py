@@ -17,13 +17,16 @@ from wqjlocal.console import step
 from wqjlocal.containerd import ctr
 from wqjlocal.errors import ComponentFailed
 from wqjlocal.firewall import remove_rules
-from wqjlocal.layout import CLUSTER_NAME, Layout
+from wqjlocal.layout import Layout
 from wqjlocal.network import remove_network
 from wqjlocal.processes import ProcessTable
 
 KEPT = frozenset({"containerd", "images", "logs"})
 CNI_RESULTS = Path("/var/lib/cni/results")
 CONTAINER_LOG_LINKS = Path("/var/log/containers")
+# Kubernetes makes these whatever its flags say; another kubelet's would not be empty.
+DEVICE_PLUGINS = Path("/var/lib/kubelet/device-plugins")
+FLEX_VOLUMES = Path("/usr/libexec/kubernetes/kubelet-plugins/volume/exec")
 SHIM_PROGRAM = "containerd-shim-runc-v2"
 SHIM_SECONDS = 10.0
 
@@ -102,13 +105,18 @@ def unmount_below(directory: Path) -> None:
 
 
 def _remove_files(layout: Layout, *, purge: bool) -> None:
-    for result in CNI_RESULTS.glob(f"{CLUSTER_NAME}-*"):
-        result.unlink(missing_ok=True)
+    for result in CNI_RESULTS.glob("*"):
+        # Each names the network namespace it was made for, and ours are all below `run`.
+        if str(layout.run) in result.read_text(errors="replace"):
+            result.unlink()
     _remove_empty(CNI_RESULTS, CNI_RESULTS.parent)
     for link in CONTAINER_LOG_LINKS.glob("*.log"):
         if link.is_symlink() and Path(os.readlink(link)).is_relative_to(layout.logs):
             link.unlink()
     _remove_empty(CONTAINER_LOG_LINKS)
+    for name in ("DEPRECATION", "kubelet.sock", "kubelet_internal_checkpoint"):
+        (DEVICE_PLUGINS / name).unlink(missing_ok=True)
+    _remove_empty(DEVICE_PLUGINS, DEVICE_PLUGINS.parent, FLEX_VOLUMES, *FLEX_VOLUMES.parents[:3])
     shutil.rmtree(layout.logs / "pods", ignore_errors=True)
     shutil.rmtree(layout.run, ignore_errors=True)
     _remove_empty(Path("/run/containerd/s"), Path("/run/containerd"))

@@ -20,7 +20,8 @@ class QueueDepth:
     """How much work a queue holds, in items.
 
     ready: items that a consumer could take now.
-    in_flight: items taken and not yet settled; None where the broker can't say.
+    in_flight: items taken and not yet settled, as of now; None where the broker can't say.
+    in_flight_lately: the same as of some seconds ago, where the broker knows no better.
     consumers: consumers registered at the broker; None where it has no such notion.
     delayed: items that become ready by themselves later, such as delayed retries.
     dead_lettered: items in the dead-letter target; None where there is none, or it is unknown.
@@ -28,6 +29,7 @@ class QueueDepth:
 
     ready: int
     in_flight: int | None = None
+    in_flight_lately: int | None = None
     consumers: int | None = None
     delayed: int = 0
     dead_lettered: int | None = None

@@ -1,7 +1,8 @@
 """How deep a RabbitMQ queue is: a passive declare, and the management API where it is configured.
 
     ready      the declare's message count, or messages_ready of a classic queue
-    in_flight  messages_unacknowledged of a classic queue; else None, for AMQP does not tell
+    in_flight  messages_unacknowledged of a classic queue; that of a quorum queue is refreshed
+               every five seconds only, so it is in_flight_lately; AMQP alone does not tell
     consumers  the declare's consumer count
     precision  Exact when ready and in_flight were counted at one moment, else Estimated
 
@@ -22,11 +23,6 @@ from workqueuejob.queues.settings import RabbitMQConnection
 
 MANAGEMENT_RETRY_SECONDS = 10.0
 UNAVAILABLE_STATES = frozenset({"down", "crashed", "stopped", "minority"})
-LAGGING = DepthWarning(
-    "ManagementLags",
-    "in flight is unknown: RabbitMQ's management API refreshes a quorum queue's unacknowledged "
-    "count only every few seconds; use a classic queue where in flight matters",
-)
 
 
 class RabbitMQProbe:
@@ -88,8 +84,13 @@ def build_depth(
         totals = QueueTotals(type=None, state=None, ready=None, unacked=None)
     _check(queue, declared, totals)
     if totals.type == "quorum":
-        warning = LAGGING
-    elif totals.ready is not None and totals.unacked is not None:
+        return QueueDepth(
+            ready=declared.messages,
+            in_flight_lately=totals.unacked,
+            consumers=declared.consumers,
+            precision=Precision.ESTIMATED,
+        )
+    if totals.ready is not None and totals.unacked is not None:
         return QueueDepth(
             ready=totals.ready, in_flight=totals.unacked, consumers=declared.consumers
         )

@@ -102,11 +102,6 @@ def queue_reference(queue: QueueSource) -> str:
     return _rabbitmq(queue).queue
 
 
-def queue_address(queue: QueueSource) -> str:
-    """Return the queue's name for people, such as `rabbitmq/job1`."""
-    return f"rabbitmq/{_rabbitmq(queue).queue}"
-
-
 def resolve_host(host: str, namespace: str) -> str:
     """Return a host that means the same in the operator's namespace as in the object's.
 

@@ -15,7 +15,6 @@ from workqueuejob.errors import (
 )
 from workqueuejob.queues.settings import (
     RabbitMQConnection,
-    queue_address,
     queue_reference,
     required_secrets,
     resolve_connection,
@@ -187,6 +186,5 @@ def test_required_secrets_are_all_that_the_spec_names() -> None:
 
 def test_queue_is_called_by_its_name() -> None:
     assert queue_reference(source()) == "job1"
-    assert queue_address(source()) == "rabbitmq/job1"
     with pytest.raises(QueueTypeUnsupported):
         queue_reference(QueueSource.from_manifest({}))

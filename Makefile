@@ -1,0 +1,63 @@
+# Every target can be run again at once, installs what it needs, and says what it is doing.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV := .venv
+LOCAL := deploy/local/cluster
+
+.PHONY: help
+help: ## Show this help
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  \033[1m%-16s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: ## Start a cluster unless KUBE_CONTEXT names one, install the operator, drain the fruits
+	@$(PYTHON) -u deploy/demo.py
+
+.PHONY: test
+test: $(VENV)/ready ## Run everything: style, types, layers, unit, contract, chart, CRD and cluster tests
+	@$(PYTHON) -u deploy/check.py
+
+.PHONY: check
+check: $(VENV)/ready ## Run only what is quick and needs no server: style, types, layers and unit tests
+	@$(PYTHON) -u deploy/check.py --quick
+
+.PHONY: cluster
+cluster: ## Start the local cluster, or mend it
+	@$(LOCAL) up
+
+.PHONY: cluster-down
+cluster-down: ## Stop the local cluster and remove what it left
+	@$(LOCAL) down
+
+.PHONY: cluster-status
+cluster-status: ## Say what of the local cluster runs
+	@$(LOCAL) status
+
+.PHONY: kubeconfig
+kubeconfig: ## Print the path of the local cluster's kubeconfig
+	@$(LOCAL) kubeconfig
+
+.PHONY: generate
+generate: $(VENV)/ready ## Make crds/, the chart's copy and deploy/manifests/ anew from the models and the chart
+	@$(VENV)/bin/python crds/generate.py
+	@HELM=$$($(LOCAL) binaries)/helm $(VENV)/bin/python deploy/sync.py
+
+.PHONY: format
+format: $(VENV)/ready ## Format the code
+	@$(VENV)/bin/ruff format .
+	@$(VENV)/bin/ruff check --fix .
+
+.PHONY: lock
+lock: $(VENV)/ready ## Resolve the dependencies anew into the lock files
+	@$(VENV)/bin/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header pyproject.toml -o requirements.lock
+	@$(VENV)/bin/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header pyproject.toml --group dev -c requirements.lock -o requirements-dev.lock
+
+.PHONY: clean
+clean: cluster-down ## Stop the local cluster and remove what was built in this folder
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+$(VENV)/ready: requirements-dev.lock pyproject.toml
+	@$(PYTHON) deploy/prepare.py $(VENV)
+	@touch $@

@@ -1,0 +1,98 @@
+#!/usr/bin/env python3
+"""Run the checks, quick ones first; the last output is the test runner's own closing line.
+
+`--quick` stops before what needs a server or a cluster. What was started for the tests is
+stopped again; a local cluster that was up before stays up.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "deploy" / "local"))
+
+from wqjlocal.console import step  # noqa: E402 - the path comes first
+from wqjlocal.packages import install_packages  # noqa: E402
+
+BIN = ROOT / ".venv" / "bin"
+LOCAL = ROOT / "deploy" / "local" / "cluster"
+LOG = Path("/tmp/workqueuejob-packages.log")  # noqa: S108 - a log, on any machine
+SERVERS = ("rabbitmq-server",)
+
+STATIC: dict[str, tuple[str, ...]] = {
+    "style": ("ruff", "check", "."),
+    "format": ("ruff", "format", "--check", "--quiet", "."),
+    "types": ("mypy", "operator", "deploy", "crds", "tests"),
+    "layers": ("lint-imports",),
+}
+QUICK = ("tests/unit", "tests/model", "tests/local")
+SERVED = ("tests/contract", "tests/crd", "tests/chart")
+
+
+def main() -> int:
+    """Return the exit code of the first check that fails, or 0."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="no server, no cluster")
+    quick: bool = parser.parse_args().quick
+    for title, command in STATIC.items():
+        code = _check(title, command)
+        if code:
+            return code
+    if quick:
+        return _pytest(*QUICK, workers=2)
+    install_packages(SERVERS, log=LOG)
+    with step("build or find Kubernetes, etcd and Helm", expect="6 minutes the first time"):
+        subprocess.run([LOCAL, "binaries"], check=True, stdout=subprocess.DEVNULL)
+    return _pytest(*QUICK, *SERVED, workers=2) or _test_on_cluster()
+
+
+def _check(title: str, command: tuple[str, ...]) -> int:
+    with step(title):
+        done = subprocess.run(
+            [str(BIN / command[0]), *command[1:]],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    if done.returncode:
+        sys.stdout.write(done.stdout + done.stderr)
+    return done.returncode
+
+
+def _test_on_cluster() -> int:
+    was_up = _is_up()
+    try:
+        with step("put the operator and RabbitMQ onto the cluster", expect="up to 3 minutes"):
+            _prepared("up")
+        return _pytest("tests/cluster", workers=4)
+    finally:
+        # Quietly, so that the test runner has the last word.
+        _prepared("down", quiet=True)
+        if not was_up and "KUBE_CONTEXT" not in os.environ:
+            subprocess.run([LOCAL, "down"], check=True, capture_output=True)
+
+
+def _is_up() -> bool:
+    return subprocess.run([LOCAL, "status"], capture_output=True, check=False).returncode == 0
+
+
+def _prepared(verb: str, *, quiet: bool = False) -> None:
+    subprocess.run(
+        [BIN / "python", "-m", "tests.cluster.prepared", verb],
+        cwd=ROOT,
+        check=True,
+        capture_output=quiet,
+    )
+
+
+def _pytest(*paths: str, workers: int) -> int:
+    command = [str(BIN / "pytest"), "-q", "-n", str(workers), "--dist", "loadfile", *paths]
+    return subprocess.run(command, cwd=ROOT, check=False).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())

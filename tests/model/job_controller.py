@@ -1,0 +1,262 @@
+"""Kubernetes' Job controller, for the Jobs that we make: Indexed, with a back-off limit per index
+and podReplacementPolicy Failed.
+
+Sources: the Job API (batch/v1), KEP-3850 (back-off per index), KEP-3939 (replacement), KEP-3998
+(SuccessCriteriaMet), and what design.md tried on 1.36. A status says what was so at the last
+`sync`; pods go on meanwhile.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.model.clock import Clock
+from tests.model.pods import Phase, Pod, Program, Step, end, run_step, terminate
+from tests.model.queue import Queue
+from workqueuejob.errors import Conflict, JobNameConflict, NotFound
+
+Manifest = dict[str, Any]
+
+_FIRST_BACKOFF_SECONDS = 10.0
+_TERMINAL = frozenset({"Complete", "Failed"})
+
+
+@dataclass
+class Index:
+    """One completion of an Indexed Job."""
+
+    succeeded: bool = False
+    failed: bool = False
+    failures: int = 0
+    retry_at: float = 0.0
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it wants a pod, now or later."""
+        return not (self.succeeded or self.failed)
+
+
+@dataclass
+class Job:
+    """A Job as it really is; `manifest` is what the API server shows of it."""
+
+    manifest: Manifest
+    indexes: list[Index]
+    pods: list[Pod] = field(default_factory=list)
+    failed: int = 0
+    pods_made: int = 0
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        name: str = self.manifest["metadata"]["name"]
+        return name
+
+    @property
+    def spec(self) -> Manifest:
+        """Its spec."""
+        spec: Manifest = self.manifest["spec"]
+        return spec
+
+    @property
+    def conditions(self) -> dict[str, Manifest]:
+        """Its conditions by type; all that are there are true."""
+        return {c["type"]: c for c in self.manifest["status"].get("conditions", ())}
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether it is over."""
+        return not _TERMINAL.isdisjoint(self.conditions)
+
+    @property
+    def is_ending(self) -> bool:
+        """Whether its end is decided."""
+        return not {"SuccessCriteriaMet", "FailureTarget"}.isdisjoint(self.conditions)
+
+    @property
+    def live_pods(self) -> list[Pod]:
+        """Its pods that have not ended."""
+        return [pod for pod in self.pods if pod.is_live]
+
+
+class JobController:
+    """The API server's Jobs and the controller that works on them."""
+
+    def __init__(self, clock: Clock, queue: Queue, program: Program) -> None:
+        self.clock, self.queue, self.program = clock, queue, program
+        self.jobs: dict[str, Job] = {}
+        self.created: list[str] = []
+        self._version = 1000
+
+    @property
+    def live_pods(self) -> list[Pod]:
+        """All pods that have not ended, in the order of their making."""
+        return [pod for job in self.jobs.values() for pod in job.live_pods]
+
+    # What the API server offers.
+
+    def create(self, manifest: Manifest) -> Manifest:
+        """Create a Job; raise JobNameConflict if its name is taken."""
+        name = manifest["metadata"]["name"]
+        if name in self.jobs:
+            raise JobNameConflict(name)
+        stored = {**manifest, "status": {}}
+        stored["metadata"] = manifest["metadata"] | {
+            "creationTimestamp": self.clock.timestamp,
+            "resourceVersion": self._next_version(),
+        }
+        self.created.append(name)
+        indexes = [Index() for _ in range(manifest["spec"]["completions"])]
+        self.jobs[name] = Job(stored, indexes)
+        return stored
+
+    def read(self, name: str) -> Manifest:
+        """Return a Job as it is shown."""
+        return self._job(name).manifest
+
+    def patch_spec(self, name: str, change: Manifest, *, resource_version: str) -> Manifest:
+        """Change a Job's spec; raise Conflict if it has changed since it was read."""
+        job = self._job(name, resource_version=resource_version)
+        self._store(job, spec=job.spec | change)
+        return job.manifest
+
+    def add_condition(self, name: str, condition: Manifest, *, resource_version: str) -> Manifest:
+        """Add a condition to a Job's status; raise Conflict if it has changed."""
+        job = self._job(name, resource_version=resource_version)
+        self._add_condition(job, condition["type"], condition["reason"])
+        return job.manifest
+
+    def kill_terminating_pods(self, name: str, *, grace_seconds: float) -> None:
+        """Shorten the grace of pods that are being deleted."""
+        for pod in self._job(name).live_pods:
+            if pod.kill_at is not None:
+                pod.kill_at = min(pod.kill_at, self.clock.seconds + grace_seconds)
+
+    def delete(self, name: str) -> None:
+        """Delete a Job and its pods at once, as a person may."""
+        for pod in self.jobs.pop(name).live_pods:
+            end(pod, Phase.FAILED, self.queue)
+
+    # What happens on the nodes.
+
+    def step_pod(self, pod: Pod, step: Step) -> None:
+        """Let a pod's program go on."""
+        run_step(pod, step, self.queue, self.program)
+
+    def evict(self, pod: Pod) -> None:
+        """Delete a pod as a drain does."""
+        pod.is_disrupted = True
+        terminate(pod, self.program, now=self.clock.seconds)
+
+    def kill_late_pods(self) -> None:
+        """Kill the pods whose grace is over."""
+        for pod in self.live_pods:
+            if pod.kill_at is not None and pod.kill_at <= self.clock.seconds:
+                end(pod, Phase.FAILED, self.queue)
+
+    # What the controller does.
+
+    def sync(self, job: Job) -> None:
+        """Count the pods that ended, decide the Job's end, make or end pods, write the status."""
+        if job.is_terminal:
+            return
+        self._count_ended_pods(job)
+        self._decide_end(job)
+        if job.is_ending or job.spec.get("suspend"):
+            self._delete_pods(job)
+        else:
+            self._make_pods(job)
+        self._write_counters(job)
+        self._finish(job)
+
+    def _count_ended_pods(self, job: Job) -> None:
+        for pod in [pod for pod in job.pods if not pod.is_live]:
+            job.pods.remove(pod)
+            if pod.is_tracked:
+                self._count(job, pod)
+
+    def _count(self, job: Job, pod: Pod) -> None:
+        index = job.indexes[pod.index]
+        if pod.phase is Phase.SUCCEEDED:
+            index.succeeded = True
+            return
+        index.retry_at = self.clock.seconds + _FIRST_BACKOFF_SECONDS * 2**index.failures
+        if pod.is_disrupted:
+            return
+        job.failed += 1
+        index.failures += 1
+        index.failed = index.failures > job.spec["backoffLimitPerIndex"]
+
+    def _decide_end(self, job: Job) -> None:
+        if job.is_ending or any(index.is_open for index in job.indexes):
+            return
+        if any(index.failed for index in job.indexes):
+            self._add_condition(job, "FailureTarget", "FailedIndexes")
+        else:
+            self._add_condition(job, "SuccessCriteriaMet", "CompletionsReached")
+
+    def _finish(self, job: Job) -> None:
+        conditions = job.conditions
+        if job.live_pods:
+            return
+        if "FailureTarget" in conditions:
+            self._add_condition(job, "Failed", conditions["FailureTarget"]["reason"])
+        elif "SuccessCriteriaMet" in conditions:
+            self._add_condition(job, "Complete", conditions["SuccessCriteriaMet"]["reason"])
+
+    def _delete_pods(self, job: Job) -> None:
+        for pod in job.live_pods:
+            pod.is_tracked = False
+            terminate(pod, self.program, now=self.clock.seconds)
+
+    def _make_pods(self, job: Job) -> None:
+        open_indexes = sum(index.is_open for index in job.indexes)
+        room = min(job.spec["parallelism"], open_indexes) - len(job.live_pods)
+        for index in list(self._startable(job))[: max(0, room)]:
+            job.pods_made += 1
+            job.pods.append(Pod(f"{job.name}-{index}-{job.pods_made}", index))
+
+    def _startable(self, job: Job) -> Iterator[int]:
+        taken = {pod.index for pod in job.live_pods}
+        for number, index in enumerate(job.indexes):
+            if index.is_open and number not in taken and index.retry_at <= self.clock.seconds:
+                yield number
+
+    def _write_counters(self, job: Job) -> None:
+        status = {
+            "active": sum(pod.is_active for pod in job.pods),
+            "ready": sum(pod.is_active and pod.phase is Phase.RUNNING for pod in job.pods),
+            "terminating": sum(pod.is_terminating for pod in job.pods),
+            "succeeded": sum(index.succeeded for index in job.indexes),
+            "failed": job.failed,
+            "failedIndexes": ",".join(str(n) for n, i in enumerate(job.indexes) if i.failed),
+        }
+        merged = job.manifest["status"] | status
+        if merged != job.manifest["status"]:
+            self._store(job, status=merged)
+
+    def _add_condition(self, job: Job, kind: str, reason: str) -> None:
+        condition = {
+            "type": kind,
+            "status": "True",
+            "reason": reason,
+            "lastTransitionTime": self.clock.timestamp,
+        }
+        conditions = [*job.manifest["status"].get("conditions", ()), condition]
+        self._store(job, status=job.manifest["status"] | {"conditions": conditions})
+
+    def _store(self, job: Job, **parts: Manifest) -> None:
+        metadata = job.manifest["metadata"] | {"resourceVersion": self._next_version()}
+        job.manifest = job.manifest | {"metadata": metadata} | parts
+
+    def _next_version(self) -> str:
+        self._version += 1
+        return str(self._version)
+
+    def _job(self, name: str, *, resource_version: str | None = None) -> Job:
+        job = self.jobs.get(name)
+        if job is None:
+            raise NotFound(name)
+        if resource_version not in {None, job.manifest["metadata"]["resourceVersion"]}:
+            raise Conflict(name)
+        return job

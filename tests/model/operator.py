@@ -1,0 +1,207 @@
+"""The operator's reconcile loop around the real planning, cut into steps.
+
+`reconcile` yields wherever the world may go on, or the process may die: between reading Jobs and
+measuring, before every request, before the status is written. A dead operator is replaced by a
+new one, which knows only what the API server stores. It follows `controller/actor.py`.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any, assert_never
+
+from tests.model.broker import Broker
+from tests.model.clock import Clock
+from tests.model.job_controller import JobController
+from tests.model.resource_store import ResourceStore
+from workqueuejob.api import WorkQueueJob
+from workqueuejob.errors import ClusterUnavailable, Conflict, JobNameConflict, NotFound
+from workqueuejob.planning.actions import (
+    Action,
+    CreateWave,
+    EndJob,
+    EndPods,
+    RaiseParallelism,
+    SetSuspend,
+)
+from workqueuejob.planning.depth import Measurement
+from workqueuejob.planning.evidence import Evidence, gather_evidence
+from workqueuejob.planning.job_manifest import build_job
+from workqueuejob.planning.job_reading import read_job
+from workqueuejob.planning.observed import Observed, ObservedJob
+from workqueuejob.planning.plan import plan
+from workqueuejob.planning.situation import Plan
+from workqueuejob.planning.status import build_status, differs, differs_in_more_than_numbers
+from workqueuejob.planning.verdict import find_end
+
+_STATUS_INTERVAL_SECONDS = 2.0
+
+Witness = Callable[[Observed, Plan], None]
+
+
+class Operator:
+    """One process of the operator, from its start to its death.
+
+    witness: is shown every plan before it is carried out.
+    """
+
+    def __init__(
+        self,
+        store: ResourceStore,
+        controller: JobController,
+        broker: Broker,
+        *,
+        clock: Clock,
+        witness: Witness,
+    ) -> None:
+        self._store, self._controller, self._broker = store, controller, broker
+        self._clock, self._witness = clock, witness
+        self._seen: dict[str, ObservedJob] = {}
+        self._evidence = Evidence()
+        self._measured: tuple[float, Measurement | None] | None = None
+        self._has_listed = False
+        self._status_written_at = float("-inf")
+        self.fails_next_request = False
+        self.recheck_after_seconds: float | None = None
+        self._round: Iterator[None] = iter(())
+
+    def step(self) -> None:
+        """Go on to the next point at which the world may go on, or begin the next round."""
+        if next(self._round, _ROUND_IS_OVER) is _ROUND_IS_OVER:
+            self._round = self.reconcile()
+
+    def run_round(self) -> None:
+        """Finish the round that is under way, and run a whole one undisturbed."""
+        for _ in self._round:
+            pass
+        for _ in self.reconcile():
+            pass
+        self._round = iter(())
+
+    def hear_of(self, name: str) -> None:
+        """Take in a watch event: a Job as it is shown now, or its deletion."""
+        if not self._has_listed:
+            return
+        try:
+            self._see(self._controller.read(name))
+        except NotFound:
+            self._forget(name)
+
+    @property
+    def known_jobs(self) -> tuple[str, ...]:
+        """The names of the Jobs that it knows of."""
+        return tuple(self._seen)
+
+    def reconcile(self) -> Iterator[None]:
+        """Observe, plan, apply, write the status: one round."""
+        resource = self._store.current
+        if find_end(resource.status.conditions) and _is_current(resource):
+            return
+        if not self._has_listed:
+            self._list_jobs()
+        jobs = self._jobs
+        yield
+        observed = Observed(resource, jobs, self._measure())
+        now = self._clock.now
+        self._evidence = gather_evidence(self._evidence, observed, now=now)
+        decided = plan(observed, self._evidence, now=now)
+        self.recheck_after_seconds = decided.recheck_after_seconds
+        self._witness(observed, decided)
+        try:
+            for action in decided.actions:
+                yield
+                self._apply(resource, action)
+            if decided.actions:
+                observed = Observed(resource, self._jobs, observed.measurement)
+            yield
+            self._write_status(observed, decided)
+        except Conflict:
+            self._has_listed = False
+        except ClusterUnavailable:
+            return
+
+    @property
+    def _jobs(self) -> tuple[ObservedJob, ...]:
+        return tuple(sorted(self._seen.values(), key=lambda job: job.wave))
+
+    def _list_jobs(self) -> None:
+        self._has_listed = True
+        for name in self._seen.keys() - self._controller.jobs.keys():
+            self._forget(name)
+        for job in self._controller.jobs.values():
+            self._see(job.manifest)
+
+    def _see(self, manifest: dict[str, Any]) -> None:
+        job = read_job(manifest)
+        if self._seen.get(job.name) != job:
+            self._seen[job.name] = job
+            self._measured = None
+
+    def _forget(self, name: str) -> None:
+        if self._seen.pop(name, None) is not None:
+            self._measured = None
+
+    def _measure(self) -> Measurement | None:
+        """A measurement serves until Jobs change or time passes."""
+        if self._measured is None or self._measured[0] < self._clock.seconds:
+            self._measured = (self._clock.seconds, self._broker.measure())
+        return self._measured[1]
+
+    def _apply(self, resource: WorkQueueJob, action: Action) -> None:
+        if self.fails_next_request:
+            self.fails_next_request = False
+            raise ClusterUnavailable("503")
+        try:
+            self._request(resource, action)
+        except NotFound:
+            if isinstance(action, CreateWave):
+                raise
+            self._forget(action.job)
+
+    def _request(self, resource: WorkQueueJob, action: Action) -> None:
+        match action:
+            case CreateWave():
+                self._see(self._create(resource, action))
+            case RaiseParallelism(job, parallelism, version):
+                self._patch(job, {"parallelism": parallelism}, version)
+            case SetSuspend(job, suspend, version):
+                self._patch(job, {"suspend": suspend}, version)
+            case EndJob():
+                kind = "SuccessCriteriaMet" if action.succeeded else "FailureTarget"
+                condition = {"type": kind, "reason": action.reason}
+                manifest = self._controller.add_condition(
+                    action.job, condition, resource_version=action.resource_version
+                )
+                self._see(manifest)
+            case EndPods(job, grace):
+                self._controller.kill_terminating_pods(job, grace_seconds=grace)
+            case _:
+                assert_never(action)
+
+    def _create(self, resource: WorkQueueJob, action: CreateWave) -> dict[str, Any]:
+        manifest = build_job(resource, action)
+        try:
+            return self._controller.create(manifest)
+        except JobNameConflict:
+            # In the model every Job is ours.
+            return self._controller.read(manifest["metadata"]["name"])
+
+    def _patch(self, name: str, change: dict[str, Any], version: str) -> None:
+        self._see(self._controller.patch_spec(name, change, resource_version=version))
+
+    def _write_status(self, observed: Observed, decided: Plan) -> None:
+        old = observed.resource.status
+        new = build_status(observed, decided, now=self._clock.now)
+        since = self._clock.seconds - self._status_written_at
+        if not differs(old, new) or (
+            since < _STATUS_INTERVAL_SECONDS and not differs_in_more_than_numbers(old, new)
+        ):
+            return
+        version = observed.resource.metadata.resource_version
+        self._store.patch_status(new, resource_version=version)
+        self._status_written_at = self._clock.seconds
+
+
+_ROUND_IS_OVER = object()
+
+
+def _is_current(resource: WorkQueueJob) -> bool:
+    return resource.status.observed_generation == resource.metadata.generation

@@ -1,0 +1,19 @@
+"""How hard hypothesis tries: `HYPOTHESIS_PROFILE=long` looks deeper than the default."""
+
+import os
+
+from hypothesis import settings
+
+EXAMPLES = {"default": 1, "long": 50}
+"""How many times as many examples as by default."""
+
+
+def effort(examples: int, *, steps: int = 50) -> settings:
+    """Return the settings of a test that by default tries so many examples."""
+    profile = os.environ.get("HYPOTHESIS_PROFILE", "default")
+    return settings(
+        max_examples=examples * EXAMPLES[profile],
+        stateful_step_count=steps,
+        deadline=None,
+        print_blob=True,
+    )

@@ -1,0 +1,98 @@
+"""What must hold at every step, judged by the truth that only the model knows."""
+
+from collections import deque
+
+from tests.model.job_controller import JobController
+from tests.model.resource_store import ResourceStore
+from tests.model.strangers import Strangers
+from workqueuejob.names import job_name
+from workqueuejob.planning.actions import CreateWave, EndJob, EndPods, RaiseParallelism
+from workqueuejob.planning.depth import QueueDepth
+from workqueuejob.planning.futility import MAX_FUTILE_WAVES
+from workqueuejob.planning.observed import Observed
+from workqueuejob.planning.situation import SEVERAL_READS, Plan
+from workqueuejob.planning.verdict import Progress, find_end
+
+
+class Referee:
+    """Watches one run; every method raises AssertionError when a rule is broken."""
+
+    def __init__(
+        self, store: ResourceStore, controller: JobController, strangers: Strangers
+    ) -> None:
+        self._store, self._controller, self._strangers = store, controller, strangers
+        self._queue = controller.queue
+        self._ceiling = store.current.spec.parallelism
+        self._ready_at_reads: deque[int] = deque(maxlen=SEVERAL_READS)
+        self._disturbances_at_waves: dict[int, int] = {}
+
+    def judge_plan(self, observed: Observed, decided: Plan) -> None:
+        """Judge a plan against what is true at the moment of its measurement."""
+        self._ready_at_reads.append(len(self._queue.ready))
+        if all(job.is_terminal for job in self._controller.jobs.values()):
+            self._ceiling = observed.resource.spec.parallelism
+        for action in decided.actions:
+            match action:
+                case CreateWave():
+                    self._judge_wave(observed, action)
+                case RaiseParallelism():
+                    known = self._controller.jobs[action.job].spec["parallelism"]
+                    assert action.parallelism > known, "parallelism was lowered"
+                case EndJob():
+                    self._judge_end_of_job(observed, action)
+                case EndPods():
+                    assert self._controller.jobs[action.job].is_ending, "healthy pods were ended"
+                case _:
+                    pass
+        if find_end(observed.resource.status.conditions) is None:
+            self._judge_end_of_run(decided)
+
+    def judge_step(self) -> None:
+        """Judge what is true now."""
+        queue, jobs = self._queue, self._controller.jobs.values()
+        items = [*queue.ready, *queue.held.values(), *queue.settled]
+        assert sorted(items) == list(range(queue.published)), "an item was lost or doubled"
+        created = self._controller.created
+        assert len(set(created)) == len(created), "a wave's number was used twice"
+        self._ceiling = max(self._ceiling, self._store.current.spec.parallelism)
+        assert len(self._controller.live_pods) <= self._ceiling, "too many pods"
+        if find_end(self._store.current.status.conditions):
+            assert all(job.is_terminal for job in jobs), "the run ended before its Jobs"
+
+    def _judge_wave(self, observed: Observed, action: CreateWave) -> None:
+        assert observed.measurement is not None, "an unmeasured queue made a wave"
+        assert isinstance(observed.measurement.result, QueueDepth), "an error made a wave"
+        assert not observed.resource.spec.suspend, "a suspended run made a wave"
+        self._disturbances_at_waves[action.wave] = self._disturbances
+
+    def _judge_end_of_job(self, observed: Observed, action: EndJob) -> None:
+        """Where in flight is unknown, the user's own time-out may end a pod that works."""
+        assert observed.measurement is not None, "an unmeasured queue ended a Job"
+        depth = observed.measurement.result
+        assert isinstance(depth, QueueDepth), "an error ended a Job"
+        rabbitmq = observed.resource.spec.queue.rabbitmq
+        assert rabbitmq is not None
+        if depth.in_flight is None and rabbitmq.surplus_pod_timeout_seconds is not None:
+            return
+        pods = self._controller.jobs[action.job].live_pods
+        assert not any(pod.name in self._queue.held for pod in pods), "a pod at work was ended"
+
+    def _judge_end_of_run(self, decided: Plan) -> None:
+        if decided.verdict.progress == Progress.COMPLETE:
+            assert 0 in self._ready_at_reads, "Complete although the queue never was empty"
+            assert not self._controller.live_pods, "Complete although pods exist"
+        if decided.verdict.end_reason == "NoProgress":
+            last = max(self._disturbances_at_waves)
+            for wave in range(last - MAX_FUTILE_WAVES + 1, last + 1):
+                assert self._is_futile(wave), "NoProgress although a wave settled something"
+
+    def _is_futile(self, wave: int) -> bool:
+        """What strangers and producers do meanwhile may hide what a wave has settled."""
+        metadata = self._store.current.metadata
+        pods = f"{job_name(metadata.name, metadata.uid, wave)}-"
+        settled = any(consumer.startswith(pods) for consumer in self._queue.settled.values())
+        return not settled or self._disturbances > self._disturbances_at_waves[wave]
+
+    @property
+    def _disturbances(self) -> int:
+        return self._queue.published + self._strangers.moves
