@@ -118,21 +118,25 @@ class World:
         self.store.change_spec(suspend=False, parallelism=max(1, self.store.current.spec.parallelism))
         self.strangers.leave()
         for _ in range(rounds):
-            if self.end or self._waits_for_a_person():
+            if self.is_settled:
                 return
             self.strangers.settle_all()
             self.pass_round(step)
             self.step_pods(Step.LEAVE)
             self.referee.judge_step()
 
-    def _waits_for_a_person(self) -> bool:
+    @property
+    def is_settled(self) -> bool:
+        """Whether the run has ended, or says what it waits for."""
         may_wait = (
             self.setting.program.waits_for_ever
             and not self.setting.has_management
             and self.setting.surplus_timeout_seconds is None
         )
-        return (may_wait and self.progressing == "SurplusPodsWaiting") or (
-            self.progressing == "WaitingForItems" and not self.queue.ready
+        return (
+            self.end is not None
+            or (may_wait and self.progressing == "SurplusPodsWaiting")
+            or (self.progressing == "WaitingForItems" and not self.queue.ready)
         )
 
     def _start_operator(self) -> Operator:

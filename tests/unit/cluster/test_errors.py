@@ -1,0 +1,55 @@
+"""Every refusal of the API server becomes an error of ours, in its own words."""
+
+import json
+
+import aiohttp
+import pytest
+from kubernetes.aio.client import ApiException
+
+from workqueuejob.cluster.errors import cluster_errors
+from workqueuejob.errors import (
+    ClusterError,
+    ClusterUnavailable,
+    Conflict,
+    JobNameConflict,
+    JobRejected,
+    NotFound,
+    TemplateInvalid,
+)
+
+
+@pytest.mark.parametrize(
+    ("code", "reason", "expected"),
+    [
+        (400, "BadRequest", TemplateInvalid),
+        (403, "Forbidden", JobRejected),
+        (404, "NotFound", NotFound),
+        (409, "AlreadyExists", JobNameConflict),
+        (409, "Conflict", Conflict),
+        (422, "Invalid", TemplateInvalid),
+        (429, "TooManyRequests", ClusterUnavailable),
+        (500, "InternalError", ClusterUnavailable),
+        (504, "Timeout", ClusterUnavailable),
+    ],
+)
+def test_status_reason_decides_and_its_message_is_kept(
+    code: int, reason: str, expected: type[ClusterError]
+) -> None:
+    body = json.dumps({"kind": "Status", "reason": reason, "message": "in its own words"})
+
+    with pytest.raises(expected, match="in its own words"), cluster_errors():
+        raise ApiException(status=code, reason="http words", body=body)
+
+
+@pytest.mark.parametrize("body", [None, "", "<html>", "[]", '{"message": null}'])
+def test_answer_without_a_status_is_judged_by_its_code(body: str | None) -> None:
+    with pytest.raises(JobRejected, match="403"), cluster_errors():
+        raise ApiException(status=403, reason="Forbidden", body=body)
+
+
+@pytest.mark.parametrize(
+    "error", [aiohttp.ClientConnectionError("x"), TimeoutError(), ConnectionResetError()]
+)
+def test_silence_is_an_unavailable_cluster(error: Exception) -> None:
+    with pytest.raises(ClusterUnavailable, match=type(error).__name__), cluster_errors():
+        raise error

@@ -1,0 +1,147 @@
+"""One WorkQueueJob's loop: against an API server and a broker in memory, with the real meter."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any, cast
+
+import pytest
+from tests.builders import NAME, NAMESPACE, UID, a_template
+
+from workqueuejob.api import WorkQueueJob
+from workqueuejob.cluster.api import ClusterAPI
+from workqueuejob.controller.actor import Actor, Surroundings
+from workqueuejob.controller.measuring import QueueMeter
+from workqueuejob.errors import TemplateInvalid
+from workqueuejob.names import job_name
+from workqueuejob.queues.fake import FakeBroker
+from workqueuejob.queues.meter import Meter
+
+from .fake_cluster import FakeCluster
+
+FIRST = job_name(NAME, UID, 1)
+
+
+def a_stored_object(**spec: Any) -> dict[str, Any]:
+    queue = {"rabbitmq": {"host": "mq", "queue": "job1"} | spec.pop("rabbitmq", {})}
+    metadata = {
+        "name": NAME,
+        "namespace": NAMESPACE,
+        "uid": UID,
+        "generation": 1,
+        "resourceVersion": "1",
+    }
+    return {
+        "metadata": metadata,
+        "spec": {"queue": queue, "drainedAfterSeconds": 0, "template": a_template(), **spec},
+    }
+
+
+@asynccontextmanager
+async def acting(cluster: FakeCluster, broker: FakeBroker) -> AsyncIterator[Actor]:
+    meter: QueueMeter = Meter(0.05, connect=broker.connect)
+    surroundings = Surroundings(cluster=cast("ClusterAPI", cluster), meter=meter, instance="test")
+    actor = Actor(surroundings, WorkQueueJob.from_manifest(cluster.work_queue_job))
+    try:
+        yield actor
+    finally:
+        await actor.close()
+        meter.close()
+
+
+async def until(holds: Callable[[], bool], *, seconds: float = 10.0) -> None:
+    async with asyncio.timeout(seconds):
+        while not holds():
+            await asyncio.sleep(0.01)
+
+
+def reason_of(cluster: FakeCluster, condition_type: str) -> str | None:
+    conditions = cluster.work_queue_job.get("status", {}).get("conditions", [])
+    return next((c["reason"] for c in conditions if c["type"] == condition_type), None)
+
+
+@pytest.fixture
+def broker() -> FakeBroker:
+    broker = FakeBroker(host=f"mq.{NAMESPACE}.svc")
+    broker.declare("job1")
+    return broker
+
+
+async def test_wave_is_created_and_recorded_from_a_measured_queue(broker: FakeBroker) -> None:
+    broker.queues["job1"].publish("a", "b", "c")
+    cluster = FakeCluster(work_queue_job=a_stored_object(parallelism=2))
+
+    async with acting(cluster, broker):
+        await until(lambda: bool(cluster.work_queue_job.get("status", {}).get("waves")))
+
+    assert cluster.jobs[FIRST]["spec"]["completions"] == 3
+    assert [event["reason"] for event in cluster.events] == ["WaveCreated"]
+
+
+async def test_missing_secret_is_a_reason_and_the_run_goes_on_when_it_comes(
+    broker: FakeBroker,
+) -> None:
+    broker.queues["job1"].publish("a")
+    stored = a_stored_object(rabbitmq={"credentialsSecretRef": {"name": "mq"}})
+    cluster = FakeCluster(work_queue_job=stored)
+
+    async with acting(cluster, broker):
+        await until(lambda: reason_of(cluster, "QueueReachable") == "SecretNotFound")
+        assert cluster.jobs == {}
+        cluster.secrets["mq"] = {"data": {"username": "Z3Vlc3Q=", "password": "Z3Vlc3Q="}}
+        await until(lambda: reason_of(cluster, "QueueReachable") == "Measured")
+
+    assert FIRST in cluster.jobs
+
+
+async def test_refused_template_is_reported_in_the_api_servers_words(broker: FakeBroker) -> None:
+    broker.queues["job1"].publish("a")
+    cluster = FakeCluster(work_queue_job=a_stored_object())
+    cluster.refusal = TemplateInvalid("spec.template.spec.containers[0].image: Required value")
+
+    async with acting(cluster, broker):
+        await until(lambda: reason_of(cluster, "Progressing") == "TemplateInvalid")
+        cluster.refusal = None
+        await until(lambda: FIRST in cluster.jobs)
+
+    told = [event["reason"] for event in cluster.events]
+    assert told == ["TemplateInvalid", "WaveCreated"]
+
+
+async def test_waiting_for_items_writes_nothing_after_it_said_so(broker: FakeBroker) -> None:
+    cluster = FakeCluster(work_queue_job=a_stored_object(emptyStart="Wait"))
+
+    async with acting(cluster, broker) as actor:
+        await until(lambda: reason_of(cluster, "Progressing") == "WaitingForItems")
+        before = list(cluster.requests)
+        for _ in range(20):
+            actor.wake()
+            await asyncio.sleep(0.01)
+
+    assert cluster.requests == before
+
+
+async def test_ended_run_asks_nobody_anything(broker: FakeBroker) -> None:
+    cluster = FakeCluster(work_queue_job=a_stored_object())
+    async with acting(cluster, broker):
+        await until(lambda: reason_of(cluster, "Complete") == "QueueEmpty")
+    cluster.requests.clear()
+
+    async with acting(cluster, broker) as actor:
+        broker.queues["job1"].publish("late")
+        for _ in range(20):
+            actor.wake()
+            await asyncio.sleep(0.01)
+
+    assert cluster.requests == []
+
+
+async def test_status_that_somebody_else_changed_is_read_again(broker: FakeBroker) -> None:
+    cluster = FakeCluster(work_queue_job=a_stored_object())
+
+    async with acting(cluster, broker) as actor:
+        cluster.work_queue_job["metadata"]["resourceVersion"] = cluster.next_version()
+        await until(lambda: cluster.requests.count("patch status") >= 2)
+        assert "status" not in cluster.work_queue_job
+        actor.update(WorkQueueJob.from_manifest(cluster.work_queue_job))
+        await until(lambda: reason_of(cluster, "Complete") == "QueueEmpty")

@@ -1,0 +1,113 @@
+"""How actions become requests, and what a refusal means."""
+
+from typing import Any, cast
+
+import pytest
+from tests.builders import NAME, UID, a_work_queue_job
+
+from workqueuejob.cluster.api import ClusterAPI
+from workqueuejob.controller.applying import apply_actions
+from workqueuejob.controller.store import JobStore
+from workqueuejob.errors import Conflict, JobNameConflict
+from workqueuejob.names import job_name
+from workqueuejob.planning.actions import Action, CreateWave, EndJob, EndPods, RaiseParallelism
+
+from .fake_cluster import FakeCluster
+
+FIRST = job_name(NAME, UID, 1)
+
+
+async def apply(cluster: FakeCluster, *actions: Action, store: JobStore | None = None) -> JobStore:
+    store = store or JobStore()
+    await apply_actions(cast("ClusterAPI", cluster), a_work_queue_job(), store, actions)
+    return store
+
+
+async def test_created_wave_is_known_before_the_watch_tells() -> None:
+    store = await apply(FakeCluster(), CreateWave(wave=1, completions=8, parallelism=2))
+
+    assert [(job.name, job.completions) for job in store.jobs] == [(FIRST, 8)]
+
+
+async def test_wave_that_an_operator_made_before_it_died_is_taken_as_made() -> None:
+    cluster = FakeCluster()
+    await apply(cluster, CreateWave(wave=1, completions=8, parallelism=2))
+
+    store = await apply(cluster, CreateWave(wave=1, completions=5, parallelism=2))
+
+    assert len(cluster.jobs) == 1
+    assert [job.completions for job in store.jobs] == [8]
+
+
+@pytest.mark.parametrize("owners", [[], [{"controller": True, "uid": "somebody-else"}]])
+async def test_job_of_the_same_name_that_is_not_ours_is_a_conflict(owners: list[Any]) -> None:
+    cluster = FakeCluster(jobs={FIRST: {"metadata": {"name": FIRST, "ownerReferences": owners}}})
+
+    with pytest.raises(JobNameConflict, match=f"kubectl delete job {FIRST}"):
+        await apply(cluster, CreateWave(wave=1, completions=8, parallelism=2))
+
+
+async def test_patch_of_a_job_that_changed_meanwhile_is_a_conflict() -> None:
+    cluster = FakeCluster()
+    store = await apply(cluster, CreateWave(wave=1, completions=8, parallelism=2))
+
+    with pytest.raises(Conflict):
+        await apply(cluster, RaiseParallelism(FIRST, 4, resource_version="1"), store=store)
+
+    assert cluster.jobs[FIRST]["spec"]["parallelism"] == 2
+
+
+async def test_job_that_is_gone_is_forgotten_and_the_other_actions_go_on() -> None:
+    cluster = FakeCluster()
+    store = await apply(cluster, CreateWave(wave=1, completions=8, parallelism=2))
+    del cluster.jobs[FIRST]
+
+    await apply(
+        cluster,
+        RaiseParallelism(FIRST, 4, resource_version="1"),
+        CreateWave(wave=2, completions=1, parallelism=1),
+        store=store,
+    )
+
+    assert [job.wave for job in store.jobs] == [2]
+
+
+@pytest.mark.parametrize(
+    ("succeeded", "condition"), [(True, "SuccessCriteriaMet"), (False, "FailureTarget")]
+)
+async def test_job_is_ended_through_the_condition_that_its_controller_acts_on(
+    *, succeeded: bool, condition: str
+) -> None:
+    cluster = FakeCluster()
+    store = await apply(cluster, CreateWave(wave=1, completions=8, parallelism=2))
+    version = cluster.jobs[FIRST]["metadata"]["resourceVersion"]
+
+    await apply(
+        cluster,
+        EndJob(FIRST, succeeded=succeeded, reason="R", message="m", resource_version=version),
+        store=store,
+    )
+
+    (written,) = cluster.jobs[FIRST]["status"]["conditions"]
+    assert (written["type"], written["status"], written["reason"]) == (condition, "True", "R")
+
+
+async def test_only_pods_that_are_already_being_deleted_are_hurried() -> None:
+    def pod(name: str, phase: str, grace: int | None) -> dict[str, Any]:
+        metadata = {"name": name, "uid": f"uid-{name}", "deletionGracePeriodSeconds": grace}
+        return {"metadata": metadata, "status": {"phase": phase}}
+
+    cluster = FakeCluster(
+        pods=[
+            pod("working", "Running", None),
+            pod("stubborn", "Running", 30),
+            pod("hurried", "Running", 1),
+            pod("over", "Succeeded", 30),
+        ]
+    )
+
+    await apply(cluster, EndPods(FIRST, grace_period_seconds=1))
+
+    assert [r for r in cluster.requests if r.startswith("delete")] == [
+        "delete pod stubborn uid-stubborn 1"
+    ]
