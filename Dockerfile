@@ -39,7 +39,7 @@ COPY operator ./operator
 RUN /build/bin/pip wheel --no-build-isolation --no-deps --wheel-dir /build/dist . \
     && /build/bin/pip --python /opt/workqueuejob/bin/python install \
         --no-index --no-deps --no-compile /build/dist/*.whl \
-    && python3 -m compileall -q --invalidation-mode unchecked-hash /opt/workqueuejob/lib
+    && python3 -m compileall -q --invalidation-mode unchecked-hash /opt/workqueuejob/lib/python3*/site-packages/workqueuejob
 
 FROM ${BASE_IMAGE}
 ARG VERSION=0.1.0

@@ -28,9 +28,9 @@ class Broker:
     management_port: int
 
     @contextmanager
-    def channel(self) -> Iterator[Any]:
+    def channel(self, *, vhost: str = "/") -> Iterator[Any]:
         """Yield a channel with publisher confirms."""
-        parameters = pika.ConnectionParameters("127.0.0.1", self.amqp_port, heartbeat=0)
+        parameters = pika.ConnectionParameters("127.0.0.1", self.amqp_port, vhost, heartbeat=0)
         connection = pika.BlockingConnection(parameters)
         try:
             channel = connection.channel()
@@ -44,9 +44,9 @@ class Broker:
         with self.channel() as channel:
             channel.queue_declare(queue, durable=True)
 
-    def publish(self, queue: str, items: Sequence[str]) -> None:
+    def publish(self, queue: str, items: Sequence[str], *, vhost: str = "/") -> None:
         """Declare the durable queue and publish persistent messages, each confirmed."""
-        with self.channel() as channel:
+        with self.channel(vhost=vhost) as channel:
             channel.queue_declare(queue, durable=True)
             for item in items:
                 channel.basic_publish(
@@ -70,24 +70,46 @@ class Broker:
             count: int = channel.queue_declare(queue, passive=True).method.message_count
             return count
 
-    def put(self, path: str, body: dict[str, Any]) -> None:
-        """PUT to the management API, such as `vhosts/x` or `users/y`."""
+    def add_user(self, name: str, password: str, *, permissions: bool = True) -> None:
+        self._manage("PUT", f"users/{quote(name)}", {"password": password, "tags": "management"})
+        if permissions:
+            self.grant(name)
+
+    def grant(self, user: str, *, vhost: str = "/") -> None:
+        """Let a user do everything in a virtual host."""
+        everything = {"configure": ".*", "write": ".*", "read": ".*"}
+        self._manage("PUT", f"permissions/{quote(vhost, safe='')}/{quote(user)}", everything)
+
+    def add_vhost(self, name: str) -> None:
+        """Make a virtual host that the broker's own user may use."""
+        self._manage("PUT", f"vhosts/{quote(name, safe='')}", {})
+        self.grant("guest", vhost=name)
+
+    def remove(self, name: str) -> None:
+        """Remove the queue, the user and the virtual host of a name; those that are there."""
+        with self.channel() as channel:
+            channel.queue_delete(name)
+        self._manage("DELETE", f"users/{quote(name)}")
+        self._manage("DELETE", f"vhosts/{quote(name, safe='')}")
+
+    def count_connections(self, user: str) -> int:
+        """Return how many connections a user has, as the broker counts them."""
+        connections = json.loads(self._manage("GET", "connections?columns=user"))
+        return sum(connection["user"] == user for connection in connections)
+
+    def _manage(self, method: str, path: str, body: dict[str, Any] | None = None) -> bytes:
         response = urllib3.request(
-            "PUT",
+            method,
             f"http://127.0.0.1:{self.management_port}/api/{path}",
-            body=json.dumps(body),
+            body=None if body is None else json.dumps(body),
             headers={
                 **urllib3.make_headers(basic_auth="guest:guest"),
                 "Content-Type": "application/json",
             },
         )
-        assert response.status < 300, response.data
-
-    def add_user(self, name: str, password: str, *, permissions: bool = True) -> None:
-        self.put(f"users/{quote(name)}", {"password": password, "tags": "management"})
-        if permissions:
-            everything = {"configure": ".*", "write": ".*", "read": ".*"}
-            self.put(f"permissions/%2F/{quote(name)}", everything)
+        gone = method == "DELETE" and response.status == 404
+        assert gone or response.status < 300, response.data
+        return response.data
 
 
 @contextmanager

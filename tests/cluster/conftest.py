@@ -4,23 +4,16 @@ Tests run side by side; the few that disturb the operator take the lock that all
 """
 
 import fcntl
-import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from .broker import Broker, forwarded_broker
+from .locks import locked
 from .prepared import Prepared, prepare
-from .workspace import Workspace
-
-
-@contextmanager
-def _lock(path: Path, kind: int) -> Iterator[None]:
-    with path.open("w") as file:
-        fcntl.flock(file, kind)
-        yield
+from .workspace import Workspace, open_workspace
 
 
 @pytest.fixture(scope="session")
@@ -32,7 +25,7 @@ def shared_directory(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -
 
 @pytest.fixture(scope="session")
 def prepared(shared_directory: Path) -> Prepared:
-    with _lock(shared_directory / "prepare.lock", fcntl.LOCK_EX):
+    with locked(shared_directory / "prepare.lock", fcntl.LOCK_EX):
         return prepare()
 
 
@@ -48,19 +41,29 @@ def disturbs_the_operator(request: pytest.FixtureRequest) -> bool:
 
 
 @pytest.fixture
-def workspace(
-    prepared: Prepared, broker: Broker, shared_directory: Path, *, disturbs_the_operator: bool
-) -> Iterator[Workspace]:
-    """A namespace and a queue of the test's own; both are gone afterwards."""
-    name = f"wqj-test-{uuid.uuid4().hex[:8]}"
-    cluster = prepared.cluster
+def operator_to_share(shared_directory: Path, *, disturbs_the_operator: bool) -> Iterator[None]:
+    """Hold the operator with the other tests, or alone to disturb it.
+
+    Whoever waits stands in the door, so that those who share can't keep the one who wants it
+    alone waiting by always being one more.
+    """
     kind = fcntl.LOCK_EX if disturbs_the_operator else fcntl.LOCK_SH
-    with _lock(shared_directory / "operator.lock", kind):
-        cluster.kubectl("create", "namespace", name)
-        cluster.kubectl("label", "namespace", name, "wqj-test=true")
-        try:
-            yield Workspace(cluster, broker, name)
-        finally:
-            cluster.kubectl("delete", "namespace", name, "--wait=false")
-            with broker.channel() as channel:
-                channel.queue_delete(name)
+    with ExitStack() as held:
+        with locked(shared_directory / "operator.door", fcntl.LOCK_EX):
+            held.enter_context(locked(shared_directory / "operator.lock", kind))
+        yield
+
+
+@pytest.fixture
+def workspace(prepared: Prepared, broker: Broker, operator_to_share: None) -> Iterator[Workspace]:
+    """A namespace and a queue of the test's own; both are gone afterwards."""
+    opened = open_workspace(prepared.cluster, broker)
+    try:
+        yield opened
+    finally:
+        opened.close()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put what needs the operator alone at the end, where the fewest others wait for it."""
+    items.sort(key=lambda item: item.get_closest_marker("disturbs_the_operator") is not None)

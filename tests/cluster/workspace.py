@@ -2,10 +2,11 @@
 
 import json
 import time
+import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from deploy.environment import WORKER, Cluster
 
@@ -35,8 +36,18 @@ class Workspace:
             "-n", self.namespace, *arguments, stdin=stdin, check=check
         ).stdout
 
-    def apply(self, manifest: Mapping[str, Any]) -> None:
-        self.cluster.apply(json.dumps(manifest), namespace=self.namespace)
+    def apply(self, *manifests: Mapping[str, Any]) -> None:
+        listed = {"apiVersion": "v1", "kind": "List", "items": manifests}
+        self.cluster.apply(json.dumps(listed), namespace=self.namespace)
+
+    def patch(self, name: str, spec: Mapping[str, Any]) -> None:
+        """Merge into a WorkQueueJob's spec."""
+        self.kubectl("patch", "wqj", name, "--type=merge", "-p", json.dumps({"spec": spec}))
+
+    def close(self) -> None:
+        """Take the namespace down, without waiting for it, and what it had at the broker."""
+        self.cluster.kubectl("delete", "namespace", self.namespace, "--wait=false")
+        self.broker.remove(self.queue)
 
     def get(self, *arguments: str) -> Manifest:
         return self.cluster.get("-n", self.namespace, *arguments)
@@ -72,14 +83,12 @@ class Workspace:
         self, name: str, holds: Callable[[Manifest], bool], *, seconds: float
     ) -> Manifest:
         """Return the WorkQueueJob once it is as wanted; fail with what it is instead."""
-        deadline = time.monotonic() + seconds
-        while True:
-            found = self.work_queue_job(name)
-            if holds(found):
-                return found
-            if time.monotonic() > deadline:
-                raise AssertionError(json.dumps(found.get("status"), indent=1))
-            time.sleep(0.4)
+        return poll(
+            lambda: self.work_queue_job(name),
+            holds,
+            seconds=seconds,
+            show=lambda found: json.dumps(found.get("status"), indent=1),
+        )
 
     def wait_for_end(self, name: str, *, seconds: float) -> Manifest:
         return self.wait_until(
@@ -93,6 +102,39 @@ class Workspace:
         return self.wait_until(
             name, lambda wqj: reason_of(wqj, condition) == reason, seconds=seconds
         )
+
+
+Seen = TypeVar("Seen")
+
+
+def poll(
+    look: Callable[[], Seen],
+    holds: Callable[[Seen], bool],
+    *,
+    seconds: float,
+    show: Callable[[Seen], str] = repr,
+) -> Seen:
+    """Return what is seen once it is as wanted; fail with what was seen last instead."""
+    deadline = time.monotonic() + seconds
+    while True:
+        seen = look()
+        if holds(seen):
+            return seen
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not so after {seconds:.0f} s: {show(seen)}")
+        time.sleep(0.3)
+
+
+def open_workspace(cluster: Cluster, broker: Broker) -> Workspace:
+    """Make a namespace that bears the mark by which left-overs are found."""
+    name = f"wqj-test-{uuid.uuid4().hex[:8]}"
+    namespace = {
+        "apiVersion": "v1",
+        "kind": "Namespace",
+        "metadata": {"name": name, "labels": {"wqj-test": "true"}},
+    }
+    cluster.kubectl("create", "-f", "-", stdin=json.dumps(namespace))
+    return Workspace(cluster, broker, name)
 
 
 def a_manifest(
@@ -130,19 +172,23 @@ def a_manifest(
     }
 
 
+def condition_of(wqj: Mapping[str, Any], condition_type: str) -> Mapping[str, str]:
+    """Return a condition, or nothing if it is not there."""
+    conditions = (wqj.get("status") or {}).get("conditions") or ()
+    return next((one for one in conditions if one["type"] == condition_type), {})
+
+
 def reason_of(wqj: Mapping[str, Any], condition_type: str) -> str | None:
     """Return the reason of a condition, if it is there."""
-    for condition in (wqj.get("status") or {}).get("conditions") or ():
-        if condition["type"] == condition_type:
-            reason: str = condition["reason"]
-            return reason
-    return None
+    return condition_of(wqj, condition_type).get("reason")
 
 
 def message_of(wqj: Mapping[str, Any], condition_type: str) -> str:
     """Return the message of a condition, or nothing."""
-    for condition in (wqj.get("status") or {}).get("conditions") or ():
-        if condition["type"] == condition_type:
-            message: str = condition["message"]
-            return message
-    return ""
+    return condition_of(wqj, condition_type).get("message", "")
+
+
+def succeeded_pods(wqj: Mapping[str, Any]) -> int:
+    """Return how many pods status says have succeeded."""
+    pods = (wqj.get("status") or {}).get("pods") or {}
+    return int(pods.get("succeeded") or 0)

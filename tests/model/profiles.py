@@ -16,4 +16,5 @@ def effort(examples: int, *, steps: int = 50) -> settings:
         stateful_step_count=steps,
         deadline=None,
         print_blob=True,
+        report_multiple_bugs=False,
     )

@@ -8,7 +8,7 @@ from tests.model.pods import Program, Step
 from tests.model.profiles import effort
 from tests.model.world import Setting, World
 
-_ROUNDS = 400
+_ROUNDS = 200
 """Enough for every back-off and every attempt of a futile program."""
 
 settings_of_runs = st.builds(

@@ -51,7 +51,8 @@ def import_into_containerd(layout: Layout, name: str) -> None:
     """Raises ImageBuildFailed."""
     archive = layout.images / f"export-{os.getpid()}.tar"
     try:
-        run(buildah(layout, "push", "--quiet", name, f"oci-archive:{archive}:{name}"))
+        target = f"oci-archive:{archive}:{name}"
+        run(buildah(layout, "push", "--quiet", "--disable-compression", name, target))
         run(ctr(layout, "images", "import", archive))
     except CommandFailed as error:
         raise ImageBuildFailed(f"image {name} was built but not imported: {error}") from error

@@ -4,6 +4,7 @@ the cluster.
 Builds are isolated by chroot only: they are the project's own files, on a machine of one's own.
 """
 
+import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,13 +66,18 @@ def build_image(layout: Layout, request: ImageRequest) -> str:
 
 
 def _build(layout: Layout, request: ImageRequest, name: str, base: str) -> None:
+    """Build the stages before the last under names of their own, or pruning would take their
+    layers and every build would begin anew.
+    """
     log = layout.logs / "images.log"
     settings = layout.run / "build"
     arguments = [f"BASE_IMAGE={base}", *request.build_arguments]
     words = [word for argument in arguments for word in ("--build-arg", argument)]
+    stages = find_stages(request.dockerfile.read_text())
+    targets = [["--target", stage, "--tag", f"{name}-{stage}"] for stage in stages]
     try:
         mounts = write_build_mounts(settings)
-        options = [
+        options: list[str | Path] = [
             "--isolation",
             "chroot",
             "--network",
@@ -80,21 +86,17 @@ def _build(layout: Layout, request: ImageRequest, name: str, base: str) -> None:
             "--pull=false",
             *mounts,
             *words,
+            "--file",
+            request.dockerfile,
         ]
-        run(
-            buildah(
-                layout,
-                "bud",
-                *options,
-                "--file",
-                request.dockerfile,
-                "--tag",
-                name,
-                request.context,
-            ),
-            log=log,
-        )
+        for target in [*targets, ["--tag", name]]:
+            run(buildah(layout, "bud", *options, *target, request.context), log=log)
     except CommandFailed as error:
         raise ImageBuildFailed(f"{error}\nall of it is in {log}") from error
     finally:
         shutil.rmtree(settings, ignore_errors=True)
+
+
+def find_stages(dockerfile: str) -> list[str]:
+    """The names of a Dockerfile's named stages."""
+    return re.findall(r"^FROM\s+\S+\s+AS\s+(\S+)", dockerfile, re.MULTILINE | re.IGNORECASE)

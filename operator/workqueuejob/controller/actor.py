@@ -280,7 +280,7 @@ class Actor:
         decided: Plan,
     ) -> None:
         for event in build_events(old, new, decided):
-            _log.info("event", reason=event.reason, note=event.message)
+            _log.info("event recorded", reason=event.reason, note=event.message)
             manifest = build_event(
                 resource, event, instance=self._surroundings.instance, now=datetime.now(UTC)
             )

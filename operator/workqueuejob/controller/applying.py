@@ -82,7 +82,7 @@ async def _create_wave(
     manifest = build_job(resource, action)
     name = manifest["metadata"]["name"]
     try:
-        created = await cluster.create_job(manifest)
+        return await cluster.create_job(manifest)
     except JobNameConflict as conflict:
         existing = await cluster.read_job(resource.metadata.namespace, name)
         owners = existing["metadata"].get("ownerReferences") or ()
@@ -92,8 +92,6 @@ async def _create_wave(
             f"a Job named {name} exists and belongs to somebody else; delete or rename it:"
             f" kubectl delete job {name} -n {resource.metadata.namespace}"
         ) from conflict
-    _log.info("wave created", job=name, completions=action.completions)
-    return created
 
 
 async def _end_job(cluster: ClusterAPI, namespace: str, action: EndJob) -> dict[str, Any]:
@@ -106,11 +104,9 @@ async def _end_job(cluster: ClusterAPI, namespace: str, action: EndJob) -> dict[
         "lastProbeTime": now,
         "lastTransitionTime": now,
     }
-    patched = await cluster.patch_job_condition(
+    return await cluster.patch_job_condition(
         namespace, action.job, condition, resource_version=action.resource_version
     )
-    _log.info("wave ended early", job=action.job, reason=action.reason)
-    return patched
 
 
 async def _end_pods(cluster: ClusterAPI, namespace: str, action: EndPods) -> None:

@@ -15,7 +15,7 @@ class LogFormat(StrEnum):
     TEXT = "text"
 
 
-_CHATTY = ("kopf", "aiohttp", "asyncio", "kubernetes", "pika", "urllib3")
+_CHATTY = ("kopf", "aiohttp", "asyncio", "kubernetes", "urllib3")
 
 
 def configure_logs(*, log_format: LogFormat, level: str) -> None:

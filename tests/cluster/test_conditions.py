@@ -1,0 +1,117 @@
+"""What goes wrong is named by a condition that tells the remedy, and mending it is enough."""
+
+import fcntl
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from deploy.environment import NAMESPACE, RELEASE
+
+from .broker import Broker
+from .locks import locked
+from .mishaps import ITEMS, MISHAPS, NAME, SECRET_MARK, Mishap, break_all_once
+from .prepared import Prepared
+from .workspace import (
+    Manifest,
+    Workspace,
+    a_manifest,
+    condition_of,
+    message_of,
+    reason_of,
+)
+
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
+
+QUEUE_MISSING_SECONDS = 10
+
+
+@pytest.fixture(scope="session")
+def namespaces(
+    prepared: Prepared, broker: Broker, shared_directory: Path, request: pytest.FixtureRequest
+) -> dict[str, str]:
+    """The namespaces of the mishaps that are going to be looked at, by their names."""
+    names = [
+        item.callspec.params["mishap"].name
+        for item in request.session.items
+        if isinstance(item, pytest.Function) and hasattr(item, "callspec")
+        if isinstance(item.callspec.params.get("mishap"), Mishap)
+    ]
+    with locked(shared_directory / "mishaps.lock", fcntl.LOCK_EX):
+        record = shared_directory / "mishaps.json"
+        return break_all_once(prepared.cluster, broker, names, record=record)
+
+
+@pytest.fixture
+def mishap_workspace(
+    namespaces: dict[str, str],
+    mishap: Mishap,
+    prepared: Prepared,
+    broker: Broker,
+    operator_to_share: None,
+) -> Iterator[Workspace]:
+    workspace = Workspace(prepared.cluster, broker, namespaces[mishap.name])
+    try:
+        yield workspace
+    finally:
+        workspace.close()
+
+
+@pytest.mark.parametrize("mishap", MISHAPS, ids=str)
+def test_mishap_is_named_with_its_remedy_and_the_run_goes_on_once_it_is_mended(
+    mishap: Mishap, mishap_workspace: Workspace
+) -> None:
+    workspace = mishap_workspace
+    seen = workspace.wait_until(
+        NAME,
+        lambda wqj: (
+            reason_of(wqj, mishap.condition) == mishap.reason
+            and all(word in message_of(wqj, mishap.condition) for word in mishap.words)
+        ),
+        seconds=60,
+    )
+    assert condition_of(seen, mishap.condition)["status"] == mishap.status
+    if mishap.condition == "QueueReachable" and mishap.status == "False":
+        assert reason_of(seen, "Progressing") == "QueueUnavailable"
+
+    mishap.mend(workspace)
+
+    ended = workspace.wait_for_end(NAME, seconds=90)
+    assert reason_of(ended, "Complete") == "Drained", ended["status"]
+    assert ended["status"]["progress"] == "2/2"
+    assert sorted(workspace.logs(NAME)) == sorted(ITEMS)
+    assert SECRET_MARK not in json.dumps([ended, workspace.events(NAME), workspace.jobs()])
+
+
+def test_missing_queue_costs_one_condition_one_event_and_one_line_of_log(
+    workspace: Workspace,
+) -> None:
+    workspace.apply(a_manifest(workspace, "flood", emptyStart="Wait"))
+    broken = workspace.wait_for_reason("flood", "QueueReachable", "QueueNotFound", seconds=30)
+
+    versions = _versions_during(workspace, seconds=QUEUE_MISSING_SECONDS)
+
+    assert versions == {broken["metadata"]["resourceVersion"]}
+    warnings = [event for event in workspace.events("flood") if event["type"] == "Warning"]
+    assert [event["reason"] for event in warnings] == ["QueueNotFound"], warnings
+    complaints = [
+        line for line in _operator_log(workspace) if line["level"] in {"warning", "error"}
+    ]
+    assert [line.get("reason") for line in complaints] == ["QueueNotFound"], complaints
+
+
+def _versions_during(workspace: Workspace, *, seconds: float) -> set[str]:
+    """Return the resourceVersions that the object has while the seconds pass."""
+    watched = workspace.kubectl(
+        "get", "wqj", "flood", "--watch", f"--request-timeout={seconds}s",
+        "-o", "jsonpath={.metadata.resourceVersion}{'\\n'}", check=False,
+    )  # fmt: skip
+    return set(watched.split())
+
+
+def _operator_log(workspace: Workspace) -> list[Manifest]:
+    """Return the lines of the operator's log that mention the workspace."""
+    log = workspace.cluster.kubectl(
+        "logs", "-n", NAMESPACE, f"deployment/{RELEASE}", "--since=2m"
+    ).stdout
+    return [json.loads(line) for line in log.splitlines() if workspace.namespace in line]
