@@ -12,6 +12,7 @@ from workqueuejob.errors import ConnectionFailed
 from workqueuejob.planning.depth import Measurement, QueueDepth
 
 _TICK = 0.001
+_MOST_FALSE_ZEROS = 2
 
 
 class Fault(Enum):
@@ -22,7 +23,7 @@ class Fault(Enum):
     NO_MANAGEMENT = auto()
     """The management API fails: in flight is unknown for once."""
     FALSE_ZERO = auto()
-    """A quorum queue whose leader is away says that nothing is ready."""
+    """A quorum queue whose leader is away says that nothing is ready; never thrice in a row."""
 
 
 class Broker:
@@ -32,6 +33,7 @@ class Broker:
         self.clock, self.queue, self.has_management = clock, queue, has_management
         self.faults: deque[Fault] = deque()
         self._started = 0.0
+        self._false_zeros = 0
 
     def measure(self) -> Measurement | None:
         """Return a measurement; None if it takes too long."""
@@ -47,9 +49,11 @@ class Broker:
         match fault:
             case Fault.ERROR:
                 return ConnectionFailed("mq:5672: refused")
-            case Fault.FALSE_ZERO:
+            case Fault.FALSE_ZERO if self._false_zeros < _MOST_FALSE_ZEROS:
+                self._false_zeros += 1
                 return QueueDepth(
                     ready=0, in_flight=depth.in_flight, consumers=depth.consumers
                 )
             case _:
+                self._false_zeros = 0
                 return depth

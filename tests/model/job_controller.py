@@ -14,6 +14,7 @@ from tests.model.clock import Clock
 from tests.model.pods import Phase, Pod, Program, Step, end, run_step, terminate
 from tests.model.queue import Queue
 from workqueuejob.errors import Conflict, JobNameConflict, NotFound
+from workqueuejob.names import WAVE_LABEL
 
 Manifest = dict[str, Any]
 
@@ -51,6 +52,11 @@ class Job:
         """Its name."""
         name: str = self.manifest["metadata"]["name"]
         return name
+
+    @property
+    def wave(self) -> int:
+        """Its wave's number."""
+        return int(self.manifest["metadata"]["labels"][WAVE_LABEL])
 
     @property
     def spec(self) -> Manifest:

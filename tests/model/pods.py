@@ -89,11 +89,11 @@ def run_step(pod: Pod, step: Step, queue: Queue, program: Program) -> None:
     match step:
         case Step.CRASH:
             end(pod, Phase.FAILED, queue)
+        case _ if pod.settled >= program.items_per_pod:
+            end(pod, Phase.SUCCEEDED, queue)
         case Step.PRETEND if holds:
             end(pod, Phase.SUCCEEDED, queue)
         case Step.LEAVE if not holds and not program.waits_for_ever:
-            end(pod, Phase.SUCCEEDED, queue)
-        case Step.WORK if pod.settled >= program.items_per_pod:
             end(pod, Phase.SUCCEEDED, queue)
         case Step.WORK if holds:
             _settle(pod, queue, program)

@@ -5,11 +5,12 @@ from collections import deque
 from tests.model.job_controller import JobController
 from tests.model.resource_store import ResourceStore
 from tests.model.strangers import Strangers
+from workqueuejob.errors import QueueError
 from workqueuejob.names import job_name
 from workqueuejob.planning.actions import CreateWave, EndJob, EndPods, RaiseParallelism
 from workqueuejob.planning.depth import QueueDepth
 from workqueuejob.planning.futility import MAX_FUTILE_WAVES
-from workqueuejob.planning.observed import Observed
+from workqueuejob.planning.observed import JobState, Observed
 from workqueuejob.planning.situation import SEVERAL_READS, Plan
 from workqueuejob.planning.verdict import Progress, find_end
 
@@ -23,12 +24,17 @@ class Referee:
         self._store, self._controller, self._strangers = store, controller, strangers
         self._queue = controller.queue
         self._ceiling = store.current.spec.parallelism
-        self._ready_at_reads: deque[int] = deque(maxlen=SEVERAL_READS)
+        self._ready_at_reads: deque[tuple[float, int]] = deque([(-1.0, 0)], maxlen=SEVERAL_READS)
         self._disturbances_at_waves: dict[int, int] = {}
+        self._blind_moments = 0
 
     def judge_plan(self, observed: Observed, decided: Plan) -> None:
         """Judge a plan against what is true at the moment of its measurement."""
-        self._ready_at_reads.append(len(self._queue.ready))
+        measurement = observed.measurement
+        if measurement is not None and isinstance(measurement.result, QueueError):
+            self._blind_moments += 1
+        if measurement is not None and measurement.started > self._ready_at_reads[-1][0]:
+            self._ready_at_reads.append((measurement.started, len(self._queue.ready)))
         if all(job.is_terminal for job in self._controller.jobs.values()):
             self._ceiling = observed.resource.spec.parallelism
         for action in decided.actions:
@@ -36,16 +42,21 @@ class Referee:
                 case CreateWave():
                     self._judge_wave(observed, action)
                 case RaiseParallelism():
-                    known = self._controller.jobs[action.job].spec["parallelism"]
-                    assert action.parallelism > known, "parallelism was lowered"
+                    known = next(job for job in observed.jobs if job.name == action.job)
+                    assert action.parallelism > known.parallelism, "parallelism was lowered"
                 case EndJob():
                     self._judge_end_of_job(observed, action)
                 case EndPods():
-                    assert self._controller.jobs[action.job].is_ending, "healthy pods were ended"
+                    ending = [job.name for job in observed.jobs if job.state is JobState.ENDING]
+                    assert action.job in ending, "pods of a healthy Job were ended"
                 case _:
                     pass
         if find_end(observed.resource.status.conditions) is None:
             self._judge_end_of_run(decided)
+
+    def excuse_restart(self) -> None:
+        """Note that the operator forgot what it had seen."""
+        self._blind_moments += 1
 
     def judge_step(self) -> None:
         """Judge what is true now."""
@@ -74,12 +85,14 @@ class Referee:
         assert rabbitmq is not None
         if depth.in_flight is None and rabbitmq.surplus_pod_timeout_seconds is not None:
             return
-        pods = self._controller.jobs[action.job].live_pods
-        assert not any(pod.name in self._queue.held for pod in pods), "a pod at work was ended"
+        if action.job in self._controller.jobs:
+            pods = self._controller.jobs[action.job].live_pods
+            assert not any(pod.name in self._queue.held for pod in pods), "a pod at work was ended"
 
     def _judge_end_of_run(self, decided: Plan) -> None:
         if decided.verdict.progress == Progress.COMPLETE:
-            assert 0 in self._ready_at_reads, "Complete although the queue never was empty"
+            was_empty = any(ready == 0 for _, ready in self._ready_at_reads)
+            assert was_empty, "Complete although the queue never was empty"
             assert not self._controller.live_pods, "Complete although pods exist"
         if decided.verdict.end_reason == "NoProgress":
             last = max(self._disturbances_at_waves)
@@ -87,7 +100,7 @@ class Referee:
                 assert self._is_futile(wave), "NoProgress although a wave settled something"
 
     def _is_futile(self, wave: int) -> bool:
-        """What strangers and producers do meanwhile may hide what a wave has settled."""
+        """What others do meanwhile, or the operator can't see, may hide what a wave settled."""
         metadata = self._store.current.metadata
         pods = f"{job_name(metadata.name, metadata.uid, wave)}-"
         settled = any(consumer.startswith(pods) for consumer in self._queue.settled.values())
@@ -95,4 +108,4 @@ class Referee:
 
     @property
     def _disturbances(self) -> int:
-        return self._queue.published + self._strangers.moves
+        return self._queue.published + self._strangers.moves + self._blind_moments

@@ -71,6 +71,7 @@ class World:
 
     def restart_operator(self) -> None:
         """Kill the operator wherever it is; a new one knows only what is stored."""
+        self.referee.excuse_restart()
         self.operator = self._start_operator()
 
     def sync_jobs(self) -> None:
@@ -91,7 +92,7 @@ class World:
     def delete_recorded_job(self, number: int) -> None:
         """Delete a Job by hand, of those that status knows of."""
         recorded = self.store.current.status.waves or 0
-        names = [job.name for job in self.jobs[:recorded]]
+        names = [job.name for job in self.jobs if job.wave <= recorded]
         if names:
             self.controller.delete(names[number % len(names)])
 
@@ -115,6 +116,7 @@ class World:
         step: what the program does in every pod from now on.
         """
         self.broker.faults.clear()
+        self.operator.fails_next_request = False
         self.store.change_spec(suspend=False, parallelism=max(1, self.store.current.spec.parallelism))
         self.strangers.leave()
         for _ in range(rounds):

@@ -16,7 +16,7 @@ that off (settings.scanning.disabled). Discovery is open to every service accoun
 - apiGroups: [wqj.dev]
   resources: [workqueuejobs/finalizers]
   verbs: [update]
-# get: to see whose a Job is when its name is taken. patch: suspend, parallelism and completions.
+# get: to see whose a Job is when its name is taken. patch: suspend and parallelism.
 - apiGroups: [batch]
   resources: [jobs]
   verbs: [list, watch, get, create, patch]
@@ -24,7 +24,7 @@ that off (settings.scanning.disabled). Discovery is open to every service accoun
 - apiGroups: [batch]
   resources: [jobs/status]
   verbs: [patch]
-# list: which pods hold an item. delete: pods that wait for ever and hold none.
+# list: to see why pods don't start. delete: pods of an ended Job that ignore SIGTERM.
 - apiGroups: [""]
   resources: [pods]
   verbs: [list, delete]

@@ -3,6 +3,14 @@
 from dataclasses import dataclass
 from typing import TypeAlias
 
+QUEUE_DRAINED = "QueueDrained"
+TEMPLATE_CHANGED = "TemplateChanged"
+BACKOFF_LIMIT_EXCEEDED = "BackoffLimitExceeded"
+
+END_REASONS = frozenset({QUEUE_DRAINED, TEMPLATE_CHANGED})
+"""The reasons for which we end a Job that nothing was wrong with. What fails because of that is
+not counted; `BackoffLimitExceeded` is Kubernetes' own word too, and its failures count."""
+
 
 @dataclass(frozen=True, slots=True)
 class CreateWave:

@@ -36,6 +36,11 @@ class QueueDepth:
     precision: Precision = Precision.EXACT
     warning: DepthWarning | None = None
 
+    @property
+    def in_flight_known(self) -> int | None:
+        """Items in flight as of now or, failing that, of some seconds ago."""
+        return self.in_flight_lately if self.in_flight is None else self.in_flight
+
 
 @dataclass(frozen=True, slots=True)
 class Measurement:

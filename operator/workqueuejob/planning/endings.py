@@ -5,18 +5,25 @@ several spaced measurements that agree.
 """
 
 from workqueuejob.planning import messages
-from workqueuejob.planning.actions import EndJob, EndPods
+from workqueuejob.planning.actions import (
+    BACKOFF_LIMIT_EXCEEDED,
+    QUEUE_DRAINED,
+    EndJob,
+    EndPods,
+)
 from workqueuejob.planning.evidence import is_anything_held
-from workqueuejob.planning.observed import JobState
+from workqueuejob.planning.observed import JobState, count_active
 from workqueuejob.planning.situation import RECHECK_SECONDS, SEVERAL_READS, Plan, Situation
 from workqueuejob.planning.verdict import Progress, Verdict
 
-BACKOFF_LIMIT_EXCEEDED = "BackoffLimitExceeded"
-"""The reason that Jobs and WorkQueueJobs have in common."""
-
 _SIGTERM_SECONDS = 2.0
 _KILL_GRACE_SECONDS = 1
-_SHORTEST_PROOF_SECONDS = 1.0
+_EXACT_PROOF_SECONDS = 1.0
+_LAGGING_PROOF_SECONDS = 15.0
+"""RabbitMQ refreshes a quorum queue's unacked count every five seconds: three times."""
+_BLIND_PROOF_SECONDS = 30.0
+"""A quorum queue whose node restarts answers zero for some time."""
+_IDLE_SUSPICION_SECONDS = 60.0
 
 
 def end_pods_of_ending_jobs(situation: Situation) -> Plan | None:
@@ -24,6 +31,8 @@ def end_pods_of_ending_jobs(situation: Situation) -> Plan | None:
 
     A program that is PID 1 and has no handler stays for its whole grace period, and may take
     an item that arrives meanwhile; the sooner it ends, the sooner that item is delivered again.
+    A Job that fails may have been ended by its own controller, with peers at work: theirs is the
+    whole grace.
     """
     ending = [job for job in situation.observed.unfinished if job.state is JobState.ENDING]
     if not ending:
@@ -32,6 +41,7 @@ def end_pods_of_ending_jobs(situation: Situation) -> Plan | None:
         EndPods(job.name, grace_period_seconds=_KILL_GRACE_SECONDS)
         for job in ending
         if (job.active or job.terminating)
+        and job.failure_reason is None
         and job.ending_since is not None
         and (situation.now - job.ending_since).total_seconds() >= _SIGTERM_SECONDS
     )
@@ -52,8 +62,10 @@ def end_after_too_many_failures(situation: Situation) -> Plan | None:
         verdict = Verdict(Progress.FAILED, message, BACKOFF_LIMIT_EXCEEDED)
         return Plan(verdict, decision=message)
     verdict = Verdict(Progress.WORKING, message)
-    if is_anything_held(observed.jobs, depth):
-        return Plan(verdict, recheck_after_seconds=RECHECK_SECONDS)
+    if is_anything_held(depth):
+        # What waits for an item that never comes looks as if it held one: it has its own end.
+        verdict = find_waiting_pods(situation) or verdict
+        return end_surplus(situation) or Plan(verdict, recheck_after_seconds=RECHECK_SECONDS)
     ends = _end_running_jobs(
         situation, succeeded=False, reason=BACKOFF_LIMIT_EXCEEDED, message=message
     )
@@ -66,9 +78,21 @@ def end_surplus(situation: Situation) -> Plan | None:
         return None
     running = [job for job in situation.observed.unfinished if job.open]
     message = messages.surplus_ended(running)
-    ends = _end_running_jobs(situation, succeeded=True, reason="QueueDrained", message=message)
+    ends = _end_running_jobs(situation, succeeded=True, reason=QUEUE_DRAINED, message=message)
     verdict = Verdict(Progress.WORKING, message)
     return Plan(verdict, ends, message, recheck_after_seconds=RECHECK_SECONDS)
+
+
+def find_waiting_pods(situation: Situation) -> Verdict | None:
+    """Say that pods may be waiting for ever, where neither the broker nor the user can tell."""
+    rabbitmq, active = situation.spec.queue.rabbitmq, count_active(situation.jobs)
+    cannot_tell = situation.depth.in_flight_known is None and (
+        rabbitmq is None or rabbitmq.surplus_pod_timeout_seconds is None
+    )
+    is_idle = situation.lasts(situation.evidence.idle, seconds=_IDLE_SUSPICION_SECONDS)
+    if active and cannot_tell and is_idle:
+        return Verdict(Progress.SURPLUS_PODS_WAITING, messages.surplus_waiting(active))
+    return None
 
 
 def end_drained_run(situation: Situation) -> Plan | None:
@@ -77,16 +101,26 @@ def end_drained_run(situation: Situation) -> Plan | None:
     if drained is None:
         return None
     spec, waves = situation.spec, situation.ledger.waves
-    if not situation.lasts(drained, seconds=spec.drained_after_seconds):
-        verdict = Verdict(
-            Progress.VERIFYING_DRAINED, messages.verifying(spec.drained_after_seconds)
-        )
+    seconds = _drained_proof_seconds(situation)
+    if not situation.lasts(drained, seconds=seconds):
+        verdict = Verdict(Progress.VERIFYING_DRAINED, messages.verifying(seconds))
         return Plan(verdict, recheck_after_seconds=RECHECK_SECONDS)
     if waves == 0 and spec.empty_start == "Wait":
         return Plan(Verdict(Progress.WAITING_FOR_ITEMS, messages.WAITING_FOR_ITEMS))
     message = messages.drained(situation.ledger, drained.reads)
     reason = "Drained" if waves else "QueueEmpty"
     return Plan(Verdict(Progress.COMPLETE, message, reason), decision=message)
+
+
+def _drained_proof_seconds(situation: Situation) -> float:
+    """Doubt an empty queue for longer when items have gone that no pod of ours took.
+
+    Somebody else may have taken them, or the broker may be telling a false zero.
+    """
+    asked = situation.spec.drained_after_seconds
+    if situation.evidence.vanished and situation.depth.in_flight is None:
+        return max(_BLIND_PROOF_SECONDS, asked)
+    return asked
 
 
 def _end_running_jobs(
@@ -106,7 +140,13 @@ def _end_running_jobs(
 
 
 def _is_surplus_proved(situation: Situation) -> bool:
-    seconds = max(_SHORTEST_PROOF_SECONDS, situation.spec.drained_after_seconds)
+    if situation.depth.in_flight is not None:
+        shortest = _EXACT_PROOF_SECONDS
+    elif situation.depth.in_flight_lately is not None:
+        shortest = _LAGGING_PROOF_SECONDS
+    else:
+        shortest = _BLIND_PROOF_SECONDS
+    seconds = max(shortest, situation.spec.drained_after_seconds)
     return situation.lasts(situation.evidence.surplus, seconds=seconds)
 
 
@@ -118,6 +158,7 @@ def _is_surplus_timed_out(situation: Situation) -> bool:
     return (
         timeout is not None
         and situation.depth.in_flight is None
+        and not situation.depth.in_flight_lately
         and any(job.open and not job.suspended for job in situation.observed.unfinished)
         and idle is not None
         and idle.lasts(seconds=timeout, reads=SEVERAL_READS, now=situation.now)

@@ -65,8 +65,8 @@ def _words_of(action: Action) -> tuple[str, str]:
             return "WavesResumed", "PatchJob"
         case EndJob(succeeded=True):
             return "SurplusEnded", "EndJob"
-        case EndJob():
-            return "WavesFailed", "EndJob"
+        case EndJob(reason=reason):
+            return reason, "EndJob"
         case EndPods():
             return "PodsEnded", "DeletePods"
         case _:

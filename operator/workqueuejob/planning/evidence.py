@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from workqueuejob.planning.depth import QueueDepth
+from workqueuejob.planning.ledger import count_run
+from workqueuejob.planning.movement import Movement, begin_movement, follow_movement
 from workqueuejob.planning.observed import Observed, ObservedJob, count_active, count_open
 from workqueuejob.planning.sizing import is_foreign_consumer_present
 
@@ -33,21 +35,22 @@ class Evidence:
     drained: every Job is terminal and the queue is empty.
     surplus: pods are active or due although no item is ready, held or on its way.
     idle: nothing is ready, and no number of Jobs or queue has changed.
-    unchanged: the queue is as deep as it was.
     quiet: no pod of ours exists.
     foreign: more consumers than we have pods.
-    begun: the first read of this unbroken series of successful ones.
+    last_seen: the queue's depth, and the run's succeeded pods, at the last successful read.
+    vanished: items of the last read before the queue was drained that no pod of ours accounts for.
+    movement: whether waves move the queue's depth; None before the first successful read.
     """
 
     drained: Streak | None = None
     surplus: Streak | None = None
     idle: Streak | None = None
-    unchanged: Streak | None = None
     quiet: Streak | None = None
     foreign: Streak | None = None
-    begun: datetime | None = None
+    movement: Movement | None = None
     fingerprint: tuple[int, ...] = ()
-    depth: int | None = None
+    last_seen: tuple[int, int] | None = None
+    vanished: int = 0
 
 
 def gather_evidence(previous: Evidence, observed: Observed, *, now: datetime) -> Evidence:
@@ -59,25 +62,22 @@ def gather_evidence(previous: Evidence, observed: Observed, *, now: datetime) ->
     if measurement is None:
         return previous
     if not isinstance(measurement.result, QueueDepth):
-        return Evidence()
+        return Evidence(last_seen=previous.last_seen)
     depth, jobs, read = measurement.result, observed.jobs, measurement.started
     fingerprint = _fingerprint(jobs, depth)
-    total = estimate_depth(depth)
     same = fingerprint == previous.fingerprint
     return Evidence(
         drained=_extend(previous.drained, holds=is_drained(jobs, depth), read=read, now=now),
         surplus=_extend(previous.surplus, holds=is_surplus(jobs, depth), read=read, now=now),
         idle=_extend(previous.idle if same else None, holds=depth.ready == 0, read=read, now=now),
-        unchanged=_extend(
-            previous.unchanged if total == previous.depth else None, holds=True, read=read, now=now
-        ),
         quiet=_extend(previous.quiet, holds=_is_quiet(jobs), read=read, now=now),
         foreign=_extend(
             previous.foreign, holds=is_foreign_consumer_present(jobs, depth), read=read, now=now
         ),
-        begun=previous.begun or now,
+        movement=_follow_movement(previous, jobs, depth),
         fingerprint=fingerprint,
-        depth=total,
+        last_seen=(estimate_depth(depth), _count_succeeded(observed)),
+        vanished=_count_vanished(previous, observed),
     )
 
 
@@ -105,18 +105,51 @@ def is_surplus(jobs: tuple[ObservedJob, ...], depth: QueueDepth) -> bool:
     A running pod counts as waiting only while it is a consumer: one that is not may be
     finishing what it has already acked.
     """
-    if depth.ready or depth.delayed or depth.in_flight or not count_open(jobs):
+    if depth.ready or depth.delayed or depth.in_flight_known or not count_open(jobs):
         return False
     consumers = depth.consumers or 0
-    if depth.in_flight is None:
+    if depth.in_flight_known is None:
         return consumers == 0 and count_active(jobs) == 0
     return consumers >= sum(job.ready for job in jobs)
 
 
-def is_anything_held(jobs: tuple[ObservedJob, ...], depth: QueueDepth) -> bool:
-    """Return whether a pod of ours may hold an item."""
+def is_anything_held(depth: QueueDepth) -> bool:
+    """Return whether a pod of ours may hold an item.
+
+    Jobs are not asked: a pod that their status doesn't show yet may hold one by now.
+    """
     holders = depth.consumers if depth.in_flight is None else depth.in_flight
-    return count_active(jobs) > 0 and holders != 0
+    return holders != 0
+
+
+def _count_vanished(previous: Evidence, observed: Observed) -> int:
+    """Return the items that were there at the last read, or in status after a restart, and that
+    are gone although too few pods have succeeded since.
+    """
+    if previous.drained is not None:
+        return previous.vanished
+    status = observed.resource.status
+    if previous.last_seen is not None:
+        depth, succeeded = previous.last_seen
+    else:
+        depth = (status.items.remaining if status.items else None) or 0
+        succeeded = (status.pods.succeeded if status.pods else None) or 0
+    settled = (_count_succeeded(observed) - succeeded) * (observed.resource.spec.items_per_pod or 1)
+    return max(0, depth - settled)
+
+
+def _count_succeeded(observed: Observed) -> int:
+    return count_run(observed.resource.status, observed.jobs).succeeded
+
+
+def _follow_movement(
+    previous: Evidence, jobs: tuple[ObservedJob, ...], depth: QueueDepth
+) -> Movement:
+    total = estimate_depth(depth)
+    if previous.movement is None:
+        return begin_movement(jobs, total)
+    was_quiet = previous.quiet is not None
+    return follow_movement(previous.movement, jobs, total, was_quiet=was_quiet)
 
 
 def _is_quiet(jobs: tuple[ObservedJob, ...]) -> bool:

@@ -4,44 +4,31 @@
 like success to Kubernetes, and an operator that believed it would make waves for ever.
 """
 
-from datetime import timedelta
-
 from workqueuejob.planning.evidence import Evidence
 from workqueuejob.planning.observed import ObservedJob
 
 MAX_FUTILE_WAVES = 3
 
 _FIRST_DELAY_SECONDS = 5
-_TIMESTAMP_RESOLUTION = timedelta(seconds=1)
-
-
-def last_wave(jobs: tuple[ObservedJob, ...]) -> ObservedJob | None:
-    """Return the newest wave's Job."""
-    return max(jobs, key=lambda job: job.wave, default=None)
 
 
 def count_futile_pods(evidence: Evidence, jobs: tuple[ObservedJob, ...]) -> int:
-    """Return how many pods of the last wave succeeded while the queue stayed as deep as it was.
+    """Return how many pods of this attempt succeeded while the queue stayed as deep as it was.
 
-    The depth must not have moved once since the wave was made: new items hide a futile wave, and
-    then nothing is concluded, but a wave that settled an item is never called futile.
+    Only waves count that were made after the depth had last moved: a pod of an older one may have
+    moved it. Items that arrive hide a futile wave, and then nothing is concluded; one that arrives
+    between two reads for each one settled there hides a useful wave.
     """
-    wave = last_wave(jobs)
-    if wave is None or evidence.unchanged is None or not evidence.depth:
+    movement = evidence.movement
+    if movement is None or not movement.depth:
         return 0
-    unmoved = evidence.unchanged.since < wave.created + _TIMESTAMP_RESOLUTION
-    return wave.succeeded if unmoved else 0
+    judged_after = max(movement.attempt_after, movement.still_after)
+    return sum(job.succeeded for job in jobs if job.wave > judged_after)
 
 
-def has_progressed(evidence: Evidence, jobs: tuple[ObservedJob, ...]) -> bool:
-    """Return whether the queue's depth was seen to move since the last wave was made."""
-    wave = last_wave(jobs)
-    return (
-        wave is not None
-        and evidence.begun is not None
-        and evidence.begun <= wave.created + _TIMESTAMP_RESOLUTION
-        and count_futile_pods(evidence, jobs) == 0
-    )
+def has_progressed(evidence: Evidence) -> bool:
+    """Return whether the queue's depth was seen to move since no pod of ours existed."""
+    return evidence.movement is not None and evidence.movement.has_moved
 
 
 def futility_delay_seconds(futile_waves: int) -> float:

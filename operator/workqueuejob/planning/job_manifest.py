@@ -5,11 +5,21 @@ its healthy peers; pods that were evicted or preempted count as nobody's failure
 """
 
 import copy
+import hashlib
+import json
 from collections.abc import Mapping
 from typing import Any
 
-from workqueuejob.api import WorkQueueJob
-from workqueuejob.names import API_VERSION, KIND, NAME_LABEL, UID_LABEL, WAVE_LABEL, job_name
+from workqueuejob.api import WorkQueueJob, WorkQueueJobSpec
+from workqueuejob.names import (
+    API_VERSION,
+    KIND,
+    NAME_LABEL,
+    TEMPLATE_HASH_ANNOTATION,
+    UID_LABEL,
+    WAVE_LABEL,
+    job_name,
+)
 from workqueuejob.planning.actions import CreateWave
 from workqueuejob.planning.environment import build_environment
 
@@ -36,7 +46,10 @@ def build_job(resource: WorkQueueJob, wave: CreateWave) -> Manifest:
             "name": job_name(metadata.name, metadata.uid, wave.wave),
             "namespace": metadata.namespace,
             "labels": {**spec.job_metadata.labels, **labels},
-            "annotations": dict(spec.job_metadata.annotations),
+            "annotations": {
+                **spec.job_metadata.annotations,
+                TEMPLATE_HASH_ANNOTATION: hash_template(spec),
+            },
             "ownerReferences": [_build_owner(resource)],
         },
         "spec": {
@@ -49,6 +62,12 @@ def build_job(resource: WorkQueueJob, wave: CreateWave) -> Manifest:
             "template": template,
         },
     }
+
+
+def hash_template(spec: WorkQueueJobSpec) -> str:
+    """Return what tells one template from another; the same for the same, for ever."""
+    canonical = json.dumps(spec.template, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
 
 def _build_owner(resource: WorkQueueJob) -> Manifest:

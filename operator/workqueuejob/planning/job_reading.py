@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from workqueuejob.names import WAVE_LABEL
+from workqueuejob.names import TEMPLATE_HASH_ANNOTATION, WAVE_LABEL
+from workqueuejob.planning.actions import END_REASONS
 from workqueuejob.planning.observed import JobState, ObservedJob
 
 
@@ -34,6 +35,8 @@ def read_job(manifest: Mapping[str, Any]) -> ObservedJob:
         state=_read_state(conditions),
         ending_since=_read_time(ending["lastTransitionTime"]) if ending else None,
         failure_reason=failure.get("reason") if failure else None,
+        ended_by_us=ending is not None and ending.get("reason") in END_REASONS,
+        template_hash=(metadata.get("annotations") or {}).get(TEMPLATE_HASH_ANNOTATION),
         resource_version=metadata.get("resourceVersion", ""),
     )
 

@@ -2,7 +2,8 @@
 
 Every wave is either listed in status as unfinished or has been folded into its totals: a Job is
 folded by the same patch that takes it off the list. So a Job that is seen again, or is gone, or
-was never recorded because the operator died, is neither lost nor counted twice.
+was never recorded because the operator died, is neither lost nor counted twice. Pods that fail
+because we ended their Job are not counted at all.
 """
 
 from dataclasses import dataclass
@@ -37,7 +38,8 @@ def count_run(status: WorkQueueJobStatus, jobs: tuple[ObservedJob, ...]) -> Ledg
         if known is None and job.wave <= recorded_waves:
             continue
         succeeded += max(0, job.succeeded - ((known.succeeded or 0) if known else 0))
-        failed += max(0, job.failed - ((known.failed or 0) if known else 0))
+        if not job.ended_by_us:
+            failed += max(0, job.failed - ((known.failed or 0) if known else 0))
     return Ledger(
         waves=max([recorded_waves, *(job.wave for job in jobs)]),
         succeeded=succeeded,

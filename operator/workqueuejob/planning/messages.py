@@ -19,7 +19,12 @@ WAITING_FOR_ITEMS = "the queue is empty; waiting for the first item (spec.emptyS
 
 def describe_depth(depth: QueueDepth) -> str:
     """Return the queue's numbers, as in "8 ready, 2 in flight"."""
-    in_flight = "in flight unknown" if depth.in_flight is None else f"{depth.in_flight} in flight"
+    if depth.in_flight is not None:
+        in_flight = f"{depth.in_flight} in flight"
+    elif depth.in_flight_lately is not None:
+        in_flight = f"{depth.in_flight_lately} in flight some seconds ago"
+    else:
+        in_flight = "in flight unknown"
     return f"{depth.ready} ready, {in_flight}"
 
 
@@ -79,6 +84,15 @@ def surplus_ended(jobs: Sequence[ObservedJob]) -> str:
     )
 
 
+def outdated(jobs: Sequence[ObservedJob]) -> str:
+    """Say that waves were ended for a new template's sake."""
+    names = ", ".join(job.name for job in jobs)
+    return (
+        f"spec.template was changed, and no pod of {names} had started with the former one: ended"
+        " it for a new wave"
+    )
+
+
 def surplus_waiting(pods: int) -> str:
     """Say that a working and a waiting pod can't be told apart."""
     return (
@@ -89,9 +103,9 @@ def surplus_waiting(pods: int) -> str:
     )
 
 
-def verifying(seconds: int) -> str:
+def verifying(seconds: float) -> str:
     """Say that the end is being proved."""
-    return f"the queue is empty and every pod has ended; watching for {seconds} s for late items"
+    return f"the queue is empty and every pod has ended; watching {seconds:.0f} s for late items"
 
 
 def drained(ledger: Ledger, reads: int) -> str:

@@ -38,6 +38,8 @@ class ObservedJob:
     failed_indexes: completions that the Job's controller has given up.
     ending_since: when its end was decided; None while it runs.
     failure_reason: the reason of its Failed or FailureTarget condition.
+    ended_by_us: its end was our decision, so pods that failed from then on are nobody's failure.
+    template_hash: of the spec's template that it was made from.
     """
 
     name: str
@@ -55,6 +57,8 @@ class ObservedJob:
     state: JobState = JobState.RUNNING
     ending_since: datetime | None = None
     failure_reason: str | None = None
+    ended_by_us: bool = False
+    template_hash: str | None = None
     resource_version: str = ""
 
     @property

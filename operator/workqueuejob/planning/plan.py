@@ -19,6 +19,7 @@ from workqueuejob.planning.endings import (
 from workqueuejob.planning.evidence import Evidence
 from workqueuejob.planning.ledger import count_run
 from workqueuejob.planning.observed import JobState, Observed
+from workqueuejob.planning.outdated import end_outdated_waves
 from workqueuejob.planning.situation import Plan, Situation
 from workqueuejob.planning.verdict import Progress, Verdict, find_end
 from workqueuejob.planning.waves import plan_waves
@@ -84,5 +85,6 @@ _RULES: tuple[Callable[[Situation], Plan | None], ...] = (
     end_pods_of_ending_jobs,
     end_after_too_many_failures,
     end_surplus,
+    end_outdated_waves,
     end_drained_run,
 )

@@ -87,7 +87,7 @@ def _build_queue(observed: Observed) -> QueueStatus:
     queue = QueueStatus(
         address=address,
         ready=depth.ready,
-        in_flight=depth.in_flight,
+        in_flight=depth.in_flight_known,
         precision=depth.precision,
         observed_time=previous.observed_time,
     )

@@ -2,6 +2,7 @@
 
 from workqueuejob.planning import messages
 from workqueuejob.planning.actions import CreateWave, RaiseParallelism
+from workqueuejob.planning.endings import find_waiting_pods
 from workqueuejob.planning.futility import (
     MAX_FUTILE_WAVES,
     count_futile_pods,
@@ -18,7 +19,6 @@ from workqueuejob.planning.situation import (
 from workqueuejob.planning.sizing import MAX_UNFINISHED_WAVES, cap_completions, size
 from workqueuejob.planning.verdict import Progress, Verdict
 
-_IDLE_SUSPICION_SECONDS = 60.0
 _FOREIGN_SUSPICION_SECONDS = 5.0
 
 
@@ -48,7 +48,7 @@ def plan_waves(situation: Situation) -> Plan:
         Verdict(Progress.WORKING, messages.working(count_active(observed.jobs) + wave.parallelism)),
         (*raises, wave),
         messages.created(situation, wave),
-        futile_waves=0 if has_progressed(situation.evidence, observed.jobs) else None,
+        futile_waves=0 if has_progressed(situation.evidence) else None,
         recheck_after_seconds=IDLE_RECHECK_SECONDS,
     )
 
@@ -100,20 +100,12 @@ def _describe_work(situation: Situation) -> Verdict:
         return Verdict.of_obstacle(observed.obstacle)
     if observed.pod_problem is not None:
         return Verdict(Progress.PODS_NOT_STARTING, messages.not_starting(observed.pod_problem))
-    if active and _may_be_waiting(situation):
-        return Verdict(Progress.SURPLUS_PODS_WAITING, messages.surplus_waiting(active))
+    waiting = find_waiting_pods(situation)
+    if waiting is not None:
+        return waiting
     if situation.lasts(situation.evidence.foreign, seconds=_FOREIGN_SUSPICION_SECONDS):
         return Verdict(Progress.WORKING, messages.working_with_strangers(situation.depth, active))
     return Verdict(Progress.WORKING, messages.working(active))
-
-
-def _may_be_waiting(situation: Situation) -> bool:
-    rabbitmq = situation.spec.queue.rabbitmq
-    return (
-        situation.depth.in_flight is None
-        and (rabbitmq is None or rabbitmq.surplus_pod_timeout_seconds is None)
-        and situation.lasts(situation.evidence.idle, seconds=_IDLE_SUSPICION_SECONDS)
-    )
 
 
 def _recheck_delay(situation: Situation) -> float:

@@ -1,0 +1,46 @@
+"""The rule that lets a mended template take effect where the old one can't start a pod.
+
+A Job's template can't be changed, and running pods keep theirs. But a wave whose pods wait for an
+image that does not exist, or for a node that they will never fit, would wait for ever.
+"""
+
+from workqueuejob.planning import messages
+from workqueuejob.planning.actions import TEMPLATE_CHANGED, EndJob
+from workqueuejob.planning.job_manifest import hash_template
+from workqueuejob.planning.observed import JobState, ObservedJob, count_active
+from workqueuejob.planning.situation import RECHECK_SECONDS, Plan, Situation
+from workqueuejob.planning.verdict import Progress, Verdict
+
+
+def end_outdated_waves(situation: Situation) -> Plan | None:
+    """End waves of a former template whose pods don't start, so that new ones take their place."""
+    if situation.observed.pod_problem is None:
+        return None
+    current = hash_template(situation.spec)
+    stuck = [job for job in situation.observed.unfinished if _is_stuck(job, current)]
+    if not stuck or _may_hold_an_item(situation, stuck):
+        return None
+    message = messages.outdated(stuck)
+    ends = tuple(
+        EndJob(
+            job.name,
+            succeeded=False,
+            reason=TEMPLATE_CHANGED,
+            message=message,
+            resource_version=job.resource_version,
+        )
+        for job in stuck
+    )
+    verdict = Verdict(Progress.WORKING, message)
+    return Plan(verdict, ends, message, recheck_after_seconds=RECHECK_SECONDS)
+
+
+def _is_stuck(job: ObservedJob, current: str) -> bool:
+    return job.state is JobState.RUNNING and job.ready == 0 and job.template_hash != current
+
+
+def _may_hold_an_item(situation: Situation, stuck: list[ObservedJob]) -> bool:
+    """Return whether more items are held than pods of the other waves could hold."""
+    depth = situation.depth
+    holders = depth.consumers if depth.in_flight is None else depth.in_flight
+    return (holders or 0) > count_active(situation.jobs) - count_active(stuck)
