@@ -110,9 +110,7 @@ def a_depth(ready: int = 0, in_flight: int | None = 0, **fields: Any) -> QueueDe
     return QueueDepth(ready=ready, in_flight=in_flight, consumers=consumers, **fields)
 
 
-def a_measurement(
-    result: QueueDepth | QueueError | None = None, *, at: float = 0.0
-) -> Measurement:
+def a_measurement(result: QueueDepth | QueueError | None = None, *, at: float = 0.0) -> Measurement:
     """Return a measurement made so many seconds after `NOON`; an empty queue by default."""
     return Measurement(started=at, time=after(at), result=result or a_depth())
 
@@ -136,9 +134,7 @@ def an_observation(
     )
 
 
-def an_unmeasured_observation(
-    *jobs: ObservedJob, resource: WorkQueueJob | None = None
-) -> Observed:
+def an_unmeasured_observation(*jobs: ObservedJob, resource: WorkQueueJob | None = None) -> Observed:
     """Return what a reconcile saw that got no measurement in time."""
     return Observed(resource=resource or a_work_queue_job(), jobs=jobs, measurement=None)
 

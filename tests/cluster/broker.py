@@ -92,10 +92,13 @@ class Broker:
         self._manage("DELETE", f"users/{quote(name)}")
         self._manage("DELETE", f"vhosts/{quote(name, safe='')}")
 
-    def count_connections(self, user: str) -> int:
-        """Return how many connections a user has, as the broker counts them."""
-        connections = json.loads(self._manage("GET", "connections?columns=user"))
-        return sum(connection["user"] == user for connection in connections)
+    def list_connections(self) -> list[dict[str, Any]]:
+        """Return `user`, `peer_host` and `peer_port` of each connection; seconds late."""
+        columns = {"user", "peer_host", "peer_port"}
+        answer = self._manage("GET", f"connections?columns={','.join(sorted(columns))}")
+        listed: list[dict[str, Any]] = json.loads(answer)
+        # One that is just being opened or closed has no user yet, or no more.
+        return [connection for connection in listed if connection.keys() >= columns]
 
     def _manage(self, method: str, path: str, body: dict[str, Any] | None = None) -> bytes:
         response = urllib3.request(

@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from deploy import environment
 
 from .broker import Broker, forwarded_broker
 from .locks import locked
@@ -25,8 +26,14 @@ def shared_directory(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -
 
 @pytest.fixture(scope="session")
 def prepared(shared_directory: Path) -> Prepared:
+    """The prepared cluster; the first of the workers prepares it for all."""
+    done = shared_directory / "prepared"
     with locked(shared_directory / "prepare.lock", fcntl.LOCK_EX):
-        return prepare()
+        if done.exists():
+            return Prepared(environment.connect())
+        prepared = prepare()
+        done.touch()
+        return prepared
 
 
 @pytest.fixture(scope="session")
@@ -64,6 +71,21 @@ def workspace(prepared: Prepared, broker: Broker, operator_to_share: None) -> It
         opened.close()
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "starts_early: mostly waits, while the others can run")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put what needs the operator alone at the end, where the fewest others wait for it."""
-    items.sort(key=lambda item: item.get_closest_marker("disturbs_the_operator") is not None)
+    """Begin with what waits long; end with what needs the operator alone, and holds others up.
+
+    The many short ones come before that: they fill what time is left on any worker.
+    """
+    items.sort(key=_find_place)
+
+
+def _find_place(item: pytest.Item) -> int:
+    if item.get_closest_marker("disturbs_the_operator"):
+        return 3
+    if "mishap" in getattr(item, "fixturenames", ()):
+        return 2
+    return 0 if item.get_closest_marker("starts_early") else 1

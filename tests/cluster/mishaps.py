@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from deploy.environment import Cluster
+
 from workqueuejob.names import job_name
 
 from .broker import Broker
@@ -221,7 +222,7 @@ MISHAPS = (
         "vhost-missing",
         "QueueReachable",
         "VirtualHostNotFound",
-        ("vhost 'wqj-test-", "not found on", "create it or correct spec.queue.rabbitmq.vhost"),
+        ("vhost 'wqj-test-", "not found on", "another spec.queue.rabbitmq.vhost"),
         lambda workspace: (healthy(workspace, rabbitmq={"vhost": workspace.queue}),),
         _make_vhost,
         arrange=_nothing,
@@ -230,7 +231,7 @@ MISHAPS = (
         "queue-missing",
         "QueueReachable",
         "QueueNotFound",
-        ("queue 'wqj-test-", "not found on", "create it or correct spec.queue.rabbitmq.queue"),
+        ("queue 'wqj-test-", "not found on", "another spec.queue.rabbitmq.queue"),
         _with(),
         _fill,
         arrange=_nothing,

@@ -18,6 +18,14 @@ Manifest = dict[str, Any]
 CONSUME = '/usr/bin/amqp-consume --url="$BROKER_URL" -q "$QUEUE" -c 1'
 """The documents' own program; what follows gets the message on its standard input."""
 
+PRINT = f"{CONSUME} awk 1"
+"""Prints its item as a line."""
+
+
+def print_after(seconds: int) -> str:
+    """Return a command that works for some seconds on its item, then prints it."""
+    return f"{CONSUME} -- sh -c 'sleep {seconds}; awk 1'"
+
 
 @dataclass(frozen=True, slots=True)
 class Workspace:
@@ -45,12 +53,22 @@ class Workspace:
         self.kubectl("patch", "wqj", name, "--type=merge", "-p", json.dumps({"spec": spec}))
 
     def close(self) -> None:
-        """Take the namespace down, without waiting for it, and what it had at the broker."""
+        """Take the namespace down, without waiting for it, and what it had at the broker.
+
+        A namespace's deletion begins with its pods, and never ends where a Job's failed pod waits
+        for a replacement; so the Jobs go first.
+        """
+        self.kubectl("delete", "wqj", "--all")
         self.cluster.kubectl("delete", "namespace", self.namespace, "--wait=false")
         self.broker.remove(self.queue)
 
     def get(self, *arguments: str) -> Manifest:
         return self.cluster.get("-n", self.namespace, *arguments)
+
+    def watch(self, *arguments: str, seconds: int) -> list[str]:
+        """Return what `kubectl get --watch` says, a word an entry, while the seconds pass."""
+        options = ("--watch", f"--request-timeout={seconds}s")
+        return self.kubectl("get", *arguments, *options, check=False).split()
 
     def work_queue_job(self, name: str) -> Manifest:
         return self.get("wqj", name)
@@ -73,6 +91,10 @@ class Workspace:
         selector = f"involvedObject.name={name}"
         items: list[Manifest] = self.get("events", "--field-selector", selector)["items"]
         return sorted(items, key=lambda event: str(event.get("eventTime")))
+
+    def wait_for_depth(self, ready: int, *, seconds: float = 60) -> None:
+        """Wait until the broker has so many items ready."""
+        poll(lambda: self.broker.depth(self.queue), lambda seen: seen == ready, seconds=seconds)
 
     def publish(self, items: Sequence[str]) -> datetime:
         """Publish to the workspace's queue; return when it was done."""
@@ -141,7 +163,7 @@ def a_manifest(
     workspace: Workspace,
     name: str,
     *,
-    command: str = f"{CONSUME} cat",
+    command: str = PRINT,
     rabbitmq: Mapping[str, Any] | None = None,
     management: bool = True,
     pod: Mapping[str, Any] | None = None,
@@ -186,6 +208,11 @@ def reason_of(wqj: Mapping[str, Any], condition_type: str) -> str | None:
 def message_of(wqj: Mapping[str, Any], condition_type: str) -> str:
     """Return the message of a condition, or nothing."""
     return condition_of(wqj, condition_type).get("message", "")
+
+
+def is_going(pod: Mapping[str, Any]) -> bool:
+    """Return whether a pod runs, or may yet."""
+    return pod["status"]["phase"] in {"Pending", "Running"}
 
 
 def succeeded_pods(wqj: Mapping[str, Any]) -> int:

@@ -4,15 +4,29 @@ Faults are set for the next measurements, each of which uses one up.
 """
 
 from collections import deque
+from dataclasses import replace
 from enum import Enum, auto
 
 from tests.model.clock import Clock
 from tests.model.queue import Queue
+
 from workqueuejob.errors import ConnectionFailed
 from workqueuejob.planning.depth import Measurement, QueueDepth
 
+REFRESH_SECONDS = 5.0
 _TICK = 0.001
 _MOST_FALSE_ZEROS = 2
+
+
+class Detail(Enum):
+    """What the broker tells of items in flight."""
+
+    COUNTS = auto()
+    """A classic queue with the management API: as of now."""
+    LAGS = auto()
+    """A quorum queue with the management API: as of some seconds ago."""
+    HIDES = auto()
+    """AMQP alone: nothing."""
 
 
 class Fault(Enum):
@@ -29,11 +43,20 @@ class Fault(Enum):
 class Broker:
     """Measures a queue; every measurement starts later than the one before."""
 
-    def __init__(self, clock: Clock, queue: Queue, *, has_management: bool) -> None:
-        self.clock, self.queue, self.has_management = clock, queue, has_management
+    def __init__(self, clock: Clock, queue: Queue, *, detail: Detail) -> None:
+        self.clock, self.queue, self.detail = clock, queue, detail
         self.faults: deque[Fault] = deque()
         self._started = 0.0
         self._false_zeros = 0
+        self._refreshed_at = 0.0
+        self.holders_lately: frozenset[str] = frozenset()
+        self.holders_measured: frozenset[str] = frozenset()
+
+    def refresh(self) -> None:
+        """Bring up to date what lags, if it is due."""
+        if self.clock.seconds - self._refreshed_at >= REFRESH_SECONDS:
+            self._refreshed_at = self.clock.seconds
+            self.holders_lately = frozenset(self.queue.held)
 
     def measure(self) -> Measurement | None:
         """Return a measurement; None if it takes too long."""
@@ -44,16 +67,20 @@ class Broker:
         return Measurement(self._started, self.clock.now, self._result(fault))
 
     def _result(self, fault: Fault | None) -> QueueDepth | ConnectionFailed:
-        counts = self.has_management and fault is not Fault.NO_MANAGEMENT
-        depth = self.queue.measure(counts_in_flight=counts)
+        self.holders_measured = frozenset(self.queue.held)
+        detail = Detail.HIDES if fault is Fault.NO_MANAGEMENT else self.detail
+        depth = QueueDepth(
+            ready=len(self.queue.ready),
+            in_flight=len(self.queue.held) if detail is Detail.COUNTS else None,
+            in_flight_lately=len(self.holders_lately) if detail is Detail.LAGS else None,
+            consumers=len(self.queue.consumers),
+        )
         match fault:
             case Fault.ERROR:
                 return ConnectionFailed("mq:5672: refused")
             case Fault.FALSE_ZERO if self._false_zeros < _MOST_FALSE_ZEROS:
                 self._false_zeros += 1
-                return QueueDepth(
-                    ready=0, in_flight=depth.in_flight, consumers=depth.consumers
-                )
+                return replace(depth, ready=0)
             case _:
                 self._false_zeros = 0
                 return depth

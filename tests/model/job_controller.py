@@ -13,6 +13,7 @@ from typing import Any
 from tests.model.clock import Clock
 from tests.model.pods import Phase, Pod, Program, Step, end, run_step, terminate
 from tests.model.queue import Queue
+
 from workqueuejob.errors import Conflict, JobNameConflict, NotFound
 from workqueuejob.names import WAVE_LABEL
 

@@ -6,19 +6,21 @@ new one, which knows only what the API server stores. It follows `controller/act
 """
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any, assert_never
 
 from tests.model.broker import Broker
 from tests.model.clock import Clock
 from tests.model.job_controller import JobController
+from tests.model.pods import Phase
 from tests.model.resource_store import ResourceStore
+
 from workqueuejob.api import WorkQueueJob
 from workqueuejob.errors import ClusterUnavailable, Conflict, JobNameConflict, NotFound
 from workqueuejob.planning.actions import (
     Action,
     CreateWave,
     EndJob,
-    EndPods,
     RaiseParallelism,
     SetSuspend,
 )
@@ -26,7 +28,7 @@ from workqueuejob.planning.depth import Measurement
 from workqueuejob.planning.evidence import Evidence, gather_evidence
 from workqueuejob.planning.job_manifest import build_job
 from workqueuejob.planning.job_reading import read_job
-from workqueuejob.planning.observed import Observed, ObservedJob
+from workqueuejob.planning.observed import Observed, ObservedJob, PodProblem
 from workqueuejob.planning.plan import plan
 from workqueuejob.planning.situation import Plan
 from workqueuejob.planning.status import build_status, differs, differs_in_more_than_numbers
@@ -99,7 +101,8 @@ class Operator:
             self._list_jobs()
         jobs = self._jobs
         yield
-        observed = Observed(resource, jobs, self._measure())
+        problem = self._find_pod_problem()
+        observed = Observed(resource, jobs, self._measure(), pod_problem=problem)
         now = self._clock.now
         self._evidence = gather_evidence(self._evidence, observed, now=now)
         decided = plan(observed, self._evidence, now=now)
@@ -110,7 +113,7 @@ class Operator:
                 yield
                 self._apply(resource, action)
             if decided.actions:
-                observed = Observed(resource, self._jobs, observed.measurement)
+                observed = replace(observed, jobs=self._jobs)
             yield
             self._write_status(observed, decided)
         except Conflict:
@@ -145,6 +148,13 @@ class Operator:
             self._measured = (self._clock.seconds, self._broker.measure())
         return self._measured[1]
 
+    def _find_pod_problem(self) -> PodProblem | None:
+        """Every pod that has not started yet is one that can't."""
+        pending = [p for p in self._controller.live_pods if p.phase is Phase.PENDING]
+        if not pending:
+            return None
+        return PodProblem("Unschedulable", "0/3 nodes are available", pods=len(pending))
+
     def _apply(self, resource: WorkQueueJob, action: Action) -> None:
         if self.fails_next_request:
             self.fails_next_request = False
@@ -171,8 +181,7 @@ class Operator:
                     action.job, condition, resource_version=action.resource_version
                 )
                 self._see(manifest)
-            case EndPods(job, grace):
-                self._controller.kill_terminating_pods(job, grace_seconds=grace)
+                self._controller.kill_terminating_pods(action.job, grace_seconds=2)
             case _:
                 assert_never(action)
 

@@ -7,8 +7,6 @@ back to the head of the queue.
 
 from collections import deque
 
-from workqueuejob.planning.depth import QueueDepth
-
 
 class Queue:
     """Items are numbers, in the order in which they were published."""
@@ -48,14 +46,6 @@ class Queue:
         if consumer in self.held:
             self.ready.appendleft(self.held.pop(consumer))
         self._deliver()
-
-    def measure(self, *, counts_in_flight: bool) -> QueueDepth:
-        """Return what a declare says and, on request, what the management API adds to it."""
-        return QueueDepth(
-            ready=len(self.ready),
-            in_flight=len(self.held) if counts_in_flight else None,
-            consumers=len(self.consumers),
-        )
 
     def _deliver(self) -> None:
         for consumer in self.consumers:

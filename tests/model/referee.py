@@ -2,15 +2,23 @@
 
 from collections import deque
 
+from tests.model.broker import Broker
 from tests.model.job_controller import JobController
 from tests.model.resource_store import ResourceStore
 from tests.model.strangers import Strangers
+
 from workqueuejob.errors import QueueError
 from workqueuejob.names import job_name
-from workqueuejob.planning.actions import CreateWave, EndJob, EndPods, RaiseParallelism
+from workqueuejob.planning.actions import (
+    QUEUE_DRAINED,
+    RUN_FAILED,
+    CreateWave,
+    EndJob,
+    RaiseParallelism,
+)
 from workqueuejob.planning.depth import QueueDepth
 from workqueuejob.planning.futility import MAX_FUTILE_WAVES
-from workqueuejob.planning.observed import JobState, Observed
+from workqueuejob.planning.observed import Observed
 from workqueuejob.planning.situation import SEVERAL_READS, Plan
 from workqueuejob.planning.verdict import Progress, find_end
 
@@ -19,10 +27,14 @@ class Referee:
     """Watches one run; every method raises AssertionError when a rule is broken."""
 
     def __init__(
-        self, store: ResourceStore, controller: JobController, strangers: Strangers
+        self,
+        store: ResourceStore,
+        controller: JobController,
+        broker: Broker,
+        strangers: Strangers,
     ) -> None:
         self._store, self._controller, self._strangers = store, controller, strangers
-        self._queue = controller.queue
+        self._queue, self._broker = controller.queue, broker
         self._ceiling = store.current.spec.parallelism
         self._ready_at_reads: deque[tuple[float, int]] = deque([(-1.0, 0)], maxlen=SEVERAL_READS)
         self._disturbances_at_waves: dict[int, int] = {}
@@ -46,9 +58,6 @@ class Referee:
                     assert action.parallelism > known.parallelism, "parallelism was lowered"
                 case EndJob():
                     self._judge_end_of_job(observed, action)
-                case EndPods():
-                    ending = [job.name for job in observed.jobs if job.state is JobState.ENDING]
-                    assert action.job in ending, "pods of a healthy Job were ended"
                 case _:
                     pass
         if find_end(observed.resource.status.conditions) is None:
@@ -74,20 +83,29 @@ class Referee:
         assert observed.measurement is not None, "an unmeasured queue made a wave"
         assert isinstance(observed.measurement.result, QueueDepth), "an error made a wave"
         assert not observed.resource.spec.suspend, "a suspended run made a wave"
+        given_up = {job.name for job in observed.jobs if job.failure_reason == RUN_FAILED}
+        assert not given_up, "a run that had given up made a wave"
         self._disturbances_at_waves[action.wave] = self._disturbances
 
     def _judge_end_of_job(self, observed: Observed, action: EndJob) -> None:
-        """Where in flight is unknown, the user's own time-out may end a pod that works."""
+        """No pod that holds an item is ended, as far as the broker can tell.
+
+        Where it tells late, one that has just taken its item may be; where it tells nothing, the
+        user's own time-out decides.
+        """
         assert observed.measurement is not None, "an unmeasured queue ended a Job"
         depth = observed.measurement.result
         assert isinstance(depth, QueueDepth), "an error ended a Job"
         rabbitmq = observed.resource.spec.queue.rabbitmq
         assert rabbitmq is not None
-        if depth.in_flight is None and rabbitmq.surplus_pod_timeout_seconds is not None:
+        timed = rabbitmq.surplus_pod_timeout_seconds is not None and depth.in_flight_known is None
+        if action.job not in self._controller.jobs or (timed and action.reason == QUEUE_DRAINED):
             return
-        if action.job in self._controller.jobs:
-            pods = self._controller.jobs[action.job].live_pods
-            assert not any(pod.name in self._queue.held for pod in pods), "a pod at work was ended"
+        holders = self._broker.holders_measured
+        if depth.in_flight_lately is not None and action.reason == QUEUE_DRAINED:
+            holders &= self._broker.holders_lately
+        pods = {pod.name for pod in self._controller.jobs[action.job].live_pods}
+        assert not pods & holders, f"a pod at work was ended: {action.reason}"
 
     def _judge_end_of_run(self, decided: Plan) -> None:
         if decided.verdict.progress == Progress.COMPLETE:

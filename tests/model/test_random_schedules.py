@@ -2,8 +2,7 @@
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-
-from tests.model.broker import Fault
+from tests.model.broker import Detail, Fault
 from tests.model.pods import Program, Step
 from tests.model.profiles import effort
 from tests.model.world import Setting, World
@@ -19,7 +18,7 @@ settings_of_runs = st.builds(
         waits_for_ever=st.booleans(),
         handles_sigterm=st.booleans(),
     ),
-    has_management=st.booleans(),
+    detail=st.sampled_from(Detail),
     surplus_timeout_seconds=st.sampled_from([None, 20]),
     spec=st.fixed_dictionaries(
         {
@@ -117,12 +116,16 @@ class RandomSchedule(RuleBasedStateMachine):
         self.world.strangers.leave()
 
     @rule(suspend=st.booleans())
-    def person_suspends_or_resumes(self, suspend: bool) -> None:  # noqa: FBT001
+    def person_suspends_or_resumes(self, suspend: bool) -> None:
         self.world.store.change_spec(suspend=suspend)
 
     @rule(parallelism=st.integers(0, 4))
     def person_scales(self, parallelism: int) -> None:
         self.world.store.change_spec(parallelism=parallelism)
+
+    @rule(number=st.integers(0, 2))
+    def person_changes_the_template(self, number: int) -> None:
+        self.world.change_template(number)
 
     @rule(number=st.integers(0, 5))
     def person_deletes_a_job(self, number: int) -> None:
@@ -136,6 +139,12 @@ class RandomSchedule(RuleBasedStateMachine):
     def all_is_well_for_a_while(self, rounds: int, step: Step) -> None:
         for _ in range(rounds):
             self.world.pass_round(step)
+            self.world.referee.judge_step()
+
+    @rule(rounds=st.integers(5, 40))
+    def items_take_their_time(self, rounds: int) -> None:
+        for _ in range(rounds):
+            self.world.pass_round(None)
             self.world.referee.judge_step()
 
     @invariant()

@@ -7,8 +7,8 @@ in which nothing goes wrong any more, for the rule that every run ends.
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.builders import a_work_queue_job
-from tests.model.broker import Broker
+from tests.builders import a_template, a_work_queue_job
+from tests.model.broker import Broker, Detail
 from tests.model.clock import Clock
 from tests.model.job_controller import Job, JobController
 from tests.model.operator import Operator
@@ -17,19 +17,17 @@ from tests.model.queue import Queue
 from tests.model.referee import Referee
 from tests.model.resource_store import ResourceStore
 from tests.model.strangers import Strangers
+
 from workqueuejob.api import Condition
 from workqueuejob.planning.verdict import ConditionType, find_end
 
 
 @dataclass(frozen=True)
 class Setting:
-    """What stays the same during a run.
+    """What stays the same during a run."""
 
-    has_management: whether the broker tells what is in flight.
-    """
-
-    program: Program = Program()
-    has_management: bool = True
+    program: Program = field(default_factory=Program)
+    detail: Detail = Detail.COUNTS
     surplus_timeout_seconds: int | None = None
     spec: dict[str, Any] = field(default_factory=dict)
 
@@ -41,7 +39,7 @@ class World:
         self.setting = setting
         self.clock, self.queue = Clock(), Queue()
         self.strangers = Strangers(self.queue)
-        self.broker = Broker(self.clock, self.queue, has_management=setting.has_management)
+        self.broker = Broker(self.clock, self.queue, detail=setting.detail)
         self.controller = JobController(self.clock, self.queue, setting.program)
         self.store = ResourceStore(
             a_work_queue_job(
@@ -50,7 +48,7 @@ class World:
                 **setting.spec,
             )
         )
-        self.referee = Referee(self.store, self.controller, self.strangers)
+        self.referee = Referee(self.store, self.controller, self.broker, self.strangers)
         self.operator = self._start_operator()
 
     @property
@@ -96,16 +94,22 @@ class World:
         if names:
             self.controller.delete(names[number % len(names)])
 
+    def change_template(self, number: int) -> None:
+        """Change the template, as a person does; the same number is the same template."""
+        self.store.change_spec(template=a_template(priority=number))
+
     def advance(self, seconds: float) -> None:
         """Let time pass."""
         self.clock.advance(seconds)
+        self.broker.refresh()
         self.controller.kill_late_pods()
 
-    def pass_round(self, step: Step) -> None:
-        """Let everybody take a turn, and a second pass."""
+    def pass_round(self, step: Step | None) -> None:
+        """Let everybody take a turn, and a second pass; without a step the pods take their time."""
         self.operator.run_round()
         self.sync_jobs()
-        self.step_pods(step)
+        if step is not None:
+            self.step_pods(step)
         self.sync_jobs()
         self.deliver_events()
         self.advance(1.0)
@@ -117,7 +121,9 @@ class World:
         """
         self.broker.faults.clear()
         self.operator.fails_next_request = False
-        self.store.change_spec(suspend=False, parallelism=max(1, self.store.current.spec.parallelism))
+        self.store.change_spec(
+            suspend=False, parallelism=max(1, self.store.current.spec.parallelism)
+        )
         self.strangers.leave()
         for _ in range(rounds):
             if self.is_settled:
@@ -132,7 +138,7 @@ class World:
         """Whether the run has ended, or says what it waits for."""
         may_wait = (
             self.setting.program.waits_for_ever
-            and not self.setting.has_management
+            and self.setting.detail is Detail.HIDES
             and self.setting.surplus_timeout_seconds is None
         )
         return (
@@ -147,5 +153,5 @@ class World:
             self.controller,
             self.broker,
             clock=self.clock,
-            witness=lambda observed, decided: self.referee.judge_plan(observed, decided),
+            witness=self.referee.judge_plan,
         )

@@ -111,8 +111,9 @@ class WorkQueueJobSpec(Model):
 
     parallelism: Parallelism = 1
     """The most pods that are active at once, over all Jobs of the run; it is what `kubectl scale`
-    sets. Fewer run when there are fewer items. 0 starts no pod. Lowering it starts fewer pods from
-    now on; running ones finish their items. Default: 1."""
+    sets. Fewer run when there are fewer items. 0 starts no pod. Raising it takes effect at once.
+    Lowering it holds for Jobs created from then on: one that runs keeps its pods, for Kubernetes
+    would delete them whatever they hold. Default: 1."""
 
     suspend: bool = False
     """true suspends the run: its Jobs are suspended, which ends their pods, and an item in work

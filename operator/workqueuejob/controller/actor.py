@@ -9,7 +9,7 @@ import contextlib
 import random
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,8 +20,8 @@ from workqueuejob.cluster.api import ClusterAPI
 from workqueuejob.cluster.events import build_event
 from workqueuejob.controller.applying import apply_actions
 from workqueuejob.controller.measuring import QueueMeasuring, QueueMeter
-from workqueuejob.controller.obstacles import OBSTACLES, Obstacles
-from workqueuejob.controller.pods import PodWatchman
+from workqueuejob.controller.obstacles import OBSTACLES, Obstacles, is_namespace_terminating
+from workqueuejob.controller.pods import REREAD_SECONDS, PodWatchman
 from workqueuejob.controller.store import JobStore
 from workqueuejob.errors import ClusterError, Conflict, NotFound, QueueError
 from workqueuejob.metrics import RECONCILE_ERRORS, RECONCILES
@@ -121,10 +121,16 @@ class Actor:
             while True:
                 self._awake.clear()
                 delay = await self._step()
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._awake.wait(), timeout=delay)
+                await self._sleep(delay)
         finally:
             self._queue.close()
+
+    async def _sleep(self, seconds: float | None) -> None:
+        """Wait until woken, at most so long; None: for ever."""
+        # Not wait_for: before Python 3.12 it may swallow a cancellation.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._awake.wait()
 
     async def _step(self) -> float | None:
         """Reconcile once; return the seconds after which to do so again unasked."""
@@ -207,6 +213,9 @@ class Actor:
     async def _observe(self, resource: WorkQueueJob) -> Observed:
         """Return the Jobs and a measurement that started after they were last seen to change."""
         problem = await self._pods.look(self._cluster, resource, self.store.jobs)
+        terminating = self._pods.sees_deleted_pods and await is_namespace_terminating(
+            self._cluster, resource
+        )
         jobs, measurement = await self._measure_after_jobs()
         return Observed(
             resource=resource,
@@ -214,6 +223,7 @@ class Actor:
             measurement=measurement,
             obstacle=self._obstacles.current,
             pod_problem=problem,
+            namespace_terminating=terminating,
         )
 
     async def _measure_after_jobs(self) -> tuple[Any, Measurement | None]:
@@ -233,18 +243,11 @@ class Actor:
             if remaining <= 0:
                 return jobs, None
             self._awake.clear()
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._awake.wait(), timeout=remaining)
+            await self._sleep(remaining)
             self._awake.set()
 
     def _with_current_jobs(self, observed: Observed) -> Observed:
-        return Observed(
-            resource=observed.resource,
-            jobs=self.store.jobs,
-            measurement=observed.measurement,
-            obstacle=self._obstacles.current,
-            pod_problem=observed.pod_problem,
-        )
+        return replace(observed, jobs=self.store.jobs, obstacle=self._obstacles.current)
 
     async def _write_status(self, observed: Observed, decided: Plan, *, now: datetime) -> bool:
         """Write the status if it is worth it; return whether nothing is left to write."""
@@ -260,7 +263,7 @@ class Actor:
             manifest = await self._cluster.patch_status(
                 metadata.namespace,
                 metadata.name,
-                new.model_dump(mode="json", by_alias=True),
+                _to_patch(new),
                 resource_version=metadata.resource_version,
             )
         except NotFound:
@@ -295,8 +298,16 @@ class Actor:
             delays.append(_STATUS_INTERVAL_SECONDS)
         if self._queue.is_broken:
             delays.append(_STATUS_INTERVAL_SECONDS)
+        if self._pods.is_waiting:
+            delays.append(REREAD_SECONDS)
         known = [delay for delay in delays if delay is not None]
         return min(known) if known else None
+
+
+def _to_patch(status: WorkQueueJobStatus) -> dict[str, Any]:
+    """Return a JSON merge patch: null removes what is not known any more."""
+    patch: dict[str, Any] = status.model_dump(mode="json", by_alias=True)
+    return {key: None if value == [] else value for key, value in patch.items()}
 
 
 def _is_over(resource: WorkQueueJob) -> bool:

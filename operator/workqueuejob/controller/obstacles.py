@@ -65,6 +65,17 @@ class Obstacles:
         self._checked_generation = generation
 
 
+async def is_namespace_terminating(cluster: ClusterAPI, resource: WorkQueueJob) -> bool:
+    """Ask whether anything can still be created; raises other ClusterErrors."""
+    try:
+        await _try_job(cluster, resource)
+    except JobRejected as refusal:
+        return "being terminated" in str(refusal)
+    except TemplateInvalid:
+        return False
+    return False
+
+
 def _was_accepted(resource: WorkQueueJob) -> bool:
     """Return whether status says that this generation's template was accepted before."""
     status = resource.status

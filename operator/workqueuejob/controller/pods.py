@@ -6,10 +6,16 @@ from workqueuejob.api import WorkQueueJob
 from workqueuejob.cluster.api import ClusterAPI
 from workqueuejob.names import UID_LABEL
 from workqueuejob.planning.observed import ObservedJob, PodProblem
-from workqueuejob.planning.pod_reading import find_pod_problem, is_pod_missing, missing_pods
+from workqueuejob.planning.pod_reading import (
+    find_back_off,
+    find_pod_problem,
+    is_any_failed_pod_deleted,
+    is_pod_missing,
+    missing_pods,
+)
 
 _PATIENCE_SECONDS = 5.0
-_REREAD_SECONDS = 5.0
+REREAD_SECONDS = 5.0
 _SAMPLE = 50
 
 
@@ -20,6 +26,13 @@ class PodWatchman:
         self._waiting_since: float | None = None
         self._read_at = 0.0
         self._problem: PodProblem | None = None
+        self.sees_deleted_pods = False
+        """Whether pods that failed are being deleted, and hang."""
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether pods don't start, and so whether to look again before long."""
+        return self._waiting_since is not None
 
     async def look(
         self, cluster: ClusterAPI, resource: WorkQueueJob, jobs: tuple[ObservedJob, ...]
@@ -32,17 +45,19 @@ class PodWatchman:
         missing = [job for job in jobs if is_pod_missing(job)]
         if not missing and all(job.ready >= job.active for job in jobs):
             self._waiting_since = self._problem = None
+            self.sees_deleted_pods = False
             return None
         self._waiting_since = self._waiting_since or now
         if now - self._waiting_since < _PATIENCE_SECONDS:
             return self._problem
-        if now - self._read_at >= _REREAD_SECONDS:
+        if now - self._read_at >= REREAD_SECONDS:
             self._read_at = now
             pods = await cluster.list_pods(
                 resource.metadata.namespace,
                 label_selector=f"{UID_LABEL}={resource.metadata.uid}",
-                field_selector="status.phase=Pending",
+                field_selector="status.phase!=Succeeded",
                 limit=_SAMPLE,
             )
-            self._problem = find_pod_problem(pods) or missing_pods(missing)
+            self.sees_deleted_pods = is_any_failed_pod_deleted(pods)
+            self._problem = find_pod_problem(pods) or find_back_off(pods) or missing_pods(missing)
         return self._problem

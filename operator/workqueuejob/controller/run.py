@@ -87,7 +87,8 @@ async def _wait_for_definition(
                 told = True
                 _log.warning("WorkQueueJobs can't be listed yet", error=str(error))
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), timeout=_DEFINITION_RETRY_SECONDS)
+                async with asyncio.timeout(_DEFINITION_RETRY_SECONDS):
+                    await stop.wait()
         else:
             return
 

@@ -5,11 +5,12 @@ from typing import TypeAlias
 
 QUEUE_DRAINED = "QueueDrained"
 TEMPLATE_CHANGED = "TemplateChanged"
-BACKOFF_LIMIT_EXCEEDED = "BackoffLimitExceeded"
+RUN_FAILED = "RunBackoffLimitExceeded"
 
-END_REASONS = frozenset({QUEUE_DRAINED, TEMPLATE_CHANGED})
-"""The reasons for which we end a Job that nothing was wrong with. What fails because of that is
-not counted; `BackoffLimitExceeded` is Kubernetes' own word too, and its failures count."""
+NAMESPACE_TERMINATING = "NamespaceTerminating"
+
+END_REASONS = frozenset({QUEUE_DRAINED, TEMPLATE_CHANGED, RUN_FAILED, NAMESPACE_TERMINATING})
+"""The reasons for which we end a Job; pods that fail because of that are not counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,7 @@ class SetSuspend:
 
 @dataclass(frozen=True, slots=True)
 class EndJob:
-    """Declare that a Job's success, or failure, is decided; its controller ends what is left."""
+    """End a Job's pods, which hold nothing, and declare its success, or failure, decided."""
 
     job: str
     succeeded: bool
@@ -50,12 +51,4 @@ class EndJob:
     resource_version: str
 
 
-@dataclass(frozen=True, slots=True)
-class EndPods:
-    """Delete the pods of a Job that is ending, for they ignore SIGTERM and hold nothing."""
-
-    job: str
-    grace_period_seconds: int
-
-
-Action: TypeAlias = CreateWave | RaiseParallelism | SetSuspend | EndJob | EndPods
+Action: TypeAlias = CreateWave | RaiseParallelism | SetSuspend | EndJob

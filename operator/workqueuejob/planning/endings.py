@@ -5,54 +5,42 @@ several spaced measurements that agree.
 """
 
 from workqueuejob.planning import messages
-from workqueuejob.planning.actions import (
-    BACKOFF_LIMIT_EXCEEDED,
-    QUEUE_DRAINED,
-    EndJob,
-    EndPods,
-)
+from workqueuejob.planning.actions import QUEUE_DRAINED, RUN_FAILED, EndJob
 from workqueuejob.planning.evidence import is_anything_held
 from workqueuejob.planning.observed import JobState, count_active
 from workqueuejob.planning.situation import RECHECK_SECONDS, SEVERAL_READS, Plan, Situation
 from workqueuejob.planning.verdict import Progress, Verdict
 
-_SIGTERM_SECONDS = 2.0
-_KILL_GRACE_SECONDS = 1
+BACKOFF_LIMIT_EXCEEDED = "BackoffLimitExceeded"
+"""The reason that Kubernetes' Jobs and WorkQueueJobs have in common."""
+
+_GIVEN_UP = frozenset({BACKOFF_LIMIT_EXCEEDED, RUN_FAILED})
 _EXACT_PROOF_SECONDS = 1.0
 _LAGGING_PROOF_SECONDS = 15.0
 """RabbitMQ refreshes a quorum queue's unacked count every five seconds: three times."""
 _BLIND_PROOF_SECONDS = 30.0
 """A quorum queue whose node restarts answers zero for some time."""
-_IDLE_SUSPICION_SECONDS = 60.0
+_IDLE_SUSPICION_SECONDS = 30.0
 
 
-def end_pods_of_ending_jobs(situation: Situation) -> Plan | None:
-    """Delete the pods of a Job that is ending when they ignore SIGTERM.
+def wait_for_ending_jobs(situation: Situation) -> Plan | None:
+    """Decide nothing else while pods of an ended Job are on their way out.
 
-    A program that is PID 1 and has no handler stays for its whole grace period, and may take
-    an item that arrives meanwhile; the sooner it ends, the sooner that item is delivered again.
-    A Job that fails may have been ended by its own controller, with peers at work: theirs is the
-    whole grace.
+    A program that is PID 1 and has no handler for SIGTERM may still take an item that arrives
+    meanwhile, which is delivered again when it is gone.
     """
     ending = [job for job in situation.observed.unfinished if job.state is JobState.ENDING]
     if not ending:
         return None
-    late = tuple(
-        EndPods(job.name, grace_period_seconds=_KILL_GRACE_SECONDS)
-        for job in ending
-        if (job.active or job.terminating)
-        and job.failure_reason is None
-        and job.ending_since is not None
-        and (situation.now - job.ending_since).total_seconds() >= _SIGTERM_SECONDS
-    )
     verdict = Verdict(Progress.WORKING, messages.ending(ending))
-    return Plan(verdict, late, recheck_after_seconds=_SIGTERM_SECONDS)
+    return Plan(verdict, recheck_after_seconds=RECHECK_SECONDS)
 
 
 def end_after_too_many_failures(situation: Situation) -> Plan | None:
     """Start no wave beyond `backoffLimit`; pods that hold an item may finish it."""
     observed, depth, spec = situation.observed, situation.depth, situation.spec
-    given_up = any(job.failure_reason == BACKOFF_LIMIT_EXCEEDED for job in observed.jobs)
+    # Ours too: failures that were not recorded before we ended the Job are not counted any more.
+    given_up = any(job.failure_reason in _GIVEN_UP for job in observed.jobs)
     if situation.ledger.failed <= spec.backoff_limit and not given_up:
         return None
     message = messages.backoff_limit_exceeded(situation.ledger.failed, spec.backoff_limit, depth)
@@ -66,9 +54,7 @@ def end_after_too_many_failures(situation: Situation) -> Plan | None:
         # What waits for an item that never comes looks as if it held one: it has its own end.
         verdict = find_waiting_pods(situation) or verdict
         return end_surplus(situation) or Plan(verdict, recheck_after_seconds=RECHECK_SECONDS)
-    ends = _end_running_jobs(
-        situation, succeeded=False, reason=BACKOFF_LIMIT_EXCEEDED, message=message
-    )
+    ends = _end_running_jobs(situation, succeeded=False, reason=RUN_FAILED, message=message)
     return Plan(verdict, ends, message if ends else None, recheck_after_seconds=RECHECK_SECONDS)
 
 

@@ -10,7 +10,6 @@ from workqueuejob.planning.actions import (
     Action,
     CreateWave,
     EndJob,
-    EndPods,
     RaiseParallelism,
     SetSuspend,
 )
@@ -67,8 +66,6 @@ def _words_of(action: Action) -> tuple[str, str]:
             return "SurplusEnded", "EndJob"
         case EndJob(reason=reason):
             return reason, "EndJob"
-        case EndPods():
-            return "PodsEnded", "DeletePods"
         case _:
             assert_never(action)
 

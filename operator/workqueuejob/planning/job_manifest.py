@@ -83,7 +83,7 @@ def _build_owner(resource: WorkQueueJob) -> Manifest:
 
 def _build_failure_policy(restart_policy: str, *, backoff_limit: int) -> Manifest:
     if restart_policy != "Never":
-        # Kubernetes has the finer policies for restartPolicy Never only.
+        # Kubernetes documents the finer policies for restartPolicy Never only.
         return {"backoffLimit": backoff_limit}
     return {
         "backoffLimitPerIndex": backoff_limit,

@@ -13,6 +13,7 @@ from workqueuejob.planning.observed import ObservedJob, PodProblem, count_open
 from workqueuejob.planning.situation import Situation
 
 NOT_MEASURED = "the queue has not been measured yet"
+NAMESPACE_TERMINATING = "the namespace is being deleted; ended its Jobs so that it can go"
 SUSPENDED = "suspended by spec.suspend; set it to false to go on"
 WAITING_FOR_ITEMS = "the queue is empty; waiting for the first item (spec.emptyStart: Wait)"
 
@@ -78,9 +79,9 @@ def surplus_ended(jobs: Sequence[ObservedJob]) -> str:
     """Say that completions without an item were ended."""
     names = ", ".join(job.name for job in jobs)
     return (
-        "nothing is ready or in flight, but"
-        f" {_count(count_open(jobs), 'completion')} of {names} still wait for an item that somebody"
-        " else took: ended them"
+        f"nothing is ready or in flight for {_count(count_open(jobs), 'open completion')} of"
+        f" {names}, for somebody else took the items or a pod that was ended had settled them:"
+        " ended without them"
     )
 
 
@@ -96,7 +97,7 @@ def outdated(jobs: Sequence[ObservedJob]) -> str:
 def surplus_waiting(pods: int) -> str:
     """Say that a working and a waiting pod can't be told apart."""
     return (
-        f"the queue is empty and nothing has moved for a minute, but {_count(pods, 'pod')} still"
+        f"the queue is empty and nothing has moved for a while, with {_count(pods, 'pod')} still"
         " active: whether they work or wait for an item that never comes can't be told without"
         " spec.queue.rabbitmq.management; set it, or set"
         " spec.queue.rabbitmq.surplusPodTimeoutSeconds to more seconds than an item takes"
@@ -122,6 +123,11 @@ def drained(ledger: Ledger, reads: int) -> str:
 def not_starting(problem: PodProblem) -> str:
     """Say why pods don't start, in the words of who knows."""
     return f"{_count(problem.pods, 'pod')} not starting: {problem.message}"
+
+
+def backing_off(problem: PodProblem) -> str:
+    """Say that pods failed and what happens next."""
+    return f"{_count(problem.pods, 'pod')} {problem.message}"
 
 
 def futile(pods: int, depth: QueueDepth, delay_seconds: float) -> str:

@@ -89,6 +89,7 @@ class Observed:
 
     measurement: None until the queue was measured after the Jobs were last seen to change.
     obstacle: an error that keeps new waves from being made, such as an invalid template.
+    namespace_terminating: the namespace is being deleted, and waits for our pods.
     """
 
     resource: WorkQueueJob
@@ -96,6 +97,7 @@ class Observed:
     measurement: Measurement | None
     obstacle: WorkQueueJobError | None = None
     pod_problem: PodProblem | None = None
+    namespace_terminating: bool = False
 
     @property
     def unfinished(self) -> tuple[ObservedJob, ...]:

@@ -6,19 +6,24 @@ image that does not exist, or for a node that they will never fit, would wait fo
 
 from workqueuejob.planning import messages
 from workqueuejob.planning.actions import TEMPLATE_CHANGED, EndJob
+from workqueuejob.planning.evidence import is_anything_held
 from workqueuejob.planning.job_manifest import hash_template
-from workqueuejob.planning.observed import JobState, ObservedJob, count_active
+from workqueuejob.planning.observed import JobState, ObservedJob
 from workqueuejob.planning.situation import RECHECK_SECONDS, Plan, Situation
 from workqueuejob.planning.verdict import Progress, Verdict
 
 
 def end_outdated_waves(situation: Situation) -> Plan | None:
-    """End waves of a former template whose pods don't start, so that new ones take their place."""
+    """End waves of a former template whose pods don't start, so that new ones take their place.
+
+    While anything is held, nothing is ended: a pod that has just started may hold it, and its Job
+    tells so only later.
+    """
     if situation.observed.pod_problem is None:
         return None
     current = hash_template(situation.spec)
     stuck = [job for job in situation.observed.unfinished if _is_stuck(job, current)]
-    if not stuck or _may_hold_an_item(situation, stuck):
+    if not stuck or is_anything_held(situation.depth):
         return None
     message = messages.outdated(stuck)
     ends = tuple(
@@ -37,10 +42,3 @@ def end_outdated_waves(situation: Situation) -> Plan | None:
 
 def _is_stuck(job: ObservedJob, current: str) -> bool:
     return job.state is JobState.RUNNING and job.ready == 0 and job.template_hash != current
-
-
-def _may_hold_an_item(situation: Situation, stuck: list[ObservedJob]) -> bool:
-    """Return whether more items are held than pods of the other waves could hold."""
-    depth = situation.depth
-    holders = depth.consumers if depth.in_flight is None else depth.in_flight
-    return (holders or 0) > count_active(situation.jobs) - count_active(stuck)

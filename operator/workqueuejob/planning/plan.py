@@ -9,12 +9,12 @@ from datetime import datetime
 
 from workqueuejob.errors import QueueError
 from workqueuejob.planning import messages
-from workqueuejob.planning.actions import SetSuspend
+from workqueuejob.planning.actions import NAMESPACE_TERMINATING, EndJob, SetSuspend
 from workqueuejob.planning.endings import (
     end_after_too_many_failures,
     end_drained_run,
-    end_pods_of_ending_jobs,
     end_surplus,
+    wait_for_ending_jobs,
 )
 from workqueuejob.planning.evidence import Evidence
 from workqueuejob.planning.ledger import count_run
@@ -59,6 +59,28 @@ def _follow_suspend(situation: Situation) -> Plan | None:
     return None
 
 
+def _leave_namespace(situation: Situation) -> Plan | None:
+    """End the Jobs of a namespace that is being deleted.
+
+    It deletes pods first and waits for them, while a Job keeps the finalizer of its failed pods
+    until it has replaced them, which it can't any more.
+    """
+    if not situation.observed.namespace_terminating:
+        return None
+    ends = tuple(
+        EndJob(
+            job.name,
+            succeeded=False,
+            reason=NAMESPACE_TERMINATING,
+            message=messages.NAMESPACE_TERMINATING,
+            resource_version=job.resource_version,
+        )
+        for job in situation.observed.unfinished
+        if job.state is JobState.RUNNING
+    )
+    return Plan(Verdict(NAMESPACE_TERMINATING, messages.NAMESPACE_TERMINATING), ends)
+
+
 def _report_obstacle(situation: Situation) -> Plan | None:
     """While no Job can be made and none runs, what stands in the way is all there is to say."""
     obstacle = situation.observed.obstacle
@@ -79,10 +101,11 @@ def _wait_for_measurement(situation: Situation) -> Plan | None:
 
 _RULES: tuple[Callable[[Situation], Plan | None], ...] = (
     _stay_ended,
+    _leave_namespace,
     _follow_suspend,
     _report_obstacle,
     _wait_for_measurement,
-    end_pods_of_ending_jobs,
+    wait_for_ending_jobs,
     end_after_too_many_failures,
     end_surplus,
     end_outdated_waves,

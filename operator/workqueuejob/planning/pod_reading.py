@@ -6,6 +6,9 @@ from typing import Any
 
 from workqueuejob.planning.observed import ObservedJob, PodProblem
 
+BACK_OFF = "BackOff"
+"""The reason of a problem that the Job's controller deals with by itself."""
+
 _STARTING = frozenset({"ContainerCreating", "PodInitializing"})
 """Waiting reasons that every healthy pod passes through."""
 
@@ -46,14 +49,35 @@ def _waiting(status: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def is_pod_missing(job: ObservedJob) -> bool:
-    """Return whether a Job that wants a pod, and has had no failure to wait for, has none."""
+    """Return whether a Job that wants a pod has none."""
     return (
         job.open > 0
         and job.parallelism > 0
         and not job.suspended
         and job.active == 0
         and job.terminating == 0
-        and job.failed == 0
+    )
+
+
+def find_back_off(pods: Iterable[Mapping[str, Any]]) -> PodProblem | None:
+    """Return that pods failed, which a Job's own numbers don't tell while it waits, or None."""
+    failed = [pod for pod in pods if (pod.get("status") or {}).get("phase") == "Failed"]
+    if not failed:
+        return None
+    name = failed[0]["metadata"]["name"]
+    return PodProblem(
+        reason=BACK_OFF,
+        message=f"failed; their Job tries again after a back-off. kubectl logs {name} tells why",
+        pods=len(failed),
+    )
+
+
+def is_any_failed_pod_deleted(pods: Iterable[Mapping[str, Any]]) -> bool:
+    """Return whether a pod that failed is being deleted, and something keeps it from going."""
+    return any(
+        pod["metadata"].get("deletionTimestamp")
+        and (pod.get("status") or {}).get("phase") == "Failed"
+        for pod in pods
     )
 
 

@@ -65,7 +65,13 @@ def differs_in_more_than_numbers(old: WorkQueueJobStatus, new: WorkQueueJobStatu
 
     def essence(status: WorkQueueJobStatus) -> object:
         conditions = [(c.type, c.status, c.reason) for c in status.conditions]
-        return conditions, status.waves, status.observed_generation, status.waves_without_progress
+        return (
+            conditions,
+            status.waves,
+            status.observed_generation,
+            status.waves_without_progress,
+            status.last_decision,
+        )
 
     return essence(old) != essence(new)
 

@@ -9,7 +9,8 @@ from workqueuejob.planning.futility import (
     futility_delay_seconds,
     has_progressed,
 )
-from workqueuejob.planning.observed import ObservedJob, count_active
+from workqueuejob.planning.observed import ObservedJob, PodProblem, count_active
+from workqueuejob.planning.pod_reading import BACK_OFF
 from workqueuejob.planning.situation import (
     IDLE_RECHECK_SECONDS,
     RECHECK_SECONDS,
@@ -99,13 +100,19 @@ def _describe_work(situation: Situation) -> Verdict:
     if observed.obstacle is not None:
         return Verdict.of_obstacle(observed.obstacle)
     if observed.pod_problem is not None:
-        return Verdict(Progress.PODS_NOT_STARTING, messages.not_starting(observed.pod_problem))
+        return _describe_problem(observed.pod_problem)
     waiting = find_waiting_pods(situation)
     if waiting is not None:
         return waiting
     if situation.lasts(situation.evidence.foreign, seconds=_FOREIGN_SUSPICION_SECONDS):
         return Verdict(Progress.WORKING, messages.working_with_strangers(situation.depth, active))
     return Verdict(Progress.WORKING, messages.working(active))
+
+
+def _describe_problem(problem: PodProblem) -> Verdict:
+    if problem.reason == BACK_OFF:
+        return Verdict(Progress.WORKING, messages.backing_off(problem))
+    return Verdict(Progress.PODS_NOT_STARTING, messages.not_starting(problem))
 
 
 def _recheck_delay(situation: Situation) -> float:

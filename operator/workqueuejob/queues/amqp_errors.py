@@ -49,7 +49,8 @@ def translate_channel(
     where = f"on {connection.address}, vhost {connection.virtual_host!r}"
     if code == 404 and "no queue" in text:
         return QueueNotFound(
-            f"queue {queue!r} not found {where}; create it or correct {FIELD}.queue"
+            f"queue {queue!r} not found {where}; create it, or create the WorkQueueJob anew with"
+            f" another {FIELD}.queue"
         )
     if code == 404:
         return MeasurementUnreliable(
@@ -145,7 +146,8 @@ def _virtual_host_refused(error: BaseException, connection: RabbitMQConnection) 
     text, vhost = str(error.args), connection.virtual_host
     if "not found" in text:
         return VirtualHostNotFound(
-            f"vhost {vhost!r} not found on {connection.address}; create it or correct {FIELD}.vhost"
+            f"vhost {vhost!r} not found on {connection.address}; create it, or create the"
+            f" WorkQueueJob anew with another {FIELD}.vhost"
         )
     if "limit" in text or "is down" in text:
         return ConnectionFailed(

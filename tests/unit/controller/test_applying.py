@@ -10,7 +10,7 @@ from workqueuejob.controller.applying import apply_actions
 from workqueuejob.controller.store import JobStore
 from workqueuejob.errors import Conflict, JobNameConflict
 from workqueuejob.names import job_name
-from workqueuejob.planning.actions import Action, CreateWave, EndJob, EndPods, RaiseParallelism
+from workqueuejob.planning.actions import Action, CreateWave, EndJob, RaiseParallelism
 
 from .fake_cluster import FakeCluster
 
@@ -92,22 +92,15 @@ async def test_job_is_ended_through_the_condition_that_its_controller_acts_on(
     assert (written["type"], written["status"], written["reason"]) == (condition, "True", "R")
 
 
-async def test_only_pods_that_are_already_being_deleted_are_hurried() -> None:
-    def pod(name: str, phase: str, grace: int | None) -> dict[str, Any]:
-        metadata = {"name": name, "uid": f"uid-{name}", "deletionGracePeriodSeconds": grace}
-        return {"metadata": metadata, "status": {"phase": phase}}
+async def test_pods_of_a_job_that_is_ended_get_two_seconds_before_its_controller_deletes_them() -> (
+    None
+):
+    pods = [{"metadata": {"name": "waiting", "uid": "u1"}, "status": {"phase": "Running"}}]
+    cluster = FakeCluster(pods=pods)
+    store = await apply(cluster, CreateWave(wave=1, completions=8, parallelism=2))
+    version = cluster.jobs[FIRST]["metadata"]["resourceVersion"]
 
-    cluster = FakeCluster(
-        pods=[
-            pod("working", "Running", None),
-            pod("stubborn", "Running", 30),
-            pod("hurried", "Running", 1),
-            pod("over", "Succeeded", 30),
-        ]
-    )
+    end = EndJob(FIRST, succeeded=True, reason="R", message="m", resource_version=version)
+    await apply(cluster, end, store=store)
 
-    await apply(cluster, EndPods(FIRST, grace_period_seconds=1))
-
-    assert [r for r in cluster.requests if r.startswith("delete")] == [
-        "delete pod stubborn uid-stubborn 1"
-    ]
+    assert cluster.requests[-3:] == ["list pods", "delete pod waiting u1 2", "patch job status"]

@@ -41,7 +41,7 @@ def test_every_exception_of_pika_is_in_the_table(module: Any) -> None:
         (
             pika.exceptions.ProbableAccessDeniedError("(530) NOT_ALLOWED - vhost / not found"),
             errors.VirtualHostNotFound,
-            "create it or correct spec.queue.rabbitmq.vhost",
+            "create it, or create the WorkQueueJob anew with another spec.queue.rabbitmq.vhost",
         ),
         (
             pika.exceptions.ConnectionClosedByBroker(530, "NOT_ALLOWED - access to vhost refused"),

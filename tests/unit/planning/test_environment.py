@@ -1,0 +1,97 @@
+"""How a user's own program finds its queue."""
+
+from typing import Any
+
+import pytest
+from tests.builders import a_template, a_work_queue_job
+
+from workqueuejob.api import QueueSource
+from workqueuejob.errors import CredentialsNotURLSafe
+from workqueuejob.planning.environment import build_environment, check_credentials
+
+TLS = {"client_certificate_secret_ref": {"name": "client"}}
+
+
+def environment_of(**rabbitmq: Any) -> dict[str, Any]:
+    queue = a_work_queue_job(rabbitmq=rabbitmq).spec.queue
+    return {v["name"]: v.get("value", v.get("valueFrom")) for v in build_environment(queue)}
+
+
+@pytest.mark.parametrize(
+    ("rabbitmq", "url"),
+    [
+        pytest.param({}, "amqp://guest:guest@mq:5672", id="defaults"),
+        pytest.param({"port": 5673}, "amqp://guest:guest@mq:5673", id="port"),
+        pytest.param({"tls": {}}, "amqps://guest:guest@mq:5671", id="TLS has a port of its own"),
+        pytest.param(
+            {"tls": {}, "port": 5672}, "amqps://guest:guest@mq:5672", id="TLS on a given port"
+        ),
+        pytest.param({"vhost": "/"}, "amqp://guest:guest@mq:5672", id="default virtual host"),
+        pytest.param({"vhost": "a"}, "amqp://guest:guest@mq:5672/a", id="virtual host"),
+        pytest.param(
+            {"vhost": "/a b%"}, "amqp://guest:guest@mq:5672/%2Fa%20b%25", id="encoded virtual host"
+        ),
+        pytest.param({"host": "::1"}, "amqp://guest:guest@[::1]:5672", id="IPv6 address"),
+        pytest.param(
+            {"auth_mechanism": "EXTERNAL", "tls": TLS},
+            "amqps://mq:5671",
+            id="a certificate needs no password",
+        ),
+    ],
+)
+def test_broker_url_says_where_the_queue_is(rabbitmq: dict[str, Any], url: str) -> None:
+    assert environment_of(**rabbitmq) == {"BROKER_URL": url, "QUEUE": "job1"}
+
+
+def test_credentials_stay_in_their_secret() -> None:
+    reference = {"name": "mq-login", "username_key": "user", "password_key": "pass"}
+    assert environment_of(credentials_secret_ref=reference) == {
+        "WQJ_BROKER_USERNAME": {"secretKeyRef": {"name": "mq-login", "key": "user"}},
+        "WQJ_BROKER_PASSWORD": {"secretKeyRef": {"name": "mq-login", "key": "pass"}},
+        "BROKER_URL": "amqp://$(WQJ_BROKER_USERNAME):$(WQJ_BROKER_PASSWORD)@mq:5672",
+        "QUEUE": "job1",
+    }
+
+
+def test_variables_come_before_those_that_use_them() -> None:
+    queue = a_work_queue_job(rabbitmq={"credentials_secret_ref": {"name": "mq"}}).spec.queue
+    names = [variable["name"] for variable in build_environment(queue)]
+    assert names == ["WQJ_BROKER_USERNAME", "WQJ_BROKER_PASSWORD", "BROKER_URL", "QUEUE"]
+
+
+def test_whole_uri_comes_from_its_secret() -> None:
+    assert environment_of(host=None, uri_secret_ref={"name": "mq", "key": "amqp"}) == {
+        "BROKER_URL": {"secretKeyRef": {"name": "mq", "key": "amqp"}},
+        "QUEUE": "job1",
+    }
+
+
+def test_other_brokers_get_no_rabbitmq_variables() -> None:
+    assert build_environment(QueueSource()) == []
+
+
+LOGIN = {"credentials_secret_ref": {"name": "mq"}}
+OWN_URL = a_template(
+    containers=[{"name": "c", "image": "i", "env": [{"name": "BROKER_URL", "value": "amqp://x"}]}]
+)
+
+
+@pytest.mark.parametrize("text", ["p@ss", "p:ss", "p/ss", "p%73s", "p ss", "pä", ""])
+def test_credentials_that_a_url_cannot_hold_are_refused(text: str) -> None:
+    spec = a_work_queue_job(rabbitmq=LOGIN).spec
+    for username, password in ((text, "p"), ("u", text)):
+        with pytest.raises(CredentialsNotURLSafe, match="'mq'") as refused:
+            check_credentials(spec, username=username, password=password)
+        assert text not in str(refused.value) or not text
+
+
+@pytest.mark.parametrize(
+    ("spec", "password"),
+    [
+        pytest.param({"rabbitmq": LOGIN}, "aZ09-._~!$&'()*+,;=", id="all that a URL can hold"),
+        pytest.param({"rabbitmq": LOGIN, "template": OWN_URL}, "p@ss", id="no container needs it"),
+        pytest.param({}, "p@ss", id="no credentials are put together"),
+    ],
+)
+def test_credentials_pass_where_they_do_no_harm(spec: dict[str, Any], password: str) -> None:
+    check_credentials(a_work_queue_job(**spec).spec, username="u", password=password)

@@ -1,0 +1,117 @@
+"""Waves whose pods succeed without settling anything."""
+
+from tests.builders import a_depth, a_finished_job, a_job, after, an_observation
+
+from workqueuejob.errors import ConnectionFailed
+from workqueuejob.planning.depth import QueueDepth
+from workqueuejob.planning.evidence import Evidence, gather_evidence
+from workqueuejob.planning.futility import (
+    count_futile_pods,
+    futility_delay_seconds,
+    has_progressed,
+)
+from workqueuejob.planning.observed import ObservedJob
+
+Read = tuple[QueueDepth, tuple[ObservedJob, ...]]
+
+
+def after_reads(*reads: Read) -> Evidence:
+    evidence = Evidence()
+    for at, (depth, jobs) in enumerate(reads):
+        observed = an_observation(*jobs, depth=depth, at=at)
+        evidence = gather_evidence(evidence, observed, now=after(at))
+    return evidence
+
+
+def a_wave(wave: int = 1, *, succeeded: int = 0) -> ObservedJob:
+    return a_job(wave, completions=3, parallelism=3, succeeded=succeeded)
+
+
+def test_pods_that_left_the_queue_as_deep_were_futile() -> None:
+    jobs = (a_wave(succeeded=2),)
+    evidence = after_reads((a_depth(3), ()), (a_depth(1, 2), (a_wave(),)), (a_depth(3), jobs))
+    assert count_futile_pods(evidence, jobs) == 2
+    assert not has_progressed(evidence)
+
+
+def test_one_settled_item_clears_its_wave() -> None:
+    jobs = (a_wave(succeeded=2),)
+    evidence = after_reads((a_depth(3), ()), (a_depth(3), (a_wave(),)), (a_depth(2), jobs))
+    assert count_futile_pods(evidence, jobs) == 0
+    assert has_progressed(evidence)
+
+
+def test_a_wave_that_settled_its_item_within_a_second_is_not_futile() -> None:
+    # A creation is known to the second: by its time, this wave looks younger than the movement.
+    jobs = (a_wave(succeeded=1),)
+    evidence = after_reads((a_depth(3), ()), (a_depth(2), jobs), (a_depth(2), jobs))
+    assert count_futile_pods(evidence, jobs) == 0
+
+
+def test_overlapping_waves_do_not_hide_each_other() -> None:
+    # Found by the model: of two futile waves one was always too young to be judged.
+    old, young = a_finished_job(1, succeeded=3), a_wave(2)
+    evidence = after_reads((a_depth(3), ()), (a_depth(3), (a_wave(1),)), (a_depth(3), (old, young)))
+    assert count_futile_pods(evidence, (old, young)) == 3
+    assert not has_progressed(evidence)
+
+
+def test_a_young_wave_is_judged_by_itself_once_an_older_one_has_moved_the_depth() -> None:
+    old, young = a_wave(1, succeeded=2), a_wave(2, succeeded=1)
+    evidence = after_reads(
+        (a_depth(4), ()),
+        (a_depth(4), (a_wave(1),)),
+        (a_depth(2), (old,)),
+        (a_depth(2), (old, young)),
+    )
+    assert count_futile_pods(evidence, (old, young)) == 1
+
+
+def test_an_attempt_is_not_charged_with_the_one_before() -> None:
+    first = a_finished_job(1, succeeded=3)
+    jobs = (first, a_wave(2, succeeded=1))
+    evidence = after_reads(
+        (a_depth(3), ()),
+        (a_depth(3), (a_wave(1),)),
+        (a_depth(3), (first,)),
+        (a_depth(3), (first, a_wave(2))),
+        (a_depth(3), jobs),
+    )
+    assert count_futile_pods(evidence, jobs) == 1
+
+
+def test_progress_of_an_earlier_attempt_is_not_this_ones() -> None:
+    first = a_finished_job(1, succeeded=3)
+    evidence = after_reads(
+        (a_depth(6), ()),
+        (a_depth(6), (a_wave(1),)),
+        (a_depth(3), (first,)),
+        (a_depth(3), (first, a_wave(2))),
+    )
+    assert not has_progressed(evidence)
+
+
+def test_a_wave_that_was_there_before_the_first_read_is_not_judged() -> None:
+    jobs = (a_wave(succeeded=2),)
+    evidence = after_reads((a_depth(3), jobs), (a_depth(3), jobs))
+    assert count_futile_pods(evidence, jobs) == 0
+    assert not has_progressed(evidence)
+
+
+def test_a_failed_measurement_hides_what_a_wave_did() -> None:
+    jobs = (a_wave(succeeded=2),)
+    before = after_reads((a_depth(3), ()), (a_depth(3), (a_wave(),)))
+    failed = an_observation(*jobs, depth=ConnectionFailed("mq:5672: refused"), at=5)
+    blind = gather_evidence(before, failed, now=after(5))
+    assert count_futile_pods(blind, jobs) == 0
+    seen = gather_evidence(blind, an_observation(*jobs, depth=a_depth(3), at=6), now=after(6))
+    assert count_futile_pods(seen, jobs) == 0
+
+
+def test_nothing_is_futile_about_an_empty_queue() -> None:
+    jobs = (a_wave(succeeded=2),)
+    assert count_futile_pods(after_reads((a_depth(), ()), (a_depth(), jobs)), jobs) == 0
+
+
+def test_each_attempt_waits_twice_as_long() -> None:
+    assert [futility_delay_seconds(waves) for waves in range(3)] == [5.0, 10.0, 20.0]

@@ -1,0 +1,159 @@
+"""The Job of a wave."""
+
+from typing import Any
+
+import pytest
+from tests.builders import NAMESPACE, UID, a_template, a_work_queue_job
+
+from workqueuejob.names import job_name
+from workqueuejob.planning.actions import CreateWave
+from workqueuejob.planning.job_manifest import build_job, hash_template
+from workqueuejob.planning.job_reading import read_job
+
+WAVE = CreateWave(wave=3, completions=8, parallelism=2)
+OURS = {"wqj.dev/name": "fruits", "wqj.dev/uid": UID, "wqj.dev/wave": "3"}
+
+
+def build(**spec: Any) -> dict[str, Any]:
+    return build_job(a_work_queue_job(**spec), WAVE)
+
+
+def environment_of(manifest: dict[str, Any], kind: str = "containers") -> list[dict[str, Any]]:
+    environment: list[dict[str, Any]] = manifest["spec"]["template"]["spec"][kind][0]["env"]
+    return environment
+
+
+def test_name_is_the_waves_and_stays_the_same() -> None:
+    metadata = build()["metadata"]
+    assert (metadata["name"], metadata["namespace"]) == (job_name("fruits", UID, 3), NAMESPACE)
+    assert build() == build()
+
+
+def test_job_is_owned_and_controlled_by_its_work_queue_job() -> None:
+    assert build()["metadata"]["ownerReferences"] == [
+        {
+            "apiVersion": "wqj.dev/v1alpha1",
+            "kind": "WorkQueueJob",
+            "name": "fruits",
+            "uid": UID,
+            "controller": True,
+            "blockOwnerDeletion": True,
+        }
+    ]
+
+
+def test_job_and_pods_carry_our_labels_beside_the_users() -> None:
+    manifest = build(
+        job_metadata={"labels": {"team": "a"}, "annotations": {"note": "b"}},
+        template=a_template() | {"metadata": {"labels": {"app": "c"}, "annotations": {"d": "e"}}},
+    )
+    assert manifest["metadata"]["labels"] == {"team": "a", **OURS}
+    assert manifest["metadata"]["annotations"]["note"] == "b"
+    assert manifest["spec"]["template"]["metadata"] == {
+        "labels": {"app": "c", **OURS},
+        "annotations": {"d": "e"},
+    }
+
+
+def test_our_labels_win() -> None:
+    stolen = {"labels": {"wqj.dev/wave": "9"}}
+    manifest = build(job_metadata=stolen, template=a_template() | {"metadata": stolen})
+    assert manifest["metadata"]["labels"] == OURS
+    assert manifest["spec"]["template"]["metadata"]["labels"] == OURS
+
+
+def test_labels_of_the_work_queue_job_itself_are_not_copied() -> None:
+    resource = a_work_queue_job()
+    labelled = resource.metadata.model_copy(update={"labels": {"argocd": "x"}})
+    manifest = build_job(resource.model_copy(update={"metadata": labelled}), WAVE)
+    assert manifest["metadata"]["labels"] == OURS
+
+
+def test_completions_fail_and_wait_each_for_themselves() -> None:
+    spec = build(backoff_limit=4)["spec"]
+    assert (spec["completions"], spec["parallelism"]) == (8, 2)
+    assert spec["completionMode"] == "Indexed"
+    assert spec["backoffLimitPerIndex"] == 4
+    assert spec["podReplacementPolicy"] == "Failed"
+    assert "backoffLimit" not in spec
+    assert spec["template"]["spec"]["restartPolicy"] == "Never"
+
+
+def test_evicted_pods_are_nobodys_failure() -> None:
+    assert build()["spec"]["podFailurePolicy"] == {
+        "rules": [
+            {
+                "action": "Ignore",
+                "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}],
+            }
+        ]
+    }
+
+
+def test_containers_that_restart_in_place_get_what_kubernetes_allows_them() -> None:
+    spec = build(template=a_template(restartPolicy="OnFailure"), backoff_limit=4)["spec"]
+    assert spec["completionMode"] == "Indexed"
+    assert spec["backoffLimit"] == 4
+    assert not {"backoffLimitPerIndex", "podReplacementPolicy", "podFailurePolicy"} & spec.keys()
+    assert spec["template"]["spec"]["restartPolicy"] == "OnFailure"
+
+
+def test_what_belongs_to_the_run_is_never_copied_to_a_wave() -> None:
+    assert (
+        not {"activeDeadlineSeconds", "ttlSecondsAfterFinished", "suspend"} & build()["spec"].keys()
+    )
+
+
+def test_every_container_finds_its_queue() -> None:
+    container = {"name": "c", "image": "i"}
+    manifest = build(template=a_template(initContainers=[container], containers=[container]))
+    for kind in ("initContainers", "containers"):
+        assert [v["name"] for v in environment_of(manifest, kind)] == ["BROKER_URL", "QUEUE"]
+
+
+def test_users_own_variable_wins() -> None:
+    container = {"name": "c", "image": "i", "env": [{"name": "QUEUE", "value": "mine"}]}
+    environment = environment_of(build(template=a_template(containers=[container])))
+    assert [v for v in environment if v["name"] == "QUEUE"] == [{"name": "QUEUE", "value": "mine"}]
+
+
+def test_users_variables_may_refer_to_ours() -> None:
+    own = {"name": "URL", "value": "$(BROKER_URL)?heartbeat=30"}
+    container = {"name": "c", "image": "i", "env": [own]}
+    environment = environment_of(build(template=a_template(containers=[container])))
+    assert [v["name"] for v in environment] == ["BROKER_URL", "QUEUE", "URL"]
+
+
+def test_everything_else_of_the_template_is_kept() -> None:
+    template = a_template(priorityClassName="low", volumes=[{"name": "v", "emptyDir": {}}])
+    pod = build(template=template)["spec"]["template"]["spec"]
+    assert pod["priorityClassName"] == "low"
+    assert pod["volumes"] == [{"name": "v", "emptyDir": {}}]
+
+
+def test_building_changes_nothing_in_the_resource() -> None:
+    resource = a_work_queue_job()
+    before = resource.model_dump()
+    build_job(resource, WAVE)
+    assert resource.model_dump() == before
+
+
+@pytest.mark.parametrize(
+    ("change", "same"),
+    [
+        ({}, True),
+        ({"parallelism": 9}, True),
+        ({"template": a_template(priorityClassName="low")}, False),
+    ],
+)
+def test_hash_tells_one_template_from_another(change: dict[str, Any], *, same: bool) -> None:
+    hashes = {hash_template(a_work_queue_job(**spec).spec) for spec in ({}, change)}
+    assert len(hashes) == (1 if same else 2)
+
+
+def test_job_that_was_built_can_be_read() -> None:
+    manifest = build()
+    manifest["metadata"] |= {"creationTimestamp": "2026-01-01T12:00:00Z", "resourceVersion": "7"}
+    job = read_job(manifest)
+    assert (job.wave, job.completions, job.parallelism, job.open) == (3, 8, 2, 8)
+    assert job.template_hash == hash_template(a_work_queue_job().spec)

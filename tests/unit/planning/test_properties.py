@@ -1,0 +1,284 @@
+"""What holds for every observation, however odd."""
+
+from dataclasses import replace
+
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from tests.builders import a_job, a_measurement, a_streak, a_work_queue_job, after
+from tests.model.profiles import effort
+
+from workqueuejob.api import (
+    Condition,
+    ConditionStatus,
+    PodsStatus,
+    WorkQueueJob,
+    WorkQueueJobStatus,
+)
+from workqueuejob.errors import ConnectionFailed, JobRejected, MeasurementUnreliable, QueueNotFound
+from workqueuejob.planning.actions import CreateWave, RaiseParallelism, SetSuspend
+from workqueuejob.planning.depth import QueueDepth
+from workqueuejob.planning.evidence import Evidence
+from workqueuejob.planning.movement import Movement
+from workqueuejob.planning.observed import (
+    JobState,
+    Observed,
+    ObservedJob,
+    PodProblem,
+    count_open,
+)
+from workqueuejob.planning.plan import plan
+from workqueuejob.planning.situation import Plan
+from workqueuejob.planning.status import build_status
+from workqueuejob.planning.verdict import Progress
+
+small = st.integers(0, 6)
+seldom = st.sampled_from([False] * 7 + [True])
+NOW = after(600)
+_FAILURES = ["BackoffLimitExceeded", "FailedIndexes", "FailedIndexes"]
+
+
+@st.composite
+def waves(draw: st.DrawFn, wave: int) -> ObservedJob:
+    """Draw a wave's Job as its controller may show it."""
+    completions = draw(st.integers(1, 8))
+    succeeded = draw(st.integers(0, completions))
+    failed_indexes = draw(st.integers(0, completions - succeeded))
+    state = draw(st.sampled_from([JobState.RUNNING] * 4 + list(JobState)))
+    parallelism = draw(st.integers(1, completions))
+    active = draw(st.integers(0, parallelism))
+    is_over = state.is_terminal
+    return a_job(
+        wave,
+        completions=completions,
+        parallelism=parallelism,
+        active=0 if is_over else active,
+        ready=0 if is_over else draw(st.integers(0, active)),
+        terminating=0 if is_over else draw(st.integers(0, 2)),
+        succeeded=succeeded,
+        failed=failed_indexes + draw(st.integers(0, 2)),
+        failed_indexes=failed_indexes,
+        suspended=draw(seldom),
+        state=state,
+        ending_since=None if state is JobState.RUNNING else after(draw(st.integers(0, 600))),
+        failure_reason=draw(st.sampled_from(_FAILURES)) if state is JobState.FAILED else None,
+        template_hash=draw(st.sampled_from([None, "former"])),
+    )
+
+
+depths = st.builds(
+    QueueDepth,
+    ready=st.integers(0, 40),
+    in_flight=st.none() | small,
+    in_flight_lately=st.none() | small,
+    consumers=st.none() | small,
+    delayed=st.integers(0, 2),
+)
+errors = st.sampled_from(
+    [ConnectionFailed("refused"), QueueNotFound("gone"), MeasurementUnreliable("below zero")]
+)
+streaks = (
+    st.none()
+    | st.none()
+    | st.builds(
+        lambda seconds, reads: a_streak(seconds, reads=reads, until=600),
+        seconds=st.sampled_from([0, 1, 5, 20, 60, 300]),
+        reads=st.integers(1, 5),
+    )
+)
+evidence_of_all_kinds = st.builds(
+    Evidence,
+    drained=streaks,
+    surplus=streaks,
+    idle=streaks,
+    quiet=streaks,
+    foreign=streaks,
+    vanished=st.integers(0, 1),
+    movement=st.none()
+    | st.builds(
+        Movement,
+        depth=small,
+        newest=st.just(3),
+        attempt_after=st.integers(0, 3),
+        still_after=st.integers(0, 3),
+        has_moved=st.booleans(),
+    ),
+)
+statuses = st.builds(
+    WorkQueueJobStatus,
+    waves=st.none() | st.integers(0, 5),
+    waves_without_progress=st.none() | st.integers(0, 2),
+    pods=st.none() | st.builds(PodsStatus, succeeded=small, failed=small),
+)
+resources = st.builds(
+    lambda status, parallelism, suspend, timeout, per_pod, drained, limit: a_work_queue_job(
+        status=status,
+        parallelism=parallelism,
+        suspend=suspend,
+        items_per_pod=per_pod,
+        drained_after_seconds=drained,
+        backoff_limit=limit,
+        rabbitmq={"surplus_pod_timeout_seconds": timeout},
+    ),
+    status=statuses,
+    parallelism=st.integers(0, 12),
+    suspend=seldom,
+    timeout=st.sampled_from([None, 20]),
+    per_pod=st.sampled_from([None, 1, 3]),
+    drained=st.sampled_from([0, 5]),
+    limit=st.sampled_from([0, 20, 20, 20]),
+)
+
+
+@st.composite
+def observations(draw: st.DrawFn, results: st.SearchStrategy[QueueDepth] = depths) -> Observed:
+    """Draw what a reconcile may see of a queue that was measured."""
+    jobs = tuple(draw(waves(wave)) for wave in range(1, draw(st.integers(0, 3)) + 1))
+    return Observed(
+        resource=draw(resources),
+        jobs=jobs,
+        measurement=a_measurement(draw(results), at=600),
+        obstacle=draw(st.sampled_from([None] * 5 + [JobRejected("quota")])),
+        pod_problem=draw(st.sampled_from([None, None, PodProblem("Unschedulable", "", 1)])),
+    )
+
+
+def count_places(jobs: tuple[ObservedJob, ...]) -> int:
+    """Return how many pods there may come to be, of Jobs as they are."""
+    return sum(max(min(job.parallelism, job.open), job.active) + job.terminating for job in jobs)
+
+
+def apply_plan(jobs: tuple[ObservedJob, ...], decided: Plan) -> tuple[ObservedJob, ...]:
+    """Return the Jobs once the plan's Jobs are made and raised."""
+    raised = {a.job: a.parallelism for a in decided.actions if isinstance(a, RaiseParallelism)}
+    made = tuple(
+        a_job(a.wave, completions=a.completions, parallelism=a.parallelism)
+        for a in decided.actions
+        if isinstance(a, CreateWave)
+    )
+    kept = (replace(j, parallelism=raised.get(j.name, j.parallelism)) for j in jobs)
+    return (*kept, *made)
+
+
+@effort(400)
+@given(observations(), evidence_of_all_kinds)
+def test_no_plan_takes_more_room_than_there_is(observed: Observed, evidence: Evidence) -> None:
+    decided = plan(observed, evidence, now=NOW)
+    before, now = count_places(observed.jobs), count_places(apply_plan(observed.jobs, decided))
+    assert now <= max(before, observed.resource.spec.parallelism)
+
+
+@effort(400)
+@given(observations(), evidence_of_all_kinds)
+def test_parallelism_is_never_lowered(observed: Observed, evidence: Evidence) -> None:
+    known = {job.name: job.parallelism for job in observed.jobs}
+    for action in plan(observed, evidence, now=NOW).actions:
+        if isinstance(action, RaiseParallelism):
+            assert action.parallelism > known[action.job]
+
+
+@effort(400)
+@given(observations(), evidence_of_all_kinds, st.none() | errors)
+def test_unknown_depth_creates_shrinks_and_finishes_nothing(
+    observed: Observed, evidence: Evidence, error: QueueNotFound | None
+) -> None:
+    unknown = None if error is None else a_measurement(error, at=600)
+    decided = plan(replace(observed, measurement=unknown), evidence, now=NOW)
+    assert all(isinstance(action, SetSuspend) for action in decided.actions)
+    assert not decided.verdict.is_end
+
+
+@effort(400)
+@given(observations(), evidence_of_all_kinds)
+def test_open_completions_never_exceed_the_work(observed: Observed, evidence: Evidence) -> None:
+    """Where the broker counts, one item is one pod, and nobody else consumes."""
+    assert observed.measurement is not None
+    depth = observed.measurement.result
+    assume(isinstance(depth, QueueDepth) and depth.in_flight is not None)
+    assert isinstance(depth, QueueDepth)
+    assert depth.in_flight is not None
+    held = min(depth.in_flight, sum(job.active + job.terminating for job in observed.jobs))
+    depth = replace(depth, in_flight=held, consumers=held)
+    resource = a_work_queue_job(
+        parallelism=observed.resource.spec.parallelism, status=observed.resource.status
+    )
+    observed = replace(observed, resource=resource, measurement=a_measurement(depth, at=600))
+    decided = plan(observed, evidence, now=NOW)
+    before = count_open(observed.jobs)
+    assert count_open(apply_plan(observed.jobs, decided)) <= max(before, depth.ready + held)
+
+
+@effort(200)
+@given(observations(), evidence_of_all_kinds)
+def test_same_observation_gives_the_same_plan(observed: Observed, evidence: Evidence) -> None:
+    again = WorkQueueJob.model_validate(observed.resource.model_dump())
+    first = plan(observed, evidence, now=NOW)
+    assert plan(replace(observed, resource=again), evidence, now=NOW) == first
+
+
+@effort(200)
+@given(observations(), evidence_of_all_kinds, st.sampled_from(["Complete", "Failed"]))
+def test_finished_run_never_acts(observed: Observed, evidence: Evidence, kind: str) -> None:
+    end = Condition(
+        type=kind,
+        status=ConditionStatus.TRUE,
+        reason="Over",
+        message="",
+        last_transition_time=after(0),
+    )
+    status = observed.resource.status.model_copy(update={"conditions": (end,)})
+    ended = observed.resource.model_copy(update={"status": status})
+    decided = plan(replace(observed, resource=ended), evidence, now=NOW)
+    assert (decided.actions, decided.verdict.progress) == ((), kind)
+
+
+@effort(400)
+@given(observations(), evidence_of_all_kinds)
+def test_suspended_run_never_creates(observed: Observed, evidence: Evidence) -> None:
+    resource = observed.resource
+    suspended = resource.model_copy(
+        update={"spec": resource.spec.model_copy(update={"suspend": True})}
+    )
+    decided = plan(replace(observed, resource=suspended), evidence, now=NOW)
+    assert all(isinstance(a, SetSuspend) and a.suspend for a in decided.actions)
+
+
+@effort(400)
+@given(observations(), evidence_of_all_kinds)
+def test_wave_gets_a_number_that_nobody_had(observed: Observed, evidence: Evidence) -> None:
+    taken = max([observed.resource.status.waves or 0, *(job.wave for job in observed.jobs)])
+    for action in plan(observed, evidence, now=NOW).actions:
+        if isinstance(action, CreateWave):
+            assert action.wave == taken + 1
+            assert 0 < action.parallelism <= action.completions
+
+
+@effort(400)
+@given(observations(), evidence_of_all_kinds)
+def test_run_ends_only_after_its_jobs(observed: Observed, evidence: Evidence) -> None:
+    """Drained evidence is of this very observation, as gather_evidence makes it."""
+    assume(not (evidence.drained and observed.unfinished))
+    decided = plan(observed, evidence, now=NOW)
+    if decided.verdict.is_end:
+        assert not decided.actions
+    if decided.verdict.progress == Progress.COMPLETE:
+        assert not observed.unfinished
+
+
+@effort(200)
+@given(observations(), evidence_of_all_kinds)
+def test_status_can_be_stored_and_read_back(observed: Observed, evidence: Evidence) -> None:
+    decided = plan(observed, evidence, now=NOW)
+    status = build_status(observed, decided, now=NOW)
+    assert WorkQueueJobStatus.from_manifest(status.to_manifest()) == status
+
+
+@effort(200)
+@given(observations(), evidence_of_all_kinds)
+def test_recording_the_same_observation_twice_counts_once(
+    observed: Observed, evidence: Evidence
+) -> None:
+    decided = replace(plan(observed, evidence, now=NOW), futile_pods=0)
+    once = build_status(observed, decided, now=NOW)
+    recorded = observed.resource.model_copy(update={"status": once})
+    twice = build_status(replace(observed, resource=recorded), decided, now=NOW)
+    assert (twice.pods, twice.waves, twice.items) == (once.pods, once.waves, once.items)
