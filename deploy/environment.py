@@ -100,6 +100,7 @@ class Cluster:
             # The tag stays the same, so what is in the image must make the pod a new one.
             "podAnnotations.image-inputs": _hash_operator_inputs(),
         }
+        self._clear_interrupted_release()
         settings = [
             part for key, value in values.items() for part in ("--set-string", f"{key}={value}")
         ]
@@ -110,6 +111,18 @@ class Cluster:
                 *settings, "--wait", "--timeout", "180s",
             )
         )  # fmt: skip
+
+    def _clear_interrupted_release(self) -> None:
+        """Remove a release whose installation was killed, for Helm refuses to go on with it.
+
+        The definition, and so every WorkQueueJob, stays.
+        """
+        command = (*self.helm_command, "status", RELEASE, "--namespace", NAMESPACE, "-o", "json")
+        found = _run(command, check=False)
+        if found.returncode == 0 and json.loads(found.stdout)["info"]["status"].startswith(
+            "pending"
+        ):
+            self.uninstall_operator()
 
     def uninstall_operator(self) -> None:
         """Take the chart down; the definition, and so every WorkQueueJob, stays."""

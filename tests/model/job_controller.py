@@ -11,7 +11,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.model.clock import Clock
-from tests.model.pods import Phase, Pod, Program, Step, end, run_step, terminate
+from tests.model.pods import (
+    SHORT_GRACE_SECONDS,
+    Phase,
+    Pod,
+    Program,
+    Step,
+    end,
+    run_step,
+    terminate,
+)
 from tests.model.queue import Queue
 
 from workqueuejob.errors import Conflict, JobNameConflict, NotFound
@@ -133,11 +142,10 @@ class JobController:
         self._add_condition(job, condition["type"], condition["reason"])
         return job.manifest
 
-    def kill_terminating_pods(self, name: str, *, grace_seconds: float) -> None:
-        """Shorten the grace of pods that are being deleted."""
+    def delete_pods(self, name: str) -> None:
+        """Delete a Job's pods, with little grace; to the Job they are pods that fail."""
         for pod in self._job(name).live_pods:
-            if pod.kill_at is not None:
-                pod.kill_at = min(pod.kill_at, self.clock.seconds + grace_seconds)
+            terminate(pod, self.program, now=self.clock.seconds, grace_seconds=SHORT_GRACE_SECONDS)
 
     def delete(self, name: str) -> None:
         """Delete a Job and its pods at once, as a person may."""

@@ -111,7 +111,7 @@ class Operator:
         try:
             for action in decided.actions:
                 yield
-                self._apply(resource, action)
+                yield from self._apply(resource, action)
             if decided.actions:
                 observed = replace(observed, jobs=self._jobs)
             yield
@@ -155,11 +155,14 @@ class Operator:
             return None
         return PodProblem("Unschedulable", "0/3 nodes are available", pods=len(pending))
 
-    def _apply(self, resource: WorkQueueJob, action: Action) -> None:
+    def _apply(self, resource: WorkQueueJob, action: Action) -> Iterator[None]:
         if self.fails_next_request:
             self.fails_next_request = False
             raise ClusterUnavailable("503")
         try:
+            if isinstance(action, EndJob):
+                self._controller.delete_pods(action.job)
+                yield
             self._request(resource, action)
         except NotFound:
             if isinstance(action, CreateWave):
@@ -181,7 +184,6 @@ class Operator:
                     action.job, condition, resource_version=action.resource_version
                 )
                 self._see(manifest)
-                self._controller.kill_terminating_pods(action.job, grace_seconds=2)
             case _:
                 assert_never(action)
 

@@ -10,6 +10,7 @@ from enum import Enum, auto
 from tests.model.queue import Queue
 
 GRACE_SECONDS = 30.0
+SHORT_GRACE_SECONDS = 2.0
 PROMPT_SECONDS = 1.0
 
 
@@ -107,10 +108,12 @@ def end(pod: Pod, phase: Phase, queue: Queue) -> None:
     queue.disconnect(pod.name)
 
 
-def terminate(pod: Pod, program: Program, *, now: float) -> None:
+def terminate(
+    pod: Pod, program: Program, *, now: float, grace_seconds: float = GRACE_SECONDS
+) -> None:
     """Send SIGTERM: a program without a handler stays for its whole grace period."""
     if pod.is_active:
-        pod.kill_at = now + (PROMPT_SECONDS if program.handles_sigterm else GRACE_SECONDS)
+        pod.kill_at = now + (PROMPT_SECONDS if program.handles_sigterm else grace_seconds)
 
 
 def _start(pod: Pod, queue: Queue) -> None:

@@ -159,5 +159,5 @@ class RandomSchedule(RuleBasedStateMachine):
             assert self.world.is_settled, self.world.store.current.status
 
 
-RandomSchedule.TestCase.settings = effort(100)
+RandomSchedule.TestCase.settings = effort(200)
 TestRandomSchedule = RandomSchedule.TestCase

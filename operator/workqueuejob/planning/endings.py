@@ -89,7 +89,7 @@ def end_drained_run(situation: Situation) -> Plan | None:
     spec, waves = situation.spec, situation.ledger.waves
     seconds = _drained_proof_seconds(situation)
     if not situation.lasts(drained, seconds=seconds):
-        verdict = Verdict(Progress.VERIFYING_DRAINED, messages.verifying(seconds))
+        verdict = Verdict(Progress.VERIFYING_DRAINED, messages.verifying(situation.ledger, seconds))
         return Plan(verdict, recheck_after_seconds=RECHECK_SECONDS)
     if waves == 0 and spec.empty_start == "Wait":
         return Plan(Verdict(Progress.WAITING_FOR_ITEMS, messages.WAITING_FOR_ITEMS))
@@ -143,8 +143,7 @@ def _is_surplus_timed_out(situation: Situation) -> bool:
     idle = situation.evidence.idle
     return (
         timeout is not None
-        and situation.depth.in_flight is None
-        and not situation.depth.in_flight_lately
+        and not situation.depth.in_flight_known
         and any(job.open and not job.suspended for job in situation.observed.unfinished)
         and idle is not None
         and idle.lasts(seconds=timeout, reads=SEVERAL_READS, now=situation.now)

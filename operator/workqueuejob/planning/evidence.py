@@ -110,7 +110,7 @@ def is_surplus(jobs: tuple[ObservedJob, ...], depth: QueueDepth) -> bool:
     consumers = depth.consumers or 0
     if depth.in_flight_known is None:
         return consumers == 0 and count_active(jobs) == 0
-    return consumers >= sum(job.ready for job in jobs)
+    return consumers >= count_active(jobs)
 
 
 def is_anything_held(depth: QueueDepth) -> bool:

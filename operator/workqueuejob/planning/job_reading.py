@@ -16,6 +16,8 @@ def read_job(manifest: Mapping[str, Any]) -> ObservedJob:
     """
     metadata, spec = manifest["metadata"], manifest["spec"]
     status: Mapping[str, Any] = manifest.get("status") or {}
+    # Pods that have ended, and whose finalizer is being removed before they are counted.
+    uncounted: Mapping[str, Any] = status.get("uncountedTerminatedPods") or {}
     conditions = _true_conditions(status)
     ending = conditions.get("SuccessCriteriaMet") or conditions.get("FailureTarget")
     failure = conditions.get("Failed") or conditions.get("FailureTarget")
@@ -28,8 +30,8 @@ def read_job(manifest: Mapping[str, Any]) -> ObservedJob:
         active=status.get("active", 0),
         ready=status.get("ready", 0),
         terminating=status.get("terminating", 0),
-        succeeded=status.get("succeeded", 0),
-        failed=status.get("failed", 0),
+        succeeded=status.get("succeeded", 0) + len(uncounted.get("succeeded") or ()),
+        failed=status.get("failed", 0) + len(uncounted.get("failed") or ()),
         failed_indexes=count_indexes(status.get("failedIndexes", "")),
         suspended=spec.get("suspend", False),
         state=_read_state(conditions),

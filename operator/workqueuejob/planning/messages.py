@@ -14,6 +14,7 @@ from workqueuejob.planning.situation import Situation
 
 NOT_MEASURED = "the queue has not been measured yet"
 NAMESPACE_TERMINATING = "the namespace is being deleted; ended its Jobs so that it can go"
+NO_PARALLELISM = "spec.parallelism is 0; raise it to start pods"
 SUSPENDED = "suspended by spec.suspend; set it to false to go on"
 WAITING_FOR_ITEMS = "the queue is empty; waiting for the first item (spec.emptyStart: Wait)"
 
@@ -34,7 +35,8 @@ def created(situation: Situation, wave: CreateWave) -> str:
     metadata = situation.observed.resource.metadata
     name = job_name(metadata.name, metadata.uid, wave.wave)
     return (
-        f"{describe_depth(situation.depth)}, {count_open(situation.jobs)} completions open:"
+        f"{describe_depth(situation.depth)}, {_count(count_open(situation.jobs), 'completion')}"
+        f" open:"
         f" created {name} with {_count(wave.completions, 'completion')},"
         f" parallelism {wave.parallelism}"
     )
@@ -44,11 +46,6 @@ def raised(raises: Sequence[RaiseParallelism]) -> str:
     """Say which waves may run more pods."""
     changes = ", ".join(f"{change.job} to {change.parallelism}" for change in raises)
     return f"there is room within spec.parallelism: raised the parallelism of {changes}"
-
-
-def suspended(jobs: int) -> str:
-    """Say what suspending did."""
-    return f"spec.suspend is true: suspended {_count(jobs, 'Job')}"
 
 
 def resumed(jobs: int) -> str:
@@ -104,9 +101,10 @@ def surplus_waiting(pods: int) -> str:
     )
 
 
-def verifying(seconds: float) -> str:
+def verifying(ledger: Ledger, seconds: float) -> str:
     """Say that the end is being proved."""
-    return f"the queue is empty and every pod has ended; watching {seconds:.0f} s for late items"
+    seen = "the queue is empty" + (" and every pod has ended" if ledger.waves else "")
+    return f"{seen}; watching {seconds:.0f} s for late items"
 
 
 def drained(ledger: Ledger, reads: int) -> str:

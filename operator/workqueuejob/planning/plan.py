@@ -5,6 +5,7 @@ decides. An unknown depth never creates, shrinks or finishes anything.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 
 from workqueuejob.errors import QueueError
@@ -17,6 +18,7 @@ from workqueuejob.planning.endings import (
     wait_for_ending_jobs,
 )
 from workqueuejob.planning.evidence import Evidence
+from workqueuejob.planning.futility import count_futile_pods
 from workqueuejob.planning.ledger import count_run
 from workqueuejob.planning.observed import JobState, Observed
 from workqueuejob.planning.outdated import end_outdated_waves
@@ -29,11 +31,11 @@ def plan(observed: Observed, evidence: Evidence, *, now: datetime) -> Plan:
     """Return what to do about what was observed."""
     ledger = count_run(observed.resource.status, observed.jobs)
     situation = Situation(observed, evidence, ledger, now)
-    for rule in _RULES:
-        decided = rule(situation)
-        if decided is not None:
-            return decided
-    return plan_waves(situation)
+    decided = next(filter(None, (rule(situation) for rule in _RULES)), None)
+    return replace(
+        decided or plan_waves(situation),
+        doubtful_pods=count_futile_pods(evidence, observed.jobs),
+    )
 
 
 def _stay_ended(situation: Situation) -> Plan | None:
@@ -51,8 +53,7 @@ def _follow_suspend(situation: Situation) -> Plan | None:
         if job.state is JobState.RUNNING and job.suspended is not suspend
     )
     if suspend:
-        decision = messages.suspended(len(changes)) if changes else None
-        return Plan(Verdict(Progress.SUSPENDED, messages.SUSPENDED), changes, decision)
+        return Plan(Verdict(Progress.SUSPENDED, messages.SUSPENDED), changes)
     if changes:
         message = messages.resumed(len(changes))
         return Plan(Verdict(Progress.WORKING, message), changes, message)

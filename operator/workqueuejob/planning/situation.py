@@ -23,6 +23,7 @@ class Plan:
     """What to do and what it means.
 
     decision: one sentence for `status.lastDecision`, when something was decided.
+    doubtful_pods: pods whose success has not moved the queue's depth so far.
     futile_pods: pods whose success is hereby known to have settled nothing.
     futile_waves: consecutive waves without progress from now on; None leaves it as it is.
     recheck_after_seconds: when to look again though nothing changed; None: no need to.
@@ -31,6 +32,7 @@ class Plan:
     verdict: Verdict
     actions: tuple[Action, ...] = ()
     decision: str | None = None
+    doubtful_pods: int = 0
     futile_pods: int = 0
     futile_waves: int | None = None
     recheck_after_seconds: float | None = None

@@ -115,7 +115,8 @@ def _build_items(observed: Observed, plan: Plan) -> ItemsStatus | None:
     spec, previous = observed.resource.spec, observed.resource.status
     ledger = count_run(previous, observed.jobs)
     futile = ledger.futile + plan.futile_pods
-    succeeded = max(0, ledger.succeeded - futile) * (spec.items_per_pod or 1)
+    unsettled = ledger.futile + max(plan.futile_pods, plan.doubtful_pods)
+    succeeded = max(0, ledger.succeeded - unsettled) * (spec.items_per_pod or 1)
     measured = depth.ready + depth.delayed + _items_held(observed, depth)
     known_total = (previous.items.total if previous.items else None) or 0
     active = count_active(observed.jobs) * (spec.items_per_pod or 1)

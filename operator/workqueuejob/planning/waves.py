@@ -106,6 +106,8 @@ def _describe_work(situation: Situation) -> Verdict:
         return waiting
     if situation.lasts(situation.evidence.foreign, seconds=_FOREIGN_SUSPICION_SECONDS):
         return Verdict(Progress.WORKING, messages.working_with_strangers(situation.depth, active))
+    if situation.spec.parallelism == 0 and not active:
+        return Verdict(Progress.WORKING, messages.NO_PARALLELISM)
     return Verdict(Progress.WORKING, messages.working(active))
 
 

@@ -72,7 +72,8 @@ def translate_channel(
 def _unreachable(what: str) -> Translation:
     def build(_error: BaseException, connection: RabbitMQConnection) -> QueueError:
         return ConnectionFailed(
-            f"{connection.address}: {what}; correct {FIELD}.host or the NetworkPolicy"
+            f"{connection.address}: {what}; correct {FIELD}.host or the NetworkPolicy, or start"
+            " the broker"
         )
 
     return build

@@ -29,7 +29,7 @@ from workqueuejob.planning.actions import (
 from workqueuejob.planning.evidence import Evidence
 from workqueuejob.planning.job_manifest import hash_template
 from workqueuejob.planning.movement import Movement
-from workqueuejob.planning.observed import JobState, Observed, PodProblem
+from workqueuejob.planning.observed import JobState, Observed, ObservedJob, PodProblem
 from workqueuejob.planning.plan import plan
 from workqueuejob.planning.situation import Plan
 from workqueuejob.planning.verdict import Progress
@@ -184,13 +184,20 @@ def test_obstacle_does_not_stop_what_runs() -> None:
     assert kinds(decide(observed, SURPLUS)) == [EndJob]
 
 
-class TestEndingJobs:
-    def test_nothing_new_begins_before_they_are_gone(self) -> None:
-        ending = a_job(state=JobState.ENDING, ending_since=after(0), terminating=1)
-        resource = a_work_queue_job(parallelism=9)
-        assert (
-            decide(an_observation(ending, depth=a_depth(9), resource=resource), at=1).actions == ()
-        )
+@pytest.mark.parametrize(
+    "job",
+    [
+        pytest.param(a_job(active=1), id="a pod ignores SIGTERM"),
+        pytest.param(a_job(terminating=1), id="a pod takes its time"),
+        pytest.param(a_job(), id="the last one has just gone"),
+    ],
+)
+def test_nothing_new_begins_before_the_pods_of_an_ending_job_are_gone(job: ObservedJob) -> None:
+    ending = replace(job, state=JobState.ENDING, ending_since=after(0))
+    resource = a_work_queue_job(parallelism=9)
+    decided = decide(an_observation(ending, depth=a_depth(9), resource=resource), SURPLUS)
+    assert (decided.actions, decided.verdict.progress) == ((), Progress.WORKING)
+    assert ending.name in decided.verdict.message
 
 
 class TestTooManyFailures:

@@ -1,0 +1,74 @@
+"""Schedules that once went wrong, or that chance finds too seldom."""
+
+import pytest
+
+from tests.model.broker import Detail
+from tests.model.pods import Phase, Program, Step
+from tests.model.world import Setting, World
+
+_ROUNDS = 200
+
+
+def test_two_overlapping_futile_waves_do_not_leapfrog_each_other_for_ever() -> None:
+    world = World(Setting(detail=Detail.HIDES, spec={"parallelism": 3}))
+    world.queue.publish(3)
+    world.strangers.come()
+    world.operator.run_round()
+    for _ in range(5):
+        world.pass_round(None)
+    world.run_to_end(Step.PRETEND, rounds=_ROUNDS)
+    assert world.end is not None
+    assert world.end.reason == "NoProgress"
+    assert len(world.jobs) <= 5
+
+
+@pytest.mark.parametrize("detail", Detail)
+def test_pods_that_take_their_time_are_left_alone(detail: Detail) -> None:
+    world = World(Setting(detail=detail, spec={"parallelism": 2}))
+    world.queue.publish(2)
+    world.pass_round(Step.WORK)
+    for _ in range(120):
+        world.pass_round(None)
+        world.referee.judge_step()
+    assert [pod.phase for pod in world.controller.live_pods] == [Phase.RUNNING, Phase.RUNNING]
+    assert not any(job.is_ending for job in world.jobs)
+
+
+def test_pod_that_no_status_shows_yet_keeps_its_item_when_too_many_have_failed() -> None:
+    world = World(Setting(spec={"parallelism": 2, "backoff_limit": 0}))
+    world.queue.publish(3)
+    world.pass_round(Step.WORK)
+    world.step_pods(Step.CRASH)
+    world.sync_jobs()
+    world.deliver_events()
+    # The Job's controller starts the next pod, of which the operator has not heard.
+    world.sync_jobs()
+    world.step_pods(Step.WORK)
+    world.operator.run_round()
+    assert all(pod.kill_at is None for pod in world.controller.live_pods)
+    world.referee.judge_step()
+
+
+def test_pods_that_wait_for_ever_are_ended_when_too_many_have_failed() -> None:
+    """They acknowledged and crashed; what replaces them finds nothing."""
+    spec = {"parallelism": 2, "backoff_limit": 1}
+    program = Program(waits_for_ever=True)
+    world = World(Setting(program, Detail.HIDES, surplus_timeout_seconds=20, spec=spec))
+    world.queue.publish(2)
+    for step in (Step.WORK, Step.WORK, Step.CRASH):
+        world.pass_round(step)
+    assert len(world.queue.settled) == 2
+    world.run_to_end(Step.WORK, rounds=_ROUNDS)
+    assert world.end is not None
+    assert world.end.type == "Complete"
+
+
+def test_run_that_has_given_up_stays_so_although_it_ended_its_jobs_itself() -> None:
+    world = World(Setting(spec={"parallelism": 3, "backoff_limit": 1}))
+    world.queue.publish(3)
+    for step in (Step.WORK, Step.CRASH):
+        world.pass_round(step)
+    world.run_to_end(Step.WORK, rounds=_ROUNDS)
+    assert world.end is not None
+    assert (world.end.type, world.end.reason) == ("Failed", "BackoffLimitExceeded")
+    assert len(world.jobs) == 1
