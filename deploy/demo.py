@@ -14,7 +14,6 @@ sys.path[:0] = [str(ROOT), str(ROOT / "deploy" / "local")]
 
 from deploy import environment  # noqa: E402
 from deploy.environment import Cluster, EnvironmentProblem  # noqa: E402
-
 from wqjlocal.console import step  # noqa: E402 - the path comes first
 
 EXAMPLE = ROOT / "examples" / "coarse-rabbitmq"

@@ -22,6 +22,7 @@ from urllib.parse import quote
 
 import pytest
 import urllib3
+
 from tests.rabbitmq_configuration import (
     ADMIN,
     Certificates,

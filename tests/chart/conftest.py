@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import yaml
+
 from deploy.sync import CHART, KUBE_VERSION, NAMESPACE, RELEASE, ROOT
 
 Manifest = dict[str, Any]

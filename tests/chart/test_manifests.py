@@ -6,6 +6,7 @@ import subprocess
 from typing import TYPE_CHECKING
 
 import yaml
+
 from deploy.sync import MANIFESTS, NAMESPACE, ROOT, find_stale, render
 
 if TYPE_CHECKING:

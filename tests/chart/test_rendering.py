@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import yaml
+
 from deploy.sync import CHART, CHART_CRD, CRD, ROOT
 
 if TYPE_CHECKING:

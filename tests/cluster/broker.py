@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 import pika
 import urllib3
+
 from deploy.environment import Cluster
 
 from .prepared import BROKER_NAMESPACE

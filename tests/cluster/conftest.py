@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+
 from deploy import environment
 
 from .broker import Broker, forwarded_broker

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from deploy.environment import Cluster
-
 from workqueuejob.names import job_name
 
 from .broker import Broker

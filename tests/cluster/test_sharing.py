@@ -3,6 +3,7 @@
 import re
 
 import pytest
+
 from deploy.environment import NAMESPACE, RELEASE
 
 from .workspace import PRINT, Manifest, Workspace, a_manifest, poll, reason_of

@@ -10,8 +10,8 @@ from typing import Any, Protocol
 import pika
 import pytest
 from pika.exceptions import AMQPError
-from tests.rabbitmq_server import ADMIN, RabbitMQServer, rabbitmq_server
 
+from tests.rabbitmq_server import ADMIN, RabbitMQServer, rabbitmq_server
 from workqueuejob.planning.depth import QueueDepth
 from workqueuejob.queues.fake import FakeBroker
 from workqueuejob.queues.protocol import Probe

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from tests.contract.conftest import Bench, eventually
 
+from tests.contract.conftest import Bench, eventually
 from workqueuejob.api import Precision
 from workqueuejob.errors import (
     AuthenticationFailed,

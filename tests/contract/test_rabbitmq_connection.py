@@ -5,8 +5,8 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from tests.contract.conftest import Bench, RabbitMQBench
 
+from tests.contract.conftest import Bench, RabbitMQBench
 from workqueuejob.errors import (
     AuthenticationFailed,
     AuthorizationFailed,

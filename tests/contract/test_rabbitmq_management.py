@@ -4,8 +4,8 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from tests.contract.conftest import Bench, RabbitMQBench
 
+from tests.contract.conftest import Bench, RabbitMQBench
 from workqueuejob.api import Precision
 from workqueuejob.errors import MeasurementUnreliable, QueueTypeUnsupported
 from workqueuejob.planning.depth import QueueDepth

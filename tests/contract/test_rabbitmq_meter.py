@@ -5,8 +5,8 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
-from tests.contract.conftest import RabbitMQBench
 
+from tests.contract.conftest import RabbitMQBench
 from workqueuejob.errors import ConnectionFailed
 from workqueuejob.planning.depth import Measurement, QueueDepth
 from workqueuejob.queues.meter import Meter

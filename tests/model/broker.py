@@ -9,7 +9,6 @@ from enum import Enum, auto
 
 from tests.model.clock import Clock
 from tests.model.queue import Queue
-
 from workqueuejob.errors import ConnectionFailed
 from workqueuejob.planning.depth import Measurement, QueueDepth
 

@@ -22,7 +22,6 @@ from tests.model.pods import (
     terminate,
 )
 from tests.model.queue import Queue
-
 from workqueuejob.errors import Conflict, JobNameConflict, NotFound
 from workqueuejob.names import WAVE_LABEL
 

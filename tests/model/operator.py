@@ -14,7 +14,6 @@ from tests.model.clock import Clock
 from tests.model.job_controller import JobController
 from tests.model.pods import Phase
 from tests.model.resource_store import ResourceStore
-
 from workqueuejob.api import WorkQueueJob
 from workqueuejob.errors import ClusterUnavailable, Conflict, JobNameConflict, NotFound
 from workqueuejob.planning.actions import (

@@ -6,7 +6,6 @@ from tests.model.broker import Broker
 from tests.model.job_controller import JobController
 from tests.model.resource_store import ResourceStore
 from tests.model.strangers import Strangers
-
 from workqueuejob.errors import QueueError
 from workqueuejob.names import job_name
 from workqueuejob.planning.actions import (

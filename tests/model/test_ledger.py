@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from hypothesis import given
 from hypothesis import strategies as st
+
 from tests.model.broker import Detail, Fault
 from tests.model.pods import Program, Step
 from tests.model.profiles import effort

@@ -2,6 +2,7 @@
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
 from tests.model.broker import Detail, Fault
 from tests.model.pods import Program, Step
 from tests.model.profiles import effort

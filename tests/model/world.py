@@ -17,7 +17,6 @@ from tests.model.queue import Queue
 from tests.model.referee import Referee
 from tests.model.resource_store import ResourceStore
 from tests.model.strangers import Strangers
-
 from workqueuejob.api import Condition
 from workqueuejob.planning.verdict import ConditionType, find_end
 

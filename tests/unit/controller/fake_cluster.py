@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.builders import NAMESPACE, NOON
-
 from workqueuejob.errors import ClusterError, Conflict, JobNameConflict, NotFound
 
 Manifest = dict[str, Any]

@@ -6,8 +6,8 @@ from contextlib import asynccontextmanager
 from typing import Any, cast
 
 import pytest
-from tests.builders import NAME, NAMESPACE, UID, a_template
 
+from tests.builders import NAME, NAMESPACE, UID, a_template
 from workqueuejob.api import WorkQueueJob
 from workqueuejob.cluster.api import ClusterAPI
 from workqueuejob.controller.actor import Actor, Surroundings

@@ -3,8 +3,8 @@
 from typing import Any, cast
 
 import pytest
-from tests.builders import NAME, UID, a_work_queue_job
 
+from tests.builders import NAME, UID, a_work_queue_job
 from workqueuejob.cluster.api import ClusterAPI
 from workqueuejob.controller.applying import apply_actions
 from workqueuejob.controller.store import JobStore

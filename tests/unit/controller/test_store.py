@@ -1,7 +1,6 @@
 """What is remembered of Jobs, whatever order news comes in."""
 
 from tests.builders import NAME, UID, a_job_manifest
-
 from workqueuejob.controller.store import JobStore
 from workqueuejob.names import job_name
 

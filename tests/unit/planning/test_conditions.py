@@ -1,6 +1,7 @@
 """The conditions that a person or `kubectl wait` looks at."""
 
 import pytest
+
 from tests.builders import (
     a_depth,
     a_work_queue_job,
@@ -8,7 +9,6 @@ from tests.builders import (
     an_observation,
     an_unmeasured_observation,
 )
-
 from workqueuejob.api import Condition, ConditionStatus, WorkQueueJobStatus
 from workqueuejob.errors import ConnectionFailed, MeasurementUnreliable, QueueNotFound
 from workqueuejob.planning.conditions import build_conditions

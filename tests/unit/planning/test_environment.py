@@ -3,8 +3,8 @@
 from typing import Any
 
 import pytest
-from tests.builders import a_template, a_work_queue_job
 
+from tests.builders import a_template, a_work_queue_job
 from workqueuejob.api import QueueSource
 from workqueuejob.errors import CredentialsNotURLSafe
 from workqueuejob.planning.environment import build_environment, check_credentials

@@ -1,8 +1,8 @@
 """The Events that tell a run as a story."""
 
 import pytest
-from tests.builders import a_depth, a_work_queue_job, after, an_observation
 
+from tests.builders import a_depth, a_work_queue_job, after, an_observation
 from workqueuejob.api import Condition, ConditionStatus, WorkQueueJobStatus
 from workqueuejob.errors import ConnectionFailed
 from workqueuejob.planning.actions import (

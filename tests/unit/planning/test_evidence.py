@@ -1,6 +1,7 @@
 """What several reads say together."""
 
 import pytest
+
 from tests.builders import (
     a_depth,
     a_finished_job,
@@ -10,7 +11,6 @@ from tests.builders import (
     an_observation,
     an_unmeasured_observation,
 )
-
 from workqueuejob.api import ItemsStatus, PodsStatus, WorkQueueJobStatus
 from workqueuejob.errors import ConnectionFailed
 from workqueuejob.planning.depth import QueueDepth

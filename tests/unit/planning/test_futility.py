@@ -1,7 +1,6 @@
 """Waves whose pods succeed without settling anything."""
 
 from tests.builders import a_depth, a_finished_job, a_job, after, an_observation
-
 from workqueuejob.errors import ConnectionFailed
 from workqueuejob.planning.depth import QueueDepth
 from workqueuejob.planning.evidence import Evidence, gather_evidence

@@ -3,8 +3,8 @@
 from typing import Any
 
 import pytest
-from tests.builders import NAMESPACE, UID, a_template, a_work_queue_job
 
+from tests.builders import NAMESPACE, UID, a_template, a_work_queue_job
 from workqueuejob.names import job_name
 from workqueuejob.planning.actions import CreateWave
 from workqueuejob.planning.job_manifest import build_job, hash_template

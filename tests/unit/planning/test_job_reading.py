@@ -3,8 +3,8 @@
 from typing import Any
 
 import pytest
-from tests.builders import NOON, a_job_manifest, after
 
+from tests.builders import NOON, a_job_manifest, after
 from workqueuejob.planning.job_reading import count_indexes, read_job
 from workqueuejob.planning.observed import JobState
 

@@ -1,8 +1,8 @@
 """What the run has done, counted once."""
 
 import pytest
-from tests.builders import NOON, a_finished_job, a_job, a_work_queue_job, an_observation
 
+from tests.builders import NOON, a_finished_job, a_job, a_work_queue_job, an_observation
 from workqueuejob.api import ItemsStatus, JobStatus, PodsStatus, WorkQueueJobStatus
 from workqueuejob.planning.evidence import Evidence
 from workqueuejob.planning.ledger import Ledger, count_run

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+
 from tests.builders import (
     a_depth,
     a_finished_job,
@@ -15,7 +16,6 @@ from tests.builders import (
     an_observation,
     an_unmeasured_observation,
 )
-
 from workqueuejob.api import Condition, ConditionStatus, JobStatus, PodsStatus, WorkQueueJobStatus
 from workqueuejob.errors import ConnectionFailed, MeasurementUnreliable, TemplateInvalid
 from workqueuejob.planning.actions import (

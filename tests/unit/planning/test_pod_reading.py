@@ -3,8 +3,8 @@
 from typing import Any
 
 import pytest
-from tests.builders import a_job
 
+from tests.builders import a_job
 from workqueuejob.planning.observed import ObservedJob, PodProblem
 from workqueuejob.planning.pod_reading import (
     find_back_off,

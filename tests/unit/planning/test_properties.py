@@ -4,9 +4,9 @@ from dataclasses import replace
 
 from hypothesis import assume, given
 from hypothesis import strategies as st
+
 from tests.builders import a_job, a_measurement, a_streak, a_work_queue_job, after
 from tests.model.profiles import effort
-
 from workqueuejob.api import (
     Condition,
     ConditionStatus,

@@ -1,8 +1,8 @@
 """How many completions are missing, and how many pods there is room for."""
 
 import pytest
-from tests.builders import a_depth, a_finished_job, a_job, a_work_queue_job
 
+from tests.builders import a_depth, a_finished_job, a_job, a_work_queue_job
 from workqueuejob.planning.depth import QueueDepth
 from workqueuejob.planning.observed import JobState, ObservedJob
 from workqueuejob.planning.sizing import cap_completions, count_held, count_room, size

@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+
 from tests.builders import (
     NOON,
     a_depth,
@@ -15,7 +16,6 @@ from tests.builders import (
     an_observation,
     an_unmeasured_observation,
 )
-
 from workqueuejob.api import ItemsStatus, PodsStatus, QueueStatus, WorkQueueJobStatus
 from workqueuejob.errors import ConnectionFailed
 from workqueuejob.planning.observed import Observed
