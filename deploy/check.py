@@ -44,8 +44,7 @@ def main() -> int:
     if quick:
         return _pytest(*QUICK, workers=2)
     install_packages(SERVERS, log=LOG)
-    with step("build or find Kubernetes, etcd and Helm", expect="6 minutes the first time"):
-        subprocess.run([LOCAL, "binaries"], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run([LOCAL, "binaries"], check=True, stdout=subprocess.DEVNULL)
     return _pytest(*QUICK, *SERVED, workers=2) or _test_on_cluster()
 
 
@@ -66,8 +65,7 @@ def _check(title: str, command: tuple[str, ...]) -> int:
 def _test_on_cluster() -> int:
     was_up = _is_up()
     try:
-        with step("put the operator and RabbitMQ onto the cluster", expect="up to 3 minutes"):
-            _prepared("up")
+        _prepared("up")
         return _pytest("tests/cluster", workers=4)
     finally:
         # Quietly, so that the test runner has the last word.

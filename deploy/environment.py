@@ -117,12 +117,18 @@ class Cluster:
 
         The definition, and so every WorkQueueJob, stays.
         """
+        status = self._release_status()
+        if status is not None and status.startswith("pending"):
+            self.uninstall_operator()
+
+    def is_operator_installed(self) -> bool:
+        """Return whether there is a release of the chart's usual name."""
+        return self._release_status() is not None
+
+    def _release_status(self) -> str | None:
         command = (*self.helm_command, "status", RELEASE, "--namespace", NAMESPACE, "-o", "json")
         found = _run(command, check=False)
-        if found.returncode == 0 and json.loads(found.stdout)["info"]["status"].startswith(
-            "pending"
-        ):
-            self.uninstall_operator()
+        return json.loads(found.stdout)["info"]["status"] if found.returncode == 0 else None
 
     def uninstall_operator(self) -> None:
         """Take the chart down; the definition, and so every WorkQueueJob, stays."""

@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deploy import environment
-from deploy.environment import Cluster
+from deploy.environment import Cluster, EnvironmentProblem
 
 BROKER_NAMESPACE = "wqj-test-broker"
 BROKER_HOST = f"rabbitmq-service.{BROKER_NAMESPACE}"
+_OPERATOR_LABEL = "wqj-test-operator"
+_OURS, _FOUND = "ours", "found"
 BROKER_MANIFEST = environment.ROOT / "examples" / "coarse-rabbitmq" / "rabbitmq.yaml"
 
 
@@ -24,12 +26,15 @@ class Prepared:
 
 
 def prepare() -> Prepared:
-    """Set up, or find it set up; may take minutes the first time."""
+    """Set up, or find it set up; may take minutes the first time.
+
+    Raises EnvironmentProblem on a cluster of somebody's own that has an operator already.
+    """
     cluster = environment.connect()
+    _claim(cluster)
     for image in (environment.OPERATOR, environment.WORKER, environment.RABBITMQ):
         cluster.build(image)
     cluster.install_operator()
-    cluster.kubectl("create", "namespace", BROKER_NAMESPACE, check=False)
     cluster.apply(Path(BROKER_MANIFEST).read_text(), namespace=BROKER_NAMESPACE)
     cluster.kubectl(
         "rollout", "status", "statefulset/rabbitmq", "-n", BROKER_NAMESPACE, "--timeout=180s"
@@ -38,12 +43,33 @@ def prepare() -> Prepared:
 
 
 def take_down() -> None:
-    """Remove the operator, the broker and what tests left."""
+    """Remove what tests left, the broker, and the operator unless it was there before."""
     cluster = environment.connect()
-    cluster.kubectl("delete", "workqueuejobs", "--all", "--all-namespaces", check=False)
-    cluster.kubectl("delete", "namespace", "-l", "wqj-test=true", "--ignore-not-found")
-    cluster.kubectl("delete", "namespace", BROKER_NAMESPACE, "--ignore-not-found")
-    cluster.uninstall_operator()
+    if cluster.kubectl("get", "namespace", BROKER_NAMESPACE, check=False).returncode:
+        return
+    installed = cluster.get("namespace", BROKER_NAMESPACE)["metadata"]["labels"][_OPERATOR_LABEL]
+    for namespace in cluster.get("namespaces", "-l", "wqj-test=true")["items"]:
+        name = namespace["metadata"]["name"]
+        cluster.kubectl("delete", "workqueuejobs", "--all", "-n", name)
+        cluster.kubectl("delete", "namespace", name, "--ignore-not-found")
+    cluster.kubectl("delete", "namespace", BROKER_NAMESPACE)
+    if installed == _OURS:
+        cluster.uninstall_operator()
+
+
+def _claim(cluster: Cluster) -> None:
+    """Make the broker's namespace, and remember in it whether the operator is the tests' own."""
+    if cluster.kubectl("get", "namespace", BROKER_NAMESPACE, check=False).returncode == 0:
+        return
+    found = cluster.is_operator_installed()
+    if found and not cluster.is_local:
+        raise EnvironmentProblem(
+            f"this cluster has an operator of its own (Helm release {environment.RELEASE} in"
+            f" {environment.NAMESPACE}), which the tests would replace and kill; use another one"
+        )
+    cluster.kubectl("create", "namespace", BROKER_NAMESPACE)
+    label = f"{_OPERATOR_LABEL}={_FOUND if found else _OURS}"
+    cluster.kubectl("label", "namespace", BROKER_NAMESPACE, label)
 
 
 if __name__ == "__main__":
