@@ -7,7 +7,7 @@ Every method raises a ClusterError in the API server's own words.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from kubernetes.aio import client
@@ -80,38 +80,29 @@ class ClusterAPI:
         self, namespace: str, name: str, spec: Mapping[str, Any], *, resource_version: str
     ) -> Manifest:
         """Change mutable fields of a Job's spec; Conflict if the Job has changed since."""
-        body = {"metadata": {"resourceVersion": resource_version}, "spec": dict(spec)}
-        with cluster_errors():
-            patched: Manifest = await self._objects.patch_namespaced_custom_object(
-                **_JOBS,
-                namespace=namespace,
-                name=name,
-                body=body,
-                field_manager=OPERATOR,
-                _content_type=_MERGE_PATCH,
-                _request_timeout=_TIMEOUT_SECONDS,
-            )
-        return patched
+        return await self._patch(
+            self._objects.patch_namespaced_custom_object,
+            **_JOBS,
+            namespace=namespace,
+            name=name,
+            body={"metadata": {"resourceVersion": resource_version}, "spec": dict(spec)},
+        )
 
     async def patch_job_condition(
         self, namespace: str, name: str, condition: Mapping[str, Any], *, resource_version: str
     ) -> Manifest:
         """Set a condition in a Job's status; Conflict if the Job has changed since."""
-        body = {
-            "metadata": {"resourceVersion": resource_version},
-            "status": {"conditions": [dict(condition)]},
-        }
-        with cluster_errors():
-            patched: Manifest = await self._objects.patch_namespaced_custom_object_status(
-                **_JOBS,
-                namespace=namespace,
-                name=name,
-                body=body,
-                field_manager=OPERATOR,
-                _content_type=_STRATEGIC_MERGE_PATCH,
-                _request_timeout=_TIMEOUT_SECONDS,
-            )
-        return patched
+        return await self._patch(
+            self._objects.patch_namespaced_custom_object_status,
+            **_JOBS,
+            namespace=namespace,
+            name=name,
+            body={
+                "metadata": {"resourceVersion": resource_version},
+                "status": {"conditions": [dict(condition)]},
+            },
+            _content_type=_STRATEGIC_MERGE_PATCH,
+        )
 
     async def list_work_queue_jobs(self, namespace: str | None, *, limit: int) -> list[Manifest]:
         """Return at most `limit` WorkQueueJobs of a namespace, or of all."""
@@ -134,15 +125,19 @@ class ClusterAPI:
         self, namespace: str, name: str, status: Manifest, *, resource_version: str
     ) -> Manifest:
         """Write a WorkQueueJob's status; null removes a field; Conflict if it has changed since."""
-        body = {"metadata": {"resourceVersion": resource_version}, "status": status}
+        return await self._patch(
+            self._objects.patch_namespaced_custom_object_status,
+            **_WORK_QUEUE_JOBS,
+            namespace=namespace,
+            name=name,
+            body={"metadata": {"resourceVersion": resource_version}, "status": status},
+        )
+
+    async def _patch(self, request: Callable[..., Any], **arguments: Any) -> Manifest:
         with cluster_errors():
-            patched: Manifest = await self._objects.patch_namespaced_custom_object_status(
-                **_WORK_QUEUE_JOBS,
-                namespace=namespace,
-                name=name,
-                body=body,
+            patched: Manifest = await request(
+                **{"_content_type": _MERGE_PATCH, **arguments},
                 field_manager=OPERATOR,
-                _content_type=_MERGE_PATCH,
                 _request_timeout=_TIMEOUT_SECONDS,
             )
         return patched
