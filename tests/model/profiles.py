@@ -4,7 +4,7 @@ import os
 
 from hypothesis import settings
 
-EXAMPLES = {"default": 1, "long": 50}
+EXAMPLES = {"default": 1, "long": 20}
 """How many times as many examples as by default."""
 
 

@@ -10,7 +10,7 @@ from tests.model.pods import Program, Step
 from tests.model.profiles import effort
 from tests.model.world import Setting, World
 
-_ROUNDS = 200
+_ROUNDS = 400
 
 MISHAPS: dict[str, Callable[[World], None]] = {
     "the operator restarts": World.restart_operator,

@@ -1,5 +1,6 @@
 """Whatever happens in whatever order: no item is lost, no work is killed, and every run ends."""
 
+import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -8,8 +9,12 @@ from tests.model.pods import Program, Step
 from tests.model.profiles import effort
 from tests.model.world import Setting, World
 
+pytestmark = pytest.mark.timeout(3600)
+
 _ROUNDS = 200
 """Enough for every back-off and every attempt of a futile program."""
+
+_ROUNDS_PER_ITEM = 10
 
 settings_of_runs = st.builds(
     Setting,
@@ -156,7 +161,8 @@ class RandomSchedule(RuleBasedStateMachine):
     def teardown(self) -> None:
         """Whatever happened so far: from now on nothing does, and so the run ends."""
         if hasattr(self, "world"):
-            self.world.run_to_end(self.last_program, rounds=_ROUNDS)
+            rounds = _ROUNDS + _ROUNDS_PER_ITEM * self.world.queue.published
+            self.world.run_to_end(self.last_program, rounds=rounds)
             assert self.world.is_settled, self.world.store.current.status
 
 

@@ -13,9 +13,12 @@ def test_two_overlapping_futile_waves_do_not_leapfrog_each_other_for_ever() -> N
     world = World(Setting(detail=Detail.HIDES, spec={"parallelism": 3}))
     world.queue.publish(3)
     world.strangers.come()
-    world.operator.run_round()
+    for _ in range(3):
+        world.operator.step()
+    world.store.change_spec(suspend=True)
     for _ in range(5):
-        world.pass_round(None)
+        world.pass_round(Step.WORK)
+    # The stranger gives its item back: one for a second wave beside the first, which is resumed.
     world.run_to_end(Step.PRETEND, rounds=_ROUNDS)
     assert world.end is not None
     assert world.end.reason == "NoProgress"
@@ -55,9 +58,15 @@ def test_pods_that_wait_for_ever_are_ended_when_too_many_have_failed() -> None:
     program = Program(waits_for_ever=True)
     world = World(Setting(program, Detail.HIDES, surplus_timeout_seconds=20, spec=spec))
     world.queue.publish(2)
-    for step in (Step.WORK, Step.WORK, Step.CRASH):
-        world.pass_round(step)
+    for _ in range(2):
+        world.pass_round(Step.WORK)
     assert len(world.queue.settled) == 2
+    world.step_pods(Step.CRASH)
+    world.sync_jobs()
+    world.advance(12.0)
+    world.sync_jobs()
+    world.step_pods(Step.WORK)
+    assert len(world.queue.consumers) == 2
     world.run_to_end(Step.WORK, rounds=_ROUNDS)
     assert world.end is not None
     assert world.end.type == "Complete"

@@ -16,7 +16,8 @@ that off (settings.scanning.disabled). Discovery is open to every service accoun
 - apiGroups: [wqj.dev]
   resources: [workqueuejobs/finalizers]
   verbs: [update]
-# get: to see whose a Job is when its name is taken. patch: suspend and parallelism.
+# get: to see whose a Job is when its name is taken, and that it is unchanged before its pods are
+# ended. patch: suspend and parallelism.
 - apiGroups: [batch]
   resources: [jobs]
   verbs: [list, watch, get, create, patch]

@@ -106,8 +106,8 @@ class WorkQueueJobSpec(Model):
 
     drained_after_seconds: Seconds = 5
     """Seconds for which the queue must stay empty, measured after the last Job has finished, before
-    the run is complete. Make it longer than the pauses of whatever fills the queue. 0 believes the
-    first measurement. Default: 5."""
+    the run is complete. Make it longer than the pauses of whatever fills the queue. 0: three
+    measurements in a row. Default: 5."""
 
     parallelism: Parallelism = 1
     """The most pods that are active at once, over all Jobs of the run; it is what `kubectl scale`

@@ -8,7 +8,7 @@ import structlog
 from workqueuejob.api import WorkQueueJob
 from workqueuejob.cluster.api import ClusterAPI
 from workqueuejob.controller.store import JobStore
-from workqueuejob.errors import JobNameConflict, NotFound
+from workqueuejob.errors import Conflict, JobNameConflict, NotFound
 from workqueuejob.metrics import JOBS_CREATED
 from workqueuejob.planning.actions import (
     Action,
@@ -97,8 +97,12 @@ async def _end_job(cluster: ClusterAPI, namespace: str, action: EndJob) -> dict[
     """End the Job's pods within seconds, then declare its end.
 
     In the other order the Job's controller deletes the pods with their whole grace period, which
-    can't be shortened afterwards. Pods that end first are not replaced so fast.
+    can't be shortened afterwards. Pods that end first are not replaced so fast. Deleting knows no
+    resourceVersion, so the Job is looked at once more before.
     """
+    current = await cluster.read_job(namespace, action.job)
+    if current["metadata"]["resourceVersion"] != action.resource_version:
+        raise Conflict(f"Job {action.job} has changed since its end was decided")
     await _delete_pods(cluster, namespace, action.job)
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     condition = {

@@ -86,8 +86,8 @@ def outdated(jobs: Sequence[ObservedJob]) -> str:
     """Say that waves were ended for a new template's sake."""
     names = ", ".join(job.name for job in jobs)
     return (
-        f"spec.template was changed, and no pod of {names} had started with the former one: ended"
-        " it for a new wave"
+        f"spec.template was changed, and no pod of {names} runs with the former one: ended it for"
+        " a new wave"
     )
 
 

@@ -42,7 +42,7 @@ def plan_waves(situation: Situation) -> Plan:
             recheck_after_seconds=_recheck_delay(situation),
         )
     if count_futile_pods(situation.evidence, observed.jobs):
-        return _retry_after_futile_wave(situation, wanted=sizing.wanted)
+        return _retry_after_futile_wave(situation, few=min(sizing.wanted, room))
     completions = cap_completions(situation.spec, sizing.wanted)
     wave = _next_wave(situation, completions=completions, parallelism=min(room, completions))
     return Plan(
@@ -60,7 +60,7 @@ def _next_wave(situation: Situation, *, completions: int, parallelism: int) -> C
     )
 
 
-def _retry_after_futile_wave(situation: Situation, *, wanted: int) -> Plan:
+def _retry_after_futile_wave(situation: Situation, *, few: int) -> Plan:
     """Follow a wave that settled nothing, after a growing delay, by small ones, then by none."""
     futile = count_futile_pods(situation.evidence, situation.jobs)
     delay = futility_delay_seconds(situation.futile_waves)
@@ -74,7 +74,6 @@ def _retry_after_futile_wave(situation: Situation, *, wanted: int) -> Plan:
         message = messages.no_progress(total, waves, situation.depth)
         verdict = Verdict(Progress.FAILED, message, "NoProgress")
         return Plan(verdict, decision=message, futile_pods=futile, futile_waves=waves)
-    few = min(wanted, situation.spec.parallelism)
     wave = _next_wave(situation, completions=few, parallelism=few)
     decision = messages.created(situation, wave)
     return Plan(verdict, (wave,), decision, futile_pods=futile, futile_waves=waves)

@@ -104,3 +104,15 @@ async def test_pods_of_a_job_that_is_ended_get_two_seconds_before_its_controller
     await apply(cluster, end, store=store)
 
     assert cluster.requests[-3:] == ["list pods", "delete pod waiting u1 2", "patch job status"]
+
+
+async def test_pods_of_a_job_that_changed_meanwhile_are_left_alone() -> None:
+    pods = [{"metadata": {"name": "working", "uid": "u1"}, "status": {"phase": "Running"}}]
+    cluster = FakeCluster(pods=pods)
+    store = await apply(cluster, CreateWave(wave=1, completions=8, parallelism=2))
+
+    end = EndJob(FIRST, succeeded=True, reason="R", message="m", resource_version="1")
+    with pytest.raises(Conflict):
+        await apply(cluster, end, store=store)
+
+    assert not any(request.startswith("delete") for request in cluster.requests)
