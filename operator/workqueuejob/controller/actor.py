@@ -15,34 +15,28 @@ from typing import Any
 
 import structlog
 
-from workqueuejob.api import WorkQueueJob, WorkQueueJobStatus
+from workqueuejob.api import WorkQueueJob
 from workqueuejob.cluster.api import ClusterAPI
-from workqueuejob.cluster.events import build_event
 from workqueuejob.controller.applying import apply_actions
 from workqueuejob.controller.measuring import QueueMeasuring, QueueMeter
 from workqueuejob.controller.obstacles import OBSTACLES, Obstacles, is_namespace_terminating
 from workqueuejob.controller.pods import REREAD_SECONDS, PodWatchman
+from workqueuejob.controller.reporting import STATUS_INTERVAL_SECONDS, Reporter
 from workqueuejob.controller.store import JobStore
-from workqueuejob.errors import ClusterError, Conflict, NotFound, QueueError
+from workqueuejob.errors import ClusterError, Conflict, QueueError
 from workqueuejob.metrics import RECONCILE_ERRORS, RECONCILES
 from workqueuejob.names import UID_LABEL
 from workqueuejob.planning.depth import Measurement
-from workqueuejob.planning.events import build_events
 from workqueuejob.planning.evidence import Evidence, gather_evidence
 from workqueuejob.planning.observed import Observed
 from workqueuejob.planning.plan import plan
 from workqueuejob.planning.situation import Plan
-from workqueuejob.planning.status import (
-    build_status,
-    differs,
-    differs_in_more_than_numbers,
-)
 from workqueuejob.planning.verdict import find_end
 
 _log = structlog.get_logger(__name__)
 
 _MEASUREMENT_TIMEOUT_SECONDS = 5.0
-_STATUS_INTERVAL_SECONDS = 2.0
+_BROKEN_QUEUE_RECHECK_SECONDS = 2.0
 _RESYNC_SECONDS = 60.0
 _FIRST_RETRY_SECONDS = 0.5
 _LONGEST_RETRY_SECONDS = 30.0
@@ -64,7 +58,6 @@ class Actor:
     """One WorkQueueJob's reconcile loop and what it remembers between two rounds."""
 
     def __init__(self, surroundings: Surroundings, resource: WorkQueueJob) -> None:
-        self._surroundings = surroundings
         self._cluster = surroundings.cluster
         self._loop = asyncio.get_running_loop()
         self._awake = asyncio.Event()
@@ -76,7 +69,7 @@ class Actor:
         self._pods = PodWatchman()
         self._evidence = Evidence()
         self._listed_at: float | None = None
-        self._status_written_at = 0.0
+        self._reporter = Reporter(self._cluster, surroundings.instance)
         self._retry_seconds = _FIRST_RETRY_SECONDS
         self._failing: str | None = None
         self.busy_since: float | None = None
@@ -84,10 +77,15 @@ class Actor:
 
     def update(self, resource: WorkQueueJob) -> None:
         """Take in a newer version of the object."""
-        known, new = self.resource.metadata, resource.metadata
-        if int(new.resource_version) > int(known.resource_version):
-            self.resource = resource
+        if self._take_in(resource):
             self.wake()
+
+    def _take_in(self, resource: WorkQueueJob) -> bool:
+        known, new = self.resource.metadata, resource.metadata
+        if int(new.resource_version) <= int(known.resource_version):
+            return False
+        self.resource = resource
+        return True
 
     def put_job(self, manifest: Mapping[str, Any]) -> None:
         """Take in a Job from the watch."""
@@ -194,8 +192,10 @@ class Actor:
             if decided.actions:
                 self._obstacles.clear()
                 observed = self._with_current_jobs(observed)
-        written = await self._write_status(observed, decided, now=now)
-        return self._next_delay(decided, written=written)
+        written = await self._reporter.report(observed, decided, now=now)
+        if written is not None:
+            self._take_in(written)
+        return self._next_delay(decided)
 
     async def _list_jobs_if_due(self) -> None:
         """List at first, and now and then: a watch may miss a deletion while it reconnects."""
@@ -249,65 +249,16 @@ class Actor:
     def _with_current_jobs(self, observed: Observed) -> Observed:
         return replace(observed, jobs=self.store.jobs, obstacle=self._obstacles.current)
 
-    async def _write_status(self, observed: Observed, decided: Plan, *, now: datetime) -> bool:
-        """Write the status if it is worth it; return whether nothing is left to write."""
-        old = observed.resource.status
-        new = build_status(observed, decided, now=now)
-        if not differs(old, new):
-            return True
-        since = time.monotonic() - self._status_written_at
-        if since < _STATUS_INTERVAL_SECONDS and not differs_in_more_than_numbers(old, new):
-            return False
-        metadata = observed.resource.metadata
-        try:
-            manifest = await self._cluster.patch_status(
-                metadata.namespace,
-                metadata.name,
-                _to_patch(new),
-                resource_version=metadata.resource_version,
-            )
-        except NotFound:
-            return True
-        self._status_written_at = time.monotonic()
-        written = WorkQueueJob.from_manifest(manifest)
-        if int(written.metadata.resource_version) > int(self.resource.metadata.resource_version):
-            self.resource = written
-        await self._tell(observed.resource, old, new, decided)
-        return True
-
-    async def _tell(
-        self,
-        resource: WorkQueueJob,
-        old: WorkQueueJobStatus,
-        new: WorkQueueJobStatus,
-        decided: Plan,
-    ) -> None:
-        for event in build_events(old, new, decided):
-            _log.info("event recorded", reason=event.reason, note=event.message)
-            manifest = build_event(
-                resource, event, instance=self._surroundings.instance, now=datetime.now(UTC)
-            )
-            try:
-                await self._cluster.create_event(resource.metadata.namespace, manifest)
-            except ClusterError as error:
-                _log.warning("an Event was not written", error=str(error))
-
-    def _next_delay(self, decided: Plan, *, written: bool) -> float | None:
+    def _next_delay(self, decided: Plan) -> float | None:
         delays = [decided.recheck_after_seconds, self._obstacles.retry_after_seconds]
-        if not written:
-            delays.append(_STATUS_INTERVAL_SECONDS)
+        if self._reporter.is_behind:
+            delays.append(STATUS_INTERVAL_SECONDS)
         if self._queue.is_broken:
-            delays.append(_STATUS_INTERVAL_SECONDS)
+            delays.append(_BROKEN_QUEUE_RECHECK_SECONDS)
         if self._pods.is_waiting:
             delays.append(REREAD_SECONDS)
         known = [delay for delay in delays if delay is not None]
         return min(known) if known else None
-
-
-def _to_patch(status: WorkQueueJobStatus) -> dict[str, Any]:
-    """Return a JSON merge patch: null removes what is not known any more."""
-    patch: dict[str, Any] = status.model_dump(mode="json", by_alias=True)
-    return {key: None if value == [] else value for key, value in patch.items()}
 
 
 def _is_over(resource: WorkQueueJob) -> bool:

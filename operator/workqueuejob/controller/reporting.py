@@ -1,0 +1,86 @@
+"""Writes one WorkQueueJob's status, seldom and only when it is worth it, and then its Events.
+
+An Event is written after the status that it tells of: what could not be recorded has not happened.
+"""
+
+import time
+from datetime import UTC, datetime
+from typing import Any
+
+import structlog
+
+from workqueuejob.api import WorkQueueJob, WorkQueueJobStatus
+from workqueuejob.cluster.api import ClusterAPI
+from workqueuejob.cluster.events import build_event
+from workqueuejob.errors import ClusterError, NotFound
+from workqueuejob.planning.events import Event, build_events
+from workqueuejob.planning.observed import Observed
+from workqueuejob.planning.situation import Plan
+from workqueuejob.planning.status import (
+    build_status,
+    differs,
+    differs_in_more_than_numbers,
+)
+
+STATUS_INTERVAL_SECONDS = 2.0
+"""Between two writes that only change numbers."""
+
+_log = structlog.get_logger(__name__)
+
+
+class Reporter:
+    """The status and the Events of one WorkQueueJob.
+
+    is_behind: whether numbers wait to be written.
+    """
+
+    def __init__(self, cluster: ClusterAPI, instance: str) -> None:
+        self._cluster = cluster
+        self._instance = instance
+        self._written_at = 0.0
+        self.is_behind = False
+
+    async def report(
+        self, observed: Observed, decided: Plan, *, now: datetime
+    ) -> WorkQueueJob | None:
+        """Write the status if it is worth it; return the object as it is stored then, or None.
+
+        Raises ClusterError; Conflict when somebody else has changed the object.
+        """
+        resource = observed.resource
+        old, new = resource.status, build_status(observed, decided, now=now)
+        self.is_behind = False
+        if not differs(old, new):
+            return None
+        since = time.monotonic() - self._written_at
+        if since < STATUS_INTERVAL_SECONDS and not differs_in_more_than_numbers(old, new):
+            self.is_behind = True
+            return None
+        metadata = resource.metadata
+        try:
+            manifest = await self._cluster.patch_status(
+                metadata.namespace,
+                metadata.name,
+                _to_patch(new),
+                resource_version=metadata.resource_version,
+            )
+        except NotFound:
+            return None
+        self._written_at = time.monotonic()
+        for event in build_events(old, new, decided):
+            await self._tell(resource, event)
+        return WorkQueueJob.from_manifest(manifest)
+
+    async def _tell(self, resource: WorkQueueJob, event: Event) -> None:
+        _log.info("event recorded", reason=event.reason, note=event.message)
+        manifest = build_event(resource, event, instance=self._instance, now=datetime.now(UTC))
+        try:
+            await self._cluster.create_event(resource.metadata.namespace, manifest)
+        except ClusterError as error:
+            _log.warning("an Event was not written", error=str(error))
+
+
+def _to_patch(status: WorkQueueJobStatus) -> dict[str, Any]:
+    """Return a JSON merge patch: null removes what is not known any more."""
+    patch: dict[str, Any] = status.model_dump(mode="json", by_alias=True)
+    return {key: None if value == [] else value for key, value in patch.items()}
