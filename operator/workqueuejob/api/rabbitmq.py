@@ -1,7 +1,7 @@
 """A RabbitMQ queue as the source of items: where it is and how to get in.
 
-Nothing here connects. Unset means unset: the port that follows from TLS, and the virtual host "/",
-are filled in by who connects.
+Nothing here connects. Unset means unset: what it stands for is filled in by who connects, from the
+constants below.
 """
 
 from enum import StrEnum
@@ -16,6 +16,11 @@ from workqueuejob.api.tls import TLS
 
 # AMQP's short string: 255 bytes.
 ShortString = Annotated[str, Field(min_length=1, max_length=255)]
+
+AMQP_PORT = 5672
+AMQPS_PORT = 5671
+DEFAULT_VIRTUAL_HOST = "/"
+DEFAULT_CREDENTIALS = ("guest", "guest")
 
 _AN_OTHER_QUEUE = "create another WorkQueueJob for another queue"
 

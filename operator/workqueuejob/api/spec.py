@@ -133,3 +133,8 @@ class WorkQueueJobSpec(Model):
     """The pods that work on the items: a Job's pod template, with all its fields. restartPolicy is
     Never unless set to OnFailure. A change applies to Jobs created from then on; running pods keep
     the template they have."""
+
+    @property
+    def items_settled_per_pod(self) -> int:
+        """`itemsPerPod`, or what it means when it is unset."""
+        return self.items_per_pod or 1

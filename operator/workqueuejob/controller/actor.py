@@ -28,7 +28,7 @@ from workqueuejob.metrics import RECONCILE_ERRORS, RECONCILES
 from workqueuejob.names import UID_LABEL
 from workqueuejob.planning.depth import Measurement
 from workqueuejob.planning.evidence import Evidence, gather_evidence
-from workqueuejob.planning.observed import Observed
+from workqueuejob.planning.observed import Observed, ObservedJob
 from workqueuejob.planning.plan import plan
 from workqueuejob.planning.situation import Plan
 from workqueuejob.planning.verdict import find_end
@@ -168,10 +168,7 @@ class Actor:
 
     async def _reconcile(self) -> float | None:
         resource = self.resource
-        if resource.metadata.deletion_timestamp is not None:
-            self._queue.close()
-            return None
-        if _is_over(resource):
+        if resource.metadata.deletion_timestamp is not None or _is_over(resource):
             self._queue.close()
             return None
         await self._list_jobs_if_due()
@@ -226,7 +223,7 @@ class Actor:
             namespace_terminating=terminating,
         )
 
-    async def _measure_after_jobs(self) -> tuple[Any, Measurement | None]:
+    async def _measure_after_jobs(self) -> tuple[tuple[ObservedJob, ...], Measurement | None]:
         jobs, changed_at = self.store.jobs, self.store.changed_at
         deadline = time.monotonic() + _MEASUREMENT_TIMEOUT_SECONDS
         asked = False

@@ -50,28 +50,25 @@ async def _apply(
         case CreateWave():
             store.put(await _create_wave(cluster, resource, action))
             JOBS_CREATED.inc()
-        case RaiseParallelism():
-            store.put(
-                await cluster.patch_job_spec(
-                    namespace,
-                    action.job,
-                    {"parallelism": action.parallelism},
-                    resource_version=action.resource_version,
-                )
-            )
-        case SetSuspend():
-            store.put(
-                await cluster.patch_job_spec(
-                    namespace,
-                    action.job,
-                    {"suspend": action.suspend},
-                    resource_version=action.resource_version,
-                )
-            )
+        case RaiseParallelism(parallelism=parallelism):
+            store.put(await _patch(cluster, namespace, action, {"parallelism": parallelism}))
+        case SetSuspend(suspend=suspend):
+            store.put(await _patch(cluster, namespace, action, {"suspend": suspend}))
         case EndJob():
             store.put(await _end_job(cluster, namespace, action))
         case _:
             assert_never(action)
+
+
+async def _patch(
+    cluster: ClusterAPI,
+    namespace: str,
+    action: RaiseParallelism | SetSuspend,
+    spec: dict[str, Any],
+) -> dict[str, Any]:
+    return await cluster.patch_job_spec(
+        namespace, action.job, spec, resource_version=action.resource_version
+    )
 
 
 async def _create_wave(

@@ -8,7 +8,7 @@ from workqueuejob.errors import ClusterError, JobNameConflict, JobRejected, Temp
 from workqueuejob.names import job_name
 from workqueuejob.planning.actions import CreateWave
 from workqueuejob.planning.job_manifest import build_job
-from workqueuejob.planning.verdict import ConditionType
+from workqueuejob.planning.verdict import ConditionType, find_condition
 
 _FIRST_DELAY_SECONDS = 2.0
 _LONGEST_DELAY_SECONDS = 30.0
@@ -81,11 +81,8 @@ def _was_accepted(resource: WorkQueueJob) -> bool:
     status = resource.status
     if status.observed_generation != resource.metadata.generation:
         return False
-    return all(
-        condition.type != ConditionType.PROGRESSING
-        or condition.reason not in {kind.__name__ for kind in OBSTACLES}
-        for condition in status.conditions
-    )
+    condition = find_condition(status.conditions, ConditionType.PROGRESSING)
+    return condition is None or condition.reason not in {kind.__name__ for kind in OBSTACLES}
 
 
 async def _try_job(cluster: ClusterAPI, resource: WorkQueueJob) -> None:

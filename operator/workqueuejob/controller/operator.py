@@ -17,7 +17,7 @@ from workqueuejob.api import WorkQueueJob
 from workqueuejob.controller.actor import Actor, Surroundings
 from workqueuejob.controller.settings import Settings
 from workqueuejob.names import GROUP, PLURAL, UID_LABEL, VERSION
-from workqueuejob.planning.verdict import ConditionType
+from workqueuejob.planning.verdict import ConditionType, find_condition
 
 _log = structlog.get_logger(__name__)
 
@@ -125,7 +125,5 @@ def _controller_uid(manifest: Mapping[str, Any]) -> str:
 
 
 def _progressing_reason(resource: WorkQueueJob) -> str:
-    for condition in resource.status.conditions:
-        if condition.type == ConditionType.PROGRESSING:
-            return condition.reason
-    return "Unknown"
+    condition = find_condition(resource.status.conditions, ConditionType.PROGRESSING)
+    return condition.reason if condition else "Unknown"

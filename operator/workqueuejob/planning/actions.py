@@ -1,7 +1,10 @@
 """What a plan may ask for. Each action is idempotent, and none ends a pod that holds an item."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TypeAlias
+
+from workqueuejob.planning.observed import JobState, ObservedJob
 
 QUEUE_DRAINED = "QueueDrained"
 TEMPLATE_CHANGED = "TemplateChanged"
@@ -49,6 +52,23 @@ class EndJob:
     reason: str
     message: str
     resource_version: str
+
+
+def end_running_jobs(
+    jobs: Iterable[ObservedJob], *, succeeded: bool, reason: str, message: str
+) -> tuple[EndJob, ...]:
+    """Return what ends those of the Jobs whose end is not decided yet."""
+    return tuple(
+        EndJob(
+            job.name,
+            succeeded=succeeded,
+            reason=reason,
+            message=message,
+            resource_version=job.resource_version,
+        )
+        for job in jobs
+        if job.state is JobState.RUNNING
+    )
 
 
 Action: TypeAlias = CreateWave | RaiseParallelism | SetSuspend | EndJob

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator
 from datetime import datetime
+from typing import assert_never
 
 from workqueuejob.api.status import Condition, ConditionStatus
 from workqueuejob.errors import MeasurementUnreliable, QueueError
 from workqueuejob.planning.address import queue_address
-from workqueuejob.planning.depth import QueueDepth
-from workqueuejob.planning.messages import NOT_MEASURED, describe_depth
+from workqueuejob.planning.depth import DepthWarning, QueueDepth
+from workqueuejob.planning.messages import NOT_MEASURED
 from workqueuejob.planning.observed import Observed
 from workqueuejob.planning.situation import Plan
 from workqueuejob.planning.verdict import ConditionType, Progress
@@ -57,19 +58,18 @@ def _decide_reachable(observed: Observed) -> _Decided:
     match result:
         case None:
             return kind, ConditionStatus.UNKNOWN, "NotMeasured", NOT_MEASURED
-        case QueueDepth(warning=None):
+        case QueueDepth(warning=DepthWarning() as warning):
+            return kind, ConditionStatus.TRUE, warning.reason, warning.message
+        case QueueDepth():
             # No numbers: they stand in status.queue, and would change this with every item.
             address = queue_address(observed.resource.spec.queue)
             return kind, ConditionStatus.TRUE, "Measured", f"{address} was measured"
-        case QueueDepth(warning=warning) if warning is not None:
-            return kind, ConditionStatus.TRUE, warning.reason, warning.message
         case MeasurementUnreliable() as error:
             return kind, ConditionStatus.UNKNOWN, error.reason, str(error)
         case QueueError() as error:
             return kind, ConditionStatus.FALSE, error.reason, str(error)
         case _:
-            msg = f"unexpected measurement {describe_depth(result)}"
-            raise AssertionError(msg)
+            assert_never(result)
 
 
 def _keep_transition_time(old: Condition | None, new: Condition) -> Condition:

@@ -37,6 +37,11 @@ class QueueDepth:
     warning: DepthWarning | None = None
 
     @property
+    def holders(self) -> int | None:
+        """Items held as of now, or how many consumers could hold one; None: neither is known."""
+        return self.consumers if self.in_flight is None else self.in_flight
+
+    @property
     def in_flight_known(self) -> int | None:
         """Items in flight as of now or, failing that, of some seconds ago."""
         return self.in_flight_lately if self.in_flight is None else self.in_flight

@@ -5,10 +5,10 @@ several spaced measurements that agree.
 """
 
 from workqueuejob.planning import messages
-from workqueuejob.planning.actions import QUEUE_DRAINED, RUN_FAILED, EndJob
+from workqueuejob.planning.actions import QUEUE_DRAINED, RUN_FAILED, end_running_jobs
 from workqueuejob.planning.evidence import is_anything_held
 from workqueuejob.planning.observed import JobState, count_active
-from workqueuejob.planning.situation import RECHECK_SECONDS, SEVERAL_READS, Plan, Situation
+from workqueuejob.planning.situation import RECHECK_SECONDS, Plan, Situation
 from workqueuejob.planning.verdict import Progress, Verdict
 
 BACKOFF_LIMIT_EXCEEDED = "BackoffLimitExceeded"
@@ -54,7 +54,9 @@ def end_after_too_many_failures(situation: Situation) -> Plan | None:
         # What waits for an item that never comes looks as if it held one: it has its own end.
         verdict = find_waiting_pods(situation) or verdict
         return end_surplus(situation) or Plan(verdict, recheck_after_seconds=RECHECK_SECONDS)
-    ends = _end_running_jobs(situation, succeeded=False, reason=RUN_FAILED, message=message)
+    ends = end_running_jobs(
+        observed.unfinished, succeeded=False, reason=RUN_FAILED, message=message
+    )
     return Plan(verdict, ends, message if ends else None, recheck_after_seconds=RECHECK_SECONDS)
 
 
@@ -64,16 +66,18 @@ def end_surplus(situation: Situation) -> Plan | None:
         return None
     running = [job for job in situation.observed.unfinished if job.open]
     message = messages.surplus_ended(running)
-    ends = _end_running_jobs(situation, succeeded=True, reason=QUEUE_DRAINED, message=message)
+    ends = end_running_jobs(
+        situation.observed.unfinished, succeeded=True, reason=QUEUE_DRAINED, message=message
+    )
     verdict = Verdict(Progress.WORKING, message)
     return Plan(verdict, ends, message, recheck_after_seconds=RECHECK_SECONDS)
 
 
 def find_waiting_pods(situation: Situation) -> Verdict | None:
     """Say that pods may be waiting for ever, where neither the broker nor the user can tell."""
-    rabbitmq, active = situation.spec.queue.rabbitmq, count_active(situation.jobs)
-    cannot_tell = situation.depth.in_flight_known is None and (
-        rabbitmq is None or rabbitmq.surplus_pod_timeout_seconds is None
+    active = count_active(situation.jobs)
+    cannot_tell = (
+        situation.depth.in_flight_known is None and _surplus_timeout_seconds(situation) is None
     )
     is_idle = situation.lasts(situation.evidence.idle, seconds=_IDLE_SUSPICION_SECONDS)
     if active and cannot_tell and is_idle:
@@ -109,22 +113,6 @@ def _drained_proof_seconds(situation: Situation) -> float:
     return asked
 
 
-def _end_running_jobs(
-    situation: Situation, *, succeeded: bool, reason: str, message: str
-) -> tuple[EndJob, ...]:
-    return tuple(
-        EndJob(
-            job.name,
-            succeeded=succeeded,
-            reason=reason,
-            message=message,
-            resource_version=job.resource_version,
-        )
-        for job in situation.observed.unfinished
-        if job.state is JobState.RUNNING
-    )
-
-
 def _is_surplus_proved(situation: Situation) -> bool:
     if situation.depth.in_flight is not None:
         shortest = _EXACT_PROOF_SECONDS
@@ -138,13 +126,15 @@ def _is_surplus_proved(situation: Situation) -> bool:
 
 def _is_surplus_timed_out(situation: Situation) -> bool:
     """Where the broker can't tell waiting from working, the user's own limit decides."""
-    rabbitmq = situation.spec.queue.rabbitmq
-    timeout = rabbitmq.surplus_pod_timeout_seconds if rabbitmq else None
-    idle = situation.evidence.idle
+    timeout = _surplus_timeout_seconds(situation)
     return (
         timeout is not None
         and not situation.depth.in_flight_known
         and any(job.open and not job.suspended for job in situation.observed.unfinished)
-        and idle is not None
-        and idle.lasts(seconds=timeout, reads=SEVERAL_READS, now=situation.now)
+        and situation.lasts(situation.evidence.idle, seconds=timeout)
     )
+
+
+def _surplus_timeout_seconds(situation: Situation) -> int | None:
+    rabbitmq = situation.spec.queue.rabbitmq
+    return rabbitmq.surplus_pod_timeout_seconds if rabbitmq else None

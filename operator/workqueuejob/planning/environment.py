@@ -9,7 +9,13 @@ from typing import Any
 from urllib.parse import quote
 
 from workqueuejob.api import QueueSource, RabbitMQQueue, WorkQueueJobSpec
-from workqueuejob.api.rabbitmq import AuthMechanism
+from workqueuejob.api.rabbitmq import (
+    AMQP_PORT,
+    AMQPS_PORT,
+    DEFAULT_CREDENTIALS,
+    DEFAULT_VIRTUAL_HOST,
+    AuthMechanism,
+)
 from workqueuejob.errors import CredentialsNotURLSafe
 
 BROKER_URL = "BROKER_URL"
@@ -58,8 +64,11 @@ def _build_broker_url(rabbitmq: RabbitMQQueue) -> list[Variable]:
     if rabbitmq.uri_secret_ref is not None:
         reference = rabbitmq.uri_secret_ref
         return [_from_secret(BROKER_URL, reference.name, reference.key)]
-    scheme, default_port = ("amqps", 5671) if rabbitmq.tls is not None else ("amqp", 5672)
-    path = "" if rabbitmq.vhost in {None, "/"} else f"/{quote(rabbitmq.vhost or '', safe='')}"
+    scheme, default_port = (
+        ("amqps", AMQPS_PORT) if rabbitmq.tls is not None else ("amqp", AMQP_PORT)
+    )
+    vhost = rabbitmq.vhost or DEFAULT_VIRTUAL_HOST
+    path = "" if vhost == DEFAULT_VIRTUAL_HOST else f"/{quote(vhost, safe='')}"
     address = f"{_bracket(rabbitmq.host or '')}:{rabbitmq.port or default_port}{path}"
     credentials = rabbitmq.credentials_secret_ref
     if credentials is not None:
@@ -70,7 +79,7 @@ def _build_broker_url(rabbitmq: RabbitMQQueue) -> list[Variable]:
         ]
     if rabbitmq.auth_mechanism is AuthMechanism.EXTERNAL:
         return [{"name": BROKER_URL, "value": f"{scheme}://{address}"}]
-    return [{"name": BROKER_URL, "value": f"{scheme}://guest:guest@{address}"}]
+    return [{"name": BROKER_URL, "value": f"{scheme}://{':'.join(DEFAULT_CREDENTIALS)}@{address}"}]
 
 
 def _bracket(host: str) -> str:

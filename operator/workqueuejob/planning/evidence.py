@@ -66,6 +66,7 @@ def gather_evidence(previous: Evidence, observed: Observed, *, now: datetime) ->
     depth, jobs, read = measurement.result, observed.jobs, measurement.started
     fingerprint = _fingerprint(jobs, depth)
     same = fingerprint == previous.fingerprint
+    succeeded = count_run(observed.resource.status, jobs).succeeded
     return Evidence(
         drained=_extend(previous.drained, holds=is_drained(jobs, depth), read=read, now=now),
         surplus=_extend(previous.surplus, holds=is_surplus(jobs, depth), read=read, now=now),
@@ -76,8 +77,8 @@ def gather_evidence(previous: Evidence, observed: Observed, *, now: datetime) ->
         ),
         movement=_follow_movement(previous, jobs, depth),
         fingerprint=fingerprint,
-        last_seen=(estimate_depth(depth), _count_succeeded(observed)),
-        vanished=_count_vanished(previous, observed),
+        last_seen=(estimate_depth(depth), succeeded),
+        vanished=_count_vanished(previous, observed, succeeded),
     )
 
 
@@ -87,8 +88,7 @@ def estimate_depth(depth: QueueDepth) -> int:
     Where the broker hides what is held, each consumer counts as one item: with a prefetch of 1
     that is exact while items are ready, and an upper bound otherwise.
     """
-    held = depth.in_flight if depth.in_flight is not None else depth.consumers
-    return depth.ready + depth.delayed + (held or 0)
+    return depth.ready + depth.delayed + (depth.holders or 0)
 
 
 def is_drained(jobs: tuple[ObservedJob, ...], depth: QueueDepth) -> bool:
@@ -118,11 +118,10 @@ def is_anything_held(depth: QueueDepth) -> bool:
 
     Jobs are not asked: a pod that their status doesn't show yet may hold one by now.
     """
-    holders = depth.consumers if depth.in_flight is None else depth.in_flight
-    return holders != 0
+    return depth.holders != 0
 
 
-def _count_vanished(previous: Evidence, observed: Observed) -> int:
+def _count_vanished(previous: Evidence, observed: Observed, total_succeeded: int) -> int:
     """Return the items that were there at the last read, or in status after a restart, and that
     are gone although too few pods have succeeded since.
     """
@@ -134,12 +133,8 @@ def _count_vanished(previous: Evidence, observed: Observed) -> int:
     else:
         depth = (status.items.remaining if status.items else None) or 0
         succeeded = (status.pods.succeeded if status.pods else None) or 0
-    settled = (_count_succeeded(observed) - succeeded) * (observed.resource.spec.items_per_pod or 1)
+    settled = (total_succeeded - succeeded) * observed.resource.spec.items_settled_per_pod
     return max(0, depth - settled)
-
-
-def _count_succeeded(observed: Observed) -> int:
-    return count_run(observed.resource.status, observed.jobs).succeeded
 
 
 def _follow_movement(

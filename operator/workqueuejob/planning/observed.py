@@ -11,7 +11,7 @@ from enum import Enum, auto
 
 from workqueuejob.api import WorkQueueJob
 from workqueuejob.errors import WorkQueueJobError
-from workqueuejob.planning.depth import Measurement
+from workqueuejob.planning.depth import Measurement, QueueDepth
 
 
 class JobState(Enum):
@@ -98,6 +98,12 @@ class Observed:
     obstacle: WorkQueueJobError | None = None
     pod_problem: PodProblem | None = None
     namespace_terminating: bool = False
+
+    @property
+    def depth(self) -> QueueDepth | None:
+        """The queue's depth, or None while it is unknown."""
+        result = self.measurement.result if self.measurement else None
+        return result if isinstance(result, QueueDepth) else None
 
     @property
     def unfinished(self) -> tuple[ObservedJob, ...]:

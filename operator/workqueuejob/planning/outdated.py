@@ -5,7 +5,7 @@ image that does not exist, or for a node that they will never fit, would wait fo
 """
 
 from workqueuejob.planning import messages
-from workqueuejob.planning.actions import TEMPLATE_CHANGED, EndJob
+from workqueuejob.planning.actions import TEMPLATE_CHANGED, end_running_jobs
 from workqueuejob.planning.evidence import is_anything_held
 from workqueuejob.planning.job_manifest import hash_template
 from workqueuejob.planning.observed import JobState, ObservedJob
@@ -26,16 +26,7 @@ def end_outdated_waves(situation: Situation) -> Plan | None:
     if not stuck or is_anything_held(situation.depth):
         return None
     message = messages.outdated(stuck)
-    ends = tuple(
-        EndJob(
-            job.name,
-            succeeded=False,
-            reason=TEMPLATE_CHANGED,
-            message=message,
-            resource_version=job.resource_version,
-        )
-        for job in stuck
-    )
+    ends = end_running_jobs(stuck, succeeded=False, reason=TEMPLATE_CHANGED, message=message)
     verdict = Verdict(Progress.WORKING, message)
     return Plan(verdict, ends, message, recheck_after_seconds=RECHECK_SECONDS)
 

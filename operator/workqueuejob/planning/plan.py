@@ -10,7 +10,7 @@ from datetime import datetime
 
 from workqueuejob.errors import QueueError
 from workqueuejob.planning import messages
-from workqueuejob.planning.actions import NAMESPACE_TERMINATING, EndJob, SetSuspend
+from workqueuejob.planning.actions import NAMESPACE_TERMINATING, SetSuspend, end_running_jobs
 from workqueuejob.planning.endings import (
     end_after_too_many_failures,
     end_drained_run,
@@ -68,16 +68,11 @@ def _leave_namespace(situation: Situation) -> Plan | None:
     """
     if not situation.observed.namespace_terminating:
         return None
-    ends = tuple(
-        EndJob(
-            job.name,
-            succeeded=False,
-            reason=NAMESPACE_TERMINATING,
-            message=messages.NAMESPACE_TERMINATING,
-            resource_version=job.resource_version,
-        )
-        for job in situation.observed.unfinished
-        if job.state is JobState.RUNNING
+    ends = end_running_jobs(
+        situation.observed.unfinished,
+        succeeded=False,
+        reason=NAMESPACE_TERMINATING,
+        message=messages.NAMESPACE_TERMINATING,
     )
     return Plan(Verdict(NAMESPACE_TERMINATING, messages.NAMESPACE_TERMINATING), ends)
 

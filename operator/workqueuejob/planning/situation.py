@@ -60,11 +60,11 @@ class Situation:
     @property
     def depth(self) -> QueueDepth:
         """The queue's depth; only rules that come after the one for unknown depths may ask."""
-        measurement = self.observed.measurement
-        if measurement is None or not isinstance(measurement.result, QueueDepth):
+        depth = self.observed.depth
+        if depth is None:
             msg = "a rule asked for the depth of a queue that was not measured"
             raise AssertionError(msg)
-        return measurement.result
+        return depth
 
     @property
     def futile_waves(self) -> int:

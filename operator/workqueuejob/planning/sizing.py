@@ -39,7 +39,7 @@ def size(spec: WorkQueueJobSpec, jobs: tuple[ObservedJob, ...], depth: QueueDept
     """Return what the ready items want and what `parallelism` allows."""
     held = count_held(jobs, depth)
     unheld = max(0, count_open(jobs) - held)
-    per_pod = spec.items_per_pod or 1
+    per_pod = spec.items_settled_per_pod
     # A pod that holds an item may still take itemsPerPod - 1 more. Counting on it makes
     # completions too few rather than too many, and what is left starts another wave.
     spoken_for = per_pod * unheld + (per_pod - 1) * held
@@ -49,14 +49,13 @@ def size(spec: WorkQueueJobSpec, jobs: tuple[ObservedJob, ...], depth: QueueDept
 
 def count_held(jobs: tuple[ObservedJob, ...], depth: QueueDepth) -> int:
     """Return how many of our active pods hold an item; the lower bound when it is unsure."""
-    holders = depth.consumers if depth.in_flight is None else depth.in_flight
-    if holders is None:
+    if depth.holders is None:
         return 0
     active = count_active(jobs)
     if is_foreign_consumer_present(jobs, depth):
         # Somebody else's deliveries are among them: trust only pods that are seen to run.
         active = sum(job.ready for job in jobs)
-    return min(holders, active)
+    return min(depth.holders, active)
 
 
 def is_foreign_consumer_present(jobs: tuple[ObservedJob, ...], depth: QueueDepth) -> bool:

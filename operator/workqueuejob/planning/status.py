@@ -17,8 +17,8 @@ from workqueuejob.api.status import (
 from workqueuejob.names import NAME_LABEL
 from workqueuejob.planning.address import queue_address
 from workqueuejob.planning.conditions import build_conditions
-from workqueuejob.planning.depth import Measurement, QueueDepth
-from workqueuejob.planning.ledger import count_run
+from workqueuejob.planning.depth import QueueDepth
+from workqueuejob.planning.ledger import Ledger, count_run
 from workqueuejob.planning.observed import Observed, count_active, count_open
 from workqueuejob.planning.situation import Plan
 from workqueuejob.planning.verdict import Progress
@@ -30,7 +30,8 @@ _TIME_FIELDS = {"items_per_minute", "estimated_completion_time"}
 def build_status(observed: Observed, plan: Plan, *, now: datetime) -> WorkQueueJobStatus:
     """Return the whole new status; what is not known stays as it was."""
     previous, resource = observed.resource.status, observed.resource
-    items = _build_items(observed, plan)
+    ledger = count_run(previous, observed.jobs)
+    items = _build_items(observed, plan, ledger)
     ended = plan.verdict.progress == Progress.COMPLETE
     status = previous.model_copy(
         update={
@@ -40,10 +41,14 @@ def build_status(observed: Observed, plan: Plan, *, now: datetime) -> WorkQueueJ
             "progress": f"{items.succeeded}/{items.total}" if items else previous.progress,
             "queue": _build_queue(observed),
             "items": items or previous.items,
-            "pods": _build_pods(observed),
+            "pods": PodsStatus(
+                active=count_active(observed.jobs),
+                succeeded=ledger.succeeded,
+                failed=ledger.failed,
+            ),
             "desired_parallelism": _desired_parallelism(observed),
             "jobs": _build_jobs(observed),
-            "waves": count_run(previous, observed.jobs).waves,
+            "waves": ledger.waves,
             "waves_without_progress": _first_known(
                 plan.futile_waves, previous.waves_without_progress
             ),
@@ -76,20 +81,12 @@ def differs_in_more_than_numbers(old: WorkQueueJobStatus, new: WorkQueueJobStatu
     return essence(old) != essence(new)
 
 
-def _known_depth(observed: Observed) -> tuple[Measurement, QueueDepth] | None:
-    measurement = observed.measurement
-    if measurement is None or not isinstance(measurement.result, QueueDepth):
-        return None
-    return measurement, measurement.result
-
-
 def _build_queue(observed: Observed) -> QueueStatus:
     previous = observed.resource.status.queue or QueueStatus()
     address = queue_address(observed.resource.spec.queue)
-    known = _known_depth(observed)
-    if known is None:
+    measurement, depth = observed.measurement, observed.depth
+    if measurement is None or depth is None:
         return previous.model_copy(update={"address": address})
-    measurement, depth = known
     queue = QueueStatus(
         address=address,
         ready=depth.ready,
@@ -102,24 +99,22 @@ def _build_queue(observed: Observed) -> QueueStatus:
     return queue.model_copy(update={"observed_time": measurement.time})
 
 
-def _build_items(observed: Observed, plan: Plan) -> ItemsStatus | None:
+def _build_items(observed: Observed, plan: Plan, ledger: Ledger) -> ItemsStatus | None:
     """Return the ledger, or None while the depth is unknown.
 
     A pod that acked its item is counted a moment later, so the total may seem to dip by as many
     items as pods are active; it is held until they are counted or gone.
     """
-    known = _known_depth(observed)
-    if known is None:
+    depth = observed.depth
+    if depth is None:
         return None
-    _, depth = known
-    spec, previous = observed.resource.spec, observed.resource.status
-    ledger = count_run(previous, observed.jobs)
+    per_pod, previous = observed.resource.spec.items_settled_per_pod, observed.resource.status
     futile = ledger.futile + plan.futile_pods
     unsettled = ledger.futile + max(plan.futile_pods, plan.doubtful_pods)
-    succeeded = max(0, ledger.succeeded - unsettled) * (spec.items_per_pod or 1)
+    succeeded = max(0, ledger.succeeded - unsettled) * per_pod
     measured = depth.ready + depth.delayed + _items_held(observed, depth)
     known_total = (previous.items.total if previous.items else None) or 0
-    active = count_active(observed.jobs) * (spec.items_per_pod or 1)
+    active = count_active(observed.jobs) * per_pod
     total = max(succeeded + measured, min(known_total, succeeded + measured + active))
     return ItemsStatus(
         total=total,
@@ -134,13 +129,6 @@ def _items_held(observed: Observed, depth: QueueDepth) -> int:
     if depth.in_flight is not None:
         return depth.in_flight
     return min(depth.consumers or 0, count_active(observed.jobs))
-
-
-def _build_pods(observed: Observed) -> PodsStatus:
-    ledger = count_run(observed.resource.status, observed.jobs)
-    return PodsStatus(
-        active=count_active(observed.jobs), succeeded=ledger.succeeded, failed=ledger.failed
-    )
 
 
 def _build_jobs(observed: Observed) -> tuple[JobStatus, ...]:

@@ -66,10 +66,17 @@ class Verdict:
         return cls(obstacle.reason, str(obstacle))
 
 
+def find_condition(
+    conditions: tuple[Condition, ...], condition_type: ConditionType
+) -> Condition | None:
+    """Return the condition of a type, or None."""
+    return next((c for c in conditions if c.type == condition_type), None)
+
+
 def find_end(conditions: tuple[Condition, ...]) -> Condition | None:
     """Return the condition that ended the run, or None."""
-    ends = {ConditionType.COMPLETE, ConditionType.FAILED}
-    for condition in conditions:
-        if condition.type in ends and condition.status is ConditionStatus.TRUE:
+    for condition_type in (ConditionType.COMPLETE, ConditionType.FAILED):
+        condition = find_condition(conditions, condition_type)
+        if condition is not None and condition.status is ConditionStatus.TRUE:
             return condition
     return None

@@ -10,15 +10,17 @@ from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from workqueuejob.api import TLS, AuthMechanism, QueueSource, RabbitMQQueue, Verification
+from workqueuejob.api.rabbitmq import (
+    AMQP_PORT,
+    AMQPS_PORT,
+    DEFAULT_CREDENTIALS,
+    DEFAULT_VIRTUAL_HOST,
+)
 from workqueuejob.errors import QueueTypeUnsupported, TLSFailed
 from workqueuejob.queues.secrets import SecretReader
 from workqueuejob.queues.uri import BrokerAddress, parse_uri
 
 FIELD = "spec.queue.rabbitmq"
-AMQP_PORT = 5672
-AMQPS_PORT = 5671
-DEFAULT_VIRTUAL_HOST = "/"
-DEFAULT_CREDENTIALS = ("guest", "guest")
 
 
 @dataclass(frozen=True, slots=True)
