@@ -42,7 +42,7 @@ kubeconfig: ## Print the path of the local cluster's kubeconfig
 .PHONY: generate
 generate: $(VENV)/ready ## Make crds/, the chart's copy and deploy/manifests/ anew from the models and the chart
 	@$(VENV)/bin/python crds/generate.py
-	@HELM=$$($(LOCAL) binaries)/helm $(VENV)/bin/python deploy/sync.py
+	@HELM=$$($(LOCAL) binaries)/helm $(VENV)/bin/python -m deploy.sync
 
 .PHONY: format
 format: $(VENV)/ready ## Format the code

@@ -10,12 +10,11 @@ import argparse
 import json
 import statistics
 import time
-import uuid
 
 from deploy.environment import WORKER
-from tests.cluster.broker import Broker, forwarded_broker
+from tests.cluster.broker import forwarded_broker
 from tests.cluster.prepared import BROKER_HOST, prepare
-from tests.cluster.workspace import CONSUME, Workspace, a_manifest
+from tests.cluster.workspace import CONSUME, Workspace, a_manifest, open_workspace
 
 COMMAND = f"{CONSUME} cat"
 
@@ -27,30 +26,25 @@ def main() -> None:
     parser.add_argument("--parallelism", type=int, default=4)
     parser.add_argument("--pairs", type=int, default=3)
     options = parser.parse_args()
-    cluster = prepare().cluster
+    cluster = prepare()
     plain: list[float] = []
     ours: list[float] = []
     with forwarded_broker(cluster) as broker:
         for _ in range(options.pairs):
-            workspace = _make_workspace(broker)
+            workspace = open_workspace(cluster, broker)
             try:
                 plain.append(_time_plain_job(workspace, options.items, options.parallelism))
                 ours.append(_time_work_queue_job(workspace, options.items, options.parallelism))
             finally:
-                cluster.kubectl("delete", "namespace", workspace.namespace)
+                workspace.close()
+                # What is being deleted would slow the next pair.
+                cluster.kubectl("wait", "--for=delete", f"namespace/{workspace.namespace}")
             print(f"plain Job {plain[-1]:.1f} s, WorkQueueJob {ours[-1]:.1f} s", flush=True)
     ratios = [our / their for our, their in zip(ours, plain, strict=True)]
     print(
         f"medians of {options.pairs}: plain Job {statistics.median(plain):.1f} s,"
         f" WorkQueueJob {statistics.median(ours):.1f} s, ratio {statistics.median(ratios):.2f}"
     )
-
-
-def _make_workspace(broker: Broker) -> Workspace:
-    cluster = prepare().cluster
-    name = f"wqj-bench-{uuid.uuid4().hex[:8]}"
-    cluster.kubectl("create", "namespace", name)
-    return Workspace(cluster, broker, name)
 
 
 def _time_plain_job(workspace: Workspace, items: int, parallelism: int) -> float:

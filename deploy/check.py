@@ -25,7 +25,7 @@ SERVERS = ("rabbitmq-server",)
 STATIC: dict[str, tuple[str, ...]] = {
     "style": ("ruff", "check", "."),
     "format": ("ruff", "format", "--check", "--quiet", "."),
-    "types": ("mypy", "operator", "deploy", "crds", "tests"),
+    "types": ("mypy", "operator", "deploy", "crds", "tests", "bench"),
     "layers": ("lint-imports",),
 }
 QUICK = ("tests/unit", "tests/model", "tests/local")

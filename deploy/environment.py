@@ -11,7 +11,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +60,6 @@ class Cluster:
     helm_command: tuple[str, ...]
     registry: str
     is_local: bool
-    environment: dict[str, str] = field(default_factory=dict)
 
     def kubectl(
         self, *arguments: str, stdin: str | None = None, check: bool = True

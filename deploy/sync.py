@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """Derive what is derived: the chart's CRD from `crds/`, and `deploy/manifests/` from the chart.
 
 Writes only those files, or with `--check` none. Needs Helm: `$HELM`, or `helm` on the PATH.
@@ -13,18 +12,16 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+from deploy.environment import CHART, NAMESPACE, RELEASE, ROOT
+
 CRD = ROOT / "crds" / "workqueuejobs.wqj.dev.yaml"
-CHART = ROOT / "deploy" / "chart"
 CHART_CRD = CHART / "files" / CRD.name
 MANIFESTS = ROOT / "deploy" / "manifests"
-RELEASE = "workqueuejob"
-NAMESPACE = "workqueuejob-system"
 
 KUBE_VERSION = "1.31.0"
 """The oldest supported; Helm's own default depends on how Helm was built."""
 
-_HEADER = "# Made by deploy/sync.py; change the chart or crds/, then run it.\n"
+_HEADER = "# Made by `make generate`; change the chart or the models, then run it.\n"
 
 # They would tell Helm, and people, that Helm owns the objects.
 _HELM_LABEL = re.compile(r"^ +(helm\.sh/chart|app\.kubernetes\.io/managed-by): .*\n", re.MULTILINE)

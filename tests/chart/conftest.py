@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 import yaml
 
-from deploy.sync import CHART, KUBE_VERSION, NAMESPACE, RELEASE, ROOT
+from deploy.environment import CHART, NAMESPACE, RELEASE, ROOT
+from deploy.sync import KUBE_VERSION
 
 Manifest = dict[str, Any]
 Values = Mapping[str, object]

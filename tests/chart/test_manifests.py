@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import yaml
 
-from deploy.sync import MANIFESTS, NAMESPACE, ROOT, find_stale, render
+from deploy.environment import NAMESPACE, ROOT
+from deploy.sync import MANIFESTS, find_stale, render
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,7 +28,7 @@ def key(manifest: Manifest) -> tuple[str, str]:
 
 def test_derived_files_are_up_to_date(helm: Helm) -> None:
     stale = [str(path.relative_to(ROOT)) for path in find_stale(render(helm.program))]
-    assert stale == [], "run deploy/sync.py"
+    assert stale == [], "run make generate"
 
 
 def test_kustomization_is_the_default_rendering_in_a_restricted_namespace(

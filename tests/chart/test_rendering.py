@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 import yaml
 
-from deploy.sync import CHART, CHART_CRD, CRD, ROOT
+from deploy.environment import CHART, ROOT
+from deploy.sync import CHART_CRD, CRD
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -91,7 +92,7 @@ def test_namespaced_install_needs_nothing_cluster_wide(helm: Helm) -> None:
 
 
 def test_crd_is_the_one_of_the_repository(helm: Helm) -> None:
-    assert CHART_CRD.read_bytes() == CRD.read_bytes(), "run deploy/sync.py"
+    assert CHART_CRD.read_bytes() == CRD.read_bytes(), "run make generate"
     rendered = helm.template({"crds": {"keep": False}}).one("CustomResourceDefinition")
     assert rendered == yaml.safe_load(CRD.read_text())
 

@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 
 from deploy import environment
+from deploy.environment import Cluster
 
 from .broker import Broker, forwarded_broker
 from .locks import locked
-from .prepared import Prepared, prepare
+from .prepared import prepare
 from .workspace import Workspace, open_workspace
 
 
@@ -26,20 +27,20 @@ def shared_directory(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -
 
 
 @pytest.fixture(scope="session")
-def prepared(shared_directory: Path) -> Prepared:
+def cluster(shared_directory: Path) -> Cluster:
     """The prepared cluster; the first of the workers prepares it for all."""
     done = shared_directory / "prepared"
     with locked(shared_directory / "prepare.lock", fcntl.LOCK_EX):
         if done.exists():
-            return Prepared(environment.connect())
+            return environment.connect()
         prepared = prepare()
         done.touch()
         return prepared
 
 
 @pytest.fixture(scope="session")
-def broker(prepared: Prepared) -> Iterator[Broker]:
-    with forwarded_broker(prepared.cluster) as forwarded:
+def broker(cluster: Cluster) -> Iterator[Broker]:
+    with forwarded_broker(cluster) as forwarded:
         yield forwarded
 
 
@@ -63,9 +64,9 @@ def operator_to_share(shared_directory: Path, *, disturbs_the_operator: bool) ->
 
 
 @pytest.fixture
-def workspace(prepared: Prepared, broker: Broker, operator_to_share: None) -> Iterator[Workspace]:
+def workspace(cluster: Cluster, broker: Broker, operator_to_share: None) -> Iterator[Workspace]:
     """A namespace and a queue of the test's own; both are gone afterwards."""
-    opened = open_workspace(prepared.cluster, broker)
+    opened = open_workspace(cluster, broker)
     try:
         yield opened
     finally:

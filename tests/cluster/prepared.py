@@ -5,7 +5,6 @@ was started for the tests.
 """
 
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 from deploy import environment
@@ -18,15 +17,8 @@ _OURS, _FOUND = "ours", "found"
 BROKER_MANIFEST = environment.ROOT / "examples" / "coarse-rabbitmq" / "rabbitmq.yaml"
 
 
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """A cluster with everything on it."""
-
-    cluster: Cluster
-
-
-def prepare() -> Prepared:
-    """Set up, or find it set up; may take minutes the first time.
+def prepare() -> Cluster:
+    """Return the cluster with everything on it, set up now or before; may take minutes at first.
 
     Raises EnvironmentProblem on a cluster of somebody's own that has an operator already.
     """
@@ -39,7 +31,7 @@ def prepare() -> Prepared:
     cluster.kubectl(
         "rollout", "status", "statefulset/rabbitmq", "-n", BROKER_NAMESPACE, "--timeout=180s"
     )
-    return Prepared(cluster)
+    return cluster
 
 
 def take_down() -> None:

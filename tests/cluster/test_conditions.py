@@ -7,12 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from deploy.environment import NAMESPACE, RELEASE
+from deploy.environment import NAMESPACE, RELEASE, Cluster
 
 from .broker import Broker
 from .locks import locked
 from .mishaps import ITEMS, MISHAPS, NAME, SECRET_MARK, Mishap, break_all_once
-from .prepared import Prepared
 from .workspace import (
     Manifest,
     Workspace,
@@ -27,7 +26,7 @@ pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
 
 @pytest.fixture(scope="session")
 def namespaces(
-    prepared: Prepared, broker: Broker, shared_directory: Path, request: pytest.FixtureRequest
+    cluster: Cluster, broker: Broker, shared_directory: Path, request: pytest.FixtureRequest
 ) -> dict[str, str]:
     """The namespaces of the mishaps that are going to be looked at, by their names."""
     selected = [
@@ -38,18 +37,18 @@ def namespaces(
     names = [mishap.name for mishap in selected if isinstance(mishap, Mishap)]
     with locked(shared_directory / "mishaps.lock", fcntl.LOCK_EX):
         record = shared_directory / "mishaps.json"
-        return break_all_once(prepared.cluster, broker, names, record=record)
+        return break_all_once(cluster, broker, names, record=record)
 
 
 @pytest.fixture
 def mishap_workspace(
     namespaces: dict[str, str],
     mishap: Mishap,
-    prepared: Prepared,
+    cluster: Cluster,
     broker: Broker,
     operator_to_share: None,
 ) -> Iterator[Workspace]:
-    workspace = Workspace(prepared.cluster, broker, namespaces[mishap.name])
+    workspace = Workspace(cluster, broker, namespaces[mishap.name])
     try:
         yield workspace
     finally:
