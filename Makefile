@@ -51,8 +51,8 @@ format: $(VENV)/ready ## Format the code
 
 .PHONY: lock
 lock: $(VENV)/ready ## Resolve the dependencies anew into the lock files
-	@$(VENV)/bin/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header pyproject.toml -o requirements.lock
-	@$(VENV)/bin/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header pyproject.toml --group dev -c requirements.lock -o requirements-dev.lock
+	@$(VENV)/bin/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header pyproject.toml --extra operator -o requirements.lock
+	@$(VENV)/bin/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header pyproject.toml --all-extras --group dev -c requirements.lock -o requirements-dev.lock
 
 .PHONY: clean
 clean: cluster-down ## Stop the local cluster and remove what was built in this folder

@@ -17,6 +17,10 @@ it never holds a password or a URL with one.
     │   ├── QueueNotFound
     │   ├── QueueTypeUnsupported
     │   └── MeasurementUnreliable    the broker answered, with something that can't be true
+    ├── WorkerError                  the worker can't go on with an item, or at all
+    │   ├── SettingsInvalid
+    │   ├── BrokerUnavailable        try again; what was held will be delivered again
+    │   └── LeaseLost                somebody else has taken the item over
     └── ClusterError                 the API server refused
         ├── TemplateInvalid
         ├── JobRejected
@@ -82,6 +86,22 @@ class QueueTypeUnsupported(QueueError):
 
 class MeasurementUnreliable(QueueError):
     """The broker's numbers contradict themselves; unknown is not zero."""
+
+
+class WorkerError(WorkQueueJobError):
+    """The worker can't go on with an item, or at all."""
+
+
+class SettingsInvalid(WorkerError):
+    """The environment does not say what a worker must know."""
+
+
+class BrokerUnavailable(WorkerError):
+    """The connection broke or could not be made; what was held will be delivered again."""
+
+
+class LeaseLost(WorkerError):
+    """Somebody else has taken the item over; it is not ours to settle any more."""
 
 
 class ClusterError(WorkQueueJobError):

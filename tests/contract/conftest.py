@@ -13,10 +13,10 @@ from pika.exceptions import AMQPError
 
 from tests.rabbitmq_server import ADMIN, RabbitMQServer, rabbitmq_server
 from workqueuejob.planning.depth import QueueDepth
+from workqueuejob.protocol.connection import RabbitMQConnection
 from workqueuejob.queues.fake import FakeBroker
 from workqueuejob.queues.protocol import Probe
 from workqueuejob.queues.rabbitmq import connect
-from workqueuejob.queues.settings import RabbitMQConnection
 
 __all__ = ["rabbitmq_server"]
 

@@ -13,8 +13,8 @@ from workqueuejob.errors import (
     QueueNotFound,
     VirtualHostNotFound,
 )
+from workqueuejob.protocol.connection import RabbitMQConnection
 from workqueuejob.queues.protocol import Probe
-from workqueuejob.queues.settings import RabbitMQConnection
 
 Opened = Callable[[Bench, RabbitMQConnection], Probe[str]]
 

@@ -14,10 +14,10 @@ from workqueuejob.errors import (
     MeasurementUnreliable,
     TLSFailed,
 )
+from workqueuejob.protocol.connection import RabbitMQConnection, TLSSettings
 from workqueuejob.queues.amqp import AMQPConnection
 from workqueuejob.queues.protocol import Probe
 from workqueuejob.queues.rabbitmq import connect
-from workqueuejob.queues.settings import RabbitMQConnection, TLSSettings
 
 pytestmark = pytest.mark.rabbitmq
 

@@ -9,8 +9,8 @@ from tests.contract.conftest import Bench, RabbitMQBench
 from workqueuejob.api import Precision
 from workqueuejob.errors import MeasurementUnreliable, QueueTypeUnsupported
 from workqueuejob.planning.depth import QueueDepth
+from workqueuejob.protocol.connection import RabbitMQConnection, TLSSettings
 from workqueuejob.queues.protocol import Probe
-from workqueuejob.queues.settings import RabbitMQConnection, TLSSettings
 
 pytestmark = pytest.mark.rabbitmq
 

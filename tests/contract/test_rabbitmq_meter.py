@@ -9,9 +9,9 @@ import pytest
 from tests.contract.conftest import RabbitMQBench
 from workqueuejob.errors import ConnectionFailed
 from workqueuejob.planning.depth import Measurement, QueueDepth
+from workqueuejob.protocol.connection import RabbitMQConnection
 from workqueuejob.queues.meter import Meter
 from workqueuejob.queues.rabbitmq import connect
-from workqueuejob.queues.settings import RabbitMQConnection
 
 pytestmark = pytest.mark.rabbitmq
 

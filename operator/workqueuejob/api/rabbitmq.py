@@ -17,11 +17,6 @@ from workqueuejob.api.tls import TLS
 # AMQP's short string: 255 bytes.
 ShortString = Annotated[str, Field(min_length=1, max_length=255)]
 
-AMQP_PORT = 5672
-AMQPS_PORT = 5671
-DEFAULT_VIRTUAL_HOST = "/"
-DEFAULT_CREDENTIALS = ("guest", "guest")
-
 _AN_OTHER_QUEUE = "create another WorkQueueJob for another queue"
 
 

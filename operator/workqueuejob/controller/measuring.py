@@ -15,9 +15,9 @@ from workqueuejob.cluster.api import ClusterAPI
 from workqueuejob.errors import AuthenticationFailed, QueueError, TLSFailed
 from workqueuejob.planning.depth import Measurement
 from workqueuejob.planning.environment import check_credentials
+from workqueuejob.protocol.connection import RabbitMQConnection
 from workqueuejob.queues.meter import Meter, Watch
 from workqueuejob.queues.settings import (
-    RabbitMQConnection,
     queue_reference,
     required_secrets,
     resolve_connection,

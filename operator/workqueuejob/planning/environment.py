@@ -9,14 +9,14 @@ from typing import Any
 from urllib.parse import quote
 
 from workqueuejob.api import QueueSource, RabbitMQQueue, WorkQueueJobSpec
-from workqueuejob.api.rabbitmq import (
+from workqueuejob.api.rabbitmq import AuthMechanism
+from workqueuejob.errors import CredentialsNotURLSafe
+from workqueuejob.protocol.connection import (
     AMQP_PORT,
     AMQPS_PORT,
     DEFAULT_CREDENTIALS,
     DEFAULT_VIRTUAL_HOST,
-    AuthMechanism,
 )
-from workqueuejob.errors import CredentialsNotURLSafe
 
 BROKER_URL = "BROKER_URL"
 QUEUE = "QUEUE"

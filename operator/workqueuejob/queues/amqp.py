@@ -17,9 +17,9 @@ from pika.credentials import ExternalCredentials, PlainCredentials
 
 from workqueuejob.api import AuthMechanism
 from workqueuejob.errors import MeasurementUnreliable
-from workqueuejob.queues import tls
-from workqueuejob.queues.amqp_errors import KNOWN, TLS_FIELD, translate, translate_channel
-from workqueuejob.queues.settings import RabbitMQConnection
+from workqueuejob.protocol import tls
+from workqueuejob.protocol.amqp_errors import KNOWN, TLS_FIELD, translate, translate_channel
+from workqueuejob.protocol.connection import RabbitMQConnection
 
 CONNECT_TIMEOUT_SECONDS = 4.0
 REPLY_TIMEOUT_SECONDS = 5.0

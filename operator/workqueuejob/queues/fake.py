@@ -17,7 +17,7 @@ from workqueuejob.errors import (
     VirtualHostNotFound,
 )
 from workqueuejob.planning.depth import QueueDepth
-from workqueuejob.queues.settings import RabbitMQConnection
+from workqueuejob.protocol.connection import RabbitMQConnection
 
 
 @dataclass(eq=False)

@@ -17,9 +17,9 @@ from collections.abc import Callable, Mapping
 from workqueuejob.api import Precision
 from workqueuejob.errors import MeasurementUnreliable, QueueTypeUnsupported
 from workqueuejob.planning.depth import DepthWarning, QueueDepth
+from workqueuejob.protocol.connection import RabbitMQConnection
 from workqueuejob.queues.amqp import AMQPConnection, DeclaredQueue
 from workqueuejob.queues.rabbitmq_management import ManagementClient, QueueTotals
-from workqueuejob.queues.settings import RabbitMQConnection
 
 MANAGEMENT_RETRY_SECONDS = 10.0
 UNAVAILABLE_STATES = frozenset({"down", "crashed", "stopped", "minority"})

@@ -19,8 +19,9 @@ import urllib3
 from urllib3 import exceptions as http
 
 from workqueuejob.planning.depth import DepthWarning
-from workqueuejob.queues import tls
-from workqueuejob.queues.settings import FIELD, RabbitMQConnection
+from workqueuejob.protocol import tls
+from workqueuejob.protocol.connection import RABBITMQ_FIELD as FIELD
+from workqueuejob.protocol.connection import RabbitMQConnection
 
 REASON = "ManagementUnavailable"
 QUERY = (

@@ -5,56 +5,24 @@ and no repr, message or error holds a password, a private key or a URI that coul
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from workqueuejob.api import TLS, AuthMechanism, QueueSource, RabbitMQQueue, Verification
-from workqueuejob.api.rabbitmq import (
+from workqueuejob.errors import QueueTypeUnsupported, TLSFailed
+from workqueuejob.protocol.connection import (
     AMQP_PORT,
     AMQPS_PORT,
     DEFAULT_CREDENTIALS,
     DEFAULT_VIRTUAL_HOST,
+    RabbitMQConnection,
+    TLSSettings,
 )
-from workqueuejob.errors import QueueTypeUnsupported, TLSFailed
+from workqueuejob.protocol.connection import (
+    RABBITMQ_FIELD as FIELD,
+)
+from workqueuejob.protocol.uri import BrokerAddress, parse_uri
 from workqueuejob.queues.secrets import SecretReader
-from workqueuejob.queues.uri import BrokerAddress, parse_uri
-
-FIELD = "spec.queue.rabbitmq"
-
-
-@dataclass(frozen=True, slots=True)
-class TLSSettings:
-    """How to verify the broker and to prove who we are; PEM bytes, not files.
-
-    ca: None means the system's roots. server_name: None means the host that is connected to.
-    """
-
-    ca: bytes | None = field(default=None, repr=False)
-    client_certificate: bytes | None = field(default=None, repr=False)
-    client_key: bytes | None = field(default=None, repr=False)
-    server_name: str | None = None
-    verify: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class RabbitMQConnection:
-    """Everything that makes two connections the same; the key by which they are shared."""
-
-    host: str
-    port: int = AMQP_PORT
-    virtual_host: str = DEFAULT_VIRTUAL_HOST
-    username: str = DEFAULT_CREDENTIALS[0]
-    password: str = field(default=DEFAULT_CREDENTIALS[1], repr=False)
-    auth_mechanism: str = "PLAIN"
-    tls: TLSSettings | None = None
-    management_url: str | None = None
-
-    @property
-    def address(self) -> str:
-        """`host:port`, for messages and logs."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{host}:{self.port}"
 
 
 def required_secrets(queue: QueueSource) -> frozenset[str]:

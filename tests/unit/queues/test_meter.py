@@ -8,9 +8,9 @@ from dataclasses import replace
 import pytest
 
 from workqueuejob.planning.depth import Measurement, QueueDepth
+from workqueuejob.protocol.connection import RabbitMQConnection
 from workqueuejob.queues.fake import FakeBroker, FakeProbe
 from workqueuejob.queues.meter import Meter
-from workqueuejob.queues.settings import RabbitMQConnection
 
 SECONDS = 10.0
 Told = queues.Queue[Measurement]

@@ -13,8 +13,8 @@ from workqueuejob.errors import (
     SecretNotFound,
     TLSFailed,
 )
+from workqueuejob.protocol.connection import RabbitMQConnection
 from workqueuejob.queues.settings import (
-    RabbitMQConnection,
     queue_reference,
     required_secrets,
     resolve_connection,

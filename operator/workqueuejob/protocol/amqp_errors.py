@@ -23,8 +23,9 @@ from workqueuejob.errors import (
     TLSFailed,
     VirtualHostNotFound,
 )
-from workqueuejob.queues import tls
-from workqueuejob.queues.settings import FIELD, RabbitMQConnection
+from workqueuejob.protocol import tls
+from workqueuejob.protocol.connection import RABBITMQ_FIELD as FIELD
+from workqueuejob.protocol.connection import RabbitMQConnection
 
 Translation: TypeAlias = Callable[[Any, RabbitMQConnection], QueueError]
 

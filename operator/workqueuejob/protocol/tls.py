@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from workqueuejob.errors import TLSFailed
-from workqueuejob.queues.settings import TLSSettings
+from workqueuejob.protocol.connection import TLSSettings
 
 HOSTNAME_MISMATCH = 62
 IP_ADDRESS_MISMATCH = 64

@@ -12,8 +12,8 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from workqueuejob.errors import TLSFailed
-from workqueuejob.queues.settings import TLSSettings
-from workqueuejob.queues.tls import build_context
+from workqueuejob.protocol.connection import TLSSettings
+from workqueuejob.protocol.tls import build_context
 
 CA = trustme.CA()
 PAIR = CA.issue_cert("client.test")

@@ -10,8 +10,8 @@ import pytest
 from pika.adapters.utils import connection_workflow as workflow
 
 from workqueuejob import errors
-from workqueuejob.queues.amqp_errors import TRANSLATIONS, translate, translate_channel
-from workqueuejob.queues.settings import RabbitMQConnection, TLSSettings
+from workqueuejob.protocol.amqp_errors import TRANSLATIONS, translate, translate_channel
+from workqueuejob.protocol.connection import RabbitMQConnection, TLSSettings
 
 SETTINGS = RabbitMQConnection(host="mq.shop.svc", username="ann", password="hush")
 

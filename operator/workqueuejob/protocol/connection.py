@@ -1,0 +1,90 @@
+"""How to reach a broker: everything that makes two connections the same.
+
+Values only; who reads them from a spec or an environment is somebody else. No repr shows a password
+or a private key.
+"""
+
+from dataclasses import dataclass, field
+
+AMQP_PORT = 5672
+AMQPS_PORT = 5671
+DEFAULT_VIRTUAL_HOST = "/"
+DEFAULT_CREDENTIALS = ("guest", "guest")
+REDIS_PORT = 6379
+
+RABBITMQ_FIELD = "spec.queue.rabbitmq"
+REDIS_FIELD = "spec.queue.redis"
+
+
+@dataclass(frozen=True, slots=True)
+class TLSSettings:
+    """How to verify the broker and to prove who we are; PEM bytes, not files.
+
+    ca: None means the system's roots. server_name: None means the host that is connected to.
+    """
+
+    ca: bytes | None = field(default=None, repr=False)
+    client_certificate: bytes | None = field(default=None, repr=False)
+    client_key: bytes | None = field(default=None, repr=False)
+    server_name: str | None = None
+    verify: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class RabbitMQConnection:
+    """One RabbitMQ broker and virtual host."""
+
+    host: str
+    port: int = AMQP_PORT
+    virtual_host: str = DEFAULT_VIRTUAL_HOST
+    username: str = DEFAULT_CREDENTIALS[0]
+    password: str = field(default=DEFAULT_CREDENTIALS[1], repr=False)
+    auth_mechanism: str = "PLAIN"
+    tls: TLSSettings | None = None
+    management_url: str | None = None
+
+    @property
+    def address(self) -> str:
+        """`host:port`, for messages and logs."""
+        return _address(self.host, self.port)
+
+
+@dataclass(frozen=True, slots=True)
+class Sentinel:
+    """Redis Sentinels, which know the host of the master; they share its TLS and credentials.
+
+    addresses: `host:port` each.
+    """
+
+    master_name: str
+    addresses: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RedisConnection:
+    """One Redis database; either `host` or `sentinel` says where it is.
+
+    username: None is Redis' default user. password: None means no AUTH.
+    """
+
+    host: str = ""
+    port: int = REDIS_PORT
+    database: int = 0
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+    tls: TLSSettings | None = None
+    sentinel: Sentinel | None = None
+
+    @property
+    def address(self) -> str:
+        """`host:port`, or the Sentinels' name of the master, for messages and logs."""
+        if self.sentinel is not None:
+            return f"{self.sentinel.master_name} by sentinel {self.sentinel.addresses[0]}"
+        return _address(self.host, self.port)
+
+
+BrokerConnection = RabbitMQConnection | RedisConnection
+
+
+def _address(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

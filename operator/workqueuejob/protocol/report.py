@@ -1,0 +1,76 @@
+"""What a worker has done so far, as it stands in its container's termination message.
+
+It is rewritten after every item, for a message that is written before a SIGKILL survives it.
+"""
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
+
+_MARK = "wqj"
+_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class ItemCounts:
+    """Items and attempts, counted by whoever settled them.
+
+    succeeded: items acknowledged after success.
+    dead_lettered: items moved to the dead-letter target after their last attempt.
+    discarded: the same, where there is no target (onExhausted: Discard).
+    attempts_failed: attempts that ended in failure, the last ones included.
+    attempts_lost: attempts of which nothing was heard again, found by who took the item next.
+    released: items given back untouched or unfinished, which counts as no attempt.
+    leases_lost: items that somebody else took over before they were settled here.
+    """
+
+    succeeded: int = 0
+    dead_lettered: int = 0
+    discarded: int = 0
+    attempts_failed: int = 0
+    attempts_lost: int = 0
+    released: int = 0
+    leases_lost: int = 0
+
+    @property
+    def settled(self) -> int:
+        """Items that nobody will see again."""
+        return self.succeeded + self.dead_lettered + self.discarded
+
+    def plus(self, **more: int) -> "ItemCounts":
+        """Return the counts with more of some, as in `counts.plus(succeeded=1)`."""
+        return replace(self, **{name: getattr(self, name) + n for name, n in more.items()})
+
+
+def add_counts(counts: Iterable[ItemCounts]) -> ItemCounts:
+    """Return the sum."""
+    every = list(counts)
+    return ItemCounts(
+        **{f.name: sum(getattr(one, f.name) for one in every) for f in fields(ItemCounts)}
+    )
+
+
+def write_report(counts: ItemCounts, *, note: str | None = None) -> str:
+    """Return the termination message: JSON of at most a few hundred bytes.
+
+    note: why the worker ended, for the person who reads `kubectl describe pod`.
+    """
+    said = {name: number for name, number in asdict(counts).items() if number}
+    return json.dumps(
+        {_MARK: _VERSION, **said, **({"note": note} if note else {})}, separators=(",", ":")
+    )
+
+
+def read_report(message: str) -> ItemCounts | None:
+    """Return the counts in a termination message; None when it is not a worker's."""
+    try:
+        found: Any = json.loads(message)
+    except ValueError:
+        return None
+    if not isinstance(found, dict) or found.get(_MARK) != _VERSION:
+        return None
+    known = {name: found.get(name, 0) for name in (f.name for f in fields(ItemCounts))}
+    if not all(isinstance(number, int) and number >= 0 for number in known.values()):
+        return None
+    return ItemCounts(**known)

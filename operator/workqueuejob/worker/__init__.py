@@ -1,0 +1,6 @@
+"""The worker: takes items, has them worked on, and settles them; at least once, whatever dies.
+
+Travels into any image, so it needs nothing but the standard library and a broker's client. It knows
+no Kubernetes: everything it is told stands in its environment, and what it has done, in its
+container's termination message.
+"""

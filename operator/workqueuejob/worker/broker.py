@@ -1,0 +1,69 @@
+"""What every broker's module offers to the worker; one contract suite holds all to it."""
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One item, taken and not yet settled.
+
+    id: the same over all attempts of an item where the broker has such a thing, unique anyway.
+    attempt: of this item, from 1, this one included.
+    redelivered: whether somebody had it before.
+    lost: whether the attempt before this one ended without a word, as when its pod was killed.
+    handle: what the broker's module needs to settle it.
+    """
+
+    id: str
+    body: bytes
+    attempt: int = 1
+    redelivered: bool = False
+    lost: bool = False
+    handle: Any = field(default=None, repr=False, compare=False)
+
+
+class Broker(Protocol):
+    """A connection to one queue, used by one thread at a time.
+
+    Settling is certain when the method returns: the broker has confirmed it, or `LeaseLost` says
+    that the item is somebody else's by now, who will settle it. `BrokerUnavailable` means that
+    nothing is known, and that what is held will be delivered again; the next call connects anew.
+    """
+
+    def take(self, *, timeout_seconds: float) -> Delivery | None:
+        """Return an item, or None when none was ready for so long."""
+        ...
+
+    def ack(self, delivery: Delivery) -> None:
+        """Settle an item that succeeded."""
+        ...
+
+    def retry(self, delivery: Delivery, *, reason: str, delay_seconds: int) -> None:
+        """Count a failed attempt; the item becomes ready again after the delay."""
+        ...
+
+    def dead_letter(self, delivery: Delivery, *, reason: str) -> None:
+        """Move an item to the dead-letter target, or discard it where there is none."""
+        ...
+
+    def release(self, delivery: Delivery) -> None:
+        """Give an item back at once; this attempt does not count."""
+        ...
+
+    def renew(self, held: Collection[Delivery]) -> Collection[Delivery]:
+        """Keep hold of items that are being worked on; return those that are lost.
+
+        Called every `renew_seconds` while an item is worked on.
+        """
+        ...
+
+    @property
+    def renew_seconds(self) -> float:
+        """How often `renew` wants to be called."""
+        ...
+
+    def close(self) -> None:
+        """Give back what was fetched but not taken, and disconnect; never raises."""
+        ...
