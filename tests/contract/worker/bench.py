@@ -1,0 +1,50 @@
+"""What the worker's contract suite needs of a broker, besides the worker's own side of it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from workqueuejob.protocol.retry import RetrySettings
+from workqueuejob.worker.broker import Broker
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A dead-lettered item as a person would find it."""
+
+    body: bytes
+    reason: str
+    attempts: int
+    time: str
+    pod: str
+
+
+class Bench(Protocol):
+    """One empty queue of one kind at one broker, fresh for each test.
+
+    lease_seconds: how long after a worker's death its item comes back at the latest.
+    """
+
+    lease_seconds: float
+
+    def connect(
+        self, *, retry: RetrySettings | None = None, prefetch: int = 1, pod: str = "pod-1"
+    ) -> Broker:
+        """Return a worker's connection; retry unset: three attempts, dead-lettering."""
+        ...
+
+    def produce(self, *bodies: bytes) -> None:
+        """Add items as a plain producer does."""
+        ...
+
+    def kill(self, broker: Broker) -> None:
+        """Let a worker vanish as SIGKILL does: nothing is given back, no connection is closed well."""
+        ...
+
+    def count_left(self) -> int:
+        """Return the items that are ready, delayed or held."""
+        ...
+
+    def dead_letters(self) -> Sequence[DeadLetter]:
+        """Return what is in the dead-letter target, oldest first."""
+        ...
