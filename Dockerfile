@@ -1,5 +1,8 @@
-# Both stages start from one base, for the virtual environment links to the base's interpreter.
-# Anything with python3 (3.11 or newer) and ca-certificates will do; Debian's is detected.
+# Two images: the operator's, which is built unless told otherwise, and the worker's
+# (`--target worker`), which brings the worker into pods and can be built on.
+#
+# All stages start from one base, for the virtual environments link to the base's interpreter.
+# Anything with python3 (3.11 or newer), glibc and ca-certificates will do; Debian's is detected.
 ARG BASE_IMAGE=docker.io/library/python:3.12-slim
 
 FROM ${BASE_IMAGE} AS build
@@ -14,7 +17,7 @@ RUN python3 -c 'import ensurepip' 2>/dev/null \
     || { apt-get update && apt-get install --yes --no-install-recommends python3-venv; }
 
 # pip stays in an environment of the build's own, and installs into the one that is shipped.
-RUN python3 -m venv /build && python3 -m venv --without-pip /opt/workqueuejob
+RUN python3 -m venv /build
 
 # The build backend runs code, so it is pinned by hash as the dependencies are.
 RUN printf '%s\n' \
@@ -27,21 +30,55 @@ RUN printf '%s\n' \
         > /build/requirements.lock \
     && /build/bin/pip install --require-hashes --no-deps --only-binary :all: -r /build/requirements.lock
 
+FROM build AS wheel
+COPY LICENSE README.md pyproject.toml ./
+COPY operator ./operator
+RUN /build/bin/pip wheel --no-build-isolation --no-deps --wheel-dir /build/dist .
+
+FROM build AS operator-environment
+RUN python3 -m venv --without-pip /opt/workqueuejob
 COPY requirements.lock ./
 # Bytecode that is never compared with its source: the root file system is read-only, and a copy
 # between stages may change the times that the usual check looks at.
 RUN /build/bin/pip --python /opt/workqueuejob/bin/python install \
         --require-hashes --no-deps --only-binary :all: --no-compile -r requirements.lock \
     && python3 -m compileall -q --invalidation-mode unchecked-hash /opt/workqueuejob/lib
-
-COPY LICENSE README.md pyproject.toml ./
-COPY operator ./operator
-RUN /build/bin/pip wheel --no-build-isolation --no-deps --wheel-dir /build/dist . \
-    && /build/bin/pip --python /opt/workqueuejob/bin/python install \
+COPY --from=wheel /build/dist /build/dist
+RUN /build/bin/pip --python /opt/workqueuejob/bin/python install \
         --no-index --no-deps --no-compile /build/dist/*.whl \
     && python3 -m compileall -q --invalidation-mode unchecked-hash /opt/workqueuejob/lib/python3*/site-packages/workqueuejob
 
-FROM ${BASE_IMAGE}
+FROM build AS worker-environment
+# With the base's packages in view, so that an image built on it may add some by pip or apt.
+RUN python3 -m venv --without-pip --system-site-packages /opt/workqueuejob
+COPY requirements-worker.lock ./
+RUN /build/bin/pip --python /opt/workqueuejob/bin/python install \
+        --require-hashes --no-deps --only-binary :all: --no-compile -r requirements-worker.lock \
+    && python3 -m compileall -q --invalidation-mode unchecked-hash /opt/workqueuejob/lib
+COPY --from=wheel /build/dist /build/dist
+RUN /build/bin/pip --python /opt/workqueuejob/bin/python install \
+        --no-index --no-deps --no-compile /build/dist/*.whl \
+    && python3 -m compileall -q --invalidation-mode unchecked-hash /opt/workqueuejob/lib/python3*/site-packages/workqueuejob
+COPY deploy/worker ./deploy/worker
+RUN python3 deploy/worker/make_runtime.py /opt/workqueuejob/lib/python3*/site-packages /opt/wqj \
+    && cp deploy/worker/wqj-worker-install /opt/workqueuejob/bin/
+
+FROM ${BASE_IMAGE} AS worker
+ARG VERSION=0.1.0
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="WorkQueueJob worker" \
+      org.opencontainers.image.description="Takes items from a work queue and has them worked on, in any image" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}"
+COPY --from=worker-environment /opt/workqueuejob /opt/workqueuejob
+COPY --from=worker-environment /opt/wqj /opt/wqj
+ENV PATH=/opt/workqueuejob/bin:${PATH} PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
+# A number, for the kubelet can't check runAsNonRoot against a name.
+USER 65532:65532
+ENTRYPOINT ["wqj-worker"]
+
+FROM ${BASE_IMAGE} AS operator
 ARG VERSION=0.1.0
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="WorkQueueJob operator" \
@@ -49,7 +86,7 @@ LABEL org.opencontainers.image.title="WorkQueueJob operator" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
-COPY --from=build /opt/workqueuejob /opt/workqueuejob
+COPY --from=operator-environment /opt/workqueuejob /opt/workqueuejob
 ENV PATH=/opt/workqueuejob/bin:${PATH} PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
 # A number, for the kubelet can't check runAsNonRoot against a name.
 USER 65532:65532

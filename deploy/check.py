@@ -20,7 +20,7 @@ from wqjlocal.packages import install_packages  # noqa: E402
 BIN = ROOT / ".venv" / "bin"
 LOCAL = ROOT / "deploy" / "local" / "cluster"
 LOG = Path("/tmp/workqueuejob-packages.log")  # noqa: S108 - a log, on any machine
-SERVERS = ("rabbitmq-server",)
+SERVERS = ("rabbitmq-server", "redis-server", "redis-sentinel")
 
 STATIC: dict[str, tuple[str, ...]] = {
     "style": ("ruff", "check", "."),

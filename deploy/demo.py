@@ -40,7 +40,7 @@ def main() -> int:
 
 
 def _install(cluster: Cluster) -> None:
-    for image in (environment.OPERATOR, environment.WORKER, environment.RABBITMQ):
+    for image in (*environment.INSTALLED, environment.WORKER, environment.RABBITMQ):
         cluster.build(image)
     with step("install the operator with Helm"):
         cluster.install_operator()

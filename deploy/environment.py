@@ -21,6 +21,7 @@ CHART = ROOT / "deploy" / "chart"
 RELEASE = "workqueuejob"
 NAMESPACE = "workqueuejob-system"
 LOCAL_REGISTRY = "localhost/workqueuejob"
+OFFICIAL_IMAGES = "docker.io/library"
 TAG = "dev"
 
 _BUILDERS = ("docker", "podman", "buildah")
@@ -32,21 +33,45 @@ class EnvironmentProblem(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """An image that this repository builds."""
+    """An image that this repository builds.
+
+    target: a stage of its Dockerfile.
+    base: what its Dockerfile builds on, if it is another of these images; built before it.
+    is_public: whether it is to be had from Docker Hub. The local cluster, which pulls nothing,
+        builds one of its own under the same name.
+    """
 
     name: str
     context: Path
     tag: str = TAG
+    target: str | None = None
+    base: "Image | None" = None
+    is_public: bool = False
 
     @property
     def local_reference(self) -> str:
         """The name that the example manifests use."""
-        return f"{LOCAL_REGISTRY}/{self.name}:{self.tag}"
+        name = f"{self.name}:{self.tag}"
+        return name if self.is_public else f"{LOCAL_REGISTRY}/{name}"
+
+    @property
+    def build_options(self) -> tuple[str, ...]:
+        """What every builder is told."""
+        return ("--target", self.target) if self.target else ()
 
 
 OPERATOR = Image("operator", ROOT)
+INJECTED = Image("worker", ROOT, target="worker")
 WORKER = Image("job-wq-1", ROOT / "examples" / "coarse-rabbitmq" / "worker")
 RABBITMQ = Image("rabbitmq", ROOT / "deploy" / "local" / "images" / "rabbitmq", tag="3")
+REDIS = Image("redis", ROOT / "deploy" / "local" / "images" / "redis", tag="7", is_public=True)
+BUSYBOX = Image(
+    "busybox", ROOT / "deploy" / "local" / "images" / "busybox", tag="1", is_public=True
+)
+FINE_WORKER = Image("job-wq-2", ROOT / "examples" / "fine-redis" / "worker")
+FACTORS = Image("factors", ROOT / "examples" / "python-worker" / "program", base=INJECTED)
+INSTALLED = (OPERATOR, INJECTED)
+"""What the chart installs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,22 +105,38 @@ class Cluster:
     def build(self, image: Image) -> None:
         """Build an image, or find it up to date, and put it where the cluster finds it."""
         if self.is_local:
-            name = f"workqueuejob/{image.name}:{image.tag}"
-            _run((str(LOCAL_CLUSTER), "build-image", name, str(image.context)), show=True)
+            name = image.local_reference
+            if image.is_public:
+                name = f"{OFFICIAL_IMAGES}/{name}"
+            build = (str(LOCAL_CLUSTER), "build-image", name, str(image.context))
+            base = ("--base", image.base.local_reference) if image.base else ()
+            _run((*build, *image.build_options, *base), show=True)
+            return
+        if image.is_public:
             return
         builder = next((tool for tool in _BUILDERS if shutil.which(tool)), None)
         if builder is None:
             raise EnvironmentProblem(f"to build images, install one of {', '.join(_BUILDERS)}")
-        reference = f"{self.registry}/{image.name}:{image.tag}"
-        _run((builder, "build", "--tag", reference, str(image.context)), show=True)
+        reference = self._refer(image)
+        options = ["--tag", reference, *image.build_options]
+        if image.base:
+            options += ["--build-arg", f"BASE_IMAGE={self._refer(image.base)}"]
+        _run((builder, "build", *options, str(image.context)), show=True)
         _run((builder, "push", reference), show=True)
 
+    def _refer(self, image: Image) -> str:
+        return image.local_reference.replace(LOCAL_REGISTRY, self.registry)
+
     def install_operator(self) -> None:
-        """Install or upgrade the chart with the image that was built; wait until it is ready."""
+        """Install or upgrade the chart with the images that were built; wait until it is ready."""
+        pull_policy = "IfNotPresent" if self.is_local else "Always"
         values = {
             "image.repository": f"{self.registry}/{OPERATOR.name}",
             "image.tag": OPERATOR.tag,
-            "image.pullPolicy": "IfNotPresent" if self.is_local else "Always",
+            "image.pullPolicy": pull_policy,
+            "worker.image.repository": f"{self.registry}/{INJECTED.name}",
+            "worker.image.tag": INJECTED.tag,
+            "worker.image.pullPolicy": pull_policy,
             # The tag stays the same, so what is in the image must make the pod a new one.
             "podAnnotations.image-inputs": _hash_operator_inputs(),
         }

@@ -104,39 +104,52 @@ class RabbitMQServer:
     def api(self, method: str, *path: str, body: object = None) -> Any:
         """Call the management API as the administrator; each element of `path` is encoded."""
         url = "/".join([self.management_url, "api", *(quote(part, safe="") for part in path)])
-        response = self._http.request(
-            method,
-            url,
-            body=None if body is None else json.dumps(body).encode(),
-            headers={
-                **urllib3.make_headers(basic_auth=":".join(ADMIN)),
-                "content-type": "application/json",
-            },
-            retries=False,
-        )
-        if response.status >= 400:
-            raise RuntimeError(f"{method} {url}: {response.status} {response.data[:500]!r}")
-        return json.loads(response.data) if response.data else None
+        return self._request(method, url, body=None if body is None else json.dumps(body).encode())
+
+    def api_totals(self, vhost: str, columns: str) -> Any:
+        """Return these columns of every queue of a virtual host, counted anew where possible."""
+        url = f"{self.management_url}/api/queues/{quote(vhost, safe='')}"
+        query = {"disable_stats": "true", "enable_queue_totals": "true", "columns": columns}
+        return self._request("GET", url, fields=query)
 
     def stop_quorum_queue(self, vhost: str, queue: str) -> None:
         """Stop a quorum queue's only replica, as a lost node would."""
         name = f'<<"{vhost}_{queue}">>'
         self._control("eval", f"ra:stop_server(quorum_queues, {{binary_to_atom({name}), node()}}).")
 
+    @contextmanager
+    def consumer_timeout(self, seconds: float) -> Iterator[None]:
+        """Let channels that are opened in the block hold a delivery for no longer than that."""
+        self._control(
+            "eval", f"application:set_env(rabbit, consumer_timeout, {seconds * 1000:.0f})."
+        )
+        try:
+            yield
+        finally:
+            self._control("eval", "application:set_env(rabbit, consumer_timeout, 1800000).")
+
     def add_user(self, name: str, *, password: str = "", tags: str = "") -> None:
         """Create a user; without a password only EXTERNAL can log in."""
         secret = {"password": password} if password else {"password_hash": ""}
         self.api("PUT", "users", name, body={**secret, "tags": tags})
 
-    def allow(self, name: str, vhost: str, *, pattern: str = ".*") -> None:
-        """Let a user configure, write and read what matches the pattern."""
-        permission = {"configure": pattern, "write": pattern, "read": pattern}
+    def allow(self, name: str, vhost: str, *, pattern: str = ".*", **other: str) -> None:
+        """Let a user configure, write and read what matches the pattern, or the one of its own."""
+        permission = {"configure": pattern, "write": pattern, "read": pattern, **other}
         self.api("PUT", "permissions", vhost, name, body=permission)
 
     def add_vhost(self, vhost: str) -> None:
         """Create a virtual host that the administrator may use."""
         self.api("PUT", "vhosts", vhost, body={})
         self.allow(ADMIN[0], vhost)
+
+    def _request(self, method: str, url: str, **what: Any) -> Any:
+        headers = urllib3.make_headers(basic_auth=":".join(ADMIN))
+        headers["content-type"] = "application/json"
+        response = self._http.request(method, url, headers=headers, retries=False, **what)
+        if response.status >= 400:
+            raise RuntimeError(f"{method} {url}: {response.status} {response.data[:500]!r}")
+        return json.loads(response.data) if response.data else None
 
     def _control(self, *arguments: str) -> None:
         subprocess.run(

@@ -20,7 +20,8 @@ it never holds a password or a URL with one.
     ├── WorkerError                  the worker can't go on with an item, or at all
     │   ├── SettingsInvalid
     │   ├── BrokerUnavailable        try again; what was held will be delivered again
-    │   └── LeaseLost                somebody else has taken the item over
+    │   ├── LeaseLost                somebody else has taken the item over
+    │   └── DeadLetterTargetMissing  an exhausted item has nowhere to go; it is kept
     └── ClusterError                 the API server refused
         ├── TemplateInvalid
         ├── JobRejected
@@ -102,6 +103,10 @@ class BrokerUnavailable(WorkerError):
 
 class LeaseLost(WorkerError):
     """Somebody else has taken the item over; it is not ours to settle any more."""
+
+
+class DeadLetterTargetMissing(WorkerError):
+    """The dead-letter queue is not there or takes nothing; the item stays with its worker."""
 
 
 class ClusterError(WorkQueueJobError):

@@ -20,8 +20,11 @@ UID_LABEL = f"{GROUP}/uid"
 WAVE_LABEL = f"{GROUP}/wave"
 """On every Job and pod: the wave's number, from 1."""
 
+WORKER_LABEL = f"{GROUP}/worker"
+"""On every pod that our worker runs in, whose termination message is its report."""
+
 TEMPLATE_HASH_ANNOTATION = f"{GROUP}/template-hash"
-"""On every Job: which template it was made from."""
+"""On every Job: what its pods were made from."""
 
 NAME_MAX_LENGTH = 40
 """40 + UID hash (6) + wave (8) + index (6), with hyphens, is a hostname of at most 63."""

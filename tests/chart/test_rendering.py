@@ -28,6 +28,10 @@ DEFAULT_KINDS = {
 }
 
 
+def environment_of(rendering: Rendering) -> dict[str, str]:
+    return {variable["name"]: variable["value"] for variable in rendering.container()["env"]}
+
+
 def test_lint_finds_nothing_to_warn_of(helm: Helm, full_values: Manifest) -> None:
     assert "0 chart(s) failed" in helm.lint({})
     assert "0 chart(s) failed" in helm.lint(full_values)
@@ -50,7 +54,9 @@ def test_chart_and_image_have_the_projects_version(default: Rendering) -> None:
     chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
     assert (chart["version"], chart["appVersion"]) == (version, version)
     assert default.container()["image"] == f"workqueuejob/operator:{version}"
-    assert f"ARG VERSION={version}\n" in (ROOT / "Dockerfile").read_text()
+    assert environment_of(default)["WQJ_WORKER_IMAGE"] == f"workqueuejob/worker:{version}"
+    stated = re.findall(r"^ARG VERSION=(.*)$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    assert set(stated) == {version}
 
 
 def test_defaults_render_what_an_operator_needs_and_no_more(default: Rendering) -> None:
@@ -125,6 +131,16 @@ def test_arguments_say_what_the_values_say(default: Rendering, full: Rendering) 
 
 def test_digest_takes_the_place_of_the_tag(full: Rendering) -> None:
     assert full.container()["image"] == f"registry.example/queues/operator@sha256:{'a' * 64}"
+    worker = f"registry.example/queues/worker@sha256:{'b' * 64}"
+    assert environment_of(full)["WQJ_WORKER_IMAGE"] == worker
+
+
+def test_operator_is_told_how_pods_pull_the_workers_image(
+    default: Rendering, full: Rendering
+) -> None:
+    policy = "WQJ_WORKER_IMAGE_PULL_POLICY"
+    assert environment_of(default)[policy] == "IfNotPresent"
+    assert environment_of(full)[policy] == "Always"
 
 
 def test_probes_ask_the_port_by_name(default: Rendering) -> None:
@@ -152,7 +168,7 @@ def test_pod_takes_what_a_cluster_wants_of_it(full: Rendering, full_values: Mani
     assert spec["priorityClassName"] == "system-cluster-critical"
     assert spec["imagePullSecrets"] == [{"name": "registry"}]
     assert pod["metadata"]["annotations"] == full_values["podAnnotations"]
-    assert full.container()["env"] == full_values["extraEnv"]
+    assert environment_of(full)["SSL_CERT_FILE"] == "/ca/ca.crt"
     assert full.container()["resources"] == full_values["resources"]
     assert full_values["extraVolumes"][0] in spec["volumes"]
     assert full_values["extraVolumeMounts"][0] in full.container()["volumeMounts"]

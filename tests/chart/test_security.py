@@ -15,7 +15,7 @@ OPERATOR_RULES = {
     ("wqj.dev", "workqueuejobs/finalizers"): {"update"},
     ("batch", "jobs"): {"list", "watch", "get", "create", "patch"},
     ("batch", "jobs/status"): {"patch"},
-    ("", "pods"): {"list", "delete"},
+    ("", "pods"): {"list", "watch", "delete"},
     ("", "secrets"): {"get"},
     ("events.k8s.io", "events"): {"create"},
 }

@@ -24,6 +24,8 @@ REFUSED = [
     ("{image: {digest: latest}}", "/image/digest", "sha256"),
     ("{image: {repository: ''}}", "/image/repository", "minLength"),
     ("{image: {name: x}}", "/image", "'name' not allowed"),
+    ("{worker: {image: {tag: 'a b'}}}", "/worker/image/tag", "'a b' does not match"),
+    ("{worker: {image: {pullSecrets: [x]}}}", "/worker/image", "'pullSecrets' not allowed"),
     ("{crds: {enabled: true}}", "/crds", "'enabled' not allowed"),
     ("{replicaCount: 1}", "at ''", "'replicaCount' not allowed"),
     ("{extraEnv: [{value: x}]}", "/extraEnv/0", "missing property 'name'"),

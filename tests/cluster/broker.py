@@ -2,9 +2,6 @@
 
 import contextlib
 import json
-import re
-import subprocess
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,9 +13,8 @@ import urllib3
 
 from deploy.environment import Cluster
 
+from .forwarding import forwarded_ports
 from .prepared import BROKER_NAMESPACE
-
-_FORWARDED = re.compile(r"127\.0\.0\.1:(\d+) -> (\d+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,29 +115,5 @@ class Broker:
 @contextmanager
 def forwarded_broker(cluster: Cluster) -> Iterator[Broker]:
     """Forward free ports of this machine to the broker until the context ends."""
-    command = (
-        *cluster.kubectl_command, "port-forward", "-n", BROKER_NAMESPACE,
-        "service/rabbitmq-service", ":5672", ":15672",
-    )  # fmt: skip
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    ) as process:
-        try:
-            ports = _read_ports(process)
-            yield Broker(amqp_port=ports[5672], management_port=ports[15672])
-        finally:
-            process.terminate()
-
-
-def _read_ports(process: subprocess.Popen[str]) -> dict[int, int]:
-    ports: dict[int, int] = {}
-    assert process.stdout is not None
-    for line in process.stdout:
-        found = _FORWARDED.search(line)
-        if found:
-            ports[int(found.group(2))] = int(found.group(1))
-        if len(ports) == 2:
-            # kubectl says a line for each connection, and would stop when nobody reads it.
-            threading.Thread(target=process.stdout.read, daemon=True).start()
-            return ports
-    raise AssertionError(f"port-forward ended with {process.wait()}")
+    with forwarded_ports(cluster, BROKER_NAMESPACE, "rabbitmq-service", 5672, 15672) as ports:
+        yield Broker(amqp_port=ports[5672], management_port=ports[15672])

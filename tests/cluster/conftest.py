@@ -16,6 +16,7 @@ from deploy.environment import Cluster
 from .broker import Broker, forwarded_broker
 from .locks import locked
 from .prepared import prepare
+from .redis import Redis, forwarded_redis
 from .workspace import Workspace, open_workspace
 
 
@@ -41,6 +42,12 @@ def cluster(shared_directory: Path) -> Cluster:
 @pytest.fixture(scope="session")
 def broker(cluster: Cluster) -> Iterator[Broker]:
     with forwarded_broker(cluster) as forwarded:
+        yield forwarded
+
+
+@pytest.fixture(scope="session")
+def redis(cluster: Cluster) -> Iterator[Redis]:
+    with forwarded_redis(cluster) as forwarded:
         yield forwarded
 
 

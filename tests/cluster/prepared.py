@@ -5,16 +5,28 @@ was started for the tests.
 """
 
 import sys
-from pathlib import Path
 
 from deploy import environment
 from deploy.environment import Cluster, EnvironmentProblem
 
 BROKER_NAMESPACE = "wqj-test-broker"
 BROKER_HOST = f"rabbitmq-service.{BROKER_NAMESPACE}"
+REDIS_HOST = f"redis.{BROKER_NAMESPACE}"
+_FOR_PODS = (
+    environment.RABBITMQ,
+    environment.REDIS,
+    environment.WORKER,
+    environment.FINE_WORKER,
+    environment.FACTORS,
+    environment.BUSYBOX,
+)
 _OPERATOR_LABEL = "wqj-test-operator"
 _OURS, _FOUND = "ours", "found"
-BROKER_MANIFEST = environment.ROOT / "examples" / "coarse-rabbitmq" / "rabbitmq.yaml"
+_EXAMPLES = environment.ROOT / "examples"
+BROKER_MANIFESTS = (
+    _EXAMPLES / "coarse-rabbitmq" / "rabbitmq.yaml",
+    _EXAMPLES / "fine-redis" / "redis.yaml",
+)
 
 
 def prepare() -> Cluster:
@@ -24,13 +36,13 @@ def prepare() -> Cluster:
     """
     cluster = environment.connect()
     _claim(cluster)
-    for image in (environment.OPERATOR, environment.WORKER, environment.RABBITMQ):
+    for image in (*environment.INSTALLED, *_FOR_PODS):
         cluster.build(image)
     cluster.install_operator()
-    cluster.apply(Path(BROKER_MANIFEST).read_text(), namespace=BROKER_NAMESPACE)
-    cluster.kubectl(
-        "rollout", "status", "statefulset/rabbitmq", "-n", BROKER_NAMESPACE, "--timeout=180s"
-    )
+    for manifest in BROKER_MANIFESTS:
+        cluster.apply(manifest.read_text(), namespace=BROKER_NAMESPACE)
+    for workload in ("statefulset/rabbitmq", "deployment/redis"):
+        cluster.kubectl("rollout", "status", workload, "-n", BROKER_NAMESPACE, "--timeout=180s")
     return cluster
 
 

@@ -16,7 +16,7 @@ from workqueuejob.planning.depth import QueueDepth
 from workqueuejob.protocol.connection import RabbitMQConnection
 from workqueuejob.queues.fake import FakeBroker
 from workqueuejob.queues.protocol import Probe
-from workqueuejob.queues.rabbitmq import connect
+from workqueuejob.queues.rabbitmq import RabbitMQReference, connect
 
 __all__ = ["rabbitmq_server"]
 
@@ -29,7 +29,7 @@ class Bench(Protocol):
     counts_in_flight: bool
 
     def settings(self, *, management: bool = False) -> RabbitMQConnection: ...
-    def connect(self, settings: RabbitMQConnection) -> Probe[str]: ...
+    def connect(self, settings: RabbitMQConnection) -> Probe[RabbitMQReference]: ...
     def declare(self) -> str: ...
     def redeclare(self, queue: str) -> None: ...
     def delete(self, queue: str) -> None: ...
@@ -50,7 +50,7 @@ class FakeBench:
             self.broker.settings(), management_url="http://fake.test" if management else None
         )
 
-    def connect(self, settings: RabbitMQConnection) -> Probe[str]:
+    def connect(self, settings: RabbitMQConnection) -> Probe[RabbitMQReference]:
         return self.broker.connect(settings)
 
     def declare(self) -> str:
@@ -99,7 +99,7 @@ class RabbitMQBench:
             management_url=self.server.management_url if management else None,
         )
 
-    def connect(self, settings: RabbitMQConnection) -> Probe[str]:
+    def connect(self, settings: RabbitMQConnection) -> Probe[RabbitMQReference]:
         return connect(settings)
 
     def declare(self, queue_type: str | None = None) -> str:
@@ -158,13 +158,16 @@ def _close(connection: Any) -> None:
 
 
 def eventually(
-    probe: Probe[str], queue: str, holds: Callable[[QueueDepth], bool], seconds: float = 10.0
+    probe: Probe[RabbitMQReference],
+    queue: str,
+    holds: Callable[[QueueDepth], bool],
+    seconds: float = 10.0,
 ) -> QueueDepth:
     """Measure until the broker has settled; return the last depth, whether or not it holds."""
     deadline = time.monotonic() + seconds
     while True:
         probe.begin_round()
-        depth = probe.measure(queue)
+        depth = probe.measure(RabbitMQReference(queue))
         if holds(depth) or time.monotonic() > deadline:
             return depth
         time.sleep(0.02)
@@ -195,10 +198,10 @@ def rabbitmq(rabbitmq_server: RabbitMQServer, stack: ExitStack) -> RabbitMQBench
 
 
 @pytest.fixture
-def opened(stack: ExitStack) -> Callable[[Bench, RabbitMQConnection], Probe[str]]:
+def opened(stack: ExitStack) -> Callable[[Bench, RabbitMQConnection], Probe[RabbitMQReference]]:
     """Open a probe that is closed after the test."""
 
-    def open_probe(bench: Bench, settings: RabbitMQConnection) -> Probe[str]:
+    def open_probe(bench: Bench, settings: RabbitMQConnection) -> Probe[RabbitMQReference]:
         probe = bench.connect(settings)
         stack.callback(probe.close)
         return probe

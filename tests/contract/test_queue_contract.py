@@ -15,13 +15,14 @@ from workqueuejob.errors import (
 )
 from workqueuejob.protocol.connection import RabbitMQConnection
 from workqueuejob.queues.protocol import Probe
+from workqueuejob.queues.rabbitmq import RabbitMQReference
 
-Opened = Callable[[Bench, RabbitMQConnection], Probe[str]]
+Opened = Callable[[Bench, RabbitMQConnection], Probe[RabbitMQReference]]
 
 
 def test_empty_queue_has_no_ready_items_and_no_consumers(bench: Bench, opened: Opened) -> None:
     queue = bench.declare()
-    depth = opened(bench, bench.settings()).measure(queue)
+    depth = opened(bench, bench.settings()).measure(RabbitMQReference(queue))
     assert (depth.ready, depth.consumers, depth.in_flight) == (0, 0, None)
     assert depth.precision is Precision.ESTIMATED
 
@@ -31,7 +32,7 @@ def test_published_items_are_ready_at_once(bench: Bench, opened: Opened) -> None
     probe = opened(bench, bench.settings())
     for published in (1, 2, 3):
         bench.publish(queue, 1)
-        assert probe.measure(queue).ready == published
+        assert probe.measure(RabbitMQReference(queue)).ready == published
 
 
 def test_held_items_are_not_ready_but_their_consumers_count(bench: Bench, opened: Opened) -> None:
@@ -77,20 +78,20 @@ def test_missing_queue_is_named_and_the_probe_goes_on(bench: Bench, opened: Open
     queue = bench.declare()
     probe = opened(bench, bench.settings())
     with pytest.raises(QueueNotFound, match=r"'nowhere' not found on .*create it"):
-        probe.measure("nowhere")
-    assert probe.measure(queue).ready == 0
+        probe.measure(RabbitMQReference("nowhere"))
+    assert probe.measure(RabbitMQReference(queue)).ready == 0
 
 
 def test_deleted_and_created_again_queue_is_found_again(bench: Bench, opened: Opened) -> None:
     queue = bench.declare()
     bench.publish(queue, 2)
     probe = opened(bench, bench.settings())
-    assert probe.measure(queue).ready == 2
+    assert probe.measure(RabbitMQReference(queue)).ready == 2
     bench.delete(queue)
     with pytest.raises(QueueNotFound):
-        probe.measure(queue)
+        probe.measure(RabbitMQReference(queue))
     bench.redeclare(queue)
-    assert probe.measure(queue).ready == 0
+    assert probe.measure(RabbitMQReference(queue)).ready == 0
 
 
 def test_missing_virtual_host_is_named(bench: Bench) -> None:
@@ -107,7 +108,7 @@ def test_wrong_password_fails_without_telling_it(bench: Bench) -> None:
 def test_measuring_needs_no_permission_on_the_queue(bench: Bench, opened: Opened) -> None:
     queue = bench.declare()
     bench.publish(queue, 2)
-    assert opened(bench, bench.without_permission()).measure(queue).ready == 2
+    assert opened(bench, bench.without_permission()).measure(RabbitMQReference(queue)).ready == 2
 
 
 def test_unknown_host_is_named(bench: Bench) -> None:
@@ -119,9 +120,9 @@ def test_restarted_broker_is_lost_and_found(bench: Bench, opened: Opened) -> Non
     queue = bench.declare()
     bench.publish(queue, 3)
     probe = opened(bench, bench.settings())
-    assert probe.measure(queue).ready == 3
+    assert probe.measure(RabbitMQReference(queue)).ready == 3
     bench.restart()
     with pytest.raises(ConnectionFailed):
-        probe.measure(queue)
+        probe.measure(RabbitMQReference(queue))
     again = opened(bench, bench.settings())
     assert eventually(again, queue, lambda depth: depth.ready == 3).ready == 3

@@ -17,11 +17,11 @@ from workqueuejob.errors import (
 from workqueuejob.protocol.connection import RabbitMQConnection, TLSSettings
 from workqueuejob.queues.amqp import AMQPConnection
 from workqueuejob.queues.protocol import Probe
-from workqueuejob.queues.rabbitmq import connect
+from workqueuejob.queues.rabbitmq import RabbitMQReference, connect
 
 pytestmark = pytest.mark.rabbitmq
 
-Opened = Callable[[Bench, RabbitMQConnection], Probe[str]]
+Opened = Callable[[Bench, RabbitMQConnection], Probe[RabbitMQReference]]
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def test_tls_with_the_brokers_ca_measures(
     rabbitmq: RabbitMQBench, opened: Opened, encrypted: RabbitMQConnection
 ) -> None:
     queue = rabbitmq.declare()
-    assert opened(rabbitmq, encrypted).measure(queue).ready == 0
+    assert opened(rabbitmq, encrypted).measure(RabbitMQReference(queue)).ready == 0
 
 
 def test_other_ca_is_refused_with_its_field(
@@ -88,7 +88,7 @@ def test_verification_none_takes_any_certificate(
 ) -> None:
     queue = rabbitmq.declare()
     tls = TLSSettings(server_name="mq.prod.test", verify=False)
-    assert opened(rabbitmq, with_tls(encrypted, tls)).measure(queue).ready == 0
+    assert opened(rabbitmq, with_tls(encrypted, tls)).measure(RabbitMQReference(queue)).ready == 0
 
 
 def test_tls_to_a_plain_port_is_named(
@@ -110,7 +110,7 @@ def test_client_certificate_logs_in_by_external(
     rabbitmq.server.add_user(rabbitmq.server.certificates.client_name)
     rabbitmq.server.allow(rabbitmq.server.certificates.client_name, rabbitmq.vhost)
     queue = rabbitmq.declare()
-    assert opened(rabbitmq, settings).measure(queue).ready == 0
+    assert opened(rabbitmq, settings).measure(RabbitMQReference(queue)).ready == 0
     rabbitmq.server.api("DELETE", "users", rabbitmq.server.certificates.client_name)
 
 

@@ -11,10 +11,11 @@ from workqueuejob.errors import MeasurementUnreliable, QueueTypeUnsupported
 from workqueuejob.planning.depth import QueueDepth
 from workqueuejob.protocol.connection import RabbitMQConnection, TLSSettings
 from workqueuejob.queues.protocol import Probe
+from workqueuejob.queues.rabbitmq import RabbitMQReference
 
 pytestmark = pytest.mark.rabbitmq
 
-Opened = Callable[[Bench, RabbitMQConnection], Probe[str]]
+Opened = Callable[[Bench, RabbitMQConnection], Probe[RabbitMQReference]]
 
 
 def warned(depth: QueueDepth) -> str:
@@ -29,7 +30,7 @@ def test_stream_is_refused(rabbitmq: RabbitMQBench, opened: Opened) -> None:
     queue = rabbitmq.declare("stream")
     probe = opened(rabbitmq, rabbitmq.settings(management=True))
     with pytest.raises(QueueTypeUnsupported, match="is a stream"):
-        probe.measure(queue)
+        probe.measure(RabbitMQReference(queue))
 
 
 def test_quorum_queue_is_measured_by_amqp_for_its_totals_lag(
@@ -37,7 +38,7 @@ def test_quorum_queue_is_measured_by_amqp_for_its_totals_lag(
 ) -> None:
     queue = rabbitmq.declare("quorum")
     rabbitmq.publish(queue, 3)
-    depth = opened(rabbitmq, rabbitmq.settings(management=True)).measure(queue)
+    depth = opened(rabbitmq, rabbitmq.settings(management=True)).measure(RabbitMQReference(queue))
     assert (depth.ready, depth.in_flight, depth.precision) == (3, None, Precision.ESTIMATED)
 
 
@@ -48,20 +49,20 @@ def test_false_zero_of_a_dead_quorum_queue_is_unreliable(
     rabbitmq.publish(queue, 3)
     rabbitmq.server.stop_quorum_queue(rabbitmq.vhost, queue)
     with pytest.raises(MeasurementUnreliable, match="is down at the broker"):
-        opened(rabbitmq, rabbitmq.settings(management=True)).measure(queue)
+        opened(rabbitmq, rabbitmq.settings(management=True)).measure(RabbitMQReference(queue))
     # Why management is worth configuring: AMQP alone says that it is empty.
-    assert opened(rabbitmq, rabbitmq.settings()).measure(queue).ready == 0
+    assert opened(rabbitmq, rabbitmq.settings()).measure(RabbitMQReference(queue)).ready == 0
 
 
 def test_one_get_serves_all_queues_of_a_round(rabbitmq: RabbitMQBench, opened: Opened) -> None:
     first, second = rabbitmq.declare(), rabbitmq.declare()
     probe = opened(rabbitmq, rabbitmq.settings(management=True))
     probe.begin_round()
-    assert probe.measure(first).ready == 0
+    assert probe.measure(RabbitMQReference(first)).ready == 0
     rabbitmq.publish(second, 2)
-    assert probe.measure(second).ready == 0
+    assert probe.measure(RabbitMQReference(second)).ready == 0
     probe.begin_round()
-    assert probe.measure(second).ready == 2
+    assert probe.measure(RabbitMQReference(second)).ready == 2
 
 
 def test_user_without_the_tag_is_told_which(rabbitmq: RabbitMQBench, opened: Opened) -> None:
@@ -69,7 +70,7 @@ def test_user_without_the_tag_is_told_which(rabbitmq: RabbitMQBench, opened: Ope
     rabbitmq.publish(queue, 2)
     settings = rabbitmq.without_permission()
     settings = replace(settings, management_url=rabbitmq.server.management_url)
-    depth = opened(rabbitmq, settings).measure(queue)
+    depth = opened(rabbitmq, settings).measure(RabbitMQReference(queue))
     assert depth.ready == 2
     assert "401: give the user the tag 'management' or 'monitoring'" in warned(depth)
 
@@ -89,7 +90,9 @@ def test_unreachable_management_is_a_warning(
     queue = rabbitmq.declare()
     server = rabbitmq.server
     url = url.format(url=server.management_url, tls_port=server.ports.management_tls)
-    depth = opened(rabbitmq, replace(rabbitmq.settings(), management_url=url)).measure(queue)
+    depth = opened(rabbitmq, replace(rabbitmq.settings(), management_url=url)).measure(
+        RabbitMQReference(queue)
+    )
     assert words in warned(depth)
 
 
@@ -102,5 +105,5 @@ def test_https_management_uses_the_same_tls(rabbitmq: RabbitMQBench, opened: Ope
         tls=TLSSettings(ca=rabbitmq.server.certificates.ca, server_name="localhost"),
         management_url=f"https://127.0.0.1:{ports.management_tls}",
     )
-    depth = opened(rabbitmq, settings).measure(queue)
+    depth = opened(rabbitmq, settings).measure(RabbitMQReference(queue))
     assert (depth.in_flight, depth.warning) == (0, None)

@@ -11,24 +11,24 @@ from workqueuejob.errors import ConnectionFailed
 from workqueuejob.planning.depth import Measurement, QueueDepth
 from workqueuejob.protocol.connection import RabbitMQConnection
 from workqueuejob.queues.meter import Meter
-from workqueuejob.queues.rabbitmq import connect
+from workqueuejob.queues.rabbitmq import RabbitMQReference, connect
 
 pytestmark = pytest.mark.rabbitmq
 
 
 @pytest.fixture
-def meter() -> Iterator[Meter[RabbitMQConnection, str]]:
+def meter() -> Iterator[Meter[RabbitMQConnection, RabbitMQReference]]:
     meter = Meter(connect=connect)
     yield meter
     meter.close()
 
 
 def test_new_item_is_seen_within_a_second(
-    rabbitmq: RabbitMQBench, meter: Meter[RabbitMQConnection, str]
+    rabbitmq: RabbitMQBench, meter: Meter[RabbitMQConnection, RabbitMQReference]
 ) -> None:
     name = rabbitmq.declare()
     told: queues.Queue[Measurement] = queues.Queue()
-    meter.watch(rabbitmq.settings(management=True), name, told.put)
+    meter.watch(rabbitmq.settings(management=True), RabbitMQReference(name), told.put)
     assert ready(told.get(timeout=10)) == 0
     rabbitmq.publish(name, 1)
     published = time.monotonic()
@@ -37,12 +37,12 @@ def test_new_item_is_seen_within_a_second(
 
 
 def test_restarted_broker_is_measured_again_by_itself(
-    rabbitmq: RabbitMQBench, meter: Meter[RabbitMQConnection, str]
+    rabbitmq: RabbitMQBench, meter: Meter[RabbitMQConnection, RabbitMQReference]
 ) -> None:
     name = rabbitmq.declare()
     rabbitmq.publish(name, 2)
     told: queues.Queue[Measurement] = queues.Queue()
-    meter.watch(rabbitmq.settings(), name, told.put)
+    meter.watch(rabbitmq.settings(), RabbitMQReference(name), told.put)
     assert ready(told.get(timeout=10)) == 2
     rabbitmq.restart()
     await_result(told, lambda one: isinstance(one.result, ConnectionFailed))

@@ -3,7 +3,7 @@
 import json
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +22,10 @@ CRD = REPOSITORY / "crds" / f"{PLURAL}.{GROUP}.yaml"
 
 _KIND = (GROUP, VERSION, "default", PLURAL)
 _MERGE_PATCH = "application/merge-patch+json"
+
+
+Create = Callable[[Manifest], str]
+"""Creates an object with changes, and returns its name."""
 
 
 class Refused(Exception):

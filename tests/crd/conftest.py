@@ -4,10 +4,28 @@ from collections.abc import Iterator
 
 import pytest
 
-from .api_server import ApiServer, running_api_server
+from .api_server import ApiServer, Create, running_api_server
+from .manifests import Manifest, build_manifest
 
 
 @pytest.fixture(scope="session")
 def api_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
     with running_api_server(tmp_path_factory.mktemp("control-plane")) as server:
         yield server
+
+
+@pytest.fixture
+def create(api_server: ApiServer) -> Iterator[Create]:
+    """Creates objects that go when the test ends."""
+    created: list[str] = []
+
+    def create_job(changes: Manifest) -> str:
+        manifest = build_manifest(changes)
+        manifest["metadata"] = {"generateName": "fruits-"}
+        name: str = api_server.create(manifest)["metadata"]["name"]
+        created.append(name)
+        return name
+
+    yield create_job
+    for name in created:
+        api_server.delete(name)

@@ -38,6 +38,24 @@ def rabbitmq(**changes: Any) -> Manifest:
     return {"spec": {"queue": {"rabbitmq": changes}}}
 
 
+def redis(source: Manifest | None = None, **changes: Any) -> Manifest:
+    """Return a patch that makes the queue a Redis list, unless `source` says otherwise."""
+    source = {"list": {"key": "job2"}} if source is None else source
+    return {"spec": {"queue": {"rabbitmq": None, "redis": {"host": "redis"} | source | changes}}}
+
+
+def worked(queue: Manifest | None = None, **changes: Any) -> Manifest:
+    """Return a patch that lets our worker run the container's command, with a change of spec."""
+    container = {"name": "worker", "image": "busybox", "command": ["wc", "-c"]}
+    worker: Manifest = {
+        "worker": {"source": "Injected"},
+        "template": {"spec": {"containers": [container]}},
+    }
+    if queue is None:
+        worker["retry"] = {"deadLetter": {"name": "job1.dead"}}
+    return merged(queue or {}, {"spec": merged(worker, changes)})
+
+
 def spec(**changes: Any) -> Manifest:
     """Return a patch of spec."""
     return {"spec": changes}

@@ -1,6 +1,8 @@
 """What a user may write, and what not: changes to a valid object, the field, the words."""
 
 from .manifests import Manifest, rabbitmq, spec
+from .redis_rows import ACCEPTED_REDIS, REFUSED_REDIS, UNKNOWN_TO_REDIS
+from .worker_rows import ACCEPTED_WORKERS, REFUSED_WORKERS, UNKNOWN_TO_WORKERS
 
 RABBITMQ = "spec.queue.rabbitmq"
 URI = {"host": None, "uriSecretRef": {"name": "mq"}}
@@ -20,6 +22,8 @@ def template(**changes: object) -> Manifest:
 
 
 ACCEPTED: list[tuple[str, Manifest]] = [
+    *ACCEPTED_REDIS,
+    *ACCEPTED_WORKERS,
     ("the smallest object", {}),
     ("another virtual host and port", rabbitmq(vhost="prod", port=5673)),
     ("a queue with spaces and accents", rabbitmq(queue="crème brûlée / 1")),
@@ -43,6 +47,7 @@ ACCEPTED: list[tuple[str, Manifest]] = [
     ("the management API on IPv6", rabbitmq(management={"url": "http://[fd00::7]:15672"})),
     ("a timeout for surplus pods", rabbitmq(surplusPodTimeoutSeconds=1)),
     ("several items per pod", spec(itemsPerPod=100)),
+    ("pods that work until the queue is drained", spec(mode="Fine")),
     ("waiting for the first item", spec(emptyStart="Wait", drainedAfterSeconds=0)),
     ("no pods for now", spec(parallelism=0, suspend=True)),
     ("the most pods", spec(parallelism=10_000, backoffLimit=0)),
@@ -55,8 +60,16 @@ ACCEPTED: list[tuple[str, Manifest]] = [
 ]
 
 REFUSED: list[tuple[str, Manifest, str, str]] = [
+    *REFUSED_REDIS,
+    *REFUSED_WORKERS,
     ("no queue", spec(queue=None), "spec.queue", "Required"),
     ("a queue of no kind", {"spec": {"queue": {"rabbitmq": None}}}, "spec.queue", "set rabbitmq"),
+    (
+        "two queues",
+        {"spec": {"queue": {"redis": {"host": "redis", "list": {"key": "job2"}}}}},
+        "spec.queue",
+        "exactly one member",
+    ),
     ("host and URI", rabbitmq(uriSecretRef={"name": "a"}), RABBITMQ, "exactly one of host and"),
     ("neither host nor URI", rabbitmq(host=None), RABBITMQ, "exactly one of host and uriSecretRef"),
     ("a port beside a URI", rabbitmq(**URI, port=5672), f"{RABBITMQ}.port", "into the URI"),
@@ -151,7 +164,7 @@ REFUSED: list[tuple[str, Manifest, str, str]] = [
         f"{RABBITMQ}.tls.caSecretRef.key",
         "should match",
     ),
-    ("Fine, before it works", spec(mode="Fine"), "spec.mode", '"Coarse"'),
+    ("an unknown mode", spec(mode="Medium"), "spec.mode", '"Coarse", "Fine"'),
     (
         "Continuous, before it works",
         spec(runPolicy="Continuous"),
@@ -227,10 +240,12 @@ REFUSED: list[tuple[str, Manifest, str, str]] = [
 ]
 
 UNKNOWN: list[tuple[str, Manifest, str]] = [
+    *UNKNOWN_TO_REDIS,
+    *UNKNOWN_TO_WORKERS,
     (
         "a broker that does not work yet",
-        {"spec": {"queue": {"redis": {"host": "r"}}}},
-        "spec.queue.redis",
+        {"spec": {"queue": {"kafka": {"topic": "t"}}}},
+        "spec.queue.kafka",
     ),
     ("completions, which we choose", spec(completions=8), "spec.completions"),
     (

@@ -6,8 +6,9 @@ from workqueuejob.api import WorkQueueJobSpec
 from workqueuejob.api.crd import build_crd
 
 from .api_server import ApiServer, Refused
-from .manifests import Manifest, build_manifest, merged, rabbitmq
+from .manifests import Manifest, build_manifest, merged, rabbitmq, redis, spec, worked
 from .rows import ACCEPTED, REFUSED, UNKNOWN, URI
+from .worker_rows import containers, injected
 
 pytestmark = pytest.mark.apiserver
 
@@ -73,11 +74,31 @@ def test_name_that_the_api_server_generates_is_checked_too(api_server: ApiServer
         api_server.create(manifest, dry_run=True)
 
 
-def test_only_the_rule_that_was_broken_is_reported(api_server: ApiServer) -> None:
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param(rabbitmq(**URI, port=1), id="a port beside a URI"),
+        pytest.param(redis(host=None), id="Redis nowhere"),
+        pytest.param(redis({}), id="neither list nor stream"),
+        pytest.param(spec(mode="Fine", itemsPerPod=2), id="items per pod in mode Fine"),
+        pytest.param(worked(retry=None), id="items that vanish unasked"),
+        pytest.param(worked(template=containers(None, None)), id="one of several containers"),
+        pytest.param(
+            worked(worker=injected("x"), template=containers(None)),
+            id="a container that is not there",
+        ),
+        pytest.param(
+            worked(retry={"deadLetter": {"name": "job1"}}), id="its own dead-letter queue"
+        ),
+    ],
+)
+def test_only_the_rule_that_was_broken_is_reported(
+    api_server: ApiServer, changes: Manifest
+) -> None:
     with pytest.raises(Refused) as refused:
-        api_server.create(build_manifest(rabbitmq(**URI, port=1)), dry_run=True)
+        api_server.create(build_manifest(changes), dry_run=True)
 
-    assert len(refused.value.causes) == 1
+    assert len(refused.value.causes) == 1, refused.value.causes
 
 
 def test_defaults_are_filled_in(api_server: ApiServer) -> None:
@@ -119,3 +140,32 @@ def test_defaults_are_filled_in(api_server: ApiServer) -> None:
         "backoffLimit": 6,
         "template": {"spec": {"containers": [{"name": "worker", "image": "job-wq-1"}]}},
     }
+
+
+def test_defaults_of_redis_and_of_the_worker_are_filled_in(api_server: ApiServer) -> None:
+    queue = redis(credentialsSecretRef={"name": "a"}, tls={})
+    changes = worked(queue, retry={}, failurePolicy={"maxDeadLettered": 0})
+
+    created = api_server.create(build_manifest(changes), dry_run=True)["spec"]
+
+    assert created["queue"]["redis"] == {
+        "host": "redis",
+        "list": {"key": "job2"},
+        "leaseSeconds": 30,
+        "credentialsSecretRef": {"name": "a", "passwordKey": "password"},
+        "tls": {"verification": "Full"},
+    }
+    assert created["worker"] == {"source": "Injected"}
+    assert created["retry"] == {
+        "maxAttempts": 3,
+        "initialDelaySeconds": 1,
+        "maxDelaySeconds": 300,
+        "onExhausted": "DeadLetter",
+    }
+    assert created["failurePolicy"] == {"maxDeadLettered": 0, "minSettledItems": 20}
+
+
+def test_default_of_a_delivery_is_stdin(api_server: ApiServer) -> None:
+    created = api_server.create(build_manifest(worked(worker={"delivery": {}})), dry_run=True)
+
+    assert created["spec"]["worker"]["delivery"] == {"type": "Stdin", "variable": "ITEM"}

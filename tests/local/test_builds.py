@@ -40,6 +40,7 @@ def test_programs_carry_the_version_of_the_module() -> None:
         ("workqueuejob/operator", "localhost/workqueuejob/operator:dev"),
         ("worker:1.2", "localhost/worker:1.2"),
         ("localhost/worker:1.2", "localhost/worker:1.2"),
+        ("docker.io/library/redis:7", "docker.io/library/redis:7"),
     ],
 )
 def test_image_names_get_a_host_and_a_tag(name: str, full: str) -> None:

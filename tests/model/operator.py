@@ -25,7 +25,7 @@ from workqueuejob.planning.actions import (
 )
 from workqueuejob.planning.depth import Measurement
 from workqueuejob.planning.evidence import Evidence, gather_evidence
-from workqueuejob.planning.job_manifest import build_job
+from workqueuejob.planning.job_manifest import WorkerImage, build_job
 from workqueuejob.planning.job_reading import read_job
 from workqueuejob.planning.observed import Observed, ObservedJob, PodProblem
 from workqueuejob.planning.plan import plan
@@ -187,7 +187,7 @@ class Operator:
                 assert_never(action)
 
     def _create(self, resource: WorkQueueJob, action: CreateWave) -> dict[str, Any]:
-        manifest = build_job(resource, action)
+        manifest = build_job(resource, action, WorkerImage("worker"))
         try:
             return self._controller.create(manifest)
         except JobNameConflict:

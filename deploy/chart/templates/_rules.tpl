@@ -25,10 +25,11 @@ that off (settings.scanning.disabled). Discovery is open to every service accoun
 - apiGroups: [batch]
   resources: [jobs/status]
   verbs: [patch]
-# list: to see why pods don't start. delete: pods of an ended Job that ignore SIGTERM.
+# list: to see why pods don't start. watch: what workers report when they end. delete: pods of an ended
+# Job that ignore SIGTERM.
 - apiGroups: [""]
   resources: [pods]
-  verbs: [list, delete]
+  verbs: [list, watch, delete]
 # One Secret at a time, by the name in a WorkQueueJob; never list, which shows them all.
 - apiGroups: [""]
   resources: [secrets]

@@ -12,13 +12,15 @@ from wqjlocal.errors import CommandFailed, ImageBuildFailed
 from wqjlocal.layout import Layout
 
 DEFAULT_TAG = "dev"
+HOSTS = ("localhost/", "docker.io/")
 
 
 def full_name(name: str) -> str:
     """localhost/NAME:TAG: without the host containerd means docker.io, and with `latest` the
-    kubelet wants to pull.
+    kubelet wants to pull. A name at docker.io stays: what is built here stands in for what can't
+    be pulled.
     """
-    named = name if name.startswith("localhost/") else f"localhost/{name}"
+    named = name if name.startswith(HOSTS) else f"localhost/{name}"
     return named if ":" in named.rpartition("/")[2] else f"{named}:{DEFAULT_TAG}"
 
 

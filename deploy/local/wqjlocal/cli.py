@@ -99,6 +99,7 @@ def _add_build_image(build: argparse.ArgumentParser) -> None:
     build.add_argument(
         "--base", default=BASE_IMAGE, help="local image for the argument BASE_IMAGE (%(default)s)"
     )
+    build.add_argument("--target", help="the Dockerfile's stage to build; the last unless given")
     build.add_argument("--build-arg", action="append", default=[], metavar="K=V")
     build.set_defaults(action=_build_image)
 
@@ -148,9 +149,13 @@ def _base_image(layout: Layout, _: argparse.Namespace) -> int:
 def _build_image(layout: Layout, options: argparse.Namespace) -> int:
     check_machine(layout)
     dockerfile = options.file or options.context / "Dockerfile"
-    arguments = tuple(options.build_arg)
     request = ImageRequest(
-        options.name, options.context.resolve(), dockerfile.resolve(), options.base, arguments
+        options.name,
+        options.context.resolve(),
+        dockerfile.resolve(),
+        options.base,
+        tuple(options.build_arg),
+        options.target,
     )
     with exclusive(IMAGES_LOCK):
         with exclusive(LOCK):

@@ -26,16 +26,20 @@ from wqjlocal.contents import hash_inputs
 from wqjlocal.errors import CommandFailed, ImageBuildFailed
 from wqjlocal.layout import Layout
 
+_STAGE = re.compile(r"FROM\s+(?P<base>\S+)(?:\s+AS\s+(?P<name>\S+))?", re.IGNORECASE)
+_COPY = re.compile(r"COPY\s+--from=(\S+)", re.IGNORECASE)
+
 
 @dataclass(frozen=True, slots=True)
 class ImageRequest:
-    """What to build, from what, on what; `build_arguments` are K=V."""
+    """What to build, from what, on what; `build_arguments` are K=V, `target` is a stage."""
 
     name: str
     context: Path
     dockerfile: Path
     base: str
     build_arguments: tuple[str, ...] = ()
+    target: str | None = None
 
 
 def build_image(layout: Layout, request: ImageRequest) -> str:
@@ -50,7 +54,8 @@ def build_image(layout: Layout, request: ImageRequest) -> str:
             f"base image {base} is not here; build it first, or leave --base out"
         )
     name = full_name(request.name)
-    inputs = hash_inputs(request.context, request.dockerfile, (base_id, *request.build_arguments))
+    options = (base_id, *request.build_arguments, *filter(None, [request.target]))
+    inputs = hash_inputs(request.context, request.dockerfile, options)
     records = BuildRecords(layout)
     built = records.get(name) == inputs and find_image_id(layout, name) is not None
     if built and name in names_in_containerd(layout):
@@ -66,15 +71,16 @@ def build_image(layout: Layout, request: ImageRequest) -> str:
 
 
 def _build(layout: Layout, request: ImageRequest, name: str, base: str) -> None:
-    """Build the stages before the last under names of their own, or pruning would take their
-    layers and every build would begin anew.
+    """Build the stages that it is made from under names of their own, or pruning would take
+    their layers and every build would begin anew.
     """
     log = layout.logs / "images.log"
     settings = layout.run / "build"
     arguments = [f"BASE_IMAGE={base}", *request.build_arguments]
     words = [word for argument in arguments for word in ("--build-arg", argument)]
-    stages = find_stages(request.dockerfile.read_text())
+    stages = find_stages(request.dockerfile.read_text(), request.target)
     targets = [["--target", stage, "--tag", f"{name}-{stage}"] for stage in stages]
+    last = ["--target", request.target] if request.target else []
     try:
         mounts = write_build_mounts(settings)
         options: list[str | Path] = [
@@ -89,7 +95,7 @@ def _build(layout: Layout, request: ImageRequest, name: str, base: str) -> None:
             "--file",
             request.dockerfile,
         ]
-        for target in [*targets, ["--tag", name]]:
+        for target in [*targets, [*last, "--tag", name]]:
             run(buildah(layout, "bud", *options, *target, request.context), log=log)
     except CommandFailed as error:
         raise ImageBuildFailed(f"{error}\nall of it is in {log}") from error
@@ -97,6 +103,19 @@ def _build(layout: Layout, request: ImageRequest, name: str, base: str) -> None:
         shutil.rmtree(settings, ignore_errors=True)
 
 
-def find_stages(dockerfile: str) -> list[str]:
-    """The names of a Dockerfile's named stages."""
-    return re.findall(r"^FROM\s+\S+\s+AS\s+(\S+)", dockerfile, re.MULTILINE | re.IGNORECASE)
+def find_stages(dockerfile: str, target: str | None = None) -> list[str]:
+    """The named stages that a stage, the last unless named, is made from, in their order."""
+    needs: dict[str, set[str]] = {}
+    stage = ""
+    for line in dockerfile.splitlines():
+        if begun := _STAGE.match(line):
+            stage = begun["name"] or ""
+            needs[stage] = {begun["base"]}
+        elif copied := _COPY.match(line):
+            needs[stage].add(copied[1])
+    wanted = {stage if target is None else target}
+    # A stage is made only from stages before it.
+    for name in reversed(needs):
+        if name in wanted:
+            wanted |= needs[name]
+    return [name for name in needs if name in wanted and name != (target or stage)]

@@ -5,11 +5,13 @@ What the API server stores is read with `WorkQueueJob.from_manifest`, and a stat
 """
 
 from workqueuejob.api.rabbitmq import AuthMechanism, ManagementAPI, RabbitMQQueue
+from workqueuejob.api.redis import RedisList, RedisQueue, RedisSentinel, RedisStream
 from workqueuejob.api.resource import ObjectMetadata, WorkQueueJob
 from workqueuejob.api.secrets import (
     CASecretReference,
     ClientCertificateSecretReference,
     CredentialsSecretReference,
+    RedisCredentialsSecretReference,
     SecretKeyReference,
     URISecretReference,
 )
@@ -25,6 +27,7 @@ from workqueuejob.api.status import (
     Accounting,
     Condition,
     ConditionStatus,
+    CountedItems,
     Decision,
     ItemsStatus,
     JobStatus,
@@ -34,6 +37,16 @@ from workqueuejob.api.status import (
     WorkQueueJobStatus,
 )
 from workqueuejob.api.tls import TLS, Verification
+from workqueuejob.api.worker import (
+    DeadLetter,
+    Delivery,
+    DeliveryType,
+    FailurePolicy,
+    OnExhausted,
+    Retry,
+    Worker,
+    WorkerSource,
+)
 
 __all__ = [
     "TLS",
@@ -43,20 +56,32 @@ __all__ = [
     "ClientCertificateSecretReference",
     "Condition",
     "ConditionStatus",
+    "CountedItems",
     "CredentialsSecretReference",
+    "DeadLetter",
     "Decision",
+    "Delivery",
+    "DeliveryType",
     "EmptyStart",
+    "FailurePolicy",
     "ItemsStatus",
     "JobMetadata",
     "JobStatus",
     "ManagementAPI",
     "Mode",
     "ObjectMetadata",
+    "OnExhausted",
     "PodsStatus",
     "Precision",
     "QueueSource",
     "QueueStatus",
     "RabbitMQQueue",
+    "RedisCredentialsSecretReference",
+    "RedisList",
+    "RedisQueue",
+    "RedisSentinel",
+    "RedisStream",
+    "Retry",
     "RunPolicy",
     "SecretKeyReference",
     "URISecretReference",
@@ -64,4 +89,6 @@ __all__ = [
     "WorkQueueJob",
     "WorkQueueJobSpec",
     "WorkQueueJobStatus",
+    "Worker",
+    "WorkerSource",
 ]

@@ -79,6 +79,11 @@ def immutable(field: str, *, remedy: str) -> Rule:
     )
 
 
+def atomic_list() -> dict[str, str]:
+    """Return what says that a list is one value, which apply replaces as a whole."""
+    return {"x-kubernetes-list-type": "atomic"}
+
+
 def list_map(key: str) -> dict[str, str | list[str]]:
     """Return what says that a list's items are known by a key, and are merged by it on apply."""
     return {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": [key]}

@@ -100,6 +100,7 @@ def _columns() -> list[dict[str, Any]]:
         _column("Progress", ".status.progress", "Items done of items seen"),
         _column("Queued", ".status.queue.ready", "Items ready in the queue", kind="integer"),
         _column("In-Flight", ".status.queue.inFlight", "Items being worked on", kind="integer"),
+        _column("Dead", ".status.items.deadLettered", "Items dead-lettered", kind="integer"),
         _column("Active", ".status.pods.active", "Pods pending or running", kind="integer"),
         _column("Age", ".metadata.creationTimestamp", "Time since creation", kind="date"),
         _column("Queue", ".status.queue.address", "Where the items come from", wide=True),

@@ -17,6 +17,8 @@ from workqueuejob.api.tls import TLS
 # AMQP's short string: 255 bytes.
 ShortString = Annotated[str, Field(min_length=1, max_length=255)]
 
+ConsumerTimeout = Annotated[int, Field(ge=10, le=2**31 - 1)]
+
 _AN_OTHER_QUEUE = "create another WorkQueueJob for another queue"
 
 
@@ -141,14 +143,19 @@ class RabbitMQQueue(Model):
 
     management: ManagementAPI | None = None
     """RabbitMQ's management API. With it, the items that were delivered and not yet acknowledged
-    are known. Unset: AMQP tells only what is ready, so in flight stays unknown, and pods that
-    found the queue empty can't be told from pods that work."""
+    are known. Unset: AMQP tells only what is ready, so in flight stays unknown, and, without
+    worker, pods that found the queue empty can't be told from pods that work."""
 
     surplus_pod_timeout_seconds: PositiveSeconds | None = None
     """Seconds after which pods that are left over once the queue is empty are ended, for programs
     that wait for a message for ever. A pod that still works on its item by then is ended too, so
     make it longer than the longest item takes. Unset: no pod is ended; the run waits for them and
-    says so in its conditions."""
+    says so in its conditions. It can't be set with worker, which ends by itself."""
+
+    consumer_timeout_seconds: ConsumerTimeout | None = None
+    """The broker's consumer_timeout in seconds, after which it takes an unacknowledged item back.
+    Our worker renews an item in time, so an item may take longer than that. Set it when the
+    broker's is shorter than RabbitMQ's default; it needs worker. Unset: 1800, that default."""
 
     tls: TLS | None = None
     """TLS to the broker; {} is TLS with the system's certificate authorities. Unset: no TLS, unless

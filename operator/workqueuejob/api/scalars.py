@@ -25,6 +25,7 @@ _HOST_LABEL = r"[A-Za-z0-9]([-_A-Za-z0-9]*[A-Za-z0-9])?"
 _HOST_NAME = rf"{_HOST_LABEL}(\.{_HOST_LABEL})*\.?"
 # Two colons at least, so that host:port is not taken for an address.
 _IPV6 = r"[0-9A-Fa-f.]*:[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*"
+_PORT = "([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
 # Visible ASCII but for #, ? and @. (\s is not the same in Go's and in Rust's expressions.)
 _URL_PATH = r"""[!-"$->A-~]*"""
 
@@ -33,6 +34,13 @@ SecretName = Annotated[
 ]
 SecretKey = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[-._a-zA-Z0-9]+$")]
 HostName = Annotated[str, Field(min_length=1, max_length=253, pattern=rf"^({_HOST_NAME}|{_IPV6})$")]
+HostAndPort = Annotated[
+    str,
+    Field(
+        min_length=3, max_length=260, pattern=rf"^{_HOST_NAME}:{_PORT}$", description="host:port."
+    ),
+]
+"""A host name or an IPv4 address, and a port from 1 to 65535."""
 PlainURL = Annotated[
     str,
     Field(

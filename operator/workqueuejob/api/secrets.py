@@ -46,6 +46,19 @@ class CredentialsSecretReference(Model):
     """Key in the Secret's data that holds the password. Default: password."""
 
 
+class RedisCredentialsSecretReference(Model):
+    """A password, and a user name where Redis' access control lists have one."""
+
+    name: SecretName
+    """Name of the Secret, in the WorkQueueJob's namespace."""
+
+    username_key: SecretKey | None = None
+    """Key in the Secret's data that holds the ACL user name. Unset: Redis' default user."""
+
+    password_key: SecretKey = "password"  # noqa: S105 (the key's name, not a password)
+    """Key in the Secret's data that holds the password. Default: password."""
+
+
 class ClientCertificateSecretReference(Model):
     """A certificate and its private key; the keys are those of the type kubernetes.io/tls."""
 

@@ -7,6 +7,7 @@ from pydantic import Field
 
 from workqueuejob.api.base import Model, Rule, RuleReason
 from workqueuejob.api.rabbitmq import RabbitMQQueue
+from workqueuejob.api.redis import RedisQueue
 from workqueuejob.api.scalars import (
     Annotations,
     Count,
@@ -15,14 +16,18 @@ from workqueuejob.api.scalars import (
     PositiveCount,
     Seconds,
 )
+from workqueuejob.api.spec_rules import SPEC_RULES
 from workqueuejob.api.template import PodTemplate
+from workqueuejob.api.worker import FailurePolicy, OnExhausted, Retry, Worker, WorkerSource
 from workqueuejob.names import GROUP
+from workqueuejob.protocol.redis_keys import dead_key
 
 
 class Mode(StrEnum):
     """How many items a pod takes."""
 
     COARSE = "Coarse"
+    FINE = "Fine"
 
 
 class RunPolicy(StrEnum):
@@ -43,12 +48,15 @@ class QueueSource(Model):
 
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
-            rule="[has(self.rabbitmq)].filter(member, member).size() == 1",
-            message="spec.queue must have exactly one member; set rabbitmq",
+            rule="has(self.rabbitmq) != has(self.redis)",
+            message="spec.queue must have exactly one member; set rabbitmq or redis",
             reason=RuleReason.REQUIRED,
         ),
         Rule(
-            rule="has(self.rabbitmq) == has(oldSelf.rabbitmq)",
+            rule=(
+                "has(self.rabbitmq) == has(oldSelf.rabbitmq)"
+                " && has(self.redis) == has(oldSelf.redis)"
+            ),
             message=(
                 "the kind of spec.queue is immutable; create another WorkQueueJob for another"
                 " broker"
@@ -60,6 +68,10 @@ class QueueSource(Model):
     rabbitmq: RabbitMQQueue | None = None
     """A RabbitMQ queue. Which queue it is (queue and vhost) is immutable; how to get there (host,
     credentials, TLS) may change during a run."""
+
+    redis: RedisQueue | None = None
+    """A Redis list or stream. Which one it is (key, consumer group, database) is immutable; how to
+    get there (host, credentials, TLS) may change during a run."""
 
 
 class JobMetadata(Model):
@@ -85,16 +97,21 @@ class JobMetadata(Model):
 class WorkQueueJobSpec(Model):
     """What a user asks for."""
 
+    rules = SPEC_RULES
+
     queue: QueueSource
     """The queue that holds the items. Exactly one member is set, and which one is immutable."""
 
     mode: Mode = Mode.COARSE
-    """How items are shared out. Coarse: a pod settles itemsPerPod items and exits 0. Default:
-    Coarse."""
+    """How items are shared out. Coarse: a pod settles itemsPerPod items and exits 0, so a run has
+    many short pods. Fine: a pod works on one item after the other until the queue is drained, and
+    exits 0, so a run has few long pods; a program of your own must do the same. Default: Coarse.
+    Immutable."""
 
     items_per_pod: PositiveCount | None = None
-    """Items that one pod settles before it exits 0; the template's program must keep to it. More
-    saves pod starts, and leaves more to repeat when a pod fails. Unset: 1."""
+    """Items that one pod settles before it exits 0; our worker keeps to it, and a program of your
+    own must. More saves pod starts, and, without worker, leaves more to repeat when a pod fails.
+    Only in mode Coarse. Unset: 1."""
 
     run_policy: RunPolicy = RunPolicy.UNTIL_DRAINED
     """When the run ends. UntilDrained: once every Job has finished and the queue stayed empty for
@@ -115,6 +132,21 @@ class WorkQueueJobSpec(Model):
     Lowering it holds for Jobs created from then on: one that runs keeps its pods, for Kubernetes
     would delete them whatever they hold. Default: 1."""
 
+    worker: Worker | None = None
+    """Our worker, which takes the items, runs the container's command for each, and acknowledges an
+    item once its command has exited 0. restartPolicy OnFailure can't be had with it. Unset: the
+    containers talk to the broker themselves, and retry and failurePolicy can't be set. A change
+    applies to Jobs created from then on."""
+
+    retry: Retry | None = None
+    """What becomes of an item whose attempt failed; it needs worker. Unset: with Redis and worker,
+    the defaults of its fields; with RabbitMQ and worker it must be set, for it says where items go
+    after their last attempt. A change applies to Jobs created from then on."""
+
+    failure_policy: FailurePolicy | None = None
+    """When to give the run up because too many items were dead-lettered or discarded; it needs
+    worker. Unset: never."""
+
     suspend: bool = False
     """true suspends the run: its Jobs are suspended, which ends their pods, and an item in work
     goes back to the queue. false starts or resumes it; what was done stays counted. Default:
@@ -122,8 +154,8 @@ class WorkQueueJobSpec(Model):
 
     backoff_limit: Count = 6
     """Failed pods that the whole run may have, not each Job. Once there are more, no new pods are
-    planned, those that run finish, and the run is Failed with the reason BackoffLimitExceeded.
-    Default: 6."""
+    planned, those that run finish, and the run is Failed with the reason BackoffLimitExceeded. With
+    worker an item's failure fails no pod: see retry and failurePolicy. Default: 6."""
 
     job_metadata: JobMetadata = JobMetadata()
     """Labels and annotations for the Jobs that the run creates. The WorkQueueJob's own are not
@@ -131,10 +163,30 @@ class WorkQueueJobSpec(Model):
 
     template: PodTemplate
     """The pods that work on the items: a Job's pod template, with all its fields. restartPolicy is
-    Never unless set to OnFailure. A change applies to Jobs created from then on; running pods keep
-    the template they have."""
+    Never unless set to OnFailure, which can't be had with worker. A change applies to Jobs created
+    from then on; running pods keep the template they have."""
 
     @property
     def items_settled_per_pod(self) -> int:
         """`itemsPerPod`, or what it means when it is unset."""
         return self.items_per_pod or 1
+
+    @property
+    def retry_or_default(self) -> Retry:
+        """`retry`, or what it means when it is unset."""
+        return self.retry or Retry()
+
+    @property
+    def dead_letter_name(self) -> str | None:
+        """Where our worker puts items after their last attempt; None discards them."""
+        retry = self.retry_or_default
+        if self.worker is None or retry.on_exhausted is OnExhausted.DISCARD:
+            return None
+        if retry.dead_letter is not None:
+            return retry.dead_letter.name
+        return dead_key(self.queue.redis.key) if self.queue.redis else None
+
+    @property
+    def is_worker_injected(self) -> bool:
+        """Whether the worker is brought into the pod."""
+        return self.worker is not None and self.worker.source is WorkerSource.INJECTED

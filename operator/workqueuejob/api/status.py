@@ -81,6 +81,18 @@ class QueueStatus(Model):
     """Items that were taken and not yet settled. Absent: the broker can't say; for RabbitMQ, set
     spec.queue.rabbitmq.management."""
 
+    delayed: Count | None = None
+    """Items that wait out the delay before their next attempt; they come back by themselves.
+    Absent: unknown, or no worker."""
+
+    dead_lettered: Count | None = None
+    """Items in spec.retry.deadLetter now, those of other runs included. Absent: unknown, or there
+    is no such target."""
+
+    dead_lettered_at_start: Count | None = None
+    """Items that were in spec.retry.deadLetter when the run started. Absent: unknown, or there is
+    no such target."""
+
     precision: Precision | None = None
     """Exact: the broker counted. Estimated: it could only estimate."""
 
@@ -92,20 +104,31 @@ class ItemsStatus(Model):
     """The run's ledger, in items."""
 
     total: Count | None = None
-    """Items seen so far: those that succeeded and those that remain."""
+    """Items seen so far: succeeded, dead-lettered, discarded and remaining together."""
 
     succeeded: Count | None = None
-    """Items that are done."""
+    """Items that were worked on with success."""
+
+    dead_lettered: Count | None = None
+    """Items that this run moved to the dead-letter target after their last attempt. Absent:
+    unknown, or no worker."""
+
+    discarded: Count | None = None
+    """Items that were dropped after their last attempt, as spec.retry.onExhausted Discard says.
+    Absent: unknown, or no worker."""
 
     remaining: Count | None = None
-    """Items still to do: ready or in flight, as measured."""
+    """Items still to do: ready, delayed or in flight, as measured; once a run has Failed, what it
+    left behind."""
 
     attempts_failed: Count | None = None
-    """Attempts that ended without success and are, or will be, repeated."""
+    """Attempts that ended without success, those whose worker was killed included."""
 
     accounting: Accounting | None = None
-    """Counted: every item was reported. Inferred: worked out from pods that succeeded, itemsPerPod
-    and the queue's depth."""
+    """How far the numbers can be relied on. Counted: every settled item was counted by the broker
+    or by the worker that settled it. Inferred: at least one number was worked out from pods that
+    succeeded, itemsPerPod or the queue's depth; with worker, that is what running pods have not
+    reported yet, and at most one item of each pod that was killed."""
 
 
 class PodsStatus(Model):
@@ -119,6 +142,25 @@ class PodsStatus(Model):
 
     failed: Count | None = None
     """Pods that failed, over all Jobs; compared with spec.backoffLimit."""
+
+
+class CountedItems(Model):
+    """What workers have reported, each item once."""
+
+    succeeded: Count = 0
+    """Items acknowledged after success."""
+
+    dead_lettered: Count = 0
+    """Items moved to the dead-letter target."""
+
+    discarded: Count = 0
+    """Items dropped after their last attempt."""
+
+    attempts_failed: Count = 0
+    """Attempts that failed, and those whose worker was killed."""
+
+    uncertain: Count = 0
+    """Pods that were killed, each of which may have settled one item more than it reported."""
 
 
 class JobStatus(Model):
@@ -144,6 +186,9 @@ class JobStatus(Model):
 
     failed: Count | None = None
     """The Job's pods that failed."""
+
+    items: CountedItems | None = None
+    """What the Job's workers have reported; it is part of status.counted. Absent: no worker."""
 
 
 class Decision(Model):
@@ -174,7 +219,8 @@ class WorkQueueJobStatus(Model):
     """Label selector of the run's pods, for the scale subresource."""
 
     progress: Annotated[str, Field(max_length=64)] | None = None
-    """Items done of items seen, such as 3/8. The second number grows when items arrive."""
+    """Items settled of items seen, such as 3/8; those that were dead-lettered or discarded are
+    settled too. The second number grows when items arrive."""
 
     queue: QueueStatus | None = None
     """The queue as last measured. A failed measurement changes no number here; see the condition
@@ -182,6 +228,10 @@ class WorkQueueJobStatus(Model):
 
     items: ItemsStatus | None = None
     """The run's ledger, in items."""
+
+    counted: CountedItems | None = None
+    """What the run's workers have reported, those of deleted Jobs included: from this the next
+    reports are counted on. The result is in items. Absent: no worker."""
 
     pods: PodsStatus | None = None
     """The pods of all the run's Jobs, those of deleted Jobs included."""

@@ -12,7 +12,7 @@ from pydantic import ConfigDict, Field, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from workqueuejob.api.base import Model, Rule, RuleReason, list_map
+from workqueuejob.api.base import Model, Rule, RuleReason, atomic_list, list_map
 from workqueuejob.api.scalars import Annotations, Labels
 from workqueuejob.names import GROUP
 
@@ -22,6 +22,12 @@ class RestartPolicy(StrEnum):
 
     NEVER = "Never"
     ON_FAILURE = "OnFailure"
+
+
+# The longest argument that Linux takes.
+CommandWord = Annotated[
+    str, Field(max_length=131_072, description="The program's name, or one of its arguments.")
+]
 
 
 class _OpenModel(Model):
@@ -36,6 +42,13 @@ class ContainerSchema(_OpenModel):
     name: Annotated[str, Field(min_length=1, max_length=63)]
     """Name of the container, unique in the pod: a DNS label."""
 
+    command: (
+        Annotated[tuple[CommandWord, ...], Field(max_length=1024, json_schema_extra=atomic_list())]
+        | None
+    ) = None
+    """The container's command, as in any pod. With worker.source Injected it must be set in the
+    container that works on the items: it is run, followed by args, once per item."""
+
 
 class PodSpecSchema(_OpenModel):
     """A pod's spec."""
@@ -49,7 +62,7 @@ class PodSpecSchema(_OpenModel):
 
     restart_policy: RestartPolicy | None = None
     """Never: a failed pod is replaced by a new one. OnFailure: its containers are started again in
-    the same pod. A Job accepts just these two. Unset: Never."""
+    the same pod, which can't be had with worker. A Job accepts just these two. Unset: Never."""
 
 
 class PodMetadataSchema(_OpenModel):

@@ -7,7 +7,7 @@ import typer
 
 from workqueuejob.controller.logs import LogFormat, configure_logs
 from workqueuejob.controller.run import run_operator
-from workqueuejob.controller.settings import Settings
+from workqueuejob.controller.settings import DEFAULT_WORKER_IMAGE, Settings
 
 app = typer.Typer(
     name="workqueuejob-operator",
@@ -24,7 +24,7 @@ def callback() -> None:
 
 
 @app.command()
-def run(
+def run(  # noqa: PLR0913, PLR0917 - an option is a parameter
     namespace: Annotated[
         list[str] | None,
         typer.Option(help="Watch this namespace; may be repeated. None: all namespaces."),
@@ -50,6 +50,17 @@ def run(
             help="Seconds between two measurements of a queue.",
         ),
     ] = 0.8,
+    worker_image: Annotated[
+        str,
+        typer.Option(envvar="WQJ_WORKER_IMAGE", help="Image that the worker is injected from."),
+    ] = DEFAULT_WORKER_IMAGE,
+    worker_image_pull_policy: Annotated[
+        str | None,
+        typer.Option(
+            envvar="WQJ_WORKER_IMAGE_PULL_POLICY",
+            help="Always, IfNotPresent or Never. None: as Kubernetes has it.",
+        ),
+    ] = None,
 ) -> None:
     """Run the operator, in a pod or with the current kubeconfig."""
     configure_logs(log_format=log_format, level=log_level)
@@ -58,6 +69,8 @@ def run(
         namespaces=tuple(namespace or ()) + listed,
         http_port=http_port,
         poll_interval_seconds=poll_interval_seconds,
+        worker_image=worker_image,
+        worker_image_pull_policy=worker_image_pull_policy,
     )
     asyncio.run(run_operator(settings))
 

@@ -19,15 +19,17 @@ from workqueuejob.api import WorkQueueJob
 from workqueuejob.cluster.api import ClusterAPI
 from workqueuejob.controller.applying import apply_actions
 from workqueuejob.controller.measuring import QueueMeasuring, QueueMeter
-from workqueuejob.controller.obstacles import OBSTACLES, Obstacles, is_namespace_terminating
+from workqueuejob.controller.obstacles import OBSTACLES, Obstacles
 from workqueuejob.controller.pods import REREAD_SECONDS, PodWatchman
 from workqueuejob.controller.reporting import STATUS_INTERVAL_SECONDS, Reporter
+from workqueuejob.controller.reports import WorkerReports
 from workqueuejob.controller.store import JobStore
 from workqueuejob.errors import ClusterError, Conflict, QueueError
 from workqueuejob.metrics import RECONCILE_ERRORS, RECONCILES
 from workqueuejob.names import UID_LABEL
 from workqueuejob.planning.depth import Measurement
 from workqueuejob.planning.evidence import Evidence, gather_evidence
+from workqueuejob.planning.job_manifest import WorkerImage
 from workqueuejob.planning.observed import Observed, ObservedJob
 from workqueuejob.planning.plan import plan
 from workqueuejob.planning.situation import Plan
@@ -47,11 +49,13 @@ class Surroundings:
     """What all actors share.
 
     instance: the operator's own name, for Events.
+    worker_image: what injected workers are copied from.
     """
 
     cluster: ClusterAPI
     meter: QueueMeter
     instance: str
+    worker_image: WorkerImage
 
 
 class Actor:
@@ -65,7 +69,9 @@ class Actor:
         self.resource = resource
         self.store = JobStore()
         self._queue = QueueMeasuring(self._cluster, surroundings.meter, self._wake_from_thread)
-        self._obstacles = Obstacles()
+        self._worker_image = surroundings.worker_image
+        self._obstacles = Obstacles(surroundings.worker_image)
+        self._reports = WorkerReports()
         self._pods = PodWatchman()
         self._evidence = Evidence()
         self._listed_at: float | None = None
@@ -95,6 +101,13 @@ class Actor:
     def remove_job(self, name: str) -> None:
         """Take in a Job's deletion."""
         if self.store.remove(name):
+            self.wake()
+
+    def put_pod(self, manifest: Mapping[str, Any], *, is_gone: bool) -> None:
+        """Take in a pod of a worker, or its deletion, from the watch."""
+        if self._reports.put(manifest, is_gone=is_gone):
+            # What it has settled must not be in a measurement that it is counted beside.
+            self.store.changed_at = time.monotonic()
             self.wake()
 
     def wake(self) -> None:
@@ -179,16 +192,22 @@ class Actor:
         self._evidence = gather_evidence(self._evidence, observed, now=now)
         decided = plan(observed, self._evidence, now=now)
         try:
-            await apply_actions(self._cluster, resource, self.store, decided.actions)
+            await apply_actions(
+                self._cluster,
+                resource,
+                self.store,
+                decided.actions,
+                worker_image=self._worker_image,
+            )
         except OBSTACLES as obstacle:
             self._obstacles.meet(obstacle)
             _log.warning("no Job could be made", reason=obstacle.reason)
-            observed = self._with_current_jobs(observed)
+            observed = await self._with_current_jobs(observed)
             decided = plan(observed, self._evidence, now=now)
         else:
             if decided.actions:
                 self._obstacles.clear()
-                observed = self._with_current_jobs(observed)
+                observed = await self._with_current_jobs(observed)
         written = await self._reporter.report(observed, decided, now=now)
         if written is not None:
             self._take_in(written)
@@ -210,13 +229,14 @@ class Actor:
     async def _observe(self, resource: WorkQueueJob) -> Observed:
         """Return the Jobs and a measurement that started after they were last seen to change."""
         problem = await self._pods.look(self._cluster, resource, self.store.jobs)
-        terminating = self._pods.sees_deleted_pods and await is_namespace_terminating(
-            self._cluster, resource
+        terminating = (
+            self._pods.sees_deleted_pods
+            and await self._obstacles.is_namespace_terminating(self._cluster, resource)
         )
         jobs, measurement = await self._measure_after_jobs()
         return Observed(
             resource=resource,
-            jobs=jobs,
+            jobs=await self._reports.attach(self._cluster, resource, jobs),
             measurement=measurement,
             obstacle=self._obstacles.current,
             pod_problem=problem,
@@ -243,8 +263,9 @@ class Actor:
             await self._sleep(remaining)
             self._awake.set()
 
-    def _with_current_jobs(self, observed: Observed) -> Observed:
-        return replace(observed, jobs=self.store.jobs, obstacle=self._obstacles.current)
+    async def _with_current_jobs(self, observed: Observed) -> Observed:
+        jobs = await self._reports.attach(self._cluster, observed.resource, self.store.jobs)
+        return replace(observed, jobs=jobs, obstacle=self._obstacles.current)
 
     def _next_delay(self, decided: Plan) -> float | None:
         delays = [decided.recheck_after_seconds, self._obstacles.retry_after_seconds]

@@ -14,10 +14,11 @@ from workqueuejob.planning.actions import (
     Action,
     CreateWave,
     EndJob,
+    GrowWave,
     RaiseParallelism,
     SetSuspend,
 )
-from workqueuejob.planning.job_manifest import build_job
+from workqueuejob.planning.job_manifest import WorkerImage, build_job
 
 _log = structlog.get_logger(__name__)
 
@@ -27,7 +28,12 @@ _GRACE_SECONDS = 2
 
 
 async def apply_actions(
-    cluster: ClusterAPI, resource: WorkQueueJob, store: JobStore, actions: tuple[Action, ...]
+    cluster: ClusterAPI,
+    resource: WorkQueueJob,
+    store: JobStore,
+    actions: tuple[Action, ...],
+    *,
+    worker_image: WorkerImage,
 ) -> None:
     """Carry out the actions in order; what the API server answers goes into the store.
 
@@ -35,7 +41,7 @@ async def apply_actions(
     """
     for action in actions:
         try:
-            await _apply(cluster, resource, store, action)
+            await _apply(cluster, resource, store, action, worker_image)
         except NotFound:
             if isinstance(action, CreateWave):
                 raise
@@ -43,15 +49,23 @@ async def apply_actions(
 
 
 async def _apply(
-    cluster: ClusterAPI, resource: WorkQueueJob, store: JobStore, action: Action
+    cluster: ClusterAPI,
+    resource: WorkQueueJob,
+    store: JobStore,
+    action: Action,
+    worker_image: WorkerImage,
 ) -> None:
     namespace = resource.metadata.namespace
     match action:
         case CreateWave():
-            store.put(await _create_wave(cluster, resource, action))
+            manifest = build_job(resource, action, worker_image)
+            store.put(await _create_wave(cluster, resource, manifest))
             JOBS_CREATED.inc()
         case RaiseParallelism(parallelism=parallelism):
             store.put(await _patch(cluster, namespace, action, {"parallelism": parallelism}))
+        case GrowWave(completions=pods):
+            spec = {"completions": pods, "parallelism": pods}
+            store.put(await _patch(cluster, namespace, action, spec))
         case SetSuspend(suspend=suspend):
             store.put(await _patch(cluster, namespace, action, {"suspend": suspend}))
         case EndJob():
@@ -63,7 +77,7 @@ async def _apply(
 async def _patch(
     cluster: ClusterAPI,
     namespace: str,
-    action: RaiseParallelism | SetSuspend,
+    action: RaiseParallelism | GrowWave | SetSuspend,
     spec: dict[str, Any],
 ) -> dict[str, Any]:
     return await cluster.patch_job_spec(
@@ -72,10 +86,9 @@ async def _patch(
 
 
 async def _create_wave(
-    cluster: ClusterAPI, resource: WorkQueueJob, action: CreateWave
+    cluster: ClusterAPI, resource: WorkQueueJob, manifest: dict[str, Any]
 ) -> dict[str, Any]:
     """Create the wave's Job; one that is there already is ours if we are its controller."""
-    manifest = build_job(resource, action)
     name = manifest["metadata"]["name"]
     try:
         return await cluster.create_job(manifest)
@@ -100,7 +113,8 @@ async def _end_job(cluster: ClusterAPI, namespace: str, action: EndJob) -> dict[
     current = await cluster.read_job(namespace, action.job)
     if current["metadata"]["resourceVersion"] != action.resource_version:
         raise Conflict(f"Job {action.job} has changed since its end was decided")
-    await _delete_pods(cluster, namespace, action.job)
+    if not action.has_workers:
+        await _delete_pods(cluster, namespace, action.job)
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     condition = {
         "type": "SuccessCriteriaMet" if action.succeeded else "FailureTarget",

@@ -15,15 +15,12 @@ from workqueuejob.cluster.api import ClusterAPI
 from workqueuejob.errors import AuthenticationFailed, QueueError, TLSFailed
 from workqueuejob.planning.depth import Measurement
 from workqueuejob.planning.environment import check_credentials
-from workqueuejob.protocol.connection import RabbitMQConnection
+from workqueuejob.protocol.connection import BrokerConnection
 from workqueuejob.queues.meter import Meter, Watch
-from workqueuejob.queues.settings import (
-    queue_reference,
-    required_secrets,
-    resolve_connection,
-)
+from workqueuejob.queues.references import QueueReference, build_reference
+from workqueuejob.queues.settings import required_secrets, resolve_connection
 
-QueueMeter = Meter[RabbitMQConnection, str]
+QueueMeter = Meter[BrokerConnection, QueueReference]
 
 _REREAD_SECONDS = 3.0
 """Between two readings of Secrets that something is wrong with."""
@@ -36,8 +33,8 @@ class QueueMeasuring:
         self._cluster = cluster
         self._meter = meter
         self._wake = wake
-        self._watch: Watch[str] | None = None
-        self._watched: tuple[RabbitMQConnection, str] | None = None
+        self._watch: Watch[QueueReference] | None = None
+        self._watched: tuple[BrokerConnection, QueueReference] | None = None
         self._error: Measurement | None = None
         self._generation: int | None = None
         self._read_at = 0.0
@@ -87,14 +84,14 @@ class QueueMeasuring:
             self._error = Measurement(started=started, time=now, result=error)
             return
         self._error = None
-        self._follow_connection(connection, queue_reference(resource.spec.queue))
+        self._follow_connection(connection, build_reference(resource))
 
     def close(self) -> None:
         """Stop measuring."""
         self._unwatch()
         self._generation = None
 
-    def _follow_connection(self, connection: RabbitMQConnection, queue: str) -> None:
+    def _follow_connection(self, connection: BrokerConnection, queue: QueueReference) -> None:
         if self._watched == (connection, queue):
             return
         self._unwatch()

@@ -7,7 +7,7 @@ from workqueuejob.cluster.api import ClusterAPI
 from workqueuejob.errors import ClusterError, JobNameConflict, JobRejected, TemplateInvalid
 from workqueuejob.names import job_name
 from workqueuejob.planning.actions import CreateWave
-from workqueuejob.planning.job_manifest import build_job
+from workqueuejob.planning.job_manifest import WorkerImage, build_job
 from workqueuejob.planning.verdict import ConditionType, find_condition
 
 _FIRST_DELAY_SECONDS = 2.0
@@ -20,7 +20,8 @@ OBSTACLES = (TemplateInvalid, JobRejected, JobNameConflict)
 class Obstacles:
     """The obstacle of one WorkQueueJob, if there is one."""
 
-    def __init__(self) -> None:
+    def __init__(self, worker_image: WorkerImage) -> None:
+        self._worker_image = worker_image
         self.current: ClusterError | None = None
         self._checked_generation: int | None = None
         self._delay_seconds = _FIRST_DELAY_SECONDS
@@ -57,23 +58,38 @@ class Obstacles:
         if changed:
             self.clear()
         try:
-            await _try_job(cluster, resource)
+            await self._try_job(cluster, resource)
         except OBSTACLES as obstacle:
             self.meet(obstacle)
         else:
             self.current = None
         self._checked_generation = generation
 
-
-async def is_namespace_terminating(cluster: ClusterAPI, resource: WorkQueueJob) -> bool:
-    """Ask whether anything can still be created; raises other ClusterErrors."""
-    try:
-        await _try_job(cluster, resource)
-    except JobRejected as refusal:
-        return "being terminated" in str(refusal)
-    except TemplateInvalid:
+    async def is_namespace_terminating(self, cluster: ClusterAPI, resource: WorkQueueJob) -> bool:
+        """Ask whether anything can still be created; raises other ClusterErrors."""
+        try:
+            await self._try_job(cluster, resource)
+        except JobRejected as refusal:
+            return "being terminated" in str(refusal)
+        except TemplateInvalid:
+            return False
         return False
-    return False
+
+    async def _try_job(self, cluster: ClusterAPI, resource: WorkQueueJob) -> None:
+        wave = CreateWave(wave=(resource.status.waves or 0) + 1, completions=1, parallelism=1)
+        manifest = build_job(resource, wave, self._worker_image)
+        try:
+            await cluster.create_job(manifest, dry_run=True)
+        except JobNameConflict:
+            # The name's owner is looked at when the wave is made: it may well be ourselves.
+            return
+        except TemplateInvalid as error:
+            name = job_name(resource.metadata.name, resource.metadata.uid, wave.wave)
+            raise TemplateInvalid(
+                f"the API server refuses a Job with spec.template: {error}".replace(
+                    f' "{name}"', ""
+                )
+            ) from error
 
 
 def _was_accepted(resource: WorkQueueJob) -> bool:
@@ -83,18 +99,3 @@ def _was_accepted(resource: WorkQueueJob) -> bool:
         return False
     condition = find_condition(status.conditions, ConditionType.PROGRESSING)
     return condition is None or condition.reason not in {kind.__name__ for kind in OBSTACLES}
-
-
-async def _try_job(cluster: ClusterAPI, resource: WorkQueueJob) -> None:
-    wave = CreateWave(wave=(resource.status.waves or 0) + 1, completions=1, parallelism=1)
-    manifest = build_job(resource, wave)
-    try:
-        await cluster.create_job(manifest, dry_run=True)
-    except JobNameConflict:
-        # The name's owner is looked at when the wave is made: it may well be ourselves.
-        return
-    except TemplateInvalid as error:
-        name = job_name(resource.metadata.name, resource.metadata.uid, wave.wave)
-        raise TemplateInvalid(
-            f"the API server refuses a Job with spec.template: {error}".replace(f' "{name}"', "")
-        ) from error

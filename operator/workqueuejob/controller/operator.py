@@ -16,7 +16,7 @@ import structlog
 from workqueuejob.api import WorkQueueJob
 from workqueuejob.controller.actor import Actor, Surroundings
 from workqueuejob.controller.settings import Settings
-from workqueuejob.names import GROUP, PLURAL, UID_LABEL, VERSION
+from workqueuejob.names import GROUP, PLURAL, UID_LABEL, VERSION, WORKER_LABEL
 from workqueuejob.planning.verdict import ConditionType, find_condition
 
 _log = structlog.get_logger(__name__)
@@ -80,6 +80,13 @@ class Operator:
         else:
             actor.put_job(manifest)
 
+    async def on_pod(self, *, event: Mapping[str, Any], **_: Any) -> None:
+        """Pass a worker's pod on to its WorkQueueJob's actor."""
+        manifest = event["object"]
+        actor = self._actors.get(manifest["metadata"]["labels"].get(UID_LABEL, ""))
+        if actor is not None:
+            actor.put_pod(manifest, is_gone=event.get("type") == "DELETED")
+
     async def close(self) -> None:
         """End all actors."""
         await asyncio.gather(*(actor.close() for actor in self.actors))
@@ -92,6 +99,9 @@ class Operator:
         kopf.on.event("batch", "v1", "jobs", labels={UID_LABEL: kopf.PRESENT}, registry=registry)(
             self.on_job
         )
+        kopf.on.event("v1", "pods", labels={WORKER_LABEL: kopf.PRESENT}, registry=registry)(
+            self.on_pod
+        )
         return registry
 
 
@@ -102,6 +112,7 @@ def build_kopf_settings() -> kopf.OperatorSettings:
     settings.posting.level = logging.CRITICAL
     settings.scanning.disabled = True
     settings.watching.label_selectors["batch/jobs"] = UID_LABEL
+    settings.watching.label_selectors["pods"] = WORKER_LABEL
     settings.watching.server_timeout = 300
     settings.watching.connect_timeout = 10
     settings.networking.request_timeout = 30

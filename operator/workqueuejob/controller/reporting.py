@@ -13,6 +13,7 @@ from workqueuejob.api import WorkQueueJob, WorkQueueJobStatus
 from workqueuejob.cluster.api import ClusterAPI
 from workqueuejob.cluster.events import build_event
 from workqueuejob.errors import ClusterError, NotFound
+from workqueuejob.metrics import count_items
 from workqueuejob.planning.events import Event, build_events
 from workqueuejob.planning.observed import Observed
 from workqueuejob.planning.situation import Plan
@@ -67,6 +68,7 @@ class Reporter:
         except NotFound:
             return None
         self._written_at = time.monotonic()
+        count_items(old.items, new.items)
         for event in build_events(old, new, decided):
             await self._tell(resource, event)
         return WorkQueueJob.from_manifest(manifest)

@@ -18,8 +18,9 @@ from workqueuejob.controller.operator import Operator, build_kopf_settings, watc
 from workqueuejob.controller.settings import Settings
 from workqueuejob.errors import ClusterError
 from workqueuejob.metrics import MeasurementMetrics, expose_objects
+from workqueuejob.planning.job_manifest import WorkerImage
 from workqueuejob.queues.meter import Meter
-from workqueuejob.queues.rabbitmq import connect
+from workqueuejob.queues.references import connect
 
 _log = structlog.get_logger(__name__)
 
@@ -37,7 +38,12 @@ async def run_operator(settings: Settings) -> None:
     meter = Meter(settings.poll_interval_seconds, connect=connect, observer=MeasurementMetrics())
     async with api_client() as client:
         instance = socket.gethostname()
-        surroundings = Surroundings(cluster=ClusterAPI(client), meter=meter, instance=instance)
+        surroundings = Surroundings(
+            cluster=ClusterAPI(client),
+            meter=meter,
+            instance=instance,
+            worker_image=WorkerImage(settings.worker_image, settings.worker_image_pull_policy),
+        )
         operator = Operator(surroundings)
         hide = expose_objects(operator.count_by_reason)
 

@@ -7,6 +7,7 @@ from prometheus_client import REGISTRY, Counter, Gauge, Histogram
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from workqueuejob.api.status import ItemsStatus
 from workqueuejob.errors import QueueError
 from workqueuejob.planning.depth import Measurement
 
@@ -27,7 +28,22 @@ MEASUREMENT_ERRORS = Counter(
     "wqj_measurement_errors", "Measurements that failed, by reason.", ["reason"]
 )
 
+ITEMS = Counter(
+    "wqj_items", "Items that runs were seen to settle, by what became of them.", ["result"]
+)
+ATTEMPTS_FAILED = Counter(
+    "wqj_item_attempts_failed", "Attempts of items that were seen to fail or to be lost."
+)
 CONNECTIONS = Gauge("wqj_broker_connections", "Open connections to brokers.")
+
+
+def count_items(old: ItemsStatus | None, new: ItemsStatus | None) -> None:
+    """Count what a status says more than the one before it."""
+    old, new = old or ItemsStatus(), new or ItemsStatus()
+    for result in ("succeeded", "dead_lettered", "discarded"):
+        more = (getattr(new, result) or 0) - (getattr(old, result) or 0)
+        ITEMS.labels(result).inc(max(0, more))
+    ATTEMPTS_FAILED.inc(max(0, (new.attempts_failed or 0) - (old.attempts_failed or 0)))
 
 
 class MeasurementMetrics:

@@ -10,9 +10,19 @@ QUEUE_DRAINED = "QueueDrained"
 TEMPLATE_CHANGED = "TemplateChanged"
 RUN_FAILED = "RunBackoffLimitExceeded"
 
+TOO_MANY_DEAD_LETTERED = "TooManyDeadLettered"
+
 NAMESPACE_TERMINATING = "NamespaceTerminating"
 
-END_REASONS = frozenset({QUEUE_DRAINED, TEMPLATE_CHANGED, RUN_FAILED, NAMESPACE_TERMINATING})
+END_REASONS = frozenset(
+    {
+        QUEUE_DRAINED,
+        TEMPLATE_CHANGED,
+        RUN_FAILED,
+        TOO_MANY_DEAD_LETTERED,
+        NAMESPACE_TERMINATING,
+    }
+)
 """The reasons for which we end a Job; pods that fail because of that are not counted."""
 
 
@@ -27,10 +37,23 @@ class CreateWave:
 
 @dataclass(frozen=True, slots=True)
 class RaiseParallelism:
-    """Let a wave run more pods; parallelism is never lowered."""
+    """Let a Coarse wave run more pods; parallelism is never lowered."""
 
     job: str
     parallelism: int
+    resource_version: str
+
+
+@dataclass(frozen=True, slots=True)
+class GrowWave:
+    """Let a Fine wave run more pods: completions and parallelism grow together.
+
+    A Job whose completions equal its parallelism may change both (KEP-3715); an idle worker's exit
+    uses its index up, so completions count what has succeeded too.
+    """
+
+    job: str
+    completions: int
     resource_version: str
 
 
@@ -45,17 +68,27 @@ class SetSuspend:
 
 @dataclass(frozen=True, slots=True)
 class EndJob:
-    """End a Job's pods, which hold nothing, and declare its success, or failure, decided."""
+    """End a Job's pods and declare its success, or failure, decided.
+
+    has_workers: its pods may hold items, which their workers finish or give back within the
+        template's own grace period; other pods hold nothing, and are ended in seconds.
+    """
 
     job: str
     succeeded: bool
     reason: str
     message: str
     resource_version: str
+    has_workers: bool = False
 
 
 def end_running_jobs(
-    jobs: Iterable[ObservedJob], *, succeeded: bool, reason: str, message: str
+    jobs: Iterable[ObservedJob],
+    *,
+    succeeded: bool,
+    reason: str,
+    message: str,
+    has_workers: bool = False,
 ) -> tuple[EndJob, ...]:
     """Return what ends those of the Jobs whose end is not decided yet."""
     return tuple(
@@ -65,10 +98,11 @@ def end_running_jobs(
             reason=reason,
             message=message,
             resource_version=job.resource_version,
+            has_workers=has_workers,
         )
         for job in jobs
         if job.state is JobState.RUNNING
     )
 
 
-Action: TypeAlias = CreateWave | RaiseParallelism | SetSuspend | EndJob
+Action: TypeAlias = CreateWave | RaiseParallelism | GrowWave | SetSuspend | EndJob

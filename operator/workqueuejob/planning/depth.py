@@ -5,6 +5,7 @@ from datetime import datetime
 
 from workqueuejob.api.status import Precision
 from workqueuejob.errors import QueueError
+from workqueuejob.protocol.report import ItemCounts
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,7 @@ class QueueDepth:
     consumers: consumers registered at the broker; None where it has no such notion.
     delayed: items that become ready by themselves later, such as delayed retries.
     dead_lettered: items in the dead-letter target; None where there is none, or it is unknown.
+    counts: what the run's workers have settled, where the broker itself counts that.
     """
 
     ready: int
@@ -34,6 +36,7 @@ class QueueDepth:
     delayed: int = 0
     dead_lettered: int | None = None
     precision: Precision = Precision.EXACT
+    counts: ItemCounts | None = None
     warning: DepthWarning | None = None
 
     @property

@@ -20,6 +20,8 @@ _LAGGING_PROOF_SECONDS = 15.0
 """RabbitMQ refreshes a quorum queue's unacked count every five seconds: three times."""
 _BLIND_PROOF_SECONDS = 30.0
 """A quorum queue whose node restarts answers zero for some time."""
+_RETURN_PROOF_SECONDS = 10.0
+"""An item that a worker held past RabbitMQ's time-out comes back some seconds after its death."""
 _IDLE_SUSPICION_SECONDS = 30.0
 
 
@@ -50,12 +52,16 @@ def end_after_too_many_failures(situation: Situation) -> Plan | None:
         verdict = Verdict(Progress.FAILED, message, BACKOFF_LIMIT_EXCEEDED)
         return Plan(verdict, decision=message)
     verdict = Verdict(Progress.WORKING, message)
-    if is_anything_held(depth):
+    if _may_hold_an_item(situation):
         # What waits for an item that never comes looks as if it held one: it has its own end.
         verdict = find_waiting_pods(situation) or verdict
         return end_surplus(situation) or Plan(verdict, recheck_after_seconds=RECHECK_SECONDS)
     ends = end_running_jobs(
-        observed.unfinished, succeeded=False, reason=RUN_FAILED, message=message
+        observed.unfinished,
+        succeeded=False,
+        reason=RUN_FAILED,
+        message=message,
+        has_workers=situation.has_workers,
     )
     return Plan(verdict, ends, message if ends else None, recheck_after_seconds=RECHECK_SECONDS)
 
@@ -67,21 +73,30 @@ def end_surplus(situation: Situation) -> Plan | None:
     running = [job for job in situation.observed.unfinished if job.open]
     message = messages.surplus_ended(running)
     ends = end_running_jobs(
-        situation.observed.unfinished, succeeded=True, reason=QUEUE_DRAINED, message=message
+        situation.observed.unfinished,
+        succeeded=True,
+        reason=QUEUE_DRAINED,
+        message=message,
+        has_workers=situation.has_workers,
     )
     verdict = Verdict(Progress.WORKING, message)
     return Plan(verdict, ends, message, recheck_after_seconds=RECHECK_SECONDS)
 
 
 def find_waiting_pods(situation: Situation) -> Verdict | None:
-    """Say that pods may be waiting for ever, where neither the broker nor the user can tell."""
-    active = count_active(situation.jobs)
-    cannot_tell = (
-        situation.depth.in_flight_known is None and _surplus_timeout_seconds(situation) is None
+    """Say that pods may be waiting for ever, where neither the broker nor the user can tell.
+
+    A worker leaves by itself. A broker that knows no consumers can't tell what a program does that
+    keeps no item where it is counted.
+    """
+    active, depth = count_active(situation.jobs), situation.depth
+    cannot_tell = not situation.has_workers and (
+        depth.in_flight_known is None or (depth.consumers is None and not depth.in_flight)
     )
     is_idle = situation.lasts(situation.evidence.idle, seconds=_IDLE_SUSPICION_SECONDS)
-    if active and cannot_tell and is_idle:
-        return Verdict(Progress.SURPLUS_PODS_WAITING, messages.surplus_waiting(active))
+    if active and cannot_tell and is_idle and _surplus_timeout_seconds(situation) is None:
+        message = messages.surplus_waiting(situation.spec, active)
+        return Verdict(Progress.SURPLUS_PODS_WAITING, message)
     return None
 
 
@@ -107,10 +122,21 @@ def _drained_proof_seconds(situation: Situation) -> float:
 
     Somebody else may have taken them, or the broker may be telling a false zero.
     """
-    asked = situation.spec.drained_after_seconds
-    if situation.evidence.vanished and situation.depth.in_flight is None:
+    asked, depth = situation.spec.drained_after_seconds, situation.depth
+    if situation.evidence.vanished and depth.in_flight is None:
         return max(_BLIND_PROOF_SECONDS, asked)
+    if situation.ledger.counted.uncertain and depth.consumers is not None:
+        return max(_RETURN_PROOF_SECONDS, asked)
     return asked
+
+
+def _may_hold_an_item(situation: Situation) -> bool:
+    """Return whether a pod may hold an item, or take one before it is ended.
+
+    Where the broker knows no consumers, one that holds nothing is between two items.
+    """
+    is_between = situation.depth.consumers is None and count_active(situation.jobs) > 0
+    return is_anything_held(situation.depth) or is_between
 
 
 def _is_surplus_proved(situation: Situation) -> bool:

@@ -10,18 +10,19 @@ from urllib.parse import quote
 
 from workqueuejob.api import QueueSource, RabbitMQQueue, WorkQueueJobSpec
 from workqueuejob.api.rabbitmq import AuthMechanism
+from workqueuejob.api.redis import RedisQueue
 from workqueuejob.errors import CredentialsNotURLSafe
 from workqueuejob.protocol.connection import (
     AMQP_PORT,
     AMQPS_PORT,
     DEFAULT_CREDENTIALS,
     DEFAULT_VIRTUAL_HOST,
+    REDIS_PORT,
 )
+from workqueuejob.protocol.settings import BROKER_PASSWORD, BROKER_USERNAME
 
 BROKER_URL = "BROKER_URL"
 QUEUE = "QUEUE"
-_USERNAME = "WQJ_BROKER_USERNAME"
-_PASSWORD = "WQJ_BROKER_PASSWORD"  # noqa: S105 - a variable's name
 
 _URL_SAFE = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=-]+")
 """What may stand in a URL's user info as it is (RFC 3986, unreserved and sub-delims)."""
@@ -31,28 +32,51 @@ Variable = dict[str, Any]
 
 def build_environment(queue: QueueSource) -> list[Variable]:
     """Return the variables for every container, in an order in which each may use those before."""
-    rabbitmq = queue.rabbitmq
-    if rabbitmq is None:
-        return []
-    return [*_build_broker_url(rabbitmq), {"name": QUEUE, "value": rabbitmq.queue}]
+    if queue.rabbitmq is not None:
+        return [*_build_amqp_url(queue.rabbitmq), plain(QUEUE, queue.rabbitmq.queue)]
+    if queue.redis is not None:
+        return [*_build_redis_url(queue.redis), plain(QUEUE, queue.redis.key)]
+    return []
 
 
-def check_credentials(spec: WorkQueueJobSpec, *, username: str, password: str) -> None:
+def check_credentials(
+    spec: WorkQueueJobSpec, *, username: str | None, password: str | None
+) -> None:
     """Raise CredentialsNotURLSafe if a container would get a `BROKER_URL` that can't be parsed."""
-    rabbitmq = spec.queue.rabbitmq
-    if rabbitmq is None or rabbitmq.credentials_secret_ref is None or not _needs_url(spec):
+    reference = _credentials_name(spec.queue)
+    if reference is None or not _needs_url(spec):
         return
-    if _URL_SAFE.fullmatch(username) and _URL_SAFE.fullmatch(password):
+    if all(_URL_SAFE.fullmatch(part) for part in (username, password) if part is not None):
         return
+    broker = "redis" if spec.queue.redis else "rabbitmq"
     raise CredentialsNotURLSafe(
-        f"the user name or password in Secret {rabbitmq.credentials_secret_ref.name!r} has"
-        f" characters that a URL can't hold as they are, so {BROKER_URL} can't be put together;"
-        " give the whole URI, percent-encoded, by spec.queue.rabbitmq.uriSecretRef, or set"
-        f" {BROKER_URL} in the template's containers yourself"
+        f"the user name or password in Secret {reference!r} has characters that a URL can't hold as"
+        f" they are, so {BROKER_URL} can't be put together; give the whole URI, percent-encoded, by"
+        f" spec.queue.{broker}.uriSecretRef, or set {BROKER_URL} in the template's containers"
+        " yourself"
     )
 
 
+def plain(name: str, value: str) -> Variable:
+    """Return a variable with a value that everybody may read."""
+    # $(NAME) is Kubernetes' own reference to another variable; $$ is how it is escaped.
+    return {"name": name, "value": value.replace("$(", "$$(")}
+
+
+def from_secret(name: str, secret: str, key: str) -> Variable:
+    """Return a variable that the kubelet fills in."""
+    return {"name": name, "valueFrom": {"secretKeyRef": {"name": secret, "key": key}}}
+
+
+def _credentials_name(queue: QueueSource) -> str | None:
+    source = queue.rabbitmq or queue.redis
+    reference = source.credentials_secret_ref if source else None
+    return reference.name if reference else None
+
+
 def _needs_url(spec: WorkQueueJobSpec) -> bool:
+    if spec.worker is not None:
+        return False
     containers = spec.template["spec"]["containers"]
     return any(
         BROKER_URL not in {variable["name"] for variable in container.get("env") or ()}
@@ -60,10 +84,10 @@ def _needs_url(spec: WorkQueueJobSpec) -> bool:
     )
 
 
-def _build_broker_url(rabbitmq: RabbitMQQueue) -> list[Variable]:
+def _build_amqp_url(rabbitmq: RabbitMQQueue) -> list[Variable]:
     if rabbitmq.uri_secret_ref is not None:
         reference = rabbitmq.uri_secret_ref
-        return [_from_secret(BROKER_URL, reference.name, reference.key)]
+        return [from_secret(BROKER_URL, reference.name, reference.key)]
     scheme, default_port = (
         ("amqps", AMQPS_PORT) if rabbitmq.tls is not None else ("amqp", AMQP_PORT)
     )
@@ -73,18 +97,40 @@ def _build_broker_url(rabbitmq: RabbitMQQueue) -> list[Variable]:
     credentials = rabbitmq.credentials_secret_ref
     if credentials is not None:
         return [
-            _from_secret(_USERNAME, credentials.name, credentials.username_key),
-            _from_secret(_PASSWORD, credentials.name, credentials.password_key),
-            {"name": BROKER_URL, "value": f"{scheme}://$({_USERNAME}):$({_PASSWORD})@{address}"},
+            from_secret(BROKER_USERNAME, credentials.name, credentials.username_key),
+            from_secret(BROKER_PASSWORD, credentials.name, credentials.password_key),
+            _referring(f"{scheme}://$({BROKER_USERNAME}):$({BROKER_PASSWORD})@{address}"),
         ]
     if rabbitmq.auth_mechanism is AuthMechanism.EXTERNAL:
-        return [{"name": BROKER_URL, "value": f"{scheme}://{address}"}]
-    return [{"name": BROKER_URL, "value": f"{scheme}://{':'.join(DEFAULT_CREDENTIALS)}@{address}"}]
+        return [plain(BROKER_URL, f"{scheme}://{address}")]
+    return [plain(BROKER_URL, f"{scheme}://{':'.join(DEFAULT_CREDENTIALS)}@{address}")]
+
+
+def _build_redis_url(redis: RedisQueue) -> list[Variable]:
+    """Return a URL as redis-py and redis-cli -u read it; none with Sentinel, which has no URL."""
+    if redis.uri_secret_ref is not None:
+        return [from_secret(BROKER_URL, redis.uri_secret_ref.name, redis.uri_secret_ref.key)]
+    if redis.host is None:
+        return []
+    scheme = "rediss" if redis.tls is not None else "redis"
+    address = f"{_bracket(redis.host)}:{redis.port or REDIS_PORT}/{redis.database or 0}"
+    credentials = redis.credentials_secret_ref
+    if credentials is None:
+        return [plain(BROKER_URL, f"{scheme}://{address}")]
+    variables, username = [], ""
+    if credentials.username_key is not None:
+        variables.append(from_secret(BROKER_USERNAME, credentials.name, credentials.username_key))
+        username = f"$({BROKER_USERNAME})"
+    return [
+        *variables,
+        from_secret(BROKER_PASSWORD, credentials.name, credentials.password_key),
+        _referring(f"{scheme}://{username}:$({BROKER_PASSWORD})@{address}"),
+    ]
+
+
+def _referring(value: str) -> Variable:
+    return {"name": BROKER_URL, "value": value}
 
 
 def _bracket(host: str) -> str:
     return f"[{host}]" if ":" in host else host
-
-
-def _from_secret(name: str, secret: str, key: str) -> Variable:
-    return {"name": name, "valueFrom": {"secretKeyRef": {"name": secret, "key": key}}}

@@ -10,6 +10,7 @@ from workqueuejob.planning.actions import (
     Action,
     CreateWave,
     EndJob,
+    GrowWave,
     RaiseParallelism,
     SetSuspend,
 )
@@ -58,6 +59,8 @@ def _words_of(action: Action) -> tuple[str, str]:
             return "WaveCreated", "CreateJob"
         case RaiseParallelism():
             return "ParallelismRaised", "PatchJob"
+        case GrowWave():
+            return "WaveGrown", "PatchJob"
         case SetSuspend(suspend=True):
             return "WavesSuspended", "PatchJob"
         case SetSuspend():

@@ -9,10 +9,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from workqueuejob.planning.depth import QueueDepth
-from workqueuejob.planning.ledger import count_run
+from workqueuejob.planning.ledger import Ledger, count_run
 from workqueuejob.planning.movement import Movement, begin_movement, follow_movement
 from workqueuejob.planning.observed import Observed, ObservedJob, count_active, count_open
-from workqueuejob.planning.sizing import is_foreign_consumer_present
+from workqueuejob.planning.sizing import count_missing, is_foreign_consumer_present
+from workqueuejob.protocol.report import ItemCounts
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,19 +35,23 @@ class Evidence:
 
     drained: every Job is terminal and the queue is empty.
     surplus: pods are active or due although no item is ready, held or on its way.
+    stalled: a Job has fewer pods than it may, as while a completion waits for its back-off.
     idle: nothing is ready, and no number of Jobs or queue has changed.
     quiet: no pod of ours exists.
     foreign: more consumers than we have pods.
-    last_seen: the queue's depth, and the run's succeeded pods, at the last successful read.
+    abandoned: items are held although no pod of ours exists, at a broker that knows no consumers.
+    last_seen: the queue's depth, and the items settled, at the last successful read.
     vanished: items of the last read before the queue was drained that no pod of ours accounts for.
-    movement: whether waves move the queue's depth; None before the first successful read.
+    movement: whether waves move anything; None before the first successful read.
     """
 
     drained: Streak | None = None
     surplus: Streak | None = None
+    stalled: Streak | None = None
     idle: Streak | None = None
     quiet: Streak | None = None
     foreign: Streak | None = None
+    abandoned: Streak | None = None
     movement: Movement | None = None
     fingerprint: tuple[int, ...] = ()
     last_seen: tuple[int, int] | None = None
@@ -64,21 +69,27 @@ def gather_evidence(previous: Evidence, observed: Observed, *, now: datetime) ->
     if not isinstance(measurement.result, QueueDepth):
         return Evidence(last_seen=previous.last_seen)
     depth, jobs, read = measurement.result, observed.jobs, measurement.started
+    has_workers = observed.resource.spec.worker is not None
+    ledger = count_run(observed.resource.status, jobs)
     fingerprint = _fingerprint(jobs, depth)
     same = fingerprint == previous.fingerprint
-    succeeded = count_run(observed.resource.status, jobs).succeeded
+    settled = _count_settled(observed, ledger)
+
+    def extend(streak: Streak | None, *, holds: bool) -> Streak | None:
+        return _extend(streak, holds=holds, read=read, now=now)
+
     return Evidence(
-        drained=_extend(previous.drained, holds=is_drained(jobs, depth), read=read, now=now),
-        surplus=_extend(previous.surplus, holds=is_surplus(jobs, depth), read=read, now=now),
-        idle=_extend(previous.idle if same else None, holds=depth.ready == 0, read=read, now=now),
-        quiet=_extend(previous.quiet, holds=_is_quiet(jobs), read=read, now=now),
-        foreign=_extend(
-            previous.foreign, holds=is_foreign_consumer_present(jobs, depth), read=read, now=now
-        ),
-        movement=_follow_movement(previous, jobs, depth),
+        drained=extend(previous.drained, holds=is_drained(jobs, depth)),
+        surplus=extend(previous.surplus, holds=is_surplus(jobs, depth, has_workers=has_workers)),
+        stalled=extend(previous.stalled, holds=count_missing(jobs) > 0),
+        idle=extend(previous.idle if same else None, holds=depth.ready == 0),
+        quiet=extend(previous.quiet, holds=_is_quiet(jobs)),
+        foreign=extend(previous.foreign, holds=is_foreign_consumer_present(jobs, depth)),
+        abandoned=extend(previous.abandoned, holds=is_abandoned(jobs, depth)),
+        movement=_follow_movement(previous, observed, depth, done=_count_done(ledger, depth)),
         fingerprint=fingerprint,
-        last_seen=(estimate_depth(depth), succeeded),
-        vanished=_count_vanished(previous, observed, succeeded),
+        last_seen=(estimate_depth(depth), settled),
+        vanished=_count_vanished(previous, observed, settled),
     )
 
 
@@ -94,21 +105,35 @@ def estimate_depth(depth: QueueDepth) -> int:
 def is_drained(jobs: tuple[ObservedJob, ...], depth: QueueDepth) -> bool:
     """Return whether nothing is left and nobody of ours is left to give something back.
 
-    Items that strangers hold are theirs to settle.
+    Items that strangers hold are theirs to settle, where the broker knows that there is a consumer
+    that holds them; elsewhere a held item may be that of a worker which is no more.
     """
-    return _is_quiet(jobs) and depth.ready == 0 and depth.delayed == 0
+    return (
+        _is_quiet(jobs)
+        and depth.ready == 0
+        and depth.delayed == 0
+        and not is_abandoned(jobs, depth)
+    )
 
 
-def is_surplus(jobs: tuple[ObservedJob, ...], depth: QueueDepth) -> bool:
+def is_abandoned(jobs: tuple[ObservedJob, ...], depth: QueueDepth) -> bool:
+    """Return whether items are held by nobody that is known to be there."""
+    return _is_quiet(jobs) and depth.consumers is None and bool(depth.in_flight)
+
+
+def is_surplus(
+    jobs: tuple[ObservedJob, ...], depth: QueueDepth, *, has_workers: bool = False
+) -> bool:
     """Return whether open completions exist that no item is left for.
 
     A running pod counts as waiting only while it is a consumer: one that is not may be
-    finishing what it has already acked.
+    finishing what it has already acked. A worker leaves by itself; it may hold what the queue
+    doesn't show, an item that it keeps past the broker's time-out or one that it prefetched.
     """
     if depth.ready or depth.delayed or depth.in_flight_known or not count_open(jobs):
         return False
     consumers = depth.consumers or 0
-    if depth.in_flight_known is None:
+    if has_workers or depth.in_flight_known is None:
         return consumers == 0 and count_active(jobs) == 0
     return consumers >= count_active(jobs)
 
@@ -121,30 +146,47 @@ def is_anything_held(depth: QueueDepth) -> bool:
     return depth.holders != 0
 
 
-def _count_vanished(previous: Evidence, observed: Observed, total_succeeded: int) -> int:
+def _count_vanished(previous: Evidence, observed: Observed, total_settled: int) -> int:
     """Return the items that were there at the last read, or in status after a restart, and that
-    are gone although too few pods have succeeded since.
+    are gone although too few have been settled since.
     """
     if previous.drained is not None:
         return previous.vanished
     status = observed.resource.status
     if previous.last_seen is not None:
-        depth, succeeded = previous.last_seen
+        depth, settled = previous.last_seen
     else:
         depth = (status.items.remaining if status.items else None) or 0
-        succeeded = (status.pods.succeeded if status.pods else None) or 0
-    settled = (total_succeeded - succeeded) * observed.resource.spec.items_settled_per_pod
-    return max(0, depth - settled)
+        settled = _count_settled(observed, count_run(status, ()))
+    return max(0, depth - (total_settled - settled))
+
+
+def _count_settled(observed: Observed, ledger: Ledger) -> int:
+    """Return the items that our pods have settled, as far as they have told."""
+    spec, counted = observed.resource.spec, ledger.counted
+    if spec.worker is None:
+        return ledger.succeeded * spec.items_settled_per_pod
+    return counted.succeeded + counted.dead_lettered + counted.discarded
+
+
+def _count_done(ledger: Ledger, depth: QueueDepth) -> int:
+    """Return items settled and attempts made, as told by workers and the broker; only its growth
+    means something. A pod that was killed with an item in hand has made an attempt too.
+    """
+    reported, counts = ledger.counted, depth.counts or ItemCounts()
+    told = (reported.succeeded, reported.dead_lettered, reported.discarded)
+    attempts = (reported.attempts_failed, reported.uncertain)
+    return sum(told + attempts) + counts.settled + counts.attempts_failed + counts.attempts_lost
 
 
 def _follow_movement(
-    previous: Evidence, jobs: tuple[ObservedJob, ...], depth: QueueDepth
+    previous: Evidence, observed: Observed, depth: QueueDepth, *, done: int
 ) -> Movement:
-    total = estimate_depth(depth)
+    jobs, total = observed.jobs, estimate_depth(depth)
     if previous.movement is None:
-        return begin_movement(jobs, total)
+        return begin_movement(jobs, total, done=done)
     was_quiet = previous.quiet is not None
-    return follow_movement(previous.movement, jobs, total, was_quiet=was_quiet)
+    return follow_movement(previous.movement, jobs, total, was_quiet=was_quiet, done=done)
 
 
 def _is_quiet(jobs: tuple[ObservedJob, ...]) -> bool:
@@ -155,6 +197,7 @@ def _fingerprint(jobs: tuple[ObservedJob, ...], depth: QueueDepth) -> tuple[int,
     return (
         depth.ready,
         depth.consumers or 0,
+        depth.in_flight or 0,
         count_active(jobs),
         sum(job.succeeded for job in jobs),
         sum(job.failed for job in jobs),

@@ -1,10 +1,13 @@
 """Notices waves whose pods succeed without settling anything.
 
 `amqp-consume` exits 0 when its command fails, and gives the item back. A wave of such pods looks
-like success to Kubernetes, and an operator that believed it would make waves for ever.
+like success to Kubernetes, and an operator that believed it would make waves for ever. So would it
+with our worker where the broker shows items and hands out none, or where a program that uses its
+library leaves without taking one.
 """
 
 from workqueuejob.planning.evidence import Evidence
+from workqueuejob.planning.movement import count_succeeded
 from workqueuejob.planning.observed import ObservedJob
 
 MAX_FUTILE_WAVES = 3
@@ -24,6 +27,12 @@ def count_futile_pods(evidence: Evidence, jobs: tuple[ObservedJob, ...]) -> int:
         return 0
     judged_after = max(movement.attempt_after, movement.still_after)
     return sum(job.succeeded for job in jobs if job.wave > judged_after)
+
+
+def count_idle_exits(evidence: Evidence, jobs: tuple[ObservedJob, ...]) -> int:
+    """Return how many pods have succeeded since anything last moved."""
+    movement = evidence.movement
+    return max(0, count_succeeded(jobs) - movement.succeeded) if movement is not None else 0
 
 
 def has_progressed(evidence: Evidence) -> bool:

@@ -8,6 +8,7 @@ import copy
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from workqueuejob.api import WorkQueueJob, WorkQueueJobSpec
@@ -18,15 +19,27 @@ from workqueuejob.names import (
     TEMPLATE_HASH_ANNOTATION,
     UID_LABEL,
     WAVE_LABEL,
+    WORKER_LABEL,
     job_name,
 )
 from workqueuejob.planning.actions import CreateWave
-from workqueuejob.planning.environment import build_environment
+from workqueuejob.planning.environment import Variable, build_environment
+from workqueuejob.planning.injection import inject_worker
+from workqueuejob.planning.worker_environment import build_worker_environment
+from workqueuejob.protocol.exits import KILLED, STOPPED_EARLY
 
 Manifest = dict[str, Any]
 
 
-def build_job(resource: WorkQueueJob, wave: CreateWave) -> Manifest:
+@dataclass(frozen=True, slots=True)
+class WorkerImage:
+    """The image that an injected worker is copied from; pull_policy None is Kubernetes' default."""
+
+    name: str
+    pull_policy: str | None = None
+
+
+def build_job(resource: WorkQueueJob, wave: CreateWave, worker_image: WorkerImage) -> Manifest:
     """Return the manifest of a wave's Job, owned by the WorkQueueJob.
 
     Rules: Job API (batch/v1), KEP-3850 (back-off limit per index), KEP-3329 (pod failure policy),
@@ -38,7 +51,7 @@ def build_job(resource: WorkQueueJob, wave: CreateWave) -> Manifest:
         UID_LABEL: metadata.uid,
         WAVE_LABEL: str(wave.wave),
     }
-    template = _build_template(resource, labels)
+    template = _build_template(resource, labels, worker_image)
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
@@ -56,17 +69,21 @@ def build_job(resource: WorkQueueJob, wave: CreateWave) -> Manifest:
             "completions": wave.completions,
             "parallelism": wave.parallelism,
             "completionMode": "Indexed",
-            **_build_failure_policy(
-                template["spec"]["restartPolicy"], backoff_limit=spec.backoff_limit
-            ),
+            **_build_failure_policy(spec, template["spec"]["restartPolicy"]),
             "template": template,
         },
     }
 
 
 def hash_template(spec: WorkQueueJobSpec) -> str:
-    """Return what tells one template from another; the same for the same, for ever."""
-    canonical = json.dumps(spec.template, sort_keys=True, separators=(",", ":"))
+    """Return what tells one kind of pod from another; the same for the same, for ever."""
+    parts = {
+        "template": spec.template,
+        "queue": spec.queue.to_manifest(),
+        "worker": spec.worker.to_manifest() if spec.worker else None,
+        "retry": spec.retry.to_manifest() if spec.retry else None,
+    }
+    canonical = json.dumps(parts, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
 
@@ -81,38 +98,71 @@ def _build_owner(resource: WorkQueueJob) -> Manifest:
     }
 
 
-def _build_failure_policy(restart_policy: str, *, backoff_limit: int) -> Manifest:
+def _build_failure_policy(spec: WorkQueueJobSpec, restart_policy: str) -> Manifest:
     if restart_policy != "Never":
         # Kubernetes documents the finer policies for restartPolicy Never only.
-        return {"backoffLimit": backoff_limit}
+        return {"backoffLimit": spec.backoff_limit}
+    disrupted = {
+        "action": "Ignore",
+        "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}],
+    }
     return {
-        "backoffLimitPerIndex": backoff_limit,
+        "backoffLimitPerIndex": spec.backoff_limit,
         "podReplacementPolicy": "Failed",
-        "podFailurePolicy": {
-            "rules": [
-                {
-                    "action": "Ignore",
-                    "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}],
-                }
-            ]
-        },
+        "podFailurePolicy": {"rules": [disrupted, *_build_worker_rules(spec)]},
     }
 
 
-def _build_template(resource: WorkQueueJob, labels: Mapping[str, str]) -> Manifest:
-    template = copy.deepcopy(dict(resource.spec.template))
-    metadata = template.setdefault("metadata", {})
-    metadata["labels"] = {**(metadata.get("labels") or {}), **labels}
-    pod = template["spec"]
+def _build_worker_rules(spec: WorkQueueJobSpec) -> list[Manifest]:
+    """Return what a worker's pod may do without having failed.
+
+    One that was killed is an attempt of the item that it held, which is tried so often and then
+    put aside; pods that were killed without an item are counted by the operator.
+    """
+    if spec.worker is None:
+        return []
+    codes = {
+        "containerName": _find_worked(spec, spec.template["spec"])["name"],
+        "operator": "In",
+        "values": [STOPPED_EARLY, KILLED],
+    }
+    return [{"action": "Ignore", "onExitCodes": codes}]
+
+
+def _build_template(
+    resource: WorkQueueJob, labels: Mapping[str, str], worker_image: WorkerImage
+) -> Manifest:
+    spec, template = resource.spec, copy.deepcopy(dict(resource.spec.template))
+    metadata, pod = template.setdefault("metadata", {}), template["spec"]
     pod.setdefault("restartPolicy", "Never")
-    environment = build_environment(resource.spec.queue)
-    for kind in ("initContainers", "containers"):
-        for container in pod.get(kind) or ():
-            _add_environment(container, environment)
+    if spec.worker is None:
+        environment = build_environment(spec.queue)
+        for kind in ("initContainers", "containers"):
+            for container in pod.get(kind) or ():
+                _add_environment(container, environment)
+    else:
+        labels = {**labels, WORKER_LABEL: "true"}
+        worked = _find_worked(spec, pod)
+        _add_environment(worked, build_worker_environment(resource, worked))
+        if spec.is_worker_injected:
+            template["spec"] = inject_worker(
+                pod,
+                image=worker_image.name,
+                pull_policy=worker_image.pull_policy,
+                container=worked["name"],
+            )
+    metadata["labels"] = {**(metadata.get("labels") or {}), **labels}
     return template
 
 
-def _add_environment(container: Manifest, environment: list[Manifest]) -> None:
+def _find_worked(spec: WorkQueueJobSpec, pod: Mapping[str, Any]) -> Manifest:
+    """Return the container that works on the items; the API server has checked that it is there."""
+    containers: list[Manifest] = pod["containers"]
+    named = spec.worker.container_name if spec.worker else None
+    return next((c for c in containers if c["name"] == named), containers[0])
+
+
+def _add_environment(container: Manifest, environment: list[Variable]) -> None:
     """Put our variables first, so that the user's own may refer to them, and may win."""
     own = container.get("env") or []
     taken = {variable["name"] for variable in own}

@@ -6,10 +6,13 @@ was never recorded because the operator died, is neither lost nor counted twice.
 because we ended their Job are not counted at all.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from workqueuejob.api import WorkQueueJobStatus
+from workqueuejob.api.status import CountedItems, JobStatus
 from workqueuejob.planning.observed import ObservedJob
+
+_COUNTS = tuple(CountedItems.model_fields)
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,12 +21,14 @@ class Ledger:
 
     waves: the highest wave number ever given.
     futile: pods that succeeded although nothing was settled.
+    counted: what workers have reported.
     """
 
     waves: int
     succeeded: int
     failed: int
     futile: int
+    counted: CountedItems = field(default_factory=CountedItems)
 
 
 def count_run(status: WorkQueueJobStatus, jobs: tuple[ObservedJob, ...]) -> Ledger:
@@ -33,6 +38,7 @@ def count_run(status: WorkQueueJobStatus, jobs: tuple[ObservedJob, ...]) -> Ledg
     pods = status.pods
     succeeded = (pods.succeeded if pods else None) or 0
     failed = (pods.failed if pods else None) or 0
+    counted = status.counted or CountedItems()
     for job in jobs:
         known = listed.get(job.wave)
         if known is None and job.wave <= recorded_waves:
@@ -40,9 +46,32 @@ def count_run(status: WorkQueueJobStatus, jobs: tuple[ObservedJob, ...]) -> Ledg
         succeeded += max(0, job.succeeded - ((known.succeeded or 0) if known else 0))
         if not job.ended_by_us:
             failed += max(0, job.failed - ((known.failed or 0) if known else 0))
+        counted = _add_news(counted, count_job(job, known), known.items if known else None)
     return Ledger(
         waves=max([recorded_waves, *(job.wave for job in jobs)]),
         succeeded=succeeded,
         failed=failed,
         futile=(status.items.attempts_failed if status.items else None) or 0,
+        counted=counted,
+    )
+
+
+def count_job(job: ObservedJob, known: JobStatus | None) -> CountedItems:
+    """Return what a Job's workers have reported; what is recorded of pods that are gone stays."""
+    now, recorded = job.items or CountedItems(), (known.items if known else None) or CountedItems()
+    return CountedItems(
+        **{name: max(getattr(now, name), getattr(recorded, name)) for name in _COUNTS}
+    )
+
+
+def _add_news(
+    totals: CountedItems, job: CountedItems, recorded: CountedItems | None
+) -> CountedItems:
+    """Return the totals with what a Job has more than was recorded of it."""
+    before = recorded or CountedItems()
+    return CountedItems(
+        **{
+            name: getattr(totals, name) + getattr(job, name) - getattr(before, name)
+            for name in _COUNTS
+        }
     )

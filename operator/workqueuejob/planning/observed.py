@@ -10,6 +10,7 @@ from datetime import datetime
 from enum import Enum, auto
 
 from workqueuejob.api import WorkQueueJob
+from workqueuejob.api.status import CountedItems
 from workqueuejob.errors import WorkQueueJobError
 from workqueuejob.planning.depth import Measurement, QueueDepth
 
@@ -39,7 +40,8 @@ class ObservedJob:
     ending_since: when its end was decided; None while it runs.
     failure_reason: the reason of its Failed or FailureTarget condition.
     ended_by_us: its end was our decision, so pods that failed from then on are nobody's failure.
-    template_hash: of the spec's template that it was made from.
+    template_hash: of what its pods were made from.
+    items: what its pods' workers have reported; None without a worker.
     """
 
     name: str
@@ -59,6 +61,7 @@ class ObservedJob:
     failure_reason: str | None = None
     ended_by_us: bool = False
     template_hash: str | None = None
+    items: CountedItems | None = None
     resource_version: str = ""
 
     @property

@@ -26,7 +26,13 @@ def end_outdated_waves(situation: Situation) -> Plan | None:
     if not stuck or is_anything_held(situation.depth):
         return None
     message = messages.outdated(stuck)
-    ends = end_running_jobs(stuck, succeeded=False, reason=TEMPLATE_CHANGED, message=message)
+    ends = end_running_jobs(
+        stuck,
+        succeeded=False,
+        reason=TEMPLATE_CHANGED,
+        message=message,
+        has_workers=situation.has_workers,
+    )
     verdict = Verdict(Progress.WORKING, message)
     return Plan(verdict, ends, message, recheck_after_seconds=RECHECK_SECONDS)
 

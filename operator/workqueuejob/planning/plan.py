@@ -11,6 +11,7 @@ from datetime import datetime
 from workqueuejob.errors import QueueError
 from workqueuejob.planning import messages
 from workqueuejob.planning.actions import NAMESPACE_TERMINATING, SetSuspend, end_running_jobs
+from workqueuejob.planning.breaker import end_after_too_many_dead_letters
 from workqueuejob.planning.endings import (
     end_after_too_many_failures,
     end_drained_run,
@@ -32,9 +33,9 @@ def plan(observed: Observed, evidence: Evidence, *, now: datetime) -> Plan:
     ledger = count_run(observed.resource.status, observed.jobs)
     situation = Situation(observed, evidence, ledger, now)
     decided = next(filter(None, (rule(situation) for rule in _RULES)), None)
+    chosen = decided or plan_waves(situation)
     return replace(
-        decided or plan_waves(situation),
-        doubtful_pods=count_futile_pods(evidence, observed.jobs),
+        chosen, doubt=replace(chosen.doubt, doubtful=count_futile_pods(evidence, observed.jobs))
     )
 
 
@@ -73,6 +74,7 @@ def _leave_namespace(situation: Situation) -> Plan | None:
         succeeded=False,
         reason=NAMESPACE_TERMINATING,
         message=messages.NAMESPACE_TERMINATING,
+        has_workers=situation.has_workers,
     )
     return Plan(Verdict(NAMESPACE_TERMINATING, messages.NAMESPACE_TERMINATING), ends)
 
@@ -102,6 +104,7 @@ _RULES: tuple[Callable[[Situation], Plan | None], ...] = (
     _report_obstacle,
     _wait_for_measurement,
     wait_for_ending_jobs,
+    end_after_too_many_dead_letters,
     end_after_too_many_failures,
     end_surplus,
     end_outdated_waves,

@@ -1,12 +1,13 @@
 """What every rule of planning is given, and what it gives back."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from workqueuejob.api import WorkQueueJobSpec
 from workqueuejob.planning.actions import Action
 from workqueuejob.planning.depth import QueueDepth
 from workqueuejob.planning.evidence import Evidence, Streak
+from workqueuejob.planning.items import Doubt
 from workqueuejob.planning.ledger import Ledger
 from workqueuejob.planning.observed import Observed, ObservedJob
 from workqueuejob.planning.verdict import Verdict
@@ -23,8 +24,7 @@ class Plan:
     """What to do and what it means.
 
     decision: one sentence for `status.lastDecision`, when something was decided.
-    doubtful_pods: pods whose success has not moved the queue's depth so far.
-    futile_pods: pods whose success is hereby known to have settled nothing.
+    doubt: pods whose success may have settled nothing.
     futile_waves: consecutive waves without progress from now on; None leaves it as it is.
     recheck_after_seconds: when to look again though nothing changed; None: no need to.
     """
@@ -32,8 +32,7 @@ class Plan:
     verdict: Verdict
     actions: tuple[Action, ...] = ()
     decision: str | None = None
-    doubtful_pods: int = 0
-    futile_pods: int = 0
+    doubt: Doubt = field(default_factory=Doubt)
     futile_waves: int | None = None
     recheck_after_seconds: float | None = None
 
@@ -65,6 +64,11 @@ class Situation:
             msg = "a rule asked for the depth of a queue that was not measured"
             raise AssertionError(msg)
         return depth
+
+    @property
+    def has_workers(self) -> bool:
+        """Whether our worker runs in the pods."""
+        return self.spec.worker is not None
 
     @property
     def futile_waves(self) -> int:

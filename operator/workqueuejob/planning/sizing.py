@@ -14,6 +14,9 @@ from workqueuejob.planning.observed import ObservedJob, count_active, count_open
 MAX_UNFINISHED_WAVES = 50
 """As many as status lists."""
 
+MAX_COMPLETIONS = 5000
+"""Of a Fine wave, which grows by each idle worker that leaves and comes again."""
+
 _SMALLEST_CAP = 100
 _LARGEST_CAP = 1000
 _CAP_PER_POD = 20
@@ -35,14 +38,25 @@ class Sizing:
     room: int
 
 
-def size(spec: WorkQueueJobSpec, jobs: tuple[ObservedJob, ...], depth: QueueDepth) -> Sizing:
-    """Return what the ready items want and what `parallelism` allows."""
+def size(
+    spec: WorkQueueJobSpec,
+    jobs: tuple[ObservedJob, ...],
+    depth: QueueDepth,
+    *,
+    stalled: int = 0,
+) -> Sizing:
+    """Return what the ready items want and what `parallelism` allows.
+
+    stalled: completions that will take no item before long, as those in a back-off.
+    """
     held = count_held(jobs, depth)
-    unheld = max(0, count_open(jobs) - held)
+    unheld = max(0, count_open(jobs) - held - stalled)
     per_pod = spec.items_settled_per_pod
-    # A pod that holds an item may still take itemsPerPod - 1 more. Counting on it makes
-    # completions too few rather than too many, and what is left starts another wave.
-    spoken_for = per_pod * unheld + (per_pod - 1) * held
+    # A foreign pod that holds an item may still take itemsPerPod - 1 more. Counting on it makes
+    # completions too few rather than too many, and what is left starts another wave. Our worker
+    # ends by itself when nothing is left, so with it too many do no harm.
+    appetite = per_pod - 1 if spec.worker is None else 0
+    spoken_for = per_pod * unheld + appetite * held
     wanted = max(0, -(-(depth.ready - spoken_for) // per_pod))
     return Sizing(held=held, unheld=unheld, wanted=wanted, room=count_room(spec, jobs))
 
@@ -71,6 +85,13 @@ def count_room(spec: WorkQueueJobSpec, jobs: tuple[ObservedJob, ...]) -> int:
     """
     taken = sum(max(job.share, job.active) + job.terminating for job in jobs)
     return spec.parallelism - taken
+
+
+def count_missing(jobs: tuple[ObservedJob, ...]) -> int:
+    """Return how many pods fewer there are than their Jobs may have."""
+    return sum(
+        max(0, job.share - job.active - job.terminating) for job in jobs if not job.suspended
+    )
 
 
 def cap_completions(spec: WorkQueueJobSpec, wanted: int) -> int:

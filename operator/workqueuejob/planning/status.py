@@ -7,7 +7,6 @@ from datetime import datetime, timedelta
 
 from workqueuejob.api import WorkQueueJobStatus
 from workqueuejob.api.status import (
-    Accounting,
     Decision,
     ItemsStatus,
     JobStatus,
@@ -18,7 +17,8 @@ from workqueuejob.names import NAME_LABEL
 from workqueuejob.planning.address import queue_address
 from workqueuejob.planning.conditions import build_conditions
 from workqueuejob.planning.depth import QueueDepth
-from workqueuejob.planning.ledger import Ledger, count_run
+from workqueuejob.planning.items import count_items, count_settled
+from workqueuejob.planning.ledger import count_job, count_run
 from workqueuejob.planning.observed import Observed, count_active, count_open
 from workqueuejob.planning.situation import Plan
 from workqueuejob.planning.verdict import Progress
@@ -31,16 +31,17 @@ def build_status(observed: Observed, plan: Plan, *, now: datetime) -> WorkQueueJ
     """Return the whole new status; what is not known stays as it was."""
     previous, resource = observed.resource.status, observed.resource
     ledger = count_run(previous, observed.jobs)
-    items = _build_items(observed, plan, ledger)
+    items = count_items(observed, ledger, plan.doubt)
     ended = plan.verdict.progress == Progress.COMPLETE
     status = previous.model_copy(
         update={
             "observed_generation": resource.metadata.generation,
             "conditions": build_conditions(observed, plan, now=now),
             "selector": f"{NAME_LABEL}={resource.metadata.name}",
-            "progress": f"{items.succeeded}/{items.total}" if items else previous.progress,
-            "queue": _build_queue(observed),
+            "progress": _describe_progress(items) if items else previous.progress,
+            "queue": _build_queue(observed, items),
             "items": items or previous.items,
+            "counted": ledger.counted if _counts_items(observed) else None,
             "pods": PodsStatus(
                 active=count_active(observed.jobs),
                 succeeded=ledger.succeeded,
@@ -81,7 +82,7 @@ def differs_in_more_than_numbers(old: WorkQueueJobStatus, new: WorkQueueJobStatu
     return essence(old) != essence(new)
 
 
-def _build_queue(observed: Observed) -> QueueStatus:
+def _build_queue(observed: Observed, items: ItemsStatus | None) -> QueueStatus:
     previous = observed.resource.status.queue or QueueStatus()
     address = queue_address(observed.resource.spec.queue)
     measurement, depth = observed.measurement, observed.depth
@@ -91,6 +92,9 @@ def _build_queue(observed: Observed) -> QueueStatus:
         address=address,
         ready=depth.ready,
         in_flight=depth.in_flight_known,
+        delayed=depth.delayed if observed.resource.spec.worker else None,
+        dead_lettered=depth.dead_lettered,
+        dead_lettered_at_start=_count_foreign_dead(observed, depth, items),
         precision=depth.precision,
         observed_time=previous.observed_time,
     )
@@ -99,39 +103,30 @@ def _build_queue(observed: Observed) -> QueueStatus:
     return queue.model_copy(update={"observed_time": measurement.time})
 
 
-def _build_items(observed: Observed, plan: Plan, ledger: Ledger) -> ItemsStatus | None:
-    """Return the ledger, or None while the depth is unknown.
+def _count_foreign_dead(
+    observed: Observed, depth: QueueDepth, items: ItemsStatus | None
+) -> int | None:
+    """Return the items in the dead-letter target that are not of this run.
 
-    A pod that acked its item is counted a moment later, so the total may seem to dip by as many
-    items as pods are active; it is held until they are counted or gone.
+    They can be told apart while none of its pods runs; what others put there meanwhile shows then.
     """
-    depth = observed.depth
-    if depth is None:
-        return None
-    per_pod, previous = observed.resource.spec.items_settled_per_pod, observed.resource.status
-    futile = ledger.futile + plan.futile_pods
-    unsettled = ledger.futile + max(plan.futile_pods, plan.doubtful_pods)
-    succeeded = max(0, ledger.succeeded - unsettled) * per_pod
-    measured = depth.ready + depth.delayed + _items_held(observed, depth)
-    known_total = (previous.items.total if previous.items else None) or 0
-    active = count_active(observed.jobs) * per_pod
-    total = max(succeeded + measured, min(known_total, succeeded + measured + active))
-    return ItemsStatus(
-        total=total,
-        succeeded=succeeded,
-        remaining=total - succeeded,
-        attempts_failed=futile,
-        accounting=Accounting.INFERRED,
-    )
+    status = observed.resource.status
+    if depth.dead_lettered is None or (observed.unfinished and status.waves):
+        return status.queue.dead_lettered_at_start if status.queue else None
+    ours = (items.dead_lettered or 0) if items else 0
+    return max(0, depth.dead_lettered - ours)
 
 
-def _items_held(observed: Observed, depth: QueueDepth) -> int:
-    if depth.in_flight is not None:
-        return depth.in_flight
-    return min(depth.consumers or 0, count_active(observed.jobs))
+def _describe_progress(items: ItemsStatus) -> str:
+    return f"{count_settled(items)}/{items.total}"
+
+
+def _counts_items(observed: Observed) -> bool:
+    return observed.resource.spec.worker is not None
 
 
 def _build_jobs(observed: Observed) -> tuple[JobStatus, ...]:
+    recorded = {job.wave: job for job in observed.resource.status.jobs}
     return tuple(
         JobStatus(
             name=job.name,
@@ -141,6 +136,7 @@ def _build_jobs(observed: Observed) -> tuple[JobStatus, ...]:
             active=job.active,
             succeeded=job.succeeded,
             failed=job.failed,
+            items=count_job(job, recorded.get(job.wave)) if _counts_items(observed) else None,
         )
         for job in observed.unfinished
     )

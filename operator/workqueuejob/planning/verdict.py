@@ -26,6 +26,7 @@ class Progress(StrEnum):
     QUEUE_UNAVAILABLE = "QueueUnavailable"
     PODS_NOT_STARTING = "PodsNotStarting"
     SURPLUS_PODS_WAITING = "SurplusPodsWaiting"
+    ITEMS_ABANDONED = "ItemsAbandoned"
     COMPLETE = "Complete"
     FAILED = "Failed"
 

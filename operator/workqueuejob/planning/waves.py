@@ -1,15 +1,18 @@
 """The rule that gives ready items their pods: within the waves that run, or by a new wave."""
 
 from workqueuejob.planning import messages
-from workqueuejob.planning.actions import CreateWave, RaiseParallelism
+from workqueuejob.planning.actions import Action, CreateWave, GrowWave, RaiseParallelism
 from workqueuejob.planning.endings import find_waiting_pods
 from workqueuejob.planning.futility import (
     MAX_FUTILE_WAVES,
     count_futile_pods,
+    count_idle_exits,
     futility_delay_seconds,
     has_progressed,
 )
-from workqueuejob.planning.observed import ObservedJob, PodProblem, count_active
+from workqueuejob.planning.items import Doubt
+from workqueuejob.planning.job_manifest import hash_template
+from workqueuejob.planning.observed import JobState, ObservedJob, PodProblem, count_active
 from workqueuejob.planning.pod_reading import BACK_OFF
 from workqueuejob.planning.situation import (
     IDLE_RECHECK_SECONDS,
@@ -17,16 +20,24 @@ from workqueuejob.planning.situation import (
     Plan,
     Situation,
 )
-from workqueuejob.planning.sizing import MAX_UNFINISHED_WAVES, cap_completions, size
+from workqueuejob.planning.sizing import (
+    MAX_COMPLETIONS,
+    MAX_UNFINISHED_WAVES,
+    cap_completions,
+    count_missing,
+    size,
+)
 from workqueuejob.planning.verdict import Progress, Verdict
 
 _FOREIGN_SUSPICION_SECONDS = 5.0
+_STALLED_SECONDS = 3.0
+"""Longer than a Job's controller needs to make a pod, shorter than any back-off."""
 
 
 def plan_waves(situation: Situation) -> Plan:
     """Return what the ready items need, within `parallelism`."""
     observed = situation.observed
-    sizing = size(situation.spec, observed.jobs, situation.depth)
+    sizing = size(situation.spec, observed.jobs, situation.depth, stalled=_count_stalled(situation))
     raises, room = _raise_waves(observed.unfinished, sizing.room)
     may_create = (
         sizing.wanted > 0
@@ -41,15 +52,93 @@ def plan_waves(situation: Situation) -> Plan:
             messages.raised(raises) if raises else None,
             recheck_after_seconds=_recheck_delay(situation),
         )
+    if _is_growing_in_vain(situation):
+        return _wait_for_straggler(situation, raises)
+    grow = _find_growth(situation, pods=min(sizing.wanted, room))
+    if grow is not None:
+        return _grow(situation, raises, grow)
     if count_futile_pods(situation.evidence, observed.jobs):
         return _retry_after_futile_wave(situation, few=min(sizing.wanted, room))
-    completions = cap_completions(situation.spec, sizing.wanted)
+    completions = _count_completions(situation, wanted=sizing.wanted, room=room)
     wave = _next_wave(situation, completions=completions, parallelism=min(room, completions))
     return Plan(
         Verdict(Progress.WORKING, messages.working(count_active(observed.jobs) + wave.parallelism)),
         (*raises, wave),
         messages.created(situation, wave),
         futile_waves=0 if has_progressed(situation.evidence) else None,
+        recheck_after_seconds=IDLE_RECHECK_SECONDS,
+    )
+
+
+def _count_stalled(situation: Situation) -> int:
+    """Return completions whose pods don't come, so that others must take the items.
+
+    When they come after all they find nothing, and only our worker leaves by itself then.
+    """
+    if not situation.has_workers:
+        return 0
+    lasts = situation.lasts(situation.evidence.stalled, seconds=_STALLED_SECONDS)
+    return count_missing(situation.jobs) if lasts else 0
+
+
+def _count_completions(situation: Situation, *, wanted: int, room: int) -> int:
+    """Return how many pods a wave is to have in all: a Fine one has them all at once."""
+    if situation.spec.mode == "Fine":
+        return min(wanted, room)
+    return cap_completions(situation.spec, wanted)
+
+
+def _find_growth(situation: Situation, *, pods: int) -> GrowWave | None:
+    """Return what gives a Fine wave that runs so many pods more; None without such a wave.
+
+    One that was made from a former template keeps it, so new pods need a wave of their own.
+    """
+    if situation.spec.mode != "Fine":
+        return None
+    current = hash_template(situation.spec)
+    for job in reversed(situation.observed.unfinished):
+        if _is_elastic(job) and job.template_hash == current:
+            completions = job.completions + pods
+            return GrowWave(job.name, completions, job.resource_version)
+    return None
+
+
+def _is_elastic(job: ObservedJob) -> bool:
+    return (
+        job.state is JobState.RUNNING
+        and not job.suspended
+        and job.completions == job.parallelism
+        and job.open > 0
+        and job.completions < MAX_COMPLETIONS
+    )
+
+
+def _is_growing_in_vain(situation: Situation) -> bool:
+    """Return whether pods of a Fine wave leave without a word although items are ready.
+
+    One may leave in the moment in which an item arrives; as many as may run at once don't.
+    """
+    return (
+        situation.spec.mode == "Fine"
+        and bool(situation.observed.unfinished)
+        and count_idle_exits(situation.evidence, situation.jobs) >= situation.spec.parallelism
+    )
+
+
+def _wait_for_straggler(situation: Situation, raises: tuple[RaiseParallelism, ...]) -> Plan:
+    message = messages.taken_by_nobody(situation)
+    return Plan(
+        Verdict(Progress.WORKING, message), raises, recheck_after_seconds=IDLE_RECHECK_SECONDS
+    )
+
+
+def _grow(situation: Situation, raises: tuple[RaiseParallelism, ...], grow: GrowWave) -> Plan:
+    actions: tuple[Action, ...] = (*raises, grow)
+    pods = count_active(situation.jobs)
+    return Plan(
+        Verdict(Progress.WORKING, messages.working(pods)),
+        actions,
+        messages.grown(situation, grow),
         recheck_after_seconds=IDLE_RECHECK_SECONDS,
     )
 
@@ -68,15 +157,14 @@ def _retry_after_futile_wave(situation: Situation, *, few: int) -> Plan:
     verdict = Verdict(Progress.WORKING, message)
     if not situation.lasts(situation.evidence.quiet, seconds=delay):
         return Plan(verdict, recheck_after_seconds=RECHECK_SECONDS)
-    waves = situation.futile_waves + 1
+    waves, doubt = situation.futile_waves + 1, Doubt(futile=futile)
     if waves >= MAX_FUTILE_WAVES:
-        total = situation.ledger.futile + futile
-        message = messages.no_progress(total, waves, situation.depth)
+        message = messages.no_progress(situation, futile, waves)
         verdict = Verdict(Progress.FAILED, message, "NoProgress")
-        return Plan(verdict, decision=message, futile_pods=futile, futile_waves=waves)
+        return Plan(verdict, decision=message, doubt=doubt, futile_waves=waves)
     wave = _next_wave(situation, completions=few, parallelism=few)
     decision = messages.created(situation, wave)
-    return Plan(verdict, (wave,), decision, futile_pods=futile, futile_waves=waves)
+    return Plan(verdict, (wave,), decision, doubt=doubt, futile_waves=waves)
 
 
 def _raise_waves(
@@ -103,11 +191,24 @@ def _describe_work(situation: Situation) -> Verdict:
     waiting = find_waiting_pods(situation)
     if waiting is not None:
         return waiting
+    if situation.evidence.abandoned is not None:
+        return _describe_abandoned(situation)
     if situation.lasts(situation.evidence.foreign, seconds=_FOREIGN_SUSPICION_SECONDS):
         return Verdict(Progress.WORKING, messages.working_with_strangers(situation.depth, active))
     if situation.spec.parallelism == 0 and not active:
         return Verdict(Progress.WORKING, messages.NO_PARALLELISM)
+    if situation.depth.delayed and not active and not situation.depth.ready:
+        return Verdict(Progress.WORKING, messages.resting(situation.depth))
     return Verdict(Progress.WORKING, messages.working(active))
+
+
+def _describe_abandoned(situation: Situation) -> Verdict:
+    """A lease of our worker runs out by itself; what a foreign program holds stays held."""
+    depth, spec = situation.depth, situation.spec
+    seconds = spec.queue.redis.lease_seconds if spec.queue.redis else 0
+    if spec.worker is None and situation.lasts(situation.evidence.abandoned, seconds=seconds):
+        return Verdict(Progress.ITEMS_ABANDONED, messages.abandoned(spec, depth))
+    return Verdict(Progress.WORKING, messages.held_by_nobody(depth))
 
 
 def _describe_problem(problem: PodProblem) -> Verdict:
@@ -119,4 +220,5 @@ def _describe_problem(problem: PodProblem) -> Verdict:
 def _recheck_delay(situation: Situation) -> float:
     """Look often while evidence for an end is gathering, seldom otherwise."""
     evidence = situation.evidence
-    return RECHECK_SECONDS if evidence.surplus or evidence.idle else IDLE_RECHECK_SECONDS
+    gathering = evidence.surplus or evidence.idle or evidence.abandoned
+    return RECHECK_SECONDS if gathering else IDLE_RECHECK_SECONDS

@@ -11,3 +11,6 @@ STOPPED_EARLY = 75
 
 EX_TEMPFAIL of sysexits.h: try again. The Job's controller replaces the pod.
 """
+
+KILLED = 137
+"""What a container exits with that SIGKILL ended, as the kernel does when memory is short."""

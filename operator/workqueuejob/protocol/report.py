@@ -51,19 +51,29 @@ def add_counts(counts: Iterable[ItemCounts]) -> ItemCounts:
     )
 
 
-def write_report(counts: ItemCounts, *, note: str | None = None) -> str:
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a termination message says.
+
+    holding: whether the worker had an item in hand when it was written.
+    """
+
+    counts: ItemCounts
+    holding: bool = False
+
+
+def write_report(counts: ItemCounts, *, holding: bool = False, note: str | None = None) -> str:
     """Return the termination message: JSON of at most a few hundred bytes.
 
     note: why the worker ended, for the person who reads `kubectl describe pod`.
     """
     said = {name: number for name, number in asdict(counts).items() if number}
-    return json.dumps(
-        {_MARK: _VERSION, **said, **({"note": note} if note else {})}, separators=(",", ":")
-    )
+    extras = {**({"holding": True} if holding else {}), **({"note": note} if note else {})}
+    return json.dumps({_MARK: _VERSION, **said, **extras}, separators=(",", ":"))
 
 
-def read_report(message: str) -> ItemCounts | None:
-    """Return the counts in a termination message; None when it is not a worker's."""
+def read_report(message: str) -> Report | None:
+    """Return what is in a termination message; None when it is not a worker's."""
     try:
         found: Any = json.loads(message)
     except ValueError:
@@ -73,4 +83,4 @@ def read_report(message: str) -> ItemCounts | None:
     known = {name: found.get(name, 0) for name in (f.name for f in fields(ItemCounts))}
     if not all(isinstance(number, int) and number >= 0 for number in known.values()):
         return None
-    return ItemCounts(**known)
+    return Report(ItemCounts(**known), holding=found.get("holding") is True)

@@ -5,6 +5,7 @@ Key material goes to OpenSSL through anonymous memory, never through a file on a
 
 import os
 import ssl
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -27,12 +28,25 @@ def build_context(settings: TLSSettings, *, field: str) -> ssl.SSLContext:
             f"{field}.caSecretRef: not a CA certificate ({error.reason or 'unreadable'}); "
             "store the CA's PEM"
         ) from None
+    if settings.ca is None:
+        _add_travelled_roots(context)
     if not settings.verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     if settings.client_certificate is not None and settings.client_key is not None:
         _load_client_certificate(context, settings.client_certificate, settings.client_key, field)
     return context
+
+
+def _add_travelled_roots(context: ssl.SSLContext) -> None:
+    """Trust what an injected worker brought along: the image that it is in may have no roots.
+
+    Whoever sets OpenSSL's own variables has chosen which to trust.
+    """
+    roots = f"{sys.prefix}/etc/ca-certificates.crt"
+    chosen = {"SSL_CERT_FILE", "SSL_CERT_DIR"} & os.environ.keys()
+    if not chosen and os.path.exists(roots):
+        context.load_verify_locations(roots)
 
 
 def describe(error: ssl.SSLError, *, address: str, field: str) -> str:

@@ -1,4 +1,4 @@
-"""An `amqp://` or `amqps://` URI, taken apart. Pure; never quotes a URI in a message."""
+"""A broker's URI (amqp, amqps, redis, rediss), taken apart. Pure; never quotes one in a message."""
 
 from dataclasses import dataclass, field
 from urllib.parse import SplitResult, unquote, urlsplit
@@ -6,13 +6,15 @@ from urllib.parse import SplitResult, unquote, urlsplit
 from workqueuejob.errors import CredentialsNotURLSafe
 
 SCHEMES = {"amqp": False, "amqps": True}
+REDIS_SCHEMES = {"redis": False, "rediss": True}
 
 
 @dataclass(frozen=True, slots=True)
 class BrokerAddress:
     """What the spec or a URI says of a broker; None where it says nothing.
 
-    encrypted: True for amqps, False for amqp, None without a URI.
+    virtual_host is RabbitMQ's, database is Redis'.
+    encrypted: True for amqps and rediss, False for amqp and redis, None without a URI.
     """
 
     host: str
@@ -21,6 +23,7 @@ class BrokerAddress:
     username: str | None = None
     password: str | None = field(default=None, repr=False)
     encrypted: bool | None = None
+    database: int | None = None
 
 
 def parse_uri(uri: str, *, where: str) -> BrokerAddress:
@@ -41,6 +44,40 @@ def parse_uri(uri: str, *, where: str) -> BrokerAddress:
             "percent-encode user, password and vhost"
         ) from None
     return address
+
+
+def parse_redis_uri(uri: str, *, where: str) -> BrokerAddress:
+    """Return the parts of a percent-encoded URI (https://www.iana.org/assignments/uri-schemes/).
+
+    The path is the database's number. Raises CredentialsNotURLSafe for anything that is no such
+    URI, options after a question mark included: what they would change is not for a URI to say.
+    """
+    try:
+        address = _build_redis_address(urlsplit(uri.strip()))
+    except ValueError:
+        address = None
+    if address is None:
+        raise CredentialsNotURLSafe(
+            f"{where} is not a URI of the form redis://user:password@host:port/database; "
+            "percent-encode user and password"
+        ) from None
+    return address
+
+
+def _build_redis_address(parts: SplitResult) -> BrokerAddress | None:
+    encrypted = REDIS_SCHEMES.get(parts.scheme)
+    if encrypted is None or not parts.hostname or parts.fragment or parts.query:
+        return None
+    path = parts.path.strip("/")
+    return BrokerAddress(
+        host=parts.hostname,
+        port=parts.port,
+        # `redis://:password@host` is how a password without a user is written.
+        username=unquote(parts.username) if parts.username else None,
+        password=None if parts.password is None else unquote(parts.password),
+        encrypted=encrypted,
+        database=int(path) if path else None,
+    )
 
 
 def _build_address(parts: SplitResult) -> BrokerAddress | None:

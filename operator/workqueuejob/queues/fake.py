@@ -6,7 +6,7 @@ thread. `FakeBroker.failure` and `FakeQueue.lie` make it fail with any error, or
 
 import threading
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from workqueuejob.api import Precision
 from workqueuejob.errors import (
@@ -18,6 +18,7 @@ from workqueuejob.errors import (
 )
 from workqueuejob.planning.depth import QueueDepth
 from workqueuejob.protocol.connection import RabbitMQConnection
+from workqueuejob.queues.rabbitmq import RabbitMQReference
 
 
 @dataclass(eq=False)
@@ -159,23 +160,33 @@ class FakeProbe:
         """Count it."""
         self._broker.rounds += 1
 
-    def measure(self, queue: str) -> QueueDepth:
+    def measure(self, queue: RabbitMQReference) -> QueueDepth:
         """Return the queue's depth, or the lie it was given."""
-        broker = self._broker
-        broker.measured.append(queue)
+        broker, name = self._broker, queue.queue
+        broker.measured.append(name)
         if broker.failure is not None:
             raise broker.failure
         if not self._open or self._incarnation != broker.incarnation:
             raise ConnectionFailed(f"{broker.host}: connection lost; connect again")
-        found = broker.queues.get(queue)
+        found = broker.queues.get(name)
         if found is None:
-            raise QueueNotFound(f"queue {queue!r} not found on {broker.host}; create it")
+            raise QueueNotFound(f"queue {name!r} not found on {broker.host}; create it")
         if isinstance(found.lie, QueueError):
             raise found.lie
-        return found.lie or found.depth(tells_in_flight=self._tells_in_flight)
+        if found.lie is not None:
+            return found.lie
+        return replace(
+            found.depth(tells_in_flight=self._tells_in_flight),
+            delayed=sum(self._count(delay) or 0 for delay in queue.delay_queues),
+            dead_lettered=None if queue.dead_letter is None else self._count(queue.dead_letter),
+        )
 
     def close(self) -> None:
         """Close; twice does no harm."""
         if self._open:
             self._open = False
             self._broker.open_probes -= 1
+
+    def _count(self, name: str) -> int | None:
+        found = self._broker.queues.get(name)
+        return None if found is None else len(found.ready)

@@ -156,7 +156,7 @@ class Line(Generic[QueueT]):
     def _log_change(
         self, name: QueueT, result: QueueDepth | QueueError, *, failed_before: bool
     ) -> None:
-        bound = log.bind(broker=self.address, queue=name)
+        bound = log.bind(broker=self.address, queue=str(name))
         if isinstance(result, QueueError):
             bound.warning("queue can't be measured", reason=result.reason, detail=str(result))
         elif failed_before:

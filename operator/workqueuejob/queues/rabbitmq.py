@@ -4,6 +4,8 @@
     in_flight  messages_unacknowledged of a classic queue; that of a quorum queue is refreshed
                every five seconds only, so it is in_flight_lately; AMQP alone does not tell
     consumers  the declare's consumer count
+    delayed    the declares' message counts of the delay queues, asked before the queue itself
+    dead_lettered  the dead-letter queue's messages, of a classic one the unacknowledged too
     precision  Exact when ready and in_flight were counted at one moment, else Estimated
 
 Never consumes, declares for real, purges or changes anything. Without the management API a stream,
@@ -13,16 +15,34 @@ declare with zeros (tried on 3.10).
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 
 from workqueuejob.api import Precision
-from workqueuejob.errors import MeasurementUnreliable, QueueTypeUnsupported
+from workqueuejob.errors import AuthorizationFailed, MeasurementUnreliable, QueueTypeUnsupported
 from workqueuejob.planning.depth import DepthWarning, QueueDepth
 from workqueuejob.protocol.connection import RabbitMQConnection
 from workqueuejob.queues.amqp import AMQPConnection, DeclaredQueue
+from workqueuejob.queues.rabbitmq_delays import SideQueues
 from workqueuejob.queues.rabbitmq_management import ManagementClient, QueueTotals
 
 MANAGEMENT_RETRY_SECONDS = 10.0
 UNAVAILABLE_STATES = frozenset({"down", "crashed", "stopped", "minority"})
+
+
+@dataclass(frozen=True, slots=True)
+class RabbitMQReference:
+    """A queue of one virtual host, and the queues beside it that hold items of the same run.
+
+    delay_queues: where failed items rest; one that does not exist is empty.
+    dead_letter: where items end that were tried too often.
+    """
+
+    queue: str
+    delay_queues: tuple[str, ...] = ()
+    dead_letter: str | None = None
+
+    def __str__(self) -> str:
+        return self.queue
 
 
 class RabbitMQProbe:
@@ -39,25 +59,64 @@ class RabbitMQProbe:
         if settings.management_url is not None:
             self._management = ManagementClient(settings, settings.management_url)
         self._amqp = AMQPConnection(settings)
+        self._found_empty: set[RabbitMQReference] = set()
+        self._side = SideQueues(self._amqp.declare_passively, clock=clock)
 
     def begin_round(self) -> None:
         """Read the totals anew, unless the API failed a moment ago."""
         if not isinstance(self._totals, DepthWarning) or self._clock() >= self._ask_again_at:
             self._totals = None
 
-    def measure(self, queue: str) -> QueueDepth:
+    def measure(self, queue: RabbitMQReference) -> QueueDepth:
         """Return the queue's depth; raise a QueueError when it can't be known."""
-        totals = self._read_totals()
-        declared = self._amqp.declare_passively(queue)
-        if isinstance(totals, DepthWarning):
-            return build_depth(queue, declared, None, warning=totals)
-        return build_depth(queue, declared, totals.get(queue))
+        totals, started = self._read_totals(), self._clock()
+        depth = self._measure(queue, totals)
+        if (
+            _is_empty(depth)
+            and queue not in self._found_empty
+            and self._side.forget_absence(queue.delay_queues, before=started)
+        ):
+            # Somebody will take this for the end, so nothing may rest in a queue made just now.
+            depth = self._measure(queue, totals)
+        self._found_empty.discard(queue)
+        if _is_empty(depth) and depth.consumers == 0:
+            self._found_empty.add(queue)
+        return replace(depth, dead_lettered=self._count_dead_lettered(queue.dead_letter, totals))
 
     def close(self) -> None:
         """Close both connections; never raises."""
         self._amqp.close()
         if self._management is not None:
             self._management.close()
+
+    def _measure(
+        self, queue: RabbitMQReference, totals: Mapping[str, QueueTotals] | DepthWarning
+    ) -> QueueDepth:
+        # First, for an item may come back meanwhile: better seen twice than not at all.
+        delayed = self._side.count_delayed(queue.delay_queues)
+        declared = self._amqp.declare_passively(queue.queue)
+        if isinstance(totals, DepthWarning):
+            depth = build_depth(queue.queue, declared, None, warning=totals)
+        else:
+            depth = build_depth(queue.queue, declared, totals.get(queue.queue))
+        if not queue.delay_queues:
+            return depth
+        # The totals are older than the delayed items' count.
+        return replace(depth, ready=max(depth.ready, declared.messages), delayed=delayed)
+
+    def _count_dead_lettered(
+        self, queue: str | None, totals: Mapping[str, QueueTotals] | DepthWarning
+    ) -> int | None:
+        if queue is None:
+            return None
+        found = None if isinstance(totals, DepthWarning) else totals.get(queue)
+        if found is not None and found.type == "classic" and found.ready is not None:
+            return found.ready + (found.unacked or 0)
+        try:
+            return self._side.count(queue)
+        except (AuthorizationFailed, MeasurementUnreliable, QueueTypeUnsupported):
+            # Unknown, which is no reason not to know the queue's own depth.
+            return None
 
     def _read_totals(self) -> Mapping[str, QueueTotals] | DepthWarning:
         if self._management is None:
@@ -100,6 +159,10 @@ def build_depth(
         precision=Precision.ESTIMATED,
         warning=warning,
     )
+
+
+def _is_empty(depth: QueueDepth) -> bool:
+    return depth.ready == depth.delayed == 0
 
 
 def _check(queue: str, declared: DeclaredQueue, totals: QueueTotals) -> None:

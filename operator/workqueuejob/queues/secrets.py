@@ -6,7 +6,9 @@ Works on data that somebody else fetched, and never puts a value into a message.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from workqueuejob.api import TLS, Verification
 from workqueuejob.errors import SecretKeyMissing, SecretNotFound, TLSFailed
+from workqueuejob.protocol.connection import TLSSettings
 
 PEM_MARK = b"-----BEGIN "
 
@@ -59,3 +61,23 @@ class SecretReader:
                 "store the text that begins with -----BEGIN"
             )
         return value
+
+
+def read_tls_material(tls: TLS | None, reader: SecretReader, *, field: str) -> TLSSettings | None:
+    """Return what `spec.queue.<broker>.tls` stands for; raise as `SecretReader.read_pem` does."""
+    if tls is None:
+        return None
+    ca = certificate = key = None
+    if (reference := tls.ca_secret_ref) is not None:
+        ca = reader.read_pem(reference.name, reference.key, field=f"{field}.tls.caSecretRef")
+    if (pair := tls.client_certificate_secret_ref) is not None:
+        where = f"{field}.tls.clientCertificateSecretRef"
+        certificate = reader.read_pem(pair.name, pair.certificate_key, field=where)
+        key = reader.read_pem(pair.name, pair.private_key_key, field=where)
+    return TLSSettings(
+        ca=ca,
+        client_certificate=certificate,
+        client_key=key,
+        server_name=tls.server_name,
+        verify=tls.verification is Verification.FULL,
+    )

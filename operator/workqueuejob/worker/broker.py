@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,11 @@ class Broker(Protocol):
         ...
 
     def dead_letter(self, delivery: Delivery, *, reason: str) -> None:
-        """Move an item to the dead-letter target, or discard it where there is none."""
+        """Move an item to the dead-letter target, or discard it where there is none.
+
+        `delivery` may be a copy whose `attempt` is one less: then nobody has worked on the item
+        this time, and the letter tells the attempts that were made.
+        """
         ...
 
     def release(self, delivery: Delivery) -> None:
@@ -67,3 +71,14 @@ class Broker(Protocol):
     def close(self) -> None:
         """Give back what was fetched but not taken, and disconnect; never raises."""
         ...
+
+
+@runtime_checkable
+class FetchesAhead(Protocol):
+    """What a broker has besides if acknowledging an item may bring the next one.
+
+    fetch_ahead: set before an item is settled. True: another one is wanted. False: this may have
+        been the last one, and whatever came now would have to be given back.
+    """
+
+    fetch_ahead: bool

@@ -38,7 +38,7 @@ class Bench(Protocol):
         ...
 
     def kill(self, broker: Broker) -> None:
-        """Let a worker vanish as SIGKILL does: nothing is given back, no connection is closed well."""
+        """Let a worker vanish as SIGKILL does: nothing is given back or closed well."""
         ...
 
     def count_left(self) -> int:

@@ -14,8 +14,12 @@ from workqueuejob.api import (
     CredentialsSecretReference,
     Decision,
     EmptyStart,
+    FailurePolicy,
     Mode,
     RabbitMQQueue,
+    RedisCredentialsSecretReference,
+    RedisQueue,
+    Retry,
     RunPolicy,
     URISecretReference,
     Verification,
@@ -53,6 +57,11 @@ def build_manifest(**changes: Any) -> dict[str, Any]:
     }
 
 
+REDIS_LIST = {"redis": {"host": "redis", "list": {"key": "job2"}}}
+REDIS_STREAM = {"redis": {"host": "redis", "stream": {"key": "job3", "consumerGroup": "workers"}}}
+WORKER = {"source": "Injected"}
+
+
 def build_rabbitmq(**changes: Any) -> RabbitMQQueue:
     return RabbitMQQueue.from_manifest({"host": "mq", "queue": "job1", **changes})
 
@@ -75,6 +84,110 @@ def test_spec_defaults_are_those_of_the_reference() -> None:
     assert (spec.drained_after_seconds, spec.parallelism, spec.backoff_limit) == (5, 1, 6)
     assert spec.suspend is False
     assert spec.job_metadata.labels == {}
+    assert (spec.worker, spec.retry, spec.failure_policy) == (None, None, None)
+
+
+def test_worker_defaults_are_those_of_the_reference() -> None:
+    spec = WorkQueueJobSpec.from_manifest(build_spec(worker=WORKER))
+
+    assert spec.to_manifest()["worker"] == {
+        "source": "Injected",
+        "delivery": {"type": "Stdin", "variable": "ITEM"},
+    }
+
+
+def test_retry_defaults_are_those_of_the_reference() -> None:
+    assert Retry().to_manifest() == {
+        "maxAttempts": 3,
+        "initialDelaySeconds": 1,
+        "maxDelaySeconds": 300,
+        "onExhausted": "DeadLetter",
+    }
+
+
+def test_retry_that_is_unset_means_its_defaults() -> None:
+    assert WorkQueueJobSpec.from_manifest(build_spec(worker=WORKER)).retry_or_default == Retry()
+
+
+@pytest.mark.parametrize(
+    ("changes", "name"),
+    [
+        pytest.param({"queue": REDIS_LIST}, None, id="without worker"),
+        pytest.param({"queue": REDIS_LIST, "worker": WORKER}, "{job2}:dead", id="a list"),
+        pytest.param({"queue": REDIS_STREAM, "worker": WORKER}, "{job3}:dead", id="a stream"),
+        pytest.param(
+            {
+                "queue": {"redis": {"host": "redis", "list": {"key": "{app}:jobs"}}},
+                "worker": WORKER,
+            },
+            "{app}:jobs:dead",
+            id="a key with a hash tag",
+        ),
+        pytest.param(
+            {"queue": REDIS_LIST, "worker": WORKER, "retry": {"deadLetter": {"name": "bad"}}},
+            "bad",
+            id="a key of the user's",
+        ),
+        pytest.param(
+            {"queue": REDIS_LIST, "worker": WORKER, "retry": {"onExhausted": "Discard"}},
+            None,
+            id="discarded",
+        ),
+        pytest.param(
+            {"worker": WORKER, "retry": {"deadLetter": {"name": "job1.dead"}}},
+            "job1.dead",
+            id="a RabbitMQ queue",
+        ),
+        pytest.param({"worker": WORKER}, None, id="RabbitMQ has no default"),
+    ],
+)
+def test_dead_letters_go_to(changes: dict[str, Any], name: str | None) -> None:
+    assert WorkQueueJobSpec.from_manifest(build_spec(**changes)).dead_letter_name == name
+
+
+@pytest.mark.parametrize(
+    ("worker", "injected"), [(None, False), ({"source": "Image"}, False), (WORKER, True)]
+)
+def test_worker_is_brought_into_the_pod_only_if_asked_for(
+    worker: dict[str, Any] | None, injected: bool
+) -> None:
+    changes = {} if worker is None else {"worker": worker}
+
+    assert WorkQueueJobSpec.from_manifest(build_spec(**changes)).is_worker_injected is injected
+
+
+@pytest.mark.parametrize(
+    ("policy", "dead_lettered", "settled", "allowed"),
+    [
+        pytest.param({"maxDeadLettered": 0}, 0, 0, True, id="none of none"),
+        pytest.param({"maxDeadLettered": 0}, 1, 1, False, id="one where none may be"),
+        pytest.param({"maxDeadLettered": 5}, 5, 5, True, id="as many as may be"),
+        pytest.param({"maxDeadLettered": 5}, 6, 1000, False, id="one more than may be"),
+        pytest.param({"maxDeadLettered": "5%"}, 1, 1, True, id="too few settled to tell"),
+        pytest.param({"maxDeadLettered": "5%"}, 1, 20, True, id="just the percentage"),
+        pytest.param({"maxDeadLettered": "5%"}, 2, 20, False, id="more than the percentage"),
+        pytest.param({"maxDeadLettered": "0%", "minSettledItems": 0}, 0, 0, True, id="nothing yet"),
+        pytest.param({"maxDeadLettered": "0%", "minSettledItems": 0}, 1, 1, False, id="the first"),
+        pytest.param({"maxDeadLettered": "100%"}, 99, 99, True, id="all of them"),
+    ],
+)
+def test_failure_policy_allows(
+    policy: dict[str, Any], dead_lettered: int, settled: int, allowed: bool
+) -> None:
+    found = FailurePolicy.from_manifest(policy)
+
+    assert found.allows(dead_lettered=dead_lettered, settled=settled) is allowed
+
+
+@pytest.mark.parametrize("limit", [-1, "5", "x%", "101%", "05%", "-5%", "5.5%", 2**31])
+def test_limit_that_is_neither_number_nor_percentage_is_refused(limit: int | str) -> None:
+    with pytest.raises(ValidationError):
+        FailurePolicy.from_manifest({"maxDeadLettered": limit})
+
+
+@pytest.mark.parametrize(("queue", "key"), [(REDIS_LIST, "job2"), (REDIS_STREAM, "job3")])
+def test_key_is_that_of_the_list_or_stream(queue: dict[str, Any], key: str) -> None:
+    assert RedisQueue.from_manifest(queue["redis"]).key == key
 
 
 def test_empty_tls_is_tls_with_full_verification() -> None:
@@ -91,6 +204,7 @@ def test_absent_tls_is_no_tls() -> None:
         (URISecretReference, {"key": "uri"}),
         (CASecretReference, {"key": "ca.crt"}),
         (CredentialsSecretReference, {"usernameKey": "username", "passwordKey": "password"}),
+        (RedisCredentialsSecretReference, {"passwordKey": "password"}),
         (
             ClientCertificateSecretReference,
             {"certificateKey": "tls.crt", "privateKeyKey": "tls.key"},
@@ -106,7 +220,7 @@ def test_secrets_of_the_usual_types_fit_as_they_are(
 def test_unknown_fields_of_a_newer_version_are_ignored() -> None:
     manifest = build_manifest(
         spec=build_spec(autoscale={"minParallelism": 1}),
-        status={"phase": "Running", "queue": {"ready": 3, "delayed": 2}},
+        status={"phase": "Running", "queue": {"ready": 3, "expired": 2}},
     )
 
     job = WorkQueueJob.from_manifest(manifest)
@@ -130,7 +244,10 @@ def test_template_that_the_schema_would_refuse_can_still_be_read() -> None:
 @pytest.mark.parametrize(
     "changes",
     [
-        {"mode": "Fine"},
+        {"mode": "Medium"},
+        {"worker": {"source": "Sidecar"}},
+        {"retry": {"maxAttempts": 0}},
+        {"retry": {"maxDelaySeconds": 86_401}},
         {"runPolicy": "Continuous"},
         {"emptyStart": "Skip"},
         {"parallelism": -1},
@@ -172,6 +289,36 @@ def test_spec_comes_back_from_its_manifest() -> None:
     assert WorkQueueJob.from_manifest(job.to_manifest()) == job
     assert job.spec.queue.rabbitmq is not None
     assert job.spec.queue.rabbitmq.auth_mechanism is AuthMechanism.EXTERNAL
+
+
+def test_spec_with_a_worker_comes_back_from_its_manifest() -> None:
+    queue = {
+        "redis": {
+            "sentinel": {"masterName": "mymaster", "addresses": ["a:26379", "b.ns:26379"]},
+            "database": 3,
+            "credentialsSecretRef": {"name": "redis", "usernameKey": "user"},
+            "stream": {"key": "job3", "consumerGroup": "workers"},
+            "leaseSeconds": 60,
+        }
+    }
+    spec = WorkQueueJobSpec.from_manifest(
+        build_spec(
+            queue=queue,
+            mode="Fine",
+            worker={
+                "source": "Image",
+                "containerName": "worker",
+                "delivery": {"type": "Environment", "variable": "LINE"},
+                "itemTimeoutSeconds": 600,
+            },
+            retry={"maxAttempts": 1, "deadLetter": {"name": "bad"}},
+            failurePolicy={"maxDeadLettered": "5%"},
+        )
+    )
+
+    assert WorkQueueJobSpec.from_manifest(spec.to_manifest()) == spec
+    assert spec.mode is Mode.FINE
+    assert spec.to_manifest()["failurePolicy"] == {"maxDeadLettered": "5%", "minSettledItems": 20}
 
 
 def test_queues_can_be_compared_and_used_as_keys() -> None:

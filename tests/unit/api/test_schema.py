@@ -27,6 +27,7 @@ KEYWORDS = {
     "properties",
     "required",
     "type",
+    "x-kubernetes-int-or-string",
     "x-kubernetes-list-map-keys",
     "x-kubernetes-list-type",
     "x-kubernetes-preserve-unknown-fields",
@@ -51,7 +52,7 @@ NODES = [node for node in walk(ROOT) if not node[0].startswith(".metadata")]
 
 
 def nodes(of_type: str = "") -> pytest.MarkDecorator:
-    chosen = [(path, node) for path, node in NODES if of_type in {"", node["type"]}]
+    chosen = [(path, node) for path, node in NODES if of_type in {"", node.get("type")}]
     ids = [path or "." for path, _ in chosen]
     return pytest.mark.parametrize(("path", "node"), chosen, ids=ids)
 
@@ -59,7 +60,10 @@ def nodes(of_type: str = "") -> pytest.MarkDecorator:
 @nodes()
 def test_schema_is_structural(path: str, node: Schema) -> None:
     assert set(node) <= KEYWORDS
-    assert node["type"] in {"object", "array", "string", "integer", "boolean"}
+    assert (
+        node.get("type") in {"object", "array", "string", "integer", "boolean"}
+        or (node["x-kubernetes-int-or-string"])
+    )
 
 
 @nodes()
@@ -80,8 +84,9 @@ def test_every_string_is_bounded(path: str, node: Schema) -> None:
 
 @nodes("array")
 def test_every_list_is_bounded_and_says_how_it_merges(path: str, node: Schema) -> None:
-    assert node["maxItems"] <= 100
-    assert node["x-kubernetes-list-type"] == "map"
+    assert node["maxItems"] <= 1024
+    assert node["x-kubernetes-list-type"] in {"map", "atomic"}
+    assert (node["x-kubernetes-list-type"] == "map") == (node["items"]["type"] == "object")
 
 
 @nodes("integer")
@@ -154,24 +159,53 @@ def test_api_server_and_operator_agree_on_the_default(
         assert "default" not in schema
 
 
-def test_items_per_pod_has_no_schema_default() -> None:
-    """Defaults run before CEL, so a default would refuse every Fine object later."""
-    assert "default" not in ROOT["properties"]["spec"]["properties"]["itemsPerPod"]
+@pytest.mark.parametrize(
+    "path",
+    [
+        ".spec.itemsPerPod",
+        ".spec.queue.rabbitmq.port",
+        ".spec.queue.rabbitmq.vhost",
+        ".spec.queue.rabbitmq.surplusPodTimeoutSeconds",
+        ".spec.queue.rabbitmq.consumerTimeoutSeconds",
+        ".spec.queue.redis.port",
+        ".spec.queue.redis.database",
+        ".spec.queue.redis.list.processingKey",
+        ".spec.worker.containerName",
+        ".spec.template.spec.restartPolicy",
+    ],
+)
+def test_field_that_another_one_rules_out_has_no_schema_default(path: str) -> None:
+    """Defaults run before CEL, so the other one would refuse every object."""
+    assert "default" not in dict(NODES)[path]
 
 
-@pytest.mark.parametrize("name", ["redis", "kafka"])
-def test_broker_that_does_not_work_yet_is_not_offered(name: str) -> None:
-    assert name not in ROOT["properties"]["spec"]["properties"]["queue"]["properties"]
+def test_broker_that_does_not_work_yet_is_not_offered() -> None:
+    assert set(dict(NODES)[".spec.queue"]["properties"]) == {"rabbitmq", "redis"}
+
+
+def test_rule_compares_every_kind_of_queue_with_its_dead_letters() -> None:
+    (rule,) = [
+        rule["rule"]
+        for rule in dict(NODES)[".spec"]["x-kubernetes-validations"]
+        if "queue that the items come from" in rule["message"]
+    ]
+
+    assert rule.count("== self.retry.deadLetter.name") == 3
+    assert "has(self.queue.redis) && has(self.queue.redis.list)" in rule
 
 
 @pytest.mark.parametrize(
     ("path", "values"),
     [
-        (".spec.mode", ["Coarse"]),
+        (".spec.mode", ["Coarse", "Fine"]),
         (".spec.runPolicy", ["UntilDrained"]),
         (".spec.emptyStart", ["Complete", "Wait"]),
         (".spec.queue.rabbitmq.authMechanism", ["PLAIN", "EXTERNAL"]),
         (".spec.queue.rabbitmq.tls.verification", ["Full", "None"]),
+        (".spec.queue.redis.tls.verification", ["Full", "None"]),
+        (".spec.worker.source", ["Injected", "Image"]),
+        (".spec.worker.delivery.type", ["Stdin", "Argument", "Environment", "File"]),
+        (".spec.retry.onExhausted", ["DeadLetter", "Discard"]),
         (".spec.template.spec.restartPolicy", ["Never", "OnFailure"]),
         (".status.conditions[].status", ["True", "False", "Unknown"]),
         (".status.items.accounting", ["Counted", "Inferred"]),
@@ -182,21 +216,27 @@ def test_enum_offers_what_works(path: str, values: list[str]) -> None:
     assert dict(NODES)[path]["enum"] == values
 
 
-def test_fields_are_camel_case_with_plain_acronyms() -> None:
-    rabbitmq = dict(NODES)[".spec.queue.rabbitmq"]["properties"]
+RABBITMQ = """host uriSecretRef port vhost queue credentialsSecretRef authMechanism management
+    surplusPodTimeoutSeconds consumerTimeoutSeconds tls"""
+REDIS = """host uriSecretRef sentinel port database credentialsSecretRef tls list stream
+    leaseSeconds"""
 
-    assert set(rabbitmq) == {
-        "host",
-        "uriSecretRef",
-        "port",
-        "vhost",
-        "queue",
-        "credentialsSecretRef",
-        "authMechanism",
-        "management",
-        "surplusPodTimeoutSeconds",
-        "tls",
-    }
+
+@pytest.mark.parametrize(
+    ("path", "fields"),
+    [
+        (".spec.queue.rabbitmq", RABBITMQ),
+        (".spec.queue.redis", REDIS),
+        (".spec.queue.redis.sentinel", "masterName addresses"),
+        (".spec.queue.redis.list", "key processingKey"),
+        (".spec.queue.redis.stream", "key consumerGroup"),
+        (".spec.worker", "source containerName delivery itemTimeoutSeconds"),
+        (".spec.retry", "maxAttempts initialDelaySeconds maxDelaySeconds onExhausted deadLetter"),
+        (".spec.failurePolicy", "maxDeadLettered minSettledItems"),
+    ],
+)
+def test_fields_are_camel_case_with_plain_acronyms(path: str, fields: str) -> None:
+    assert set(dict(NODES)[path]["properties"]) == set(fields.split())
 
 
 def test_required_is_only_what_nothing_can_be_done_without() -> None:
@@ -205,6 +245,11 @@ def test_required_is_only_what_nothing_can_be_done_without() -> None:
     assert required[""] == ["spec"]
     assert required[".spec"] == ["queue", "template"]
     assert required[".spec.queue.rabbitmq"] == ["queue"]
+    assert ".spec.queue.redis" not in required
+    assert required[".spec.queue.redis.stream"] == ["key", "consumerGroup"]
+    assert required[".spec.worker"] == ["source"]
+    assert ".spec.retry" not in required
+    assert required[".spec.failurePolicy"] == ["maxDeadLettered"]
     assert required[".spec.template.spec"] == ["containers"]
     assert ".status" not in required
 
@@ -241,6 +286,7 @@ def test_columns_answer_the_questions_in_order() -> None:
         "PROGRESS",
         "QUEUED",
         "IN-FLIGHT",
+        "DEAD",
         "ACTIVE",
         "AGE",
     ]

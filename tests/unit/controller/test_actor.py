@@ -14,6 +14,7 @@ from workqueuejob.controller.actor import Actor, Surroundings
 from workqueuejob.controller.measuring import QueueMeter
 from workqueuejob.errors import TemplateInvalid
 from workqueuejob.names import job_name
+from workqueuejob.planning.job_manifest import WorkerImage
 from workqueuejob.queues.fake import FakeBroker
 from workqueuejob.queues.meter import Meter
 
@@ -39,8 +40,14 @@ def a_stored_object(**spec: Any) -> dict[str, Any]:
 
 @asynccontextmanager
 async def acting(cluster: FakeCluster, broker: FakeBroker) -> AsyncIterator[Actor]:
-    meter: QueueMeter = Meter(0.05, connect=broker.connect)
-    surroundings = Surroundings(cluster=cast("ClusterAPI", cluster), meter=meter, instance="test")
+    # The broker in memory is asked for RabbitMQ's queues only.
+    meter: QueueMeter = Meter(0.05, connect=cast("Any", broker.connect))
+    surroundings = Surroundings(
+        cluster=cast("ClusterAPI", cluster),
+        meter=meter,
+        instance="test",
+        worker_image=WorkerImage("worker"),
+    )
     actor = Actor(surroundings, WorkQueueJob.from_manifest(cluster.work_queue_job))
     try:
         yield actor

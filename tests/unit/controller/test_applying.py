@@ -11,6 +11,7 @@ from workqueuejob.controller.store import JobStore
 from workqueuejob.errors import Conflict, JobNameConflict
 from workqueuejob.names import job_name
 from workqueuejob.planning.actions import Action, CreateWave, EndJob, RaiseParallelism
+from workqueuejob.planning.job_manifest import WorkerImage
 
 from .fake_cluster import FakeCluster
 
@@ -19,7 +20,13 @@ FIRST = job_name(NAME, UID, 1)
 
 async def apply(cluster: FakeCluster, *actions: Action, store: JobStore | None = None) -> JobStore:
     store = store or JobStore()
-    await apply_actions(cast("ClusterAPI", cluster), a_work_queue_job(), store, actions)
+    await apply_actions(
+        cast("ClusterAPI", cluster),
+        a_work_queue_job(),
+        store,
+        actions,
+        worker_image=WorkerImage("worker"),
+    )
     return store
 
 

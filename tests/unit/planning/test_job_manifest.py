@@ -7,7 +7,7 @@ import pytest
 from tests.builders import NAMESPACE, UID, a_template, a_work_queue_job
 from workqueuejob.names import job_name
 from workqueuejob.planning.actions import CreateWave
-from workqueuejob.planning.job_manifest import build_job, hash_template
+from workqueuejob.planning.job_manifest import WorkerImage, build_job, hash_template
 from workqueuejob.planning.job_reading import read_job
 
 WAVE = CreateWave(wave=3, completions=8, parallelism=2)
@@ -15,7 +15,7 @@ OURS = {"wqj.dev/name": "fruits", "wqj.dev/uid": UID, "wqj.dev/wave": "3"}
 
 
 def build(**spec: Any) -> dict[str, Any]:
-    return build_job(a_work_queue_job(**spec), WAVE)
+    return build_job(a_work_queue_job(**spec), WAVE, WorkerImage("worker"))
 
 
 def environment_of(manifest: dict[str, Any], kind: str = "containers") -> list[dict[str, Any]]:
@@ -65,7 +65,7 @@ def test_our_labels_win() -> None:
 def test_labels_of_the_work_queue_job_itself_are_not_copied() -> None:
     resource = a_work_queue_job()
     labelled = resource.metadata.model_copy(update={"labels": {"argocd": "x"}})
-    manifest = build_job(resource.model_copy(update={"metadata": labelled}), WAVE)
+    manifest = build_job(resource.model_copy(update={"metadata": labelled}), WAVE, WorkerImage("worker"))
     assert manifest["metadata"]["labels"] == OURS
 
 
@@ -134,7 +134,7 @@ def test_everything_else_of_the_template_is_kept() -> None:
 def test_building_changes_nothing_in_the_resource() -> None:
     resource = a_work_queue_job()
     before = resource.model_dump()
-    build_job(resource, WAVE)
+    build_job(resource, WAVE, WorkerImage("worker"))
     assert resource.model_dump() == before
 
 

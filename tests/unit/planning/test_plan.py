@@ -423,7 +423,7 @@ class TestFutileWaves:
         evidence = Evidence(movement=FUTILE, quiet=a_streak(5, until=60))
         decided = decide(self.observe(), evidence)
         assert decided.actions == (CreateWave(wave=2, completions=2, parallelism=2),)
-        assert (decided.futile_pods, decided.futile_waves) == (3, 1)
+        assert (decided.doubt.futile, decided.futile_waves) == (3, 1)
 
     def test_each_wait_is_longer(self) -> None:
         evidence = Evidence(movement=FUTILE, quiet=a_streak(9.9, until=60))

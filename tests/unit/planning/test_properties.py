@@ -18,6 +18,7 @@ from workqueuejob.errors import ConnectionFailed, JobRejected, MeasurementUnreli
 from workqueuejob.planning.actions import CreateWave, RaiseParallelism, SetSuspend
 from workqueuejob.planning.depth import QueueDepth
 from workqueuejob.planning.evidence import Evidence
+from workqueuejob.planning.items import Doubt
 from workqueuejob.planning.movement import Movement
 from workqueuejob.planning.observed import (
     JobState,
@@ -277,7 +278,7 @@ def test_status_can_be_stored_and_read_back(observed: Observed, evidence: Eviden
 def test_recording_the_same_observation_twice_counts_once(
     observed: Observed, evidence: Evidence
 ) -> None:
-    decided = replace(plan(observed, evidence, now=NOW), futile_pods=0)
+    decided = replace(plan(observed, evidence, now=NOW), doubt=Doubt())
     once = build_status(observed, decided, now=NOW)
     recorded = observed.resource.model_copy(update={"status": once})
     twice = build_status(replace(observed, resource=recorded), decided, now=NOW)

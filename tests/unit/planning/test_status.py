@@ -18,6 +18,7 @@ from tests.builders import (
 )
 from workqueuejob.api import ItemsStatus, PodsStatus, QueueStatus, WorkQueueJobStatus
 from workqueuejob.errors import ConnectionFailed
+from workqueuejob.planning.items import Doubt
 from workqueuejob.planning.observed import Observed
 from workqueuejob.planning.situation import Plan
 from workqueuejob.planning.status import build_status, differs, differs_in_more_than_numbers
@@ -82,7 +83,7 @@ def test_new_items_raise_the_total() -> None:
 
 def test_pods_that_settled_nothing_are_failed_attempts() -> None:
     observed = an_observation(a_finished_job(succeeded=5), depth=a_depth(3))
-    items = items_of(observed, replace(WORKING, futile_pods=4))
+    items = items_of(observed, replace(WORKING, doubt=Doubt(futile=4)))
     assert (items.succeeded, items.attempts_failed) == (1, 4)
 
 

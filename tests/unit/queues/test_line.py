@@ -16,6 +16,7 @@ from workqueuejob.planning.depth import Measurement, QueueDepth
 from workqueuejob.queues.backoff import Pace
 from workqueuejob.queues.fake import FakeBroker, FakeProbe
 from workqueuejob.queues.line import Line
+from workqueuejob.queues.rabbitmq import RabbitMQReference
 from workqueuejob.queues.watched import Environment, Listener, WatchedQueue
 
 STEADY = Pace(jitter=lambda _low, _high: 1.0)
@@ -29,7 +30,7 @@ class Bench:
     broker: FakeBroker = field(default_factory=FakeBroker)
     now: float = 100.0
     attempts: list[float] = field(default_factory=list)
-    line: Line[str] = field(init=False)
+    line: Line[RabbitMQReference] = field(init=False)
     wait: float = 0.0
 
     def __post_init__(self) -> None:
@@ -42,7 +43,9 @@ class Bench:
     def watch(self, name: str) -> tuple[Listener, list[Measurement]]:
         told: list[Measurement] = []
         listener = Listener(told.append)
-        self.line.queues.setdefault(name, WatchedQueue()).listeners.append(listener)
+        self.line.queues.setdefault(RabbitMQReference(name), WatchedQueue()).listeners.append(
+            listener
+        )
         return listener, told
 
     def step(self, after: float = 0.0) -> float:
@@ -122,7 +125,7 @@ def test_request_during_a_measurement_is_answered_by_the_next(bench: Bench) -> N
         listener.wanting = len(told) < 2
 
     listener.on_measurement = ask_again
-    bench.line.queues["a"] = WatchedQueue([listener])
+    bench.line.queues[RabbitMQReference("a")] = WatchedQueue([listener])
     assert bench.step() == pytest.approx(STEADY.gap_seconds)
     bench.step(bench.wait)
     assert len(told) == 2
@@ -133,7 +136,7 @@ def test_requests_without_end_do_not_spin(bench: Bench) -> None:
     bench.broker.declare("a")
     listener = Listener(lambda _: None)
     listener.on_measurement = lambda _: setattr(listener, "wanting", True)
-    bench.line.queues["a"] = WatchedQueue([listener])
+    bench.line.queues[RabbitMQReference("a")] = WatchedQueue([listener])
     bench.run(1.0)
     assert len(bench.broker.measured) <= 1.0 / STEADY.gap_seconds + 1
 
@@ -289,7 +292,7 @@ def test_failing_watcher_does_not_keep_others_from_being_told(bench: Bench) -> N
     def fail(_: Measurement) -> None:
         raise RuntimeError
 
-    bench.line.queues["a"] = WatchedQueue([Listener(fail)])
+    bench.line.queues[RabbitMQReference("a")] = WatchedQueue([Listener(fail)])
     _, told = bench.watch("a")
     bench.step()
     assert len(told) == 1

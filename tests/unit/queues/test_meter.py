@@ -11,6 +11,7 @@ from workqueuejob.planning.depth import Measurement, QueueDepth
 from workqueuejob.protocol.connection import RabbitMQConnection
 from workqueuejob.queues.fake import FakeBroker, FakeProbe
 from workqueuejob.queues.meter import Meter
+from workqueuejob.queues.rabbitmq import RabbitMQReference
 
 SECONDS = 10.0
 Told = queues.Queue[Measurement]
@@ -22,7 +23,7 @@ def broker() -> FakeBroker:
 
 
 @pytest.fixture
-def meter(broker: FakeBroker) -> Iterator[Meter[RabbitMQConnection, str]]:
+def meter(broker: FakeBroker) -> Iterator[Meter[RabbitMQConnection, RabbitMQReference]]:
     # Rounds come only when they are asked for.
     meter = Meter(3600, connect=broker.connect)
     yield meter
@@ -40,11 +41,11 @@ def await_end(threads: list[threading.Thread]) -> None:
 
 
 def test_watching_measures_at_once(
-    broker: FakeBroker, meter: Meter[RabbitMQConnection, str]
+    broker: FakeBroker, meter: Meter[RabbitMQConnection, RabbitMQReference]
 ) -> None:
     broker.declare("a").publish("x")
     told: Told = queues.Queue()
-    watch = meter.watch(broker.settings(), "a", told.put)
+    watch = meter.watch(broker.settings(), RabbitMQReference("a"), told.put)
     measurement = told.get(timeout=SECONDS)
     assert isinstance(measurement.result, QueueDepth)
     assert measurement.result.ready == 1
@@ -53,37 +54,37 @@ def test_watching_measures_at_once(
 
 
 def test_request_is_answered_soon(
-    broker: FakeBroker, meter: Meter[RabbitMQConnection, str]
+    broker: FakeBroker, meter: Meter[RabbitMQConnection, RabbitMQReference]
 ) -> None:
     broker.declare("a")
     told: Told = queues.Queue()
-    watch = meter.watch(broker.settings(), "a", told.put)
+    watch = meter.watch(broker.settings(), RabbitMQReference("a"), told.put)
     first = told.get(timeout=SECONDS)
     watch.request()
     assert told.get(timeout=SECONDS).started > first.started
 
 
 def test_equal_settings_share_a_connection_and_others_do_not(
-    broker: FakeBroker, meter: Meter[RabbitMQConnection, str]
+    broker: FakeBroker, meter: Meter[RabbitMQConnection, RabbitMQReference]
 ) -> None:
     settings = broker.settings()
     told: Told = queues.Queue()
     for name in ("a", "b"):
         broker.declare(name)
-        meter.watch(replace(settings), name, told.put)
+        meter.watch(replace(settings), RabbitMQReference(name), told.put)
         told.get(timeout=SECONDS)
     assert (broker.open_probes, meter.connections) == (1, 1)
-    meter.watch(replace(settings, management_url="http://mq"), "a", told.put)
+    meter.watch(replace(settings, management_url="http://mq"), RabbitMQReference("a"), told.put)
     told.get(timeout=SECONDS)
     assert (broker.open_probes, meter.connections) == (2, 2)
 
 
 def test_last_watchers_close_ends_thread_and_connection(
-    broker: FakeBroker, meter: Meter[RabbitMQConnection, str]
+    broker: FakeBroker, meter: Meter[RabbitMQConnection, RabbitMQReference]
 ) -> None:
     broker.declare("a")
     told: Told = queues.Queue()
-    watches = [meter.watch(broker.settings(), "a", told.put) for _ in range(2)]
+    watches = [meter.watch(broker.settings(), RabbitMQReference("a"), told.put) for _ in range(2)]
     told.get(timeout=SECONDS)
     threads = measuring_threads()
     watches[0].close()
@@ -95,12 +96,12 @@ def test_last_watchers_close_ends_thread_and_connection(
 
 
 def test_watch_after_the_last_close_starts_anew(
-    broker: FakeBroker, meter: Meter[RabbitMQConnection, str]
+    broker: FakeBroker, meter: Meter[RabbitMQConnection, RabbitMQReference]
 ) -> None:
     broker.declare("a")
     told: Told = queues.Queue()
     for _ in range(20):
-        watch = meter.watch(broker.settings(), "a", told.put)
+        watch = meter.watch(broker.settings(), RabbitMQReference("a"), told.put)
         told.get(timeout=SECONDS)
         watch.close()
     assert meter.connections == 0
@@ -120,9 +121,9 @@ def test_slow_broker_delays_no_other_and_is_seen_to_be_late(broker: FakeBroker) 
     slow: Told = queues.Queue()
     fast: Told = queues.Queue()
     try:
-        meter.watch(replace(broker.settings(), host="slow"), "a", slow.put)
+        meter.watch(replace(broker.settings(), host="slow"), RabbitMQReference("a"), slow.put)
         assert entered.wait(SECONDS)
-        meter.watch(broker.settings(), "a", fast.put)
+        meter.watch(broker.settings(), RabbitMQReference("a"), fast.put)
         fast.get(timeout=SECONDS)
         assert slow.empty()
         assert meter.overdue_seconds() > 0
@@ -133,12 +134,12 @@ def test_slow_broker_delays_no_other_and_is_seen_to_be_late(broker: FakeBroker) 
         meter.close()
 
 
-def test_nobody_watching_is_not_late(meter: Meter[RabbitMQConnection, str]) -> None:
+def test_nobody_watching_is_not_late(meter: Meter[RabbitMQConnection, RabbitMQReference]) -> None:
     assert meter.overdue_seconds() == 0
 
 
 def test_close_from_a_callback_does_not_hang(
-    broker: FakeBroker, meter: Meter[RabbitMQConnection, str]
+    broker: FakeBroker, meter: Meter[RabbitMQConnection, RabbitMQReference]
 ) -> None:
     broker.declare("a")
     closed = threading.Event()
@@ -150,7 +151,7 @@ def test_close_from_a_callback_does_not_hang(
         holder[0]()
         closed.set()
 
-    holder.append(meter.watch(broker.settings(), "a", close).close)
+    holder.append(meter.watch(broker.settings(), RabbitMQReference("a"), close).close)
     ready.set()
     assert closed.wait(SECONDS)
     assert meter.connections == 0
@@ -168,7 +169,7 @@ def test_bug_in_an_observer_leaves_no_request_unanswered(broker: FakeBroker) -> 
     meter = Meter(3600, connect=broker.connect, observer=Observer())
     try:
         for name in ("a", "b"):
-            meter.watch(broker.settings(), name, told.put)
+            meter.watch(broker.settings(), RabbitMQReference(name), told.put)
             told.get(timeout=SECONDS)
     finally:
         meter.close()
@@ -178,7 +179,7 @@ def test_closing_the_meter_ends_everything(broker: FakeBroker) -> None:
     before = set(measuring_threads())
     meter = Meter(connect=broker.connect)
     told: Told = queues.Queue()
-    meter.watch(broker.settings(), "a", told.put)
+    meter.watch(broker.settings(), RabbitMQReference("a"), told.put)
     told.get(timeout=SECONDS)
     meter.close()
     assert set(measuring_threads()) <= before

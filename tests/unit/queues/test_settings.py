@@ -14,11 +14,11 @@ from workqueuejob.errors import (
     TLSFailed,
 )
 from workqueuejob.protocol.connection import RabbitMQConnection
+from workqueuejob.queues.hosts import resolve_host
 from workqueuejob.queues.settings import (
     queue_reference,
     required_secrets,
     resolve_connection,
-    resolve_host,
 )
 
 PEM = b"-----BEGIN CERTIFICATE-----\nabc\n-----END CERTIFICATE-----\n"
@@ -33,7 +33,9 @@ def source(**rabbitmq: Any) -> QueueSource:
 
 
 def resolve(secrets: Secrets | None = None, **rabbitmq: Any) -> RabbitMQConnection:
-    return resolve_connection(source(**rabbitmq), namespace="shop", secrets=secrets or {})
+    found = resolve_connection(source(**rabbitmq), namespace="shop", secrets=secrets or {})
+    assert isinstance(found, RabbitMQConnection)
+    return found
 
 
 def resolve_uri(uri: bytes, **rabbitmq: Any) -> RabbitMQConnection:

@@ -1,0 +1,176 @@
+"""What the API server checks of a spec as a whole: which of its parts go together.
+
+Nothing here is checked by pydantic. A part that a rule asks for may itself be missing or wrong, so
+each rule says nothing of what another one refuses.
+"""
+
+from workqueuejob.api.base import Rule, RuleReason
+
+_NAMES_OF_QUEUES = ("rabbitmq.queue", "redis.list.key", "redis.stream.key")
+
+
+def _is_dead_letter_of(name: str) -> str:
+    """Return what is true if the queue's member has that name: `has` wants each step by itself."""
+    steps = name.split(".")
+    found = [f"has(self.queue.{'.'.join(steps[:n])})" for n in range(1, len(steps))]
+    return f"({' && '.join(found)} && self.queue.{name} == self.retry.deadLetter.name)"
+
+
+# While none is named, only a single container can be meant: another rule demands the name.
+_IS_WORKED = (
+    "(has(self.worker.containerName) ? c.name == self.worker.containerName"
+    " : self.template.spec.containers.size() == 1)"
+)
+
+
+SPEC_RULES: tuple[Rule, ...] = (
+    Rule(
+        rule="self.mode == oldSelf.mode",
+        message="mode is immutable; create another WorkQueueJob for another mode",
+        field_path=".mode",
+        reason=RuleReason.FORBIDDEN,
+    ),
+    Rule(
+        rule="!has(self.itemsPerPod) || self.mode == 'Coarse'",
+        message=(
+            "itemsPerPod must not be set in mode Fine, where a pod works until the queue is"
+            " drained; remove it, or use mode Coarse"
+        ),
+        field_path=".itemsPerPod",
+        reason=RuleReason.FORBIDDEN,
+    ),
+    Rule(
+        rule="has(self.worker) || !has(self.retry)",
+        message=(
+            "retry needs worker, for a program that talks to the broker itself retries by"
+            " itself; set worker, or remove retry"
+        ),
+        field_path=".retry",
+        reason=RuleReason.FORBIDDEN,
+    ),
+    Rule(
+        rule="has(self.worker) || !has(self.failurePolicy)",
+        message=(
+            "failurePolicy needs worker, which counts the items; set worker, or remove"
+            " failurePolicy"
+        ),
+        field_path=".failurePolicy",
+        reason=RuleReason.FORBIDDEN,
+    ),
+    Rule(
+        rule=(
+            "!has(self.worker) || !has(self.queue.rabbitmq) || (has(self.retry)"
+            " && (has(self.retry.deadLetter) || self.retry.onExhausted == 'Discard'))"
+        ),
+        message=(
+            "retry must say what becomes of an item after its last attempt, with worker and"
+            " rabbitmq; set retry.deadLetter.name to a queue that exists, or"
+            " retry.onExhausted to Discard"
+        ),
+        field_path=".retry",
+        reason=RuleReason.REQUIRED,
+    ),
+    Rule(
+        rule=(
+            "!has(self.retry) || !has(self.retry.deadLetter)"
+            f" || !({' || '.join(map(_is_dead_letter_of, _NAMES_OF_QUEUES))})"
+        ),
+        message=(
+            "retry.deadLetter.name must not be the queue that the items come from; name another one"
+        ),
+        field_path=".retry.deadLetter.name",
+    ),
+    Rule(
+        rule=(
+            "!has(self.retry) || !has(self.retry.deadLetter) || !has(self.queue.rabbitmq)"
+            " || bytes(self.retry.deadLetter.name).size() <= 255"
+        ),
+        message=(
+            "retry.deadLetter.name must be at most 255 bytes in UTF-8, as RabbitMQ's queue"
+            " names are"
+        ),
+        field_path=".retry.deadLetter.name",
+    ),
+    Rule(
+        rule=(
+            "!has(self.worker) || has(self.worker.containerName)"
+            " || self.template.spec.containers.size() == 1"
+        ),
+        message=(
+            "worker.containerName must be set when the template has several containers; name"
+            " the one that works on the items"
+        ),
+        field_path=".worker.containerName",
+        reason=RuleReason.REQUIRED,
+    ),
+    Rule(
+        rule=(
+            "!has(self.worker) || !has(self.worker.containerName)"
+            " || self.template.spec.containers.exists(c, c.name == self.worker.containerName)"
+        ),
+        message=(
+            "worker.containerName must be the name of one of template.spec.containers; correct it"
+        ),
+        field_path=".worker.containerName",
+    ),
+    Rule(
+        rule=(
+            "!has(self.worker) || self.worker.source != 'Injected'"
+            " || !self.template.spec.containers.exists(c,"
+            f" {_IS_WORKED} && !(has(c.command) && c.command.size() > 0))"
+        ),
+        message=(
+            "worker.source Injected needs a command in the one of template.spec.containers"
+            " that works on the items, for the image's own entry point can't be seen from"
+            " here; set command to what the image runs"
+        ),
+        field_path=".template.spec.containers",
+        reason=RuleReason.REQUIRED,
+    ),
+    Rule(
+        rule=(
+            "!has(self.worker) || !has(self.template.spec.restartPolicy)"
+            " || self.template.spec.restartPolicy == 'Never'"
+        ),
+        message=(
+            "restartPolicy must be Never with worker, for a container that is started again"
+            " forgets what it counted; remove restartPolicy"
+        ),
+        field_path=".template.spec.restartPolicy",
+    ),
+    Rule(
+        rule=(
+            "!has(self.worker) || !has(self.queue.rabbitmq)"
+            " || !has(self.queue.rabbitmq.surplusPodTimeoutSeconds)"
+        ),
+        message=(
+            "surplusPodTimeoutSeconds must not be set with worker, which ends by itself when"
+            " the queue is drained; remove it"
+        ),
+        field_path=".queue.rabbitmq.surplusPodTimeoutSeconds",
+        reason=RuleReason.FORBIDDEN,
+    ),
+    Rule(
+        rule=(
+            "has(self.worker) || !has(self.queue.rabbitmq)"
+            " || !has(self.queue.rabbitmq.consumerTimeoutSeconds)"
+        ),
+        message=(
+            "consumerTimeoutSeconds needs worker, which renews items in time; set worker, or"
+            " remove consumerTimeoutSeconds"
+        ),
+        field_path=".queue.rabbitmq.consumerTimeoutSeconds",
+        reason=RuleReason.FORBIDDEN,
+    ),
+    Rule(
+        rule=(
+            "!has(self.worker) || !has(self.queue.redis) || !has(self.queue.redis.list)"
+            " || !has(self.queue.redis.list.processingKey)"
+        ),
+        message=(
+            "processingKey must not be set with worker, which knows what is in flight; remove it"
+        ),
+        field_path=".queue.redis.list.processingKey",
+        reason=RuleReason.FORBIDDEN,
+    ),
+)

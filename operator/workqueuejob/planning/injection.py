@@ -1,0 +1,124 @@
+"""Brings the worker into a pod whose image knows nothing of it. Pure: it only rewrites a pod spec.
+
+An init container copies a Python that needs nothing of the image into a volume, and the container's
+command becomes an argument of the worker, started by the loader that came along. What the worker
+is told stands in the environment, which is not made here.
+"""
+
+import copy
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+Manifest = dict[str, Any]
+
+VOLUME = "wqj-worker"
+INIT_CONTAINER = "wqj-worker-install"
+MOUNT_PATH = "/wqj"
+
+# No shell and no variable: the user's command would inherit what they say. -I and -S leave the
+# environment and the image's own packages alone, utf8 its locale.
+LAUNCHER = (
+    f"{MOUNT_PATH}/bin/loader",
+    "--inhibit-cache",
+    "--library-path",
+    f"{MOUNT_PATH}/lib",
+    f"{MOUNT_PATH}/bin/python3",
+    "-I",
+    "-S",
+    "-X",
+    "utf8",
+    f"{MOUNT_PATH}/bin/wqj-worker",
+    "run",
+)
+
+_OWN_RESOURCES = ("cpu", "memory", "ephemeral-storage")
+_NOBODY = 65532
+
+
+def inject_worker(
+    pod: Mapping[str, Any],
+    *,
+    image: str,
+    pull_policy: str | None,
+    container: str,
+    options: Sequence[str] = (),
+) -> Manifest:
+    """Return a pod's spec in which the worker runs the command of one of its containers.
+
+    container: its name; it has a command, for that of the image can't be seen.
+    options: of `wqj-worker run`.
+    """
+    injected = copy.deepcopy(dict(pod))
+    (worked_on,) = (one for one in injected["containers"] if one["name"] == container)
+    _wrap_command(worked_on, options)
+    _append(worked_on, "volumeMounts", {**_build_mount(), "readOnly": True})
+    _append(injected, "volumes", {"name": VOLUME, "emptyDir": {}})
+    install = _build_install(injected, worked_on, image=image, pull_policy=pull_policy)
+    # First, so that others may use it, and none that fails is blamed on it.
+    injected["initContainers"] = [install, *(injected.get("initContainers") or ())]
+    return injected
+
+
+def _wrap_command(container: Manifest, options: Sequence[str]) -> None:
+    own = [*container["command"], *(container.pop("args", None) or ())]
+    container["command"] = [*LAUNCHER, *options, "--", *own]
+
+
+def _append(target: Manifest, field: str, entry: Manifest) -> None:
+    target[field] = [*(target.get(field) or ()), entry]
+
+
+def _build_mount() -> Manifest:
+    return {"name": VOLUME, "mountPath": MOUNT_PATH}
+
+
+def _build_install(
+    pod: Mapping[str, Any], worked_on: Mapping[str, Any], *, image: str, pull_policy: str | None
+) -> Manifest:
+    install: Manifest = {
+        "name": INIT_CONTAINER,
+        "image": image,
+        "command": ["wqj-worker-install", MOUNT_PATH],
+        "volumeMounts": [_build_mount()],
+        "resources": _build_resources(worked_on),
+        "securityContext": _build_security_context(pod),
+    }
+    if pull_policy is not None:
+        install["imagePullPolicy"] = pull_policy
+    return install
+
+
+def _build_resources(worked_on: Mapping[str, Any]) -> Manifest:
+    """Return what the worked-on container asks for, without its devices.
+
+    A pod needs the most that an init container asks for or all others together, so this adds
+    nothing, keeps its quality of service, and passes quotas and ranges that its container passes.
+    """
+    resources = worked_on.get("resources") or {}
+    kept = {
+        kind: {
+            name: quantity
+            for name, quantity in (resources.get(kind) or {}).items()
+            if name in _OWN_RESOURCES
+        }
+        for kind in ("requests", "limits")
+    }
+    return {kind: quantities for kind, quantities in kept.items() if quantities}
+
+
+def _build_security_context(pod: Mapping[str, Any]) -> Manifest:
+    """Return what the Pod Security Standard `restricted` asks for.
+
+    The user is the pod's own if it names one, or else the image's: OpenShift refuses any that is
+    stated. Only a pod of root's gets another, for this container refuses to be root.
+    """
+    context: Manifest = {
+        "runAsNonRoot": True,
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+    if (pod.get("securityContext") or {}).get("runAsUser") == 0:
+        context["runAsUser"] = _NOBODY
+    return context

@@ -1,0 +1,134 @@
+"""Reads what a pod's worker has done from its termination message. Knows no cluster."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from workqueuejob.api.status import CountedItems
+from workqueuejob.planning.observed import ObservedJob
+from workqueuejob.protocol import exits
+from workqueuejob.protocol.report import ItemCounts, Report, read_report
+from workqueuejob.protocol.settings import SETTINGS
+
+_JOB_LABEL = "batch.kubernetes.io/job-name"
+_ENDED = frozenset({"Succeeded", "Failed"})
+_ORDERLY = frozenset({exits.DONE, exits.FAILED, exits.STOPPED_EARLY})
+
+
+@dataclass(frozen=True, slots=True)
+class PodReport:
+    """One pod that has ended.
+
+    items: what its worker has reported, in the words of status.
+    succeeded: it exited 0, so its Job counts it.
+    died_idle: it was killed without an item in hand, which its Job does not count as a failure.
+    """
+
+    uid: str
+    job: str
+    items: CountedItems
+    succeeded: bool = False
+    died_idle: bool = False
+
+
+def read_pod_report(manifest: Mapping[str, Any], *, is_gone: bool = False) -> PodReport | None:
+    """Return what a pod of a worker reports; None as long as it has not ended.
+
+    is_gone: it was deleted; one that still ran then, as when its node was lost, told nothing.
+    """
+    metadata, status = manifest["metadata"], manifest.get("status") or {}
+    ended = _ENDED | ({"Running"} if is_gone else set())
+    if status.get("phase") not in ended:
+        return None
+    state = _read_worker_state(manifest)
+    terminated: Mapping[str, Any] = state.get("terminated") or {}
+    report = read_report(terminated.get("message") or "")
+    return PodReport(
+        uid=metadata["uid"],
+        job=(metadata.get("labels") or {}).get(_JOB_LABEL, ""),
+        items=_count(report, is_uncertain=is_gone or _is_uncertain(state, report)),
+        succeeded=terminated.get("exitCode") == exits.DONE,
+        died_idle=_has_died_idle(manifest, terminated, report),
+    )
+
+
+def attach_reports(
+    job: ObservedJob, reports: Iterable[PodReport], *, is_listed: bool
+) -> ObservedJob:
+    """Return a Job with what its workers report, and with the failures that it does not count.
+
+    is_listed: its pods were listed after it had ended, so that a report that is not among them
+        never will be.
+    """
+    own = [report for report in reports if report.job == job.name]
+    items = add_items(own)
+    if is_listed:
+        missing = max(0, job.succeeded - sum(report.succeeded for report in own))
+        items = items.model_copy(update={"uncertain": items.uncertain + missing})
+    died_idle = sum(report.died_idle for report in own)
+    return replace(job, items=items, failed=job.failed + died_idle)
+
+
+def add_items(reports: Iterable[PodReport]) -> CountedItems:
+    """Return the sum."""
+    every = [report.items for report in reports]
+    return CountedItems(
+        **{name: sum(getattr(items, name) for items in every) for name in CountedItems.model_fields}
+    )
+
+
+def _read_worker_state(manifest: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the state of the container that our settings were given to; others don't count."""
+    containers = (manifest.get("spec") or {}).get("containers") or ()
+    workers = {
+        container["name"]
+        for container in containers
+        if any(variable["name"] == SETTINGS for variable in container.get("env") or ())
+    }
+    for container in (manifest.get("status") or {}).get("containerStatuses") or ():
+        if container.get("name") in workers or not workers:
+            state: Mapping[str, Any] = container.get("state") or {}
+            return state
+    return {}
+
+
+def _is_uncertain(state: Mapping[str, Any], report: Report | None) -> bool:
+    """Return whether it may have settled something that it did not report.
+
+    One that was killed with an item in hand may have; so may one that was last heard of running. A
+    container that never started has not.
+    """
+    terminated = state.get("terminated")
+    if not terminated:
+        return "running" in state
+    if terminated.get("exitCode") in _ORDERLY:
+        return False
+    return report is None or report.holding
+
+
+def _has_died_idle(
+    manifest: Mapping[str, Any], terminated: Mapping[str, Any], report: Report | None
+) -> bool:
+    """Return whether it was killed for nobody's sake but its own.
+
+    With an item in hand that is an attempt of the item; one that is deleted or evicted has been
+    told to go. Other exit codes than SIGKILL's its Job counts itself.
+    """
+    if terminated.get("exitCode") != exits.KILLED:
+        return False
+    is_told = manifest["metadata"].get("deletionTimestamp") or any(
+        condition["type"] == "DisruptionTarget" and condition["status"] == "True"
+        for condition in (manifest.get("status") or {}).get("conditions") or ()
+    )
+    return not is_told and not (report is not None and report.holding)
+
+
+def _count(report: Report | None, *, is_uncertain: bool) -> CountedItems:
+    counts = report.counts if report else ItemCounts()
+    return CountedItems(
+        succeeded=counts.succeeded,
+        dead_lettered=counts.dead_lettered,
+        discarded=counts.discarded,
+        attempts_failed=counts.attempts_failed + counts.attempts_lost,
+        uncertain=int(is_uncertain),
+    )

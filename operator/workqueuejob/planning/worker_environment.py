@@ -1,0 +1,133 @@
+"""The environment by which our worker learns what to do; a template needs none of its own.
+
+Secrets stay references, which the kubelet resolves.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from workqueuejob.api import TLS, RabbitMQQueue, Verification, WorkQueueJob, WorkQueueJobSpec
+from workqueuejob.api.redis import RedisQueue
+from workqueuejob.planning.environment import Variable, from_secret, plain
+from workqueuejob.protocol import settings as names
+from workqueuejob.protocol.retry import RetrySettings
+from workqueuejob.protocol.settings import (
+    DEFAULT_CONSUMER_TIMEOUT_SECONDS,
+    DEFAULT_GRACE_SECONDS,
+    DeliverySettings,
+    RabbitMQSource,
+    RedisSource,
+    TLSChoice,
+    WorkerSettings,
+    write_settings,
+)
+
+_TERMINATION_MESSAGE_PATH = "/dev/termination-log"
+
+
+def build_worker_environment(
+    resource: WorkQueueJob, container: Mapping[str, Any]
+) -> list[Variable]:
+    """Return the variables of the container that the worker runs in."""
+    spec = resource.spec
+    source = spec.queue.rabbitmq or spec.queue.redis
+    if source is None:
+        return []
+    return [
+        {"name": names.POD_NAME, "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
+        *_refer_to_credentials(source),
+        *_refer_to_certificates(source.tls),
+        plain(names.SETTINGS, write_settings(_build_settings(resource, source, container))),
+    ]
+
+
+def build_retry(spec: WorkQueueJobSpec) -> RetrySettings:
+    """Return what becomes of an item whose attempt failed."""
+    retry = spec.retry_or_default
+    return RetrySettings(
+        max_attempts=retry.max_attempts,
+        initial_delay_seconds=retry.initial_delay_seconds,
+        max_delay_seconds=retry.max_delay_seconds,
+        dead_letter=spec.dead_letter_name,
+    )
+
+
+def _build_settings(
+    resource: WorkQueueJob, source: RabbitMQQueue | RedisQueue, container: Mapping[str, Any]
+) -> WorkerSettings:
+    spec, worker = resource.spec, resource.spec.worker
+    pod = spec.template["spec"]
+    return WorkerSettings(
+        source=(
+            _rabbitmq_source(source) if isinstance(source, RabbitMQQueue) else _redis_source(source)
+        ),
+        retry=build_retry(spec),
+        tls=_build_tls(source.tls),
+        delivery=(
+            DeliverySettings(str(worker.delivery.type), worker.delivery.variable)
+            if worker
+            else DeliverySettings()
+        ),
+        run=resource.metadata.uid,
+        quota=spec.items_settled_per_pod if spec.mode == "Coarse" else None,
+        grace_seconds=pod.get("terminationGracePeriodSeconds", DEFAULT_GRACE_SECONDS),
+        item_timeout_seconds=worker.item_timeout_seconds if worker else None,
+        termination_message_path=container.get("terminationMessagePath")
+        or _TERMINATION_MESSAGE_PATH,
+    )
+
+
+def _rabbitmq_source(rabbitmq: RabbitMQQueue) -> RabbitMQSource:
+    return RabbitMQSource(
+        queue=rabbitmq.queue,
+        host=rabbitmq.host,
+        port=rabbitmq.port,
+        virtual_host=rabbitmq.vhost,
+        auth_mechanism=str(rabbitmq.auth_mechanism),
+        consumer_timeout_seconds=(
+            rabbitmq.consumer_timeout_seconds or DEFAULT_CONSUMER_TIMEOUT_SECONDS
+        ),
+    )
+
+
+def _redis_source(redis: RedisQueue) -> RedisSource:
+    return RedisSource(
+        key=redis.key,
+        consumer_group=redis.stream.consumer_group if redis.stream else None,
+        host=redis.host,
+        port=redis.port,
+        database=redis.database,
+        sentinel_master=redis.sentinel.master_name if redis.sentinel else None,
+        sentinel_addresses=redis.sentinel.addresses if redis.sentinel else (),
+        lease_seconds=redis.lease_seconds,
+    )
+
+
+def _build_tls(tls: TLS | None) -> TLSChoice | None:
+    if tls is None:
+        return None
+    return TLSChoice(server_name=tls.server_name, verify=tls.verification is Verification.FULL)
+
+
+def _refer_to_credentials(source: RabbitMQQueue | RedisQueue) -> list[Variable]:
+    if source.uri_secret_ref is not None:
+        reference = source.uri_secret_ref
+        return [from_secret(names.BROKER_URI, reference.name, reference.key)]
+    credentials = source.credentials_secret_ref
+    if credentials is None:
+        return []
+    keys = {
+        names.BROKER_USERNAME: credentials.username_key,
+        names.BROKER_PASSWORD: credentials.password_key,
+    }
+    return [from_secret(name, credentials.name, key) for name, key in keys.items() if key]
+
+
+def _refer_to_certificates(tls: TLS | None) -> list[Variable]:
+    variables = []
+    if tls is not None and (ca := tls.ca_secret_ref) is not None:
+        variables.append(from_secret(names.TLS_CA, ca.name, ca.key))
+    if tls is not None and (pair := tls.client_certificate_secret_ref) is not None:
+        variables.append(from_secret(names.TLS_CERTIFICATE, pair.name, pair.certificate_key))
+        variables.append(from_secret(names.TLS_PRIVATE_KEY, pair.name, pair.private_key_key))
+    return variables

@@ -1,0 +1,216 @@
+"""What lists and streams do differently, as Lua functions that the scripts are built on.
+
+    fresh(limit, token)   items that nobody had: {{id, body}, ...}
+    taken_over(n)         the n items are held now: remove them from where `fresh` found them
+    again(id)             the body of an item that somebody had, or false when it is gone
+    drop(id)              the item is settled
+    rest(id)              the item goes back
+    put_back(id)          undo `fresh`, if that is possible
+    keep(id)              the lease was renewed
+    bury(target, n)       add the dead letter, which is in ARGV from n on
+    length(key)           items in a key of this kind
+    measure(held, resting, processing)   items that are ready, and in others' hands
+    adopt()               take over what nobody's lease covers; the next claim finds it
+    leave()               the consumer goes
+
+A list's item gets its id, the token of the claim that took it first; a stream's entry has one.
+"""
+
+LIST = """
+local function fresh(limit, token)
+  local found = redis.call('LRANGE', queue, 0, limit - 1)
+  for n, body in ipairs(found) do
+    local id = n == 1 and token or token .. '-' .. n
+    redis.call('HSET', items, id, body)
+    found[n] = {id, body}
+  end
+  return found
+end
+
+local function taken_over(n)
+  if n > 0 then
+    redis.call('LTRIM', queue, n, -1)
+  end
+end
+
+local function again(id)
+  return redis.call('HGET', items, id)
+end
+
+local function drop(id)
+  redis.call('HDEL', items, id)
+end
+
+local function rest()
+end
+
+local function put_back(id)
+  redis.call('LPUSH', queue, redis.call('HGET', items, id))
+  redis.call('HDEL', items, id)
+  return true
+end
+
+local function keep()
+end
+
+local function bury(target, n)
+  redis.call('RPUSH', target, ARGV[n])
+end
+
+local function length(key)
+  return redis.call('LLEN', key)
+end
+
+local function measure(held, resting, processing)
+  return redis.call('LLEN', queue), processing and redis.call('LLEN', processing) or 0
+end
+
+local function adopt()
+end
+
+local function leave()
+end
+"""
+
+# Entries that are delayed belong to a consumer of this name, so that their own can be removed.
+RESTING_CONSUMER = "wqj-delayed"
+
+STREAM = f"""
+local function fresh(limit)
+  if redis.call('EXISTS', queue) == 0 then
+    return {{}}
+  end
+  local found = redis.pcall('XREADGROUP', 'GROUP', group, consumer, 'COUNT', limit,
+                            'STREAMS', queue, '>')
+  if found and found.err then
+    if string.find(found.err, 'NOGROUP', 1, true) then
+      redis.call('XGROUP', 'CREATE', queue, group, start)
+    end
+    found = redis.call('XREADGROUP', 'GROUP', group, consumer, 'COUNT', limit,
+                       'STREAMS', queue, '>')
+  end
+  return found and found[1][2] or {{}}
+end
+
+local function taken_over()
+end
+
+local function again(id)
+  local found = redis.pcall('XCLAIM', queue, group, consumer, 0, id)
+  if found.err then
+    if string.find(found.err, 'NOGROUP', 1, true) then
+      return false
+    end
+    redis.call('XCLAIM', queue, group, consumer, 0, id)
+  end
+  return found[1] and found[1][2]
+end
+
+local function drop(id)
+  redis.call('XACK', queue, group, id)
+end
+
+local function rest(id)
+  redis.call('XCLAIM', queue, group, '{RESTING_CONSUMER}', 0, id, 'JUSTID')
+end
+
+local function put_back()
+  return false
+end
+
+local function keep(id)
+  redis.call('XCLAIM', queue, group, consumer, 0, id, 'JUSTID')
+end
+
+local function bury(target, n)
+  redis.call('XADD', target, '*', unpack(ARGV, n))
+end
+
+local function length(key)
+  return redis.call('XLEN', key)
+end
+
+local function each_idle(visit)
+  local from = '-'
+  repeat
+    local page = redis.call('XPENDING', queue, group, 'IDLE', lease_ms, from, '+', 100)
+    for _, entry in ipairs(page) do
+      local id = entry[1]
+      if not redis.call('ZSCORE', leases, id) and not redis.call('ZSCORE', delayed, id) then
+        visit(id)
+      end
+    end
+    from = #page == 100 and '(' .. page[100][1]
+  until not from
+end
+
+local function adopt()
+  if not group_state() then
+    return
+  end
+  each_idle(function(id)
+    redis.call('HINCRBY', attempts, id, 1)
+    redis.call('ZADD', leases, 0, id)
+  end)
+end
+
+local function leave()
+  if not group_state() then
+    return
+  end
+  if #redis.call('XPENDING', queue, group, '-', '+', 1, consumer) == 0 then
+    redis.call('XGROUP', 'DELCONSUMER', queue, group, consumer)
+  end
+end
+
+local function behind(state)
+  if state['lag'] then
+    return state['lag']
+  end
+  if state['last-delivered-id'] == '0-0' then
+    return redis.call('XLEN', queue)
+  end
+  -- Redis before 7.0 has no lag, and later ones have none after an XDEL.
+  local lag, from = 0, '(' .. state['last-delivered-id']
+  repeat
+    local page = redis.call('XRANGE', queue, from, '+', 'COUNT', 1000)
+    lag = lag + #page
+    from = #page == 1000 and '(' .. page[1000][1]
+  until not from
+  return lag
+end
+
+local function measure(held, resting)
+  local state = group_state()
+  if not state then
+    return start == '0' and redis.call('XLEN', queue) or 0, 0
+  end
+  local foreign, stale = math.max(state['pending'] - held - resting, 0), 0
+  if foreign > 0 and lease_ms > 0 then
+    each_idle(function()
+      stale = stale + 1
+    end)
+  end
+  return behind(state) + stale, math.max(foreign - stale, 0)
+end
+"""
+
+_GROUP_STATE = """
+local function group_state()
+  if redis.call('EXISTS', queue) == 0 then
+    return nil
+  end
+  for _, found in ipairs(redis.call('XINFO', 'GROUPS', queue)) do
+    local state = {}
+    for n = 1, #found, 2 do
+      state[found[n]] = found[n + 1]
+    end
+    if state['name'] == group then
+      return state
+    end
+  end
+  return nil
+end
+"""
+
+STREAM = _GROUP_STATE + STREAM

@@ -1,0 +1,95 @@
+"""From a RabbitMQ queue's spec and its Secrets to the settings of a connection."""
+
+from urllib.parse import urlsplit
+
+from workqueuejob.api import AuthMechanism, RabbitMQQueue
+from workqueuejob.errors import TLSFailed
+from workqueuejob.protocol.connection import (
+    AMQP_PORT,
+    AMQPS_PORT,
+    DEFAULT_CREDENTIALS,
+    DEFAULT_VIRTUAL_HOST,
+    RabbitMQConnection,
+    TLSSettings,
+)
+from workqueuejob.protocol.connection import RABBITMQ_FIELD as FIELD
+from workqueuejob.protocol.uri import BrokerAddress, parse_uri
+from workqueuejob.queues.hosts import resolve_host
+from workqueuejob.queues.secrets import SecretReader, read_tls_material
+
+
+def resolve_rabbitmq(
+    source: RabbitMQQueue, reader: SecretReader, *, namespace: str
+) -> RabbitMQConnection:
+    """Return the connection's settings; raises as `settings.resolve_connection` does."""
+    address = _read_address(source, reader)
+    tls = _read_tls(source, reader, encrypted=address.encrypted)
+    username, password = _choose_credentials(source, address)
+    management = source.management
+    return RabbitMQConnection(
+        host=resolve_host(address.host, namespace),
+        port=address.port or (AMQP_PORT if tls is None else AMQPS_PORT),
+        virtual_host=address.virtual_host or DEFAULT_VIRTUAL_HOST,
+        username=username,
+        password=password,
+        auth_mechanism=str(source.auth_mechanism),
+        tls=tls,
+        management_url=None if management is None else _resolve_url(management.url, namespace),
+    )
+
+
+def _resolve_url(url: str, namespace: str) -> str:
+    parts = urlsplit(url)
+    host = resolve_host(parts.hostname or "", namespace)
+    host = f"[{host}]" if ":" in host else host
+    # As text: urllib raises for a port like 99999, which is the client's to refuse.
+    _, colon, port = parts.netloc.rpartition("]")[2].partition(":")
+    return f"{parts.scheme}://{host}{colon}{port}{parts.path.rstrip('/')}"
+
+
+def _read_address(source: RabbitMQQueue, reader: SecretReader) -> BrokerAddress:
+    reference = source.uri_secret_ref
+    if reference is not None:
+        where = f"{FIELD}.uriSecretRef"
+        uri = reader.read_text(reference.name, reference.key, field=where)
+        return parse_uri(uri, where=reader.locate(reference.name, reference.key, field=where))
+    credentials = source.credentials_secret_ref
+    username = password = None
+    if credentials is not None:
+        where = f"{FIELD}.credentialsSecretRef"
+        username = reader.read_text(credentials.name, credentials.username_key, field=where)
+        password = reader.read_text(credentials.name, credentials.password_key, field=where)
+    return BrokerAddress(
+        host=(source.host or "").strip("[]"),
+        port=source.port,
+        virtual_host=source.vhost,
+        username=username,
+        password=password,
+    )
+
+
+def _choose_credentials(source: RabbitMQQueue, address: BrokerAddress) -> tuple[str, str]:
+    if address.username is not None:
+        return address.username, address.password or ""
+    return ("", "") if source.auth_mechanism is AuthMechanism.EXTERNAL else DEFAULT_CREDENTIALS
+
+
+def _read_tls(
+    source: RabbitMQQueue, reader: SecretReader, *, encrypted: bool | None
+) -> TLSSettings | None:
+    settings = read_tls_material(source.tls, reader, field=FIELD)
+    if settings is not None and encrypted is False:
+        raise TLSFailed(
+            f"{FIELD}.tls is set, but the URI of {FIELD}.uriSecretRef begins with amqp://; "
+            "write amqps:// in the Secret, or remove tls"
+        )
+    if settings is None and encrypted:
+        settings = TLSSettings()
+    if source.auth_mechanism is AuthMechanism.EXTERNAL and (
+        settings is None or settings.client_key is None
+    ):
+        raise TLSFailed(
+            f"{FIELD}.authMechanism EXTERNAL logs in by certificate, and there is none; "
+            f"set {FIELD}.tls.clientCertificateSecretRef"
+        )
+    return settings

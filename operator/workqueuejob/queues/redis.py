@@ -1,0 +1,168 @@
+"""How deep a Redis list or stream is, all of it counted at one moment by one script.
+
+    ready          LLEN of the list, or the group's lag; items whose lease has ended, and retries
+                   that are due
+    in_flight      items with a lease; for a foreign program what is in its processing list, and
+                   for a stream what is pending for others
+    delayed        retries that are not due yet
+    dead_lettered  LLEN or XLEN of the dead-letter target
+    counts         what the run's workers have settled, as the server counted it
+
+Redis deletes empty lists, so a key that is not there is an empty queue. Nothing in here writes.
+"""
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+from redis.exceptions import NoPermissionError
+
+from workqueuejob.errors import MeasurementUnreliable, QueueError, QueueTypeUnsupported
+from workqueuejob.planning.depth import QueueDepth
+from workqueuejob.protocol.connection import REDIS_FIELD as FIELD
+from workqueuejob.protocol.connection import RedisConnection
+from workqueuejob.protocol.redis_client import close_client, open_client
+from workqueuejob.protocol.redis_errors import KNOWN, is_wrong_type, translate
+from workqueuejob.protocol.redis_keys import build_keys, processing_key
+from workqueuejob.protocol.redis_scripts import LIST_SCRIPTS, STREAM_SCRIPTS
+from workqueuejob.protocol.report import ItemCounts
+from workqueuejob.protocol.settings import DEFAULT_LEASE_SECONDS
+
+
+@dataclass(frozen=True, slots=True)
+class RedisReference:
+    """What a probe measures: a list or, with a consumer group, a stream.
+
+    processing_key: where a foreign program keeps what is in work; None is `<key>:processing`.
+    worker: whether our worker drains it, or a foreign program.
+    run: whose counters to read; empty reads none.
+    """
+
+    key: str
+    consumer_group: str | None = None
+    start_from: str = "Earliest"
+    processing_key: str | None = None
+    worker: bool = True
+    dead_letter: str | None = None
+    run: str = ""
+    lease_seconds: float = DEFAULT_LEASE_SECONDS
+
+
+class RedisProbe:
+    """One Redis database; the Probe of `workqueuejob.queues.protocol`."""
+
+    def __init__(self, settings: RedisConnection) -> None:
+        """Connect; raise a QueueError when that fails."""
+        self._settings = settings
+        try:
+            self._client = open_client(settings)
+        except KNOWN as error:
+            raise translate(error, settings) from error
+        self._lists = self._client.register_script(LIST_SCRIPTS.depth)
+        self._streams = self._client.register_script(STREAM_SCRIPTS.depth)
+        try:
+            self.begin_round()
+        except QueueError:
+            self.close()
+            raise
+
+    def begin_round(self) -> None:
+        """Make sure that this is still the master: a replica's numbers lag behind."""
+        try:
+            role: Any = self._client.role()
+        except NoPermissionError:
+            # Few users may ask; whoever may not has named the right server, we hope with them.
+            return
+        except KNOWN as error:
+            raise translate(error, self._settings) from error
+        if role[0] != b"master":
+            field = "host" if self._settings.sentinel is None else "sentinel"
+            raise MeasurementUnreliable(
+                f"{self._settings.address}: is a replica, whose numbers lag behind; name the master"
+                f" in {FIELD}.{field}"
+            )
+
+    def measure(self, queue: RedisReference) -> QueueDepth:
+        """Return the queue's depth; raise a QueueError when it can't be known."""
+        try:
+            answer = self._ask(queue)
+        except KNOWN as error:
+            if is_wrong_type(error):
+                raise self._explain_type(queue) from error
+            raise translate(error, self._settings) from error
+        ready, in_flight, delayed, dead, counters = answer
+        return QueueDepth(
+            ready=ready,
+            in_flight=in_flight,
+            delayed=delayed,
+            dead_lettered=None if dead < 0 else dead,
+            counts=read_counts(counters),
+        )
+
+    def close(self) -> None:
+        """Disconnect; never raises."""
+        close_client(self._client)
+
+    def _ask(self, queue: RedisReference) -> Any:
+        keys = build_keys(queue.key, consumer_group=queue.consumer_group, run=queue.run).all
+        if queue.dead_letter is not None:
+            keys = (*keys, queue.dead_letter)
+        processing = _processing_key(queue)
+        if processing is not None:
+            keys = (*keys, processing)
+        start = "0" if queue.start_from == "Earliest" else "$"
+        # A foreign program's pending entries are nobody else's to take, however old.
+        lease_ms = int(queue.lease_seconds * 1000) if queue.worker else 0
+        flags = (int(queue.dead_letter is not None), int(processing is not None))
+        arguments = (queue.run, queue.consumer_group or "", "", start, lease_ms, 0, *flags)
+        script = self._lists if queue.consumer_group is None else self._streams
+        return script(keys, arguments)
+
+    def _explain_type(self, queue: RedisReference) -> QueueError:
+        kind = "list" if queue.consumer_group is None else "stream"
+        named = [
+            (queue.key, f"{FIELD}.{kind}.key"),
+            (_processing_key(queue), f"{FIELD}.list.processingKey"),
+            (queue.dead_letter, "spec.retry.deadLetter.name"),
+        ]
+        for key, field in named:
+            found = "none" if key is None else self._type_of(key)
+            if found not in {"none", kind}:
+                return QueueTypeUnsupported(
+                    f"key {key!r} on {self._settings.address} is a {found}, not a {kind}; correct"
+                    f" {field}, or delete the key"
+                )
+        return QueueTypeUnsupported(
+            f"a key beside {queue.key!r} on {self._settings.address} is in other use; look at the"
+            f" keys that begin with {build_keys(queue.key).leases.removesuffix('leases')}"
+        )
+
+    def _type_of(self, key: str) -> str:
+        try:
+            found: Any = self._client.type(key)
+        except KNOWN as error:
+            raise translate(error, self._settings) from error
+        return str(found.decode())
+
+
+def read_counts(counters: list[bytes]) -> ItemCounts | None:
+    """Return the run's counts from HGETALL's answer; None when nothing has been counted.
+
+    Other fields, as of a later version's worker, are ignored.
+    """
+    if not counters:
+        return None
+    found = {
+        name.decode(): int(value) for name, value in zip(counters[::2], counters[1::2], strict=True)
+    }
+    return ItemCounts(**{one.name: found.get(one.name, 0) for one in fields(ItemCounts)})
+
+
+def _processing_key(queue: RedisReference) -> str | None:
+    if queue.worker or queue.consumer_group is not None:
+        return None
+    return queue.processing_key or processing_key(queue.key)
+
+
+def connect(settings: RedisConnection) -> RedisProbe:
+    """Open a probe; raise a QueueError when the server can't be reached or refuses."""
+    return RedisProbe(settings)

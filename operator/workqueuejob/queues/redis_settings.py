@@ -1,0 +1,68 @@
+"""From a Redis queue's spec and its Secrets to the settings of a connection."""
+
+from workqueuejob.api.redis import RedisQueue
+from workqueuejob.errors import TLSFailed
+from workqueuejob.protocol.connection import REDIS_FIELD as FIELD
+from workqueuejob.protocol.connection import REDIS_PORT, RedisConnection, Sentinel, TLSSettings
+from workqueuejob.protocol.uri import BrokerAddress, parse_redis_uri
+from workqueuejob.queues.hosts import resolve_host
+from workqueuejob.queues.secrets import SecretReader, read_tls_material
+
+
+def resolve_redis(source: RedisQueue, reader: SecretReader, *, namespace: str) -> RedisConnection:
+    """Return the connection's settings; raises as `settings.resolve_connection` does."""
+    address = _read_address(source, reader)
+    return RedisConnection(
+        host=resolve_host(address.host, namespace) if address.host else "",
+        port=address.port or REDIS_PORT,
+        database=address.database or 0,
+        username=address.username or None,
+        password=address.password or None,
+        tls=_read_tls(source, reader, encrypted=address.encrypted),
+        sentinel=_resolve_sentinel(source, namespace),
+    )
+
+
+def _read_address(source: RedisQueue, reader: SecretReader) -> BrokerAddress:
+    reference = source.uri_secret_ref
+    if reference is not None:
+        where = f"{FIELD}.uriSecretRef"
+        uri = reader.read_text(reference.name, reference.key, field=where)
+        located = reader.locate(reference.name, reference.key, field=where)
+        return parse_redis_uri(uri, where=located)
+    credentials = source.credentials_secret_ref
+    username = password = None
+    if credentials is not None:
+        where = f"{FIELD}.credentialsSecretRef"
+        password = reader.read_text(credentials.name, credentials.password_key, field=where)
+        if credentials.username_key is not None:
+            username = reader.read_text(credentials.name, credentials.username_key, field=where)
+    return BrokerAddress(
+        host=(source.host or "").strip("[]"),
+        port=source.port,
+        username=username,
+        password=password,
+        database=source.database,
+    )
+
+
+def _read_tls(
+    source: RedisQueue, reader: SecretReader, *, encrypted: bool | None
+) -> TLSSettings | None:
+    settings = read_tls_material(source.tls, reader, field=FIELD)
+    if settings is not None and encrypted is False:
+        raise TLSFailed(
+            f"{FIELD}.tls is set, but the URI of {FIELD}.uriSecretRef begins with redis://; "
+            "write rediss:// in the Secret, or remove tls"
+        )
+    return TLSSettings() if settings is None and encrypted else settings
+
+
+def _resolve_sentinel(source: RedisQueue, namespace: str) -> Sentinel | None:
+    if source.sentinel is None:
+        return None
+    split = (address.rpartition(":") for address in source.sentinel.addresses)
+    return Sentinel(
+        master_name=source.sentinel.master_name,
+        addresses=tuple(f"{resolve_host(host, namespace)}:{port}" for host, _, port in split),
+    )

@@ -1,0 +1,56 @@
+"""What of a broker is measured for a WorkQueueJob: its queue, and the places beside it."""
+
+from workqueuejob.api import RabbitMQQueue, WorkQueueJob
+from workqueuejob.api.redis import RedisQueue
+from workqueuejob.errors import QueueTypeUnsupported
+from workqueuejob.planning.worker_environment import build_retry
+from workqueuejob.protocol.connection import BrokerConnection, RabbitMQConnection
+from workqueuejob.protocol.rabbitmq import delay_queue
+from workqueuejob.queues import rabbitmq, redis
+from workqueuejob.queues.protocol import Probe
+from workqueuejob.queues.rabbitmq import RabbitMQReference
+from workqueuejob.queues.redis import RedisReference
+
+QueueReference = RabbitMQReference | RedisReference
+
+
+def build_reference(resource: WorkQueueJob) -> QueueReference:
+    """Return what a probe of the broker measures; raises QueueTypeUnsupported."""
+    queue = resource.spec.queue
+    if queue.rabbitmq is not None:
+        return _refer_to_rabbitmq(resource, queue.rabbitmq)
+    if queue.redis is not None:
+        return _refer_to_redis(resource, queue.redis)
+    raise QueueTypeUnsupported("spec.queue names no broker that is known here")
+
+
+def connect(settings: BrokerConnection) -> Probe[QueueReference]:
+    """Open a probe; raise a QueueError when the broker can't be reached or refuses."""
+    # A connection is only ever asked for references of its own broker's kind.
+    if isinstance(settings, RabbitMQConnection):
+        return rabbitmq.connect(settings)  # type: ignore[return-value]
+    return redis.connect(settings)  # type: ignore[return-value]
+
+
+def _refer_to_rabbitmq(resource: WorkQueueJob, source: RabbitMQQueue) -> RabbitMQReference:
+    if resource.spec.worker is None:
+        return RabbitMQReference(queue=source.queue)
+    retry = build_retry(resource.spec)
+    return RabbitMQReference(
+        queue=source.queue,
+        delay_queues=tuple(delay_queue(source.queue, delay) for delay in retry.delays_seconds),
+        dead_letter=retry.dead_letter,
+    )
+
+
+def _refer_to_redis(resource: WorkQueueJob, source: RedisQueue) -> RedisReference:
+    has_worker = resource.spec.worker is not None
+    return RedisReference(
+        key=source.key,
+        consumer_group=source.stream.consumer_group if source.stream else None,
+        processing_key=source.list.processing_key if source.list else None,
+        worker=has_worker,
+        dead_letter=resource.spec.dead_letter_name,
+        run=resource.metadata.uid if has_worker else "",
+        lease_seconds=source.lease_seconds,
+    )

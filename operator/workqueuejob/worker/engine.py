@@ -1,0 +1,283 @@
+"""What becomes of items: takes one after the other, and settles each by the retry settings.
+
+    succeeded                        acknowledged
+    failed, attempts left            back to the queue, after its back-off
+    failed, no attempt left          dead-lettered, or discarded
+    its workers were killed too often  the same, without being worked on again
+    given back                       released; the attempt does not count
+    somebody else has it             nothing: it is theirs to settle
+
+Decides when a worker is done: its quota is settled, nothing was ready for the idle time, or it was
+told to stop. Knows one item at a time, and neither commands nor signals nor any broker.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from workqueuejob.errors import (
+    DeadLetterTargetMissing,
+    LeaseLost,
+    SettingsInvalid,
+    WorkQueueJobError,
+)
+from workqueuejob.protocol import exits
+from workqueuejob.protocol.settings import WorkerSettings
+from workqueuejob.worker.broker import Broker, Delivery, FetchesAhead
+from workqueuejob.worker.item import Item
+from workqueuejob.worker.notices import say
+from workqueuejob.worker.reporting import Report
+from workqueuejob.worker.steady import TRANSIENT, SteadyBroker
+from workqueuejob.worker.stopping import Stop
+from workqueuejob.worker.timing import Timing
+
+SLICE_SECONDS = 0.25
+"""How long one call waits for an item, which a signal does not interrupt."""
+
+REASON_MAX_LENGTH = 1000
+
+
+class Engine:
+    """One worker's policy; used by one thread, except for `keep`.
+
+    held: the item in hand. on_lost: called, by any thread, when it turns out to be somebody else's.
+    on_refused: called before the error is raised that ends the worker while it settles an item.
+    """
+
+    def __init__(
+        self,
+        settings: WorkerSettings,
+        open_broker: Callable[[], Broker],
+        *,
+        stop: Stop,
+        timing: Timing = Timing(),  # noqa: B008 - a value
+    ) -> None:
+        self.settings = settings
+        self.report = Report(settings.termination_message_path)
+        self.held: Item | None = None
+        self.on_lost: Callable[[], None] = _nothing
+        self.on_refused: Callable[[WorkQueueJobError], None] = _nothing
+        self._stop = stop
+        self.clock = timing.clock
+        self.broker = SteadyBroker(self._open, timing=timing)
+        self._open_broker = open_broker
+        self._ahead: FetchesAhead | None = None
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the quota is settled."""
+        quota = self.settings.quota
+        return quota is not None and self.report.settled >= quota
+
+    @property
+    def exit_code(self) -> int:
+        """How a worker ends that has no more to take."""
+        stopped_early = self._stop.requested and not self.is_done
+        return exits.STOPPED_EARLY if stopped_early else exits.DONE
+
+    def exit_code_after(self, error: WorkQueueJobError) -> int:
+        """How a worker ends that can't go on: another pod helps only if this one once worked."""
+        hopeless = isinstance(error, DeadLetterTargetMissing | SettingsInvalid)
+        if hopeless or not self.broker.was_connected:
+            return exits.FAILED
+        return exits.STOPPED_EARLY
+
+    def next(self) -> Item | None:
+        """Return an item that is to be worked on, or None when there is no more to take."""
+        idle_since = self.clock()
+        while not (self.is_done or self._stop.requested):
+            idle_since = max(idle_since, self.broker.mended_at)
+            rest = idle_since + self.settings.idle_seconds - self.clock()
+            item = self._take(min(max(rest, 0), SLICE_SECONDS))
+            if item is None:
+                if rest <= 0:
+                    return None
+            elif item.attempt > self.settings.retry.max_attempts:
+                self._give_up_on(item)
+                idle_since = self.clock()
+            else:
+                return item
+        return None
+
+    def succeed(self, item: Item) -> bool:
+        """Acknowledge; return False if the item is lost."""
+
+        def act(broker: Broker) -> None:
+            self._look_ahead(1)
+            broker.ack(item.delivery)
+            self._let_go(item)
+            self.report.succeed()
+
+        return self._settle(item, act)
+
+    def fail(self, item: Item, reason: str) -> bool:
+        """Retry or dead-letter; return False if the item is lost."""
+        retry, delivery = self.settings.retry, item.delivery
+        reason = reason[:REASON_MAX_LENGTH]
+        if item.attempt >= retry.max_attempts:
+            return self._bury(item, delivery, reason, attempts_failed=1)
+        delay_seconds = retry.delay_seconds(item.attempt)
+
+        def act(broker: Broker) -> None:
+            self._look_ahead(0)
+            broker.retry(delivery, reason=reason, delay_seconds=delay_seconds)
+            self._let_go(item)
+            self.report.let_go(attempts_failed=1)
+
+        if not self._settle(item, act):
+            return False
+        attempt = f"{item.attempt}/{retry.max_attempts}"
+        say("item failed", id=item.id, attempt=attempt, reason=reason, retry_seconds=delay_seconds)
+        return True
+
+    def release(self, item: Item) -> bool:
+        """Give back; return False if the item is lost."""
+
+        def act(broker: Broker) -> None:
+            self._look_ahead(0)
+            broker.release(item.delivery)
+            self._let_go(item)
+            self.report.let_go(released=1)
+
+        return self._settle(item, act)
+
+    def extend(self, item: Item) -> None:
+        """Renew at once; raise LeaseLost if the item is lost, or settled already."""
+
+        def act(broker: Broker) -> None:
+            if not item.is_settled and broker.renew([item.delivery]):
+                self._note_lost(item)
+
+        if not item.is_lost:
+            self.broker.call(act, give_up=lambda: self._stop.expired)
+        if item.is_lost or item.is_settled:
+            said = "was settled already" if item.is_settled else "is somebody else's by now"
+            raise LeaseLost(f"item {item.id!r} {said}; it can't be extended")
+
+    def keep(self) -> float:
+        """Keep hold of what is in hand; return the seconds until this is due again."""
+        return self.broker.call_once(self._keep)
+
+    def close(self) -> None:
+        """Disconnect; nothing must be in hand, or it is lost."""
+        self.broker.close()
+        self.report.close()
+
+    def _open(self) -> Broker:
+        broker = self._open_broker()
+        self._ahead = broker if isinstance(broker, FetchesAhead) else None
+        return broker
+
+    def _keep(self, broker: Broker) -> float:
+        item = self.held
+        held = [] if item is None or item.is_lost else [item.delivery]
+        # With nothing in hand, too: connections want their heartbeats, fetched items their leases.
+        if broker.renew(held) and item is not None:
+            self._note_lost(item)
+        return broker.renew_seconds
+
+    def _take(self, timeout_seconds: float) -> Item | None:
+        def act(broker: Broker) -> Item | None:
+            delivery = broker.take(timeout_seconds=timeout_seconds)
+            if delivery is None:
+                return None
+            self.held = item = Item(self, delivery)
+            if delivery.lost:
+                self.report.take(attempts_lost=1)
+            else:
+                self.report.take()
+            return item
+
+        try:
+            return self.broker.call(act, give_up=lambda: self._stop.requested)
+        except TRANSIENT:
+            return None
+
+    def _give_up_on(self, item: Item) -> None:
+        retry, made = self.settings.retry, item.attempt - 1
+        if item.delivery.lost:
+            reason = (
+                f"attempt {made} of {retry.max_attempts} ended without a word: "
+                "its worker was killed or lost its connection"
+            )
+        else:
+            reason = f"{made} attempts were made, and {retry.max_attempts} are allowed"
+        self._bury(item, replace(item.delivery, attempt=made), reason)
+
+    def _bury(self, item: Item, delivery: Delivery, reason: str, **counted: int) -> bool:
+        target = self.settings.retry.dead_letter
+        counted["discarded" if target is None else "dead_lettered"] = 1
+
+        def act(broker: Broker) -> None:
+            self._look_ahead(1)
+            broker.dead_letter(delivery, reason=reason)
+            self._let_go(item)
+            self.report.let_go(**counted)
+
+        if not self._settle(item, act):
+            return False
+        what = "item discarded" if target is None else "item dead-lettered"
+        say(what, id=item.id, attempts=delivery.attempt, reason=reason)
+        return True
+
+    def _settle(self, item: Item, act: Callable[[Broker], None]) -> bool:
+        """Do it, through outages; return False if the item is lost."""
+        if item.is_settled or item.is_lost:
+            self.held = None if self.held is item else self.held
+            return not item.is_lost
+        try:
+            self.broker.call(act, give_up=lambda: self._stop.expired)
+        except LeaseLost:
+            self._lose(item)
+        except TRANSIENT as error:
+            # The grace is over: what the broker still counts as ours comes back by itself.
+            say("item not settled, it will be delivered again", id=item.id, error=error)
+            self._lose(item)
+        except WorkQueueJobError as error:
+            self._try_release(item)
+            self.on_refused(error)
+            raise
+        return item.is_settled
+
+    def _look_ahead(self, settling: int) -> None:
+        """Tell the broker whether what comes after settling so many would be worked on."""
+        if self._ahead is not None:
+            quota = self.settings.quota
+            is_last = quota is not None and self.report.settled + settling >= quota
+            self._ahead.fetch_ahead = not (is_last or self._stop.requested)
+
+    def _try_release(self, item: Item) -> None:
+        # What settles it is refused by the broker; giving it back may not be.
+        try:
+            with self.broker.lock:
+                self._let_go(item)
+            self.broker.call(lambda broker: broker.release(item.delivery), give_up=_at_once)
+        except WorkQueueJobError as error:
+            say("item not released, it will be delivered again", id=item.id, error=error)
+        else:
+            self.report.let_go(released=1)
+
+    def _let_go(self, item: Item) -> None:
+        item.is_settled = True
+        self.held = None
+
+    def _lose(self, item: Item) -> None:
+        with self.broker.lock:
+            self._note_lost(item)
+            self.held = None
+
+    def _note_lost(self, item: Item) -> None:
+        if item.is_lost:
+            return
+        item.is_lost = True
+        # It is in the other's hand now.
+        self.report.let_go(leases_lost=1)
+        say("lease lost, the item is somebody else's now", id=item.id, attempt=item.attempt)
+        self.on_lost()
+
+
+def _nothing(*_: object) -> None:
+    """Stand for a callback that nobody gave."""
+
+
+def _at_once() -> bool:
+    return True

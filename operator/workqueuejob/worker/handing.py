@@ -1,0 +1,133 @@
+"""How a command gets its item: by stdin, as its last argument, in a variable or as a file.
+
+    stdin        a file in memory, so that neither side waits for the other, however large it is
+    argument     appended; a NUL byte can't be passed so
+    environment  in a variable of the user's choice; neither can it here
+    file         a temporary file, whose path is the last argument and ITEM_FILE; removed afterwards
+
+The command inherits the worker's environment, less what is private to the worker.
+"""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+
+from workqueuejob.errors import SettingsInvalid
+from workqueuejob.protocol.settings import PRIVATE_VARIABLES, DeliverySettings
+from workqueuejob.worker.item import Item
+from workqueuejob.worker.process import Environment, FileActions
+
+STDIN, ARGUMENT, ENVIRONMENT, FILE = "Stdin", "Argument", "Environment", "File"
+WAYS = (STDIN, ARGUMENT, ENVIRONMENT, FILE)
+
+ITEM_FILE = b"ITEM_FILE"
+
+
+class ItemUnfit(Exception):
+    """The item can't be handed to a command in the chosen way."""
+
+
+@dataclass(slots=True)
+class Handed:
+    """What a process is started with. holds_item: whether arguments or environment do."""
+
+    arguments: list[bytes]
+    environ: Environment
+    actions: FileActions = ()
+    holds_item: bool = False
+
+
+class Handing:
+    """Hands items to one command."""
+
+    def __init__(
+        self, command: Sequence[str], delivery: DeliverySettings, environ: Mapping[bytes, bytes]
+    ) -> None:
+        """Raise SettingsInvalid for a way that there is not, or a name that is none."""
+        name = delivery.variable
+        if delivery.type not in WAYS:
+            raise SettingsInvalid(f"delivery type {delivery.type!r} is none of {', '.join(WAYS)}")
+        if not name or "=" in name or "\0" in name:
+            raise SettingsInvalid(f"{name!r} can't be an environment variable's name; correct it")
+        self._way = delivery.type
+        self._variable = os.fsencode(name)
+        self._arguments = [os.fsencode(argument) for argument in command]
+        private = {name.encode() for name in PRIVATE_VARIABLES}
+        self._environ = {name: value for name, value in environ.items() if name not in private}
+
+    @contextmanager
+    def hand(self, item: Item) -> Iterator[Handed]:
+        """Prepare everything, until the command has ended; raise ItemUnfit."""
+        handed = Handed(self._arguments, self._describe(item))
+        if self._way == STDIN:
+            with _in_memory(item.body) as descriptor:
+                handed.actions = ((os.POSIX_SPAWN_DUP2, descriptor, 0),)
+                yield handed
+            return
+        handed.actions = ((os.POSIX_SPAWN_OPEN, 0, b"/dev/null", os.O_RDONLY, 0),)
+        if self._way == FILE:
+            with _in_file(item.body) as path:
+                handed.arguments = [*self._arguments, path]
+                handed.environ[ITEM_FILE] = path
+                yield handed
+            return
+        if b"\0" in item.body:
+            raise ItemUnfit(
+                "the item holds a NUL byte, which neither argument nor variable can; "
+                "let the command read it from stdin or a file"
+            )
+        handed.holds_item = True
+        if self._way == ARGUMENT:
+            handed.arguments = [*self._arguments, item.body]
+        else:
+            handed.environ[self._variable] = item.body
+        yield handed
+
+    def _describe(self, item: Item) -> Environment:
+        return {
+            **self._environ,
+            b"ITEM_ID": item.id.encode().replace(b"\0", b""),
+            b"ITEM_ATTEMPT": b"%d" % item.attempt,
+            b"ITEM_REDELIVERED": b"true" if item.redelivered else b"false",
+        }
+
+
+@contextmanager
+def _in_memory(body: bytes) -> Iterator[int]:
+    descriptor = os.memfd_create("item", os.MFD_CLOEXEC)
+    try:
+        _write(descriptor, body)
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _in_file(body: bytes) -> Iterator[bytes]:
+    # Here, for it takes a tenth of a worker's start.
+    import tempfile
+
+    try:
+        descriptor, path = tempfile.mkstemp(prefix="item-")
+    except OSError as error:
+        raise SettingsInvalid(
+            f"no item can be put into a file ({error.strerror}); mount a writable volume at /tmp,"
+            " or set TMPDIR to one"
+        ) from None
+    try:
+        try:
+            _write(descriptor, body)
+        finally:
+            os.close(descriptor)
+        yield os.fsencode(path)
+    finally:
+        with suppress(FileNotFoundError):
+            os.unlink(path)
+
+
+def _write(descriptor: int, body: bytes) -> None:
+    # At its offset, not at the file's, which the command is to find at the beginning.
+    written = 0
+    while written < len(body):
+        written += os.pwrite(descriptor, body[written:] if written else body, written)

@@ -1,0 +1,144 @@
+"""One item in a worker's hand, as a user's program sees it."""
+
+import sys
+import traceback
+from types import TracebackType
+from typing import Protocol
+
+from workqueuejob.errors import LeaseLost, WorkQueueJobError
+from workqueuejob.worker.broker import Delivery
+
+
+class Settler(Protocol):
+    """Who settles items: the worker's engine."""
+
+    def succeed(self, item: "Item") -> bool:
+        """Acknowledge."""
+        ...
+
+    def fail(self, item: "Item", reason: str) -> bool:
+        """Retry or dead-letter."""
+        ...
+
+    def release(self, item: "Item") -> bool:
+        """Give back."""
+        ...
+
+    def extend(self, item: "Item") -> None:
+        """Renew the lease."""
+        ...
+
+
+class Item:
+    """An item to work on.
+
+    Settle it in one of four ways: let the loop's body end (or the block of `with item:`), which
+    acknowledges it, or call `ack`, `fail` or `release`. Once it is settled the others do nothing.
+
+        for item in worker:
+            with item:
+                convert(item.body)
+
+    An exception in the block fails the item, is written to stderr, and goes no further, so that the
+    loop takes the next item. KeyboardInterrupt releases the item and goes on.
+
+    is_lost: whether somebody else has taken it over; then it can't be settled here any more.
+    is_settled: whether it was.
+    """
+
+    __slots__ = ("_settler", "delivery", "is_lost", "is_settled")
+
+    def __init__(self, settler: Settler, delivery: Delivery) -> None:
+        self._settler = settler
+        self.delivery = delivery
+        self.is_lost = False
+        self.is_settled = False
+
+    @property
+    def id(self) -> str:
+        """What names the item in logs: the same in all of its attempts where the broker can."""
+        return self.delivery.id
+
+    @property
+    def body(self) -> bytes:
+        """What the producer sent."""
+        return self.delivery.body
+
+    @property
+    def text(self) -> str:
+        """The body as UTF-8; raises UnicodeDecodeError for one that is none."""
+        return self.delivery.body.decode()
+
+    @property
+    def attempt(self) -> int:
+        """How often it was tried, from 1, this time included."""
+        return self.delivery.attempt
+
+    @property
+    def redelivered(self) -> bool:
+        """Whether somebody had it before, whatever came of it."""
+        return self.delivery.redelivered
+
+    def ack(self) -> bool:
+        """Settle it as done; return False if it is lost: then somebody else does it again.
+
+        It may bring the next item, which then waits for the loop to ask for it.
+        """
+        return self._settler.succeed(self)
+
+    def fail(self, reason: str) -> bool:
+        """Count a failed attempt: it is tried again after its back-off, or dead-lettered.
+
+        reason: a line for whoever finds it among the dead letters. Returns False if it is lost.
+        """
+        return self._settler.fail(self, reason)
+
+    def release(self) -> bool:
+        """Give it back at once, without counting this attempt; return False if it is lost."""
+        return self._settler.release(self)
+
+    def extend(self) -> None:
+        """Renew the hold on it at once; raises LeaseLost if somebody else has taken it over.
+
+        Never needed to keep the item, which a thread does for as long as the work takes. It is for
+        asking before something that can't be undone.
+        """
+        self._settler.extend(self)
+
+    def __enter__(self) -> "Item":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> bool:
+        if error is None:
+            self.ack()
+            return False
+        if isinstance(error, KeyboardInterrupt | Interrupted) or _ends_worker(error):
+            self.release()
+            return False
+        if isinstance(error, Exception):
+            traceback.print_exception(kind, error, trace, file=sys.stderr)
+        self.fail(describe(error))
+        return isinstance(error, Exception)
+
+    def __repr__(self) -> str:
+        return f"Item(id={self.id!r}, attempt={self.attempt}, {len(self.body)} bytes)"
+
+
+def _ends_worker(error: BaseException) -> bool:
+    """Whether it is the worker that failed, and not the work."""
+    return isinstance(error, WorkQueueJobError) and not isinstance(error, LeaseLost)
+
+
+class Interrupted(SystemExit):
+    """Raised in the user's code when the worker's grace is over; ends the program."""
+
+
+def describe(error: BaseException) -> str:
+    """Return an exception as one line, without where it came from."""
+    said = " ".join(str(error).split())
+    return f"{type(error).__name__}: {said}" if said else type(error).__name__

@@ -1,0 +1,187 @@
+"""`wqj-worker`: the command line, and the edge of the process."""
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, replace
+
+from workqueuejob.errors import WorkQueueJobError
+from workqueuejob.protocol import exits
+from workqueuejob.protocol.settings import DeliverySettings, WorkerSettings
+from workqueuejob.worker.broker import Broker
+from workqueuejob.worker.command import Runner, find_program
+from workqueuejob.worker.connecting import read_environment
+from workqueuejob.worker.engine import Engine
+from workqueuejob.worker.handing import ARGUMENT, ENVIRONMENT, FILE, Handing
+from workqueuejob.worker.keeper import Keeper
+from workqueuejob.worker.notices import say
+from workqueuejob.worker.opening import open_broker
+from workqueuejob.worker.process import adopt_orphans
+from workqueuejob.worker.reporting import Report
+from workqueuejob.worker.stopping import Stop
+
+FORWARDED = ("SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGWINCH")
+"""What the worker has no use for itself; SIGTERM and SIGINT stop it."""
+
+OpenBroker = Callable[[WorkerSettings, Mapping[str, str]], Broker]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; return the exit code."""
+    arguments = parse(sys.argv[1:] if argv is None else argv)
+    return run(arguments, os.environ, open_broker=open_broker)
+
+
+def parse(argv: Sequence[str]) -> argparse.Namespace:
+    """Return the arguments; exits with 2 when they can't be understood."""
+    at = argv.index("--") if "--" in argv else len(argv)
+    parser = _build_parser()
+    arguments = parser.parse_args(argv[:at])
+    arguments.command = [*arguments.command, *argv[at + 1 :]]
+    if not arguments.command:
+        parser.error("no command; put it after --, as in: wqj-worker run -- sha256sum")
+    return arguments
+
+
+def run(
+    arguments: argparse.Namespace, environ: Mapping[str, str], *, open_broker: OpenBroker
+) -> int:
+    """Work with a command until there is no more to take; return the exit code."""
+    try:
+        settings = override(read_environment(environ), arguments)
+    except WorkQueueJobError as error:
+        say("can't start", error=error)
+        return exits.FAILED
+    stop = Stop(settings.grace_seconds)
+    try:
+        program = find_program(arguments.command, environ)
+        handing = Handing(arguments.command, settings.delivery, _encode(environ))
+    except WorkQueueJobError as error:
+        return _refuse(settings, error)
+    engine = Engine(settings, lambda: open_broker(settings, environ), stop=stop)
+    runner = Runner(
+        engine,
+        stop,
+        handing,
+        program=program,
+        prefix_output=arguments.prefix_output,
+        adopts_orphans=adopt_orphans(),
+    )
+    _handle_signals(runner, stop)
+    say("started", **_describe(settings))
+    return _work(engine, runner)
+
+
+def override(settings: WorkerSettings, arguments: argparse.Namespace) -> WorkerSettings:
+    """Return the settings with what the command line says differently."""
+    if arguments.delivery is not None:
+        settings = replace(settings, delivery=arguments.delivery)
+    if arguments.item_timeout_seconds is not None:
+        settings = replace(settings, item_timeout_seconds=arguments.item_timeout_seconds)
+    return settings
+
+
+def _work(engine: Engine, runner: Runner) -> int:
+    keeper = Keeper(engine)
+    keeper.start()
+    try:
+        runner.run()
+    except WorkQueueJobError as error:
+        code = engine.exit_code_after(error)
+        engine.report.note(str(error))
+        say("can't go on", error=error)
+    except OSError as error:
+        code = exits.FAILED
+        engine.report.note(str(error))
+        say("can't go on, the system refused", error=error)
+    else:
+        code = engine.exit_code
+        if code != exits.DONE:
+            engine.report.note("told to stop before the work was done")
+    finally:
+        keeper.close()
+        counts = engine.report.counts
+        engine.close()
+    say("ended", exit_code=code, **{name: n for name, n in asdict(counts).items() if n})
+    return code
+
+
+def _refuse(settings: WorkerSettings, error: WorkQueueJobError) -> int:
+    report = Report(settings.termination_message_path)
+    report.note(str(error))
+    report.close()
+    say("can't start", error=error)
+    return exits.FAILED
+
+
+def _handle_signals(runner: Runner, stop: Stop) -> None:
+    for number in (signal.SIGTERM, signal.SIGINT):
+        runner.wake.on_signal(number, lambda _: stop.request())
+    for name in FORWARDED:
+        runner.wake.on_signal(getattr(signal, name), runner.processes.signal)
+
+
+def _describe(settings: WorkerSettings) -> dict[str, object]:
+    said = asdict(settings.source)
+    queue = {"queue": said.get("queue") or said.get("key")}
+    return queue if settings.quota is None else {**queue, "quota": settings.quota}
+
+
+def _encode(environ: Mapping[str, str]) -> dict[bytes, bytes]:
+    return {os.fsencode(name): os.fsencode(value) for name, value in environ.items()}
+
+
+def _build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="wqj-worker", description="Works on a queue's items.")
+    actions = parser.add_subparsers(required=True, metavar="ACTION")
+    command = actions.add_parser(
+        "run",
+        usage="wqj-worker run [options] -- COMMAND ...",
+        help="run a command for every item; exit 0 acknowledges it",
+        allow_abbrev=False,
+    )
+    ways = command.add_mutually_exclusive_group()
+    ways.add_argument(
+        "--as-argument",
+        dest="delivery",
+        action="store_const",
+        const=DeliverySettings(type=ARGUMENT),
+        help="the item is the command's last argument (default: its stdin)",
+    )
+    ways.add_argument(
+        "--as-env",
+        dest="delivery",
+        metavar="NAME",
+        type=lambda name: DeliverySettings(type=ENVIRONMENT, variable=name),
+        help="the item is in this environment variable",
+    )
+    ways.add_argument(
+        "--as-file",
+        dest="delivery",
+        action="store_const",
+        const=DeliverySettings(type=FILE),
+        help="the item is in a file, whose path is the last argument, and in ITEM_FILE",
+    )
+    command.add_argument(
+        "--prefix-output",
+        action="store_true",
+        help="put the item's id in front of every line of output",
+    )
+    command.add_argument(
+        "--item-timeout-seconds",
+        type=_positive,
+        metavar="N",
+        help="end a command, and all it has started, that takes longer; the item has failed",
+    )
+    command.add_argument("command", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
+    return parser
+
+
+def _positive(text: str) -> int:
+    with suppress(ValueError):
+        if int(text) > 0:
+            return int(text)
+    raise argparse.ArgumentTypeError(f"{text!r} is not a positive number of seconds")

@@ -1,0 +1,42 @@
+"""Opens the settings' broker, by the one module that knows it.
+
+Each broker's module is imported only when its broker is used: two clients would double the time
+that a worker needs to start.
+"""
+
+from workqueuejob.protocol.connection import RabbitMQConnection, RedisConnection
+from workqueuejob.protocol.settings import RabbitMQSource, RedisSource, WorkerSettings
+from workqueuejob.worker.broker import Broker
+from workqueuejob.worker.connecting import Environment, build_connection, pod_name
+
+
+def open_broker(settings: WorkerSettings, environ: Environment, *, prefetch: int = 1) -> Broker:
+    """Return a connection to the queue.
+
+    Raises SettingsInvalid, BrokerUnavailable, or a QueueError that says what the broker refused.
+    """
+    connection, pod = build_connection(settings, environ), pod_name(environ)
+    match settings.source, connection:
+        case RabbitMQSource() as source, RabbitMQConnection():
+            from workqueuejob.worker import rabbitmq
+
+            return rabbitmq.open_broker(
+                connection,
+                source,
+                retry=settings.retry,
+                run=settings.run,
+                pod=pod,
+                prefetch=prefetch,
+            )
+        case RedisSource() as source, RedisConnection():
+            from workqueuejob.worker import redis
+
+            return redis.open_broker(
+                connection,
+                source,
+                retry=settings.retry,
+                run=settings.run,
+                pod=pod,
+                prefetch=prefetch,
+            )
+    raise AssertionError(f"no broker for {settings.source!r}")

@@ -1,0 +1,126 @@
+"""Passes a command's output on line by line, each with its item's id in front.
+
+Only on request: without it the command writes to the worker's own stdout and stderr, and nothing
+is between them. A line that does not end within a mebibyte is passed on in pieces.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+from workqueuejob.worker.process import FileActions
+from workqueuejob.worker.wake import Wake
+
+STDOUT, STDERR = 1, 2
+LINE_MAX_BYTES = 2**20
+_CHUNK_BYTES = 2**16
+
+
+class Stream:
+    """One of a command's streams, on its way to one of ours."""
+
+    def __init__(self, target: int, prefix: bytes) -> None:
+        self.target = target
+        self.last_line = b""
+        self._prefix = prefix
+        self._pending = b""
+        self.reading, self.writing = os.pipe2(os.O_CLOEXEC)
+        os.set_blocking(self.reading, False)
+
+    def pump(self) -> bool:
+        """Pass on what is there; return False at the end."""
+        with suppress(BlockingIOError):
+            chunk = os.read(self.reading, _CHUNK_BYTES)
+            if not chunk:
+                return False
+            self._pass_on(chunk)
+        return True
+
+    def drain(self) -> None:
+        """Pass on everything that was written, whoever may still hold the other end."""
+        with suppress(BlockingIOError):
+            while chunk := os.read(self.reading, _CHUNK_BYTES):
+                self._pass_on(chunk)
+        if self._pending:
+            self._write([self._pending])
+            self._pending = b""
+
+    def _pass_on(self, chunk: bytes) -> None:
+        *lines, rest = (self._pending + chunk).split(b"\n")
+        if len(rest) > LINE_MAX_BYTES:
+            lines.append(rest)
+            rest = b""
+        self._pending = rest
+        if lines:
+            self._write(lines)
+
+    def _write(self, lines: list[bytes]) -> None:
+        self.last_line = next((line for line in reversed(lines) if line.strip()), self.last_line)
+        text = b"".join(b"%b%b\n" % (self._prefix, line) for line in lines)
+        written = 0
+        while written < len(text):
+            written += os.write(self.target, text[written:] if written else text)
+
+
+class Output:
+    """Both streams of one command."""
+
+    def __init__(self, item_id: str, wake: Wake) -> None:
+        prefix = f"[{item_id}] ".encode()
+        self._wake = wake
+        self._streams = {}
+        for target in (STDOUT, STDERR):
+            stream = Stream(target, prefix)
+            self._streams[stream.reading] = stream
+            wake.watch(stream.reading)
+        self._open = set(self._streams)
+
+    @property
+    def actions(self) -> FileActions:
+        """What makes the command write here."""
+        return tuple((os.POSIX_SPAWN_DUP2, s.writing, s.target) for s in self._streams.values())
+
+    @property
+    def last_line(self) -> str:
+        """The last line on stderr that is not blank."""
+        found = next(s.last_line for s in self._streams.values() if s.target == STDERR)
+        return found.decode("utf-8", "replace").strip()
+
+    def started(self) -> None:
+        """Leave the writing ends to the command."""
+        for stream in self._streams.values():
+            if stream.writing >= 0:
+                os.close(stream.writing)
+                stream.writing = -1
+
+    def pump(self, ready: list[int]) -> None:
+        """Pass on what has come by these descriptors."""
+        for descriptor in self._open.intersection(ready):
+            if not self._streams[descriptor].pump():
+                self._forget(descriptor)
+
+    def close(self) -> None:
+        """Pass on the rest, and close everything."""
+        self.started()
+        for descriptor, stream in self._streams.items():
+            stream.drain()
+            if descriptor in self._open:
+                self._forget(descriptor)
+            os.close(descriptor)
+
+    def _forget(self, descriptor: int) -> None:
+        self._open.discard(descriptor)
+        self._wake.forget(descriptor)
+
+
+@contextmanager
+def captured(item_id: str, wake: Wake, *, wanted: bool) -> Iterator[Output | None]:
+    """Capture a command's output, if that is wanted."""
+    if not wanted:
+        yield None
+        return
+    output = Output(item_id, wake)
+    try:
+        yield output
+    finally:
+        output.close()

@@ -1,0 +1,162 @@
+"""What a RabbitMQ message says of its item, and what a copy of it must say. Pure.
+
+    attempts   the header `x-wqj-attempts` (what was written down)
+               + `x-delivery-count` of a quorum queue, or 1 for a classic queue's `redelivered`
+    lost       the broker took it back from somebody who settled nothing, or a copy says so
+
+A copy keeps every property and header of the user, but for what would make the broker treat it
+otherwise than the original: CC and BCC, a user_id, a time to live, and traces of our own queues.
+"""
+
+import copy
+import os
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from pika import BasicProperties
+
+from workqueuejob.protocol.rabbitmq import (
+    ATTEMPTS_HEADER,
+    DEAD_LETTER_PREFIX,
+    FAILURE_HEADER,
+    ID_HEADER,
+    LOST_HEADER,
+)
+from workqueuejob.worker.broker import Delivery
+
+DELIVERY_COUNT_HEADER = "x-delivery-count"
+DEATHS_HEADER = "x-death"
+PERSISTENT = 2
+
+REASON_MAX_CHARACTERS = 4000
+"""A message's headers must fit one frame, whose size the broker limits."""
+
+DELIVERY_COUNT_MAX = 10
+"""From here on the count is written into a copy, before a broker's delivery limit is met."""
+
+_NOT_COPIED = frozenset(
+    {DELIVERY_COUNT_HEADER, ATTEMPTS_HEADER, LOST_HEADER, FAILURE_HEADER, "CC", "BCC"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """What a message says.
+
+    attempt: from 1, the present one included.
+    must_be_rewritten: whether the broker would forget the count that this delivery shows.
+    """
+
+    id: str
+    attempt: int
+    redelivered: bool
+    lost: bool
+    must_be_rewritten: bool
+
+
+def read_item(properties: BasicProperties, *, redelivered: bool) -> Item:
+    """Return what a delivery says of its item."""
+    headers = properties.headers
+    if not headers and not redelivered:
+        return Item(properties.message_id or _new_id(), 1, False, False, False)
+    headers = headers or {}
+    written = _count(headers.get(ATTEMPTS_HEADER))
+    delivery_count = headers.get(DELIVERY_COUNT_HEADER)
+    # Only what was delivered before has a count that says something: users may copy headers.
+    counted = _count(delivery_count) if redelivered else 0
+    lost = counted or int(redelivered)
+    return Item(
+        id=str(properties.message_id or headers.get(ID_HEADER) or _new_id()),
+        attempt=written + lost + 1,
+        redelivered=bool(redelivered or written),
+        lost=bool(lost or headers.get(LOST_HEADER)),
+        must_be_rewritten=redelivered and (delivery_count is None or counted >= DELIVERY_COUNT_MAX),
+    )
+
+
+def build_copy(
+    properties: BasicProperties,
+    item: Item | Delivery,
+    *,
+    attempts: int,
+    lost: bool = False,
+    more: dict[str, Any] | None = None,
+) -> BasicProperties:
+    """Return the properties of a copy of an item, of which so many attempts have failed."""
+    copied = copy.copy(properties)
+    headers = {k: v for k, v in (properties.headers or {}).items() if k not in _NOT_COPIED}
+    _forget_our_queues(headers)
+    if attempts:
+        headers[ATTEMPTS_HEADER] = attempts
+    if lost:
+        headers[LOST_HEADER] = True
+    if not properties.message_id:
+        headers[ID_HEADER] = item.id
+    copied.headers = {**headers, **(more or {})}
+    copied.delivery_mode = PERSISTENT
+    # An item that was taken once is not dropped by a time to live, and a broker refuses a
+    # user_id that is not the publisher's.
+    copied.expiration = None
+    copied.user_id = None
+    return copied
+
+
+def build_failed(properties: BasicProperties, item: Delivery, *, reason: str) -> BasicProperties:
+    """Return the properties of an item whose present attempt has failed."""
+    more = {FAILURE_HEADER: reason[:REASON_MAX_CHARACTERS]}
+    return build_copy(properties, item, attempts=item.attempt, more=more)
+
+
+def build_dead_letter(
+    properties: BasicProperties,
+    item: Delivery,
+    *,
+    reason: str,
+    attempts: int,
+    found: tuple[str, str],
+) -> BasicProperties:
+    """Return the properties of a dead letter, which tells so many attempts.
+
+    It carries no count that we would read: who moves it back to its queue wants it tried anew.
+
+    found: the queue and the pod where it failed.
+    """
+    queue, pod = found
+    said = {
+        "reason": reason[:REASON_MAX_CHARACTERS],
+        "attempts": attempts,
+        "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
+        "pod": pod,
+        "queue": queue,
+    }
+    more = {f"{DEAD_LETTER_PREFIX}{name}": value for name, value in said.items()}
+    return build_copy(properties, item, attempts=0, more=more)
+
+
+def _forget_our_queues(headers: dict[str, Any]) -> None:
+    """Remove the broker's note that the item came back from a queue of ours."""
+    deaths = headers.get(DEATHS_HEADER)
+    if not isinstance(deaths, list):
+        return
+    kept = [death for death in deaths if not _is_ours(death.get("queue"))]
+    headers[DEATHS_HEADER] = kept
+    if not kept:
+        del headers[DEATHS_HEADER]
+    for which in ("first", "last"):
+        if _is_ours(headers.get(f"x-{which}-death-queue")):
+            for what in ("queue", "reason", "exchange"):
+                headers.pop(f"x-{which}-death-{what}", None)
+
+
+def _is_ours(queue: object) -> bool:
+    return isinstance(queue, str) and (".wqj-retry-" in queue or ".wqj-held-" in queue)
+
+
+def _count(value: object) -> int:
+    # Whatever else a producer wrote there counts nothing.
+    return max(value, 0) if isinstance(value, int) else 0
+
+
+def _new_id() -> str:
+    return os.urandom(8).hex()

@@ -1,0 +1,220 @@
+"""All that a worker does on one connection to RabbitMQ; it ends with the connection.
+
+    consumer    delivers the items
+    publisher   puts copies of items where they belong next, before the original is acknowledged
+    delays      queues in which items rest
+    holding     keeps items beyond the broker's consumer timeout
+
+Raises BrokerUnavailable when the connection is of no more use. Makes no second try.
+"""
+
+import time
+from collections.abc import Collection
+from contextlib import suppress
+from dataclasses import dataclass
+
+from pika import BasicProperties
+
+from workqueuejob.errors import BrokerUnavailable, LeaseLost, QueueError
+from workqueuejob.protocol.connection import RabbitMQConnection
+from workqueuejob.protocol.retry import RetrySettings
+from workqueuejob.protocol.settings import RabbitMQSource
+from workqueuejob.worker.broker import Delivery
+from workqueuejob.worker.rabbitmq_connection import WorkerConnection
+from workqueuejob.worker.rabbitmq_consuming import Consumer, Handle
+from workqueuejob.worker.rabbitmq_holding import Holding
+from workqueuejob.worker.rabbitmq_items import build_copy, read_item
+from workqueuejob.worker.rabbitmq_publishing import Publisher, Refused, Unroutable
+from workqueuejob.worker.rabbitmq_queues import DelayQueues
+
+STALE_SECONDS = 0.1
+"""After so long, what the broker sent meanwhile is looked at before anything is settled."""
+
+CERTAIN_AFTER_SECONDS = 1.0
+"""An item held for so long is worth a round trip to know that its acknowledgement arrived."""
+
+MOVE_AT = 2 / 3
+"""Of the broker's consumer timeout."""
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """What a worker was told; name: unique among the workers of a queue."""
+
+    connection: RabbitMQConnection
+    source: RabbitMQSource
+    retry: RetrySettings
+    name: str
+    pod: str
+    prefetch: int = 1
+    heartbeat_seconds: int = 60
+
+    @property
+    def move_seconds(self) -> float:
+        """For how long an item is held before it moves."""
+        return self.source.consumer_timeout_seconds * MOVE_AT
+
+
+class Session:
+    """One connection, with everything declared and subscribed."""
+
+    def __init__(self, assignment: Assignment) -> None:
+        """Connect; raise BrokerUnavailable, or the QueueError that a person must mend."""
+        self._assignment = assignment
+        self._queue = assignment.source.queue
+        self.connection = WorkerConnection(
+            assignment.connection,
+            heartbeat_seconds=assignment.heartbeat_seconds,
+            name=assignment.name,
+        )
+        try:
+            self.publisher = Publisher(self.connection)
+            self.delays = DelayQueues(self.connection, self._queue)
+            self._consumer = self._consume()
+            self.delays.declare(assignment.retry.delays_seconds)
+        except BaseException:
+            self.connection.close()
+            raise
+        self._holding = Holding(
+            self.connection, self.publisher, self._queue, worker=assignment.name
+        )
+
+    def take(self, *, timeout_seconds: float) -> Delivery | None:
+        """Return an item, or None when none was ready for so long."""
+        ends_at = time.monotonic() + timeout_seconds
+        self.catch_up()
+        while True:
+            consumer = self._consumer
+            if not consumer.is_alive:
+                self._consumer = consumer = self._consume()
+            consumer.start()
+            while consumer.arrived:
+                delivery = self._accept(consumer.arrived.popleft())
+                if delivery is not None:
+                    return delivery
+            if not self._wait(consumer, ends_at) and consumer.is_known_idle():
+                return None
+
+    def owns(self, handle: Handle) -> bool:
+        """Whether the message was delivered here, and may still be settled."""
+        return handle.is_ours and handle.channel.connection is self.connection
+
+    def ack(self, handle: Handle) -> None:
+        """Settle a message; raise LeaseLost if the broker took it back meanwhile."""
+        held_seconds = time.monotonic() - handle.since
+        if not handle.is_ours:
+            raise LeaseLost(f"an item of queue {self._queue!r} was taken back by the broker")
+        with self.connection.translated:
+            handle.ack()
+            self.connection.driven.step()
+        if held_seconds > CERTAIN_AFTER_SECONDS:
+            self._make_certain(handle)
+
+    def move(self, handle: Handle, queue: str, properties: BasicProperties) -> None:
+        """Publish a copy, then settle the original; raise Unroutable or Refused."""
+        self.publisher.publish(queue, handle.body, properties)
+        self.ack(handle)
+
+    def move_to_rest(self, handle: Handle, delay_seconds: int, properties: BasicProperties) -> None:
+        """Move an item to the queue for that delay, made anew if somebody deleted it."""
+        try:
+            self.move(handle, self.delays.find(delay_seconds), properties)
+        except Unroutable:
+            self.delays.forget(delay_seconds)
+            self.move(handle, self.delays.find(delay_seconds), properties)
+
+    def stop_fetching(self, handle: Handle) -> None:
+        """Have the settling of a held item bring no other one, until the next take."""
+        self._consumer.stop(held=int(handle.channel is self._consumer.channel))
+
+    def give_back(self, handle: Handle, properties: BasicProperties) -> None:
+        """Move an item to the end of its own queue; where that is full, to where it was."""
+        try:
+            self.move(handle, self._queue, properties)
+        except (Refused, Unroutable):
+            # The broker then marks it as redelivered, which counts an attempt.
+            with self.connection.translated:
+                handle.nack()
+                self.connection.driven.pump()
+
+    def catch_up(self) -> None:
+        """Look at what the broker sent, unless that was done a moment ago."""
+        if time.monotonic() - self.connection.driven.moved_at > STALE_SECONDS:
+            self.pump()
+
+    def pump(self) -> None:
+        """Service heartbeats; notice what is lost."""
+        with self.connection.translated:
+            self.connection.driven.pump()
+            if self.connection.driven.lost is not None:
+                raise self.connection.driven.lost
+        self._consumer.close_if_cancelled()
+        self._holding.close_if_cancelled()
+
+    def renew(self, held: Collection[Delivery]) -> None:
+        """Keep hold of items beyond the broker's consumer timeout."""
+        self.pump()
+        latest = time.monotonic() - self._assignment.move_seconds
+        for delivery in held:
+            if delivery.handle.since <= latest and self.owns(delivery.handle):
+                self._holding.move(delivery)
+        arrived = self._consumer.arrived
+        while arrived and arrived[0].since <= latest:
+            self._give_back_untaken(arrived.popleft())
+        self.pump()
+
+    def close(self) -> None:
+        """Give back what was not taken, and disconnect; never raises."""
+        with suppress(Exception):
+            self._consumer.stop(held=0)
+            while self._consumer.arrived:
+                self._give_back_untaken(self._consumer.arrived.popleft())
+        self.connection.close()
+
+    def _consume(self) -> Consumer:
+        return Consumer(self.connection, self._queue, prefetch=self._assignment.prefetch)
+
+    def _wait(self, consumer: Consumer, ends_at: float) -> bool:
+        timeout_seconds = ends_at - time.monotonic()
+        if timeout_seconds <= 0:
+            self.pump()
+            return bool(consumer.arrived)
+        with self.connection.translated:
+            try:
+                self.connection.driven.run_until(
+                    lambda: bool(consumer.arrived) or not consumer.is_alive, timeout_seconds
+                )
+            except TimeoutError:
+                return False
+        consumer.close_if_cancelled()
+        return True
+
+    def _accept(self, handle: Handle) -> Delivery | None:
+        """Return the item, or None if it went to the end of the queue to have its count kept."""
+        item = read_item(handle.properties, redelivered=handle.redelivered)
+        if item.must_be_rewritten:
+            copied = build_copy(handle.properties, item, attempts=item.attempt - 1, lost=True)
+            with suppress(Refused, Unroutable):
+                self.move(handle, self._queue, copied)
+                return None
+        return Delivery(
+            id=item.id,
+            body=handle.body,
+            attempt=item.attempt,
+            redelivered=item.redelivered,
+            lost=item.lost,
+            handle=handle,
+        )
+
+    def _give_back_untaken(self, handle: Handle) -> None:
+        item = read_item(handle.properties, redelivered=handle.redelivered)
+        copied = build_copy(handle.properties, item, attempts=item.attempt - 1, lost=item.lost)
+        self.give_back(handle, copied)
+
+    def _make_certain(self, handle: Handle) -> None:
+        try:
+            handle.channel.synchronize(queue=self._queue, prefetch=self._assignment.prefetch)
+        except (BrokerUnavailable, QueueError) as error:
+            if self.connection.driven.lost is not None:
+                raise
+            raise LeaseLost(str(error)) from error

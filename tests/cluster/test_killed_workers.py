@@ -1,0 +1,106 @@
+"""Workers that are killed at any moment: every item is processed, and the run still ends."""
+
+import pytest
+
+from deploy.environment import Cluster
+
+from .redis import Redis
+from .worker_jobs import (
+    a_rabbitmq_queue,
+    a_worker_job,
+    assert_ledger_adds_up,
+    count_processed,
+    ended_as,
+    has_failed_pods,
+    print_stdin_after,
+)
+from .worker_process import kill_at_random
+from .workspace import Workspace, poll
+
+pytestmark = [pytest.mark.cluster, pytest.mark.starts_early, pytest.mark.timeout(420)]
+
+
+def test_fine_workers_killed_twelve_times_lose_nothing(
+    cluster: Cluster, workspace: Workspace, redis: Redis
+) -> None:
+    items = [f"item-{number:03}" for number in range(500)]
+    redis.rpush(workspace.queue, *items)
+    workspace.apply(
+        a_worker_job(workspace, "killed", command=print_stdin_after(0.3), parallelism=4)
+    )
+
+    kills = kill_at_random(cluster, workspace, "killed", kills=12, seed=4, pause=1.5)
+
+    ended = workspace.wait_for_end("killed", seconds=240)
+    assert ended_as(ended) == ("Complete", "Drained")
+    processed = count_processed(workspace, "killed", items)
+    assert processed.total() - len(items) <= len(kills)
+    assert_ledger_adds_up(ended)
+    counted = ended["status"]["items"]
+    assert (counted["total"], counted["succeeded"], counted["remaining"]) == (500, 500, 0)
+    assert counted["accounting"] == "Counted"
+    assert not has_failed_pods(ended)
+    _assert_only_killed_pods_failed(workspace, "killed", kills)
+
+
+def test_coarse_workers_killed_at_random_lose_nothing(
+    cluster: Cluster, workspace: Workspace
+) -> None:
+    items = [f"item-{number:02}" for number in range(60)]
+    workspace.publish(items)
+    workspace.broker.declare(f"{workspace.queue}.dead")
+    workspace.apply(
+        a_worker_job(
+            workspace,
+            "killed",
+            queue=a_rabbitmq_queue(workspace),
+            mode="Coarse",
+            itemsPerPod=3,
+            command=print_stdin_after(0.5),
+            parallelism=4,
+            retry={"maxAttempts": 10, "deadLetter": {"name": f"{workspace.queue}.dead"}},
+        )
+    )
+
+    kills = kill_at_random(cluster, workspace, "killed", kills=6, seed=5, pause=1.5)
+
+    ended = workspace.wait_for_end("killed", seconds=240)
+    assert ended_as(ended) == ("Complete", "Drained")
+    processed = count_processed(workspace, "killed", items)
+    assert processed.total() - len(items) <= len(kills)
+    assert_ledger_adds_up(ended)
+    assert ended["status"]["items"]["total"] == 60
+    assert workspace.broker.depth(f"{workspace.queue}.dead") == 0
+    _assert_only_killed_pods_failed(workspace, "killed", kills)
+
+
+def test_item_of_a_killed_worker_is_processed_after_its_peers_have_finished(
+    cluster: Cluster, workspace: Workspace, redis: Redis
+) -> None:
+    redis.rpush(workspace.queue, "slow", "quick")
+    command = 'read item; [ "$item" = slow ] && sleep 12; echo "$item"'
+    workspace.apply(a_worker_job(workspace, "left", command=command, parallelism=2))
+    # The quick one's worker has found nothing more and gone, when the slow one's is killed.
+    poll(lambda: workspace.work_queue_job("left"), _has_one_pod_left, seconds=60)
+
+    kill_at_random(cluster, workspace, "left", kills=1, seed=1, pause=0)
+
+    ended = workspace.wait_for_end("left", seconds=120)
+    assert ended_as(ended) == ("Complete", "Drained")
+    assert count_processed(workspace, "left", ["slow", "quick"]) == {"slow": 1, "quick": 1}
+    assert ended["status"]["items"]["succeeded"] == 2
+
+
+def _has_one_pod_left(wqj: dict[str, object]) -> bool:
+    status = wqj.get("status") or {}
+    pods = status.get("pods") or {} if isinstance(status, dict) else {}
+    return pods.get("succeeded") == 1 and pods.get("active") == 1
+
+
+def _assert_only_killed_pods_failed(workspace: Workspace, name: str, kills: list[str]) -> None:
+    failed = {
+        pod["metadata"]["name"]
+        for pod in workspace.pods(name)
+        if pod["status"]["phase"] == "Failed"
+    }
+    assert failed <= set(kills)

@@ -1,0 +1,100 @@
+"""WorkQueueJobs whose container's command is run by our worker, and what is asked about them."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from deploy.environment import WORKER
+
+from .prepared import BROKER_HOST, REDIS_HOST
+from .workspace import Manifest, Workspace, condition_of
+
+PRINT_STDIN = "awk 1"
+"""Prints its standard input as a line."""
+
+
+def print_stdin_after(seconds: float) -> str:
+    """Return a command that works for some seconds on its item, then prints it."""
+    return f"sleep {seconds}; awk 1"
+
+
+def a_worker_job(
+    workspace: Workspace,
+    name: str,
+    *,
+    queue: Manifest | None = None,
+    command: str = PRINT_STDIN,
+    worker: Mapping[str, Any] | None = None,
+    pod: Mapping[str, Any] | None = None,
+    container: Mapping[str, Any] | None = None,
+    **spec: Any,
+) -> Manifest:
+    """Return a Fine WorkQueueJob on a Redis list of the workspace's name, with our worker."""
+    worked = {
+        "name": "main",
+        "image": WORKER.local_reference,
+        "imagePullPolicy": "IfNotPresent",
+        "command": ["sh", "-c", command],
+        **(container or {}),
+    }
+    return {
+        "apiVersion": "wqj.dev/v1alpha1",
+        "kind": "WorkQueueJob",
+        "metadata": {"name": name},
+        "spec": {
+            "queue": queue or a_redis_list(workspace),
+            "mode": "Fine",
+            "drainedAfterSeconds": 2,
+            "worker": {"source": "Injected", **(worker or {})},
+            **spec,
+            "template": {"spec": {"containers": [worked], **(pod or {})}},
+        },
+    }
+
+
+def a_redis_list(workspace: Workspace, **fields: Any) -> Manifest:
+    """Return `spec.queue` for the workspace's list."""
+    listed = {"host": REDIS_HOST, "list": {"key": workspace.queue}, "leaseSeconds": 5}
+    return {"redis": {**listed, **fields}}
+
+
+def a_rabbitmq_queue(workspace: Workspace, **fields: Any) -> Manifest:
+    """Return `spec.queue` for the workspace's RabbitMQ queue, management API included."""
+    management = {"url": f"http://{BROKER_HOST}:15672"}
+    return {
+        "rabbitmq": {
+            "host": BROKER_HOST, "queue": workspace.queue, "management": management, **fields,
+        }
+    }  # fmt: skip
+
+
+def count_processed(workspace: Workspace, name: str, items: Sequence[str]) -> Counter[str]:
+    """Return how often each of the items was printed by any pod, those that were killed included.
+
+    Every item must be among them; what else pods print is left out.
+    """
+    wanted = set(items)
+    printed = Counter(line for line in workspace.logs(name) if line in wanted)
+    assert wanted - set(printed) == set(), "items that nobody has processed"
+    return printed
+
+
+def assert_ledger_adds_up(wqj: Manifest) -> None:
+    """Assert that what was seen is what succeeded, was put aside, and is left."""
+    items = wqj["status"]["items"]
+    settled = items["succeeded"] + items.get("deadLettered", 0) + items.get("discarded", 0)
+    assert items["total"] == settled + items["remaining"], items
+
+
+def has_failed_pods(wqj: Manifest) -> bool:
+    """Return whether status counts a pod as failed."""
+    return bool(wqj["status"]["pods"].get("failed"))
+
+
+def ended_as(wqj: Manifest) -> tuple[str, str] | None:
+    """Return the condition that ended the run and its reason."""
+    for condition_type in ("Complete", "Failed"):
+        condition = condition_of(wqj, condition_type)
+        if condition.get("status") == "True":
+            return condition_type, condition["reason"]
+    return None

@@ -1,0 +1,74 @@
+"""The workers in pods as processes, and what may happen to them.
+
+On the local cluster they are processes of this machine.
+"""
+
+import os
+import random
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from deploy.environment import Cluster
+
+from .workspace import Manifest, Workspace, poll
+
+_PAUSE = (b"pause", b"catatonit")
+
+
+def running_pods(workspace: Workspace, name: str) -> list[Manifest]:
+    """Return the pods of a WorkQueueJob that run and are not on their way out."""
+    return [
+        pod
+        for pod in workspace.pods(name)
+        if pod["status"]["phase"] == "Running" and "deletionTimestamp" not in pod["metadata"]
+    ]
+
+
+def signal_worker(cluster: Cluster, pod: Manifest, number: signal.Signals) -> None:
+    """Send a signal to the first process of a pod's container, and to nobody else."""
+    assert cluster.is_local, "processes can be reached on the local cluster only"
+    pids = poll(lambda: list(_first_processes(pod["metadata"]["uid"])), bool, seconds=10)
+    assert len(pids) == 1, f"which of {pids} is the worker?"
+    os.kill(pids[0], number)
+
+
+def kill_at_random(
+    cluster: Cluster, workspace: Workspace, name: str, *, kills: int, seed: int, pause: float
+) -> list[str]:
+    """Kill workers by SIGKILL, one after the other at random moments; return their pods."""
+    chance = random.Random(seed)  # noqa: S311 - a schedule that can be had again
+    killed: list[str] = []
+    while len(killed) < kills:
+        time.sleep(chance.uniform(0, 2 * pause))
+        found = poll(lambda: _not_killed(workspace, name, killed), bool, seconds=60)
+        pod = chance.choice(found)
+        signal_worker(cluster, pod, signal.SIGKILL)
+        killed.append(pod["metadata"]["name"])
+    return killed
+
+
+def _not_killed(workspace: Workspace, name: str, killed: list[str]) -> list[Manifest]:
+    pods = running_pods(workspace, name)
+    return [pod for pod in pods if pod["metadata"]["name"] not in killed]
+
+
+def _first_processes(pod_uid: str) -> Iterator[int]:
+    """Yield the processes of this machine that are PID 1 in a container of the pod."""
+    for process in Path("/proc").iterdir():
+        if not process.name.isdigit():
+            continue
+        try:
+            groups = (process / "cgroup").read_text()
+            command = (process / "cmdline").read_bytes()
+            status = (process / "status").read_text()
+        except OSError:
+            # It has ended meanwhile.
+            continue
+        is_first = any(
+            line.startswith("NSpid:") and line.split()[-1] == "1" for line in status.splitlines()
+        )
+        is_pause = any(word in command.split(b"\0")[0] for word in _PAUSE)
+        if is_first and not is_pause and pod_uid in groups.replace("_", "-"):
+            yield int(process.name)

@@ -1,0 +1,167 @@
+"""A classic or a quorum queue of a real RabbitMQ under the worker's contract."""
+
+import itertools
+import os
+import socket
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack, suppress
+from typing import Any
+
+import pika
+
+from tests.contract.worker.bench import DeadLetter
+from tests.rabbitmq_server import ADMIN, RabbitMQServer
+from workqueuejob.protocol.connection import RabbitMQConnection
+from workqueuejob.protocol.rabbitmq import DEAD_LETTER_PREFIX
+from workqueuejob.protocol.retry import RetrySettings
+from workqueuejob.protocol.settings import RabbitMQSource
+from workqueuejob.worker.broker import Broker
+from workqueuejob.worker.rabbitmq import open_broker
+
+QUEUE = "job/1"
+DEAD = "job/1 dead"
+PERSISTENT = 2
+
+_numbers = itertools.count(1)
+
+
+class RabbitMQWorkerBench:
+    """One virtual host with one queue. A killed worker's items come back at once."""
+
+    lease_seconds = 0.5
+    queue_type = "classic"
+    settling_seconds = 0.0
+
+    def __init__(self, server: RabbitMQServer, stack: ExitStack) -> None:
+        self.server = server
+        self.vhost = f"worker {next(_numbers)}"
+        self.source = RabbitMQSource(queue=QUEUE)
+        self.heartbeat_seconds = 60
+        self._sockets: dict[Broker, list[socket.socket]] = {}
+        server.add_vhost(self.vhost)
+        stack.callback(server.api, "DELETE", "vhosts", self.vhost)
+        stack.callback(self._close_sockets)
+        self.declare(QUEUE, self.queue_type)
+        self.declare(DEAD, "classic")
+        self._producer = self.open_connection()
+        stack.callback(self._producer.close)
+        self.channel = self._producer.channel()
+        self.channel.confirm_delivery()
+
+    def settings(self) -> RabbitMQConnection:
+        return RabbitMQConnection(
+            host=self.server.host,
+            port=self.server.ports.amqp,
+            virtual_host=self.vhost,
+            username=ADMIN[0],
+            password=ADMIN[1],
+        )
+
+    def connect(
+        self,
+        *,
+        retry: RetrySettings | None = None,
+        prefetch: int = 1,
+        pod: str = "pod-1",
+        settings: RabbitMQConnection | None = None,
+    ) -> Broker:
+        before = open_sockets()
+        broker = open_broker(
+            settings or self.settings(),
+            self.source,
+            retry=retry or RetrySettings(dead_letter=DEAD),
+            run="",
+            pod=pod,
+            prefetch=prefetch,
+            heartbeat_seconds=self.heartbeat_seconds,
+        )
+        self._sockets[broker] = [
+            socket.socket(fileno=os.dup(number)) for number in open_sockets() - before
+        ]
+        return broker
+
+    def produce(self, *bodies: bytes, **properties: Any) -> None:
+        for body in bodies:
+            told = pika.BasicProperties(delivery_mode=PERSISTENT, **properties)
+            self.channel.basic_publish("", QUEUE, body, told)
+
+    def kill(self, broker: Broker) -> None:
+        for one in self._sockets[broker]:
+            with suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+
+    def count_left(self) -> int:
+        # Confirmed is not yet counted in a quorum queue's totals.
+        time.sleep(self.settling_seconds)
+        return sum(
+            found.get("messages", 0)
+            for found in self.queues("name,messages")
+            if found["name"] != DEAD
+        )
+
+    def dead_letters(self) -> Sequence[DeadLetter]:
+        return [
+            DeadLetter(
+                body=body,
+                reason=properties.headers[f"{DEAD_LETTER_PREFIX}reason"],
+                attempts=properties.headers[f"{DEAD_LETTER_PREFIX}attempts"],
+                time=properties.headers[f"{DEAD_LETTER_PREFIX}time"],
+                pod=properties.headers[f"{DEAD_LETTER_PREFIX}pod"],
+            )
+            for properties, body in self.peek(DEAD)
+        ]
+
+    def declare(self, queue: str, queue_type: str = "classic", **arguments: Any) -> None:
+        body = {
+            "durable": True,
+            "auto_delete": False,
+            "arguments": {"x-queue-type": queue_type, **arguments},
+        }
+        self.server.api("PUT", "queues", self.vhost, queue, body=body)
+
+    def peek(self, queue: str) -> list[tuple[Any, bytes]]:
+        """Return what is ready in a queue, with its properties; it stays there."""
+        connection = self.open_connection()
+        channel = connection.channel()
+        found = []
+        while (got := channel.basic_get(queue))[0] is not None:
+            found.append((got[1], got[2]))
+        connection.close()
+        return found
+
+    def queues(self, columns: str) -> list[dict[str, Any]]:
+        """Return the totals of the virtual host's queues."""
+        found: list[dict[str, Any]] = self.server.api_totals(self.vhost, columns)
+        return found
+
+    def open_connection(self) -> Any:
+        settings = self.settings()
+        return pika.BlockingConnection(
+            pika.ConnectionParameters(
+                settings.host, settings.port, self.vhost, pika.PlainCredentials(*ADMIN)
+            )
+        )
+
+    def _close_sockets(self) -> None:
+        for one in itertools.chain.from_iterable(self._sockets.values()):
+            one.close()
+
+
+class ClassicBench(RabbitMQWorkerBench):
+    pass
+
+
+class QuorumBench(RabbitMQWorkerBench):
+    queue_type = "quorum"
+    settling_seconds = 0.25
+
+
+def open_sockets() -> set[int]:
+    """Return the descriptors of this process's sockets."""
+    found = set()
+    for name in os.listdir("/proc/self/fd"):
+        with suppress(OSError):
+            if os.readlink(f"/proc/self/fd/{name}").startswith("socket:"):
+                found.add(int(name))
+    return found

@@ -1,0 +1,109 @@
+"""Redis lists and streams under the worker's contract, with leases of a second."""
+
+import base64
+import itertools
+import json
+from collections.abc import Sequence
+from contextlib import ExitStack
+from typing import Any
+
+from tests.contract.worker.bench import DeadLetter
+from tests.redis_server import RedisServer
+from workqueuejob.protocol.redis_keys import dead_key
+from workqueuejob.protocol.retry import RetrySettings
+from workqueuejob.protocol.settings import RedisSource
+from workqueuejob.queues.redis import RedisReference
+from workqueuejob.queues.redis import connect as connect_probe
+from workqueuejob.worker.redis import RedisBroker, open_broker
+
+_numbers = itertools.count(1)
+
+
+class RedisListBench:
+    consumer_group: str | None = None
+    lease_seconds = 1.0
+
+    def __init__(self, server: RedisServer, stack: ExitStack) -> None:
+        self.server = server
+        self.key = f"work/{next(_numbers)}"
+        self.client = stack.enter_context(server.client())
+        self.client.flushall()
+        self.probe = connect_probe(server.connection)
+        stack.callback(self.probe.close)
+
+    def connect(
+        self,
+        *,
+        retry: RetrySettings | None = None,
+        prefetch: int = 1,
+        pod: str = "pod-1",
+        run: str = "",
+    ) -> RedisBroker:
+        source = RedisSource(
+            key=self.key,
+            consumer_group=self.consumer_group,
+            lease_seconds=int(self.lease_seconds),
+        )
+        return open_broker(
+            self.server.connection,
+            source,
+            retry=retry or RetrySettings(dead_letter=dead_key(self.key)),
+            run=run,
+            pod=pod,
+            prefetch=prefetch,
+        )
+
+    def reference(self, run: str = "") -> RedisReference:
+        return RedisReference(
+            self.key,
+            consumer_group=self.consumer_group,
+            dead_letter=dead_key(self.key),
+            run=run,
+            lease_seconds=self.lease_seconds,
+        )
+
+    def produce(self, *bodies: bytes) -> None:
+        self.client.rpush(self.key, *bodies)
+
+    def kill(self, broker: RedisBroker) -> None:
+        broker.disconnect()
+
+    def count_left(self) -> int:
+        depth = self.probe.measure(self.reference())
+        return depth.ready + (depth.in_flight or 0) + depth.delayed
+
+    def dead_letters(self) -> Sequence[DeadLetter]:
+        found: Any = self.client.lrange(dead_key(self.key), 0, -1)
+        return [_read(json.loads(one)) for one in found]
+
+
+class RedisStreamBench(RedisListBench):
+    consumer_group = "workers"
+
+    def produce(self, *bodies: bytes) -> None:
+        for body in bodies:
+            self.client.xadd(self.key, {"fruit": body})
+
+    def dead_letters(self) -> Sequence[DeadLetter]:
+        found: Any = self.client.xrange(dead_key(self.key))
+        return [
+            DeadLetter(
+                body=entry[b"fruit"],
+                reason=entry[b"wqj-reason"].decode(),
+                attempts=int(entry[b"wqj-attempts"]),
+                time=entry[b"wqj-time"].decode(),
+                pod=entry[b"wqj-pod"].decode(),
+            )
+            for _, entry in found
+        ]
+
+
+def _read(said: dict[str, Any]) -> DeadLetter:
+    text = said.get("item")
+    return DeadLetter(
+        body=base64.b64decode(said["itemBase64"]) if text is None else text.encode(),
+        reason=said["reason"],
+        attempts=said["attempts"],
+        time=said["time"],
+        pod=said["pod"],
+    )

@@ -1,0 +1,40 @@
+import pytest
+
+from workqueuejob.errors import CredentialsNotURLSafe
+from workqueuejob.protocol.uri import BrokerAddress, parse_redis_uri
+
+
+@pytest.mark.parametrize(
+    ("uri", "address"),
+    [
+        ("redis://redis", BrokerAddress(host="redis", encrypted=False)),
+        ("redis://redis:6380/", BrokerAddress(host="redis", port=6380, encrypted=False)),
+        ("rediss://redis/2", BrokerAddress(host="redis", encrypted=True, database=2)),
+        ("redis://[::1]:6379/0", BrokerAddress("::1", 6379, encrypted=False, database=0)),
+        (
+            "redis://user:p%40s%2Fs@redis",
+            BrokerAddress("redis", username="user", password="p@s/s", encrypted=False),
+        ),
+        ("redis://:secret@redis", BrokerAddress("redis", password="secret", encrypted=False)),
+    ],
+)
+def test_redis_uri_is_taken_apart(uri: str, address: BrokerAddress) -> None:
+    assert parse_redis_uri(uri, where="BROKER_URL") == address
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "amqp://u:s3cret@mq",
+        "redis://u:s3cret#x@redis",
+        "redis://u:s3cret@redis:port",
+        "redis://u:s3cret@redis/jobs",
+        "redis://u:s3cret@redis?db=1",
+        "redis://",
+        "s3cret",
+    ],
+)
+def test_what_is_no_redis_uri_is_named_and_not_quoted(uri: str) -> None:
+    with pytest.raises(CredentialsNotURLSafe, match=r"^BROKER_URL is not a URI") as caught:
+        parse_redis_uri(uri, where="BROKER_URL")
+    assert "s3cret" not in str(caught.value)

@@ -1,0 +1,160 @@
+"""The runtime that travels: made from the Python that runs this, started as a pod starts it."""
+
+import ast
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from zipfile import ZipFile
+
+import pytest
+
+from deploy.worker.make_runtime import (
+    check_imports,
+    is_left_out,
+    make_runtime,
+    read_left_out,
+    remove_docstrings,
+)
+from workqueuejob.planning.injection import LAUNCHER, MOUNT_PATH
+
+ROOT = Path(__file__).resolve().parents[2]
+REDIS_NEEDS_IT_BEFORE_3_11_3 = "async_timeout"
+MAIN = '''
+"""Gives its command to the system, as the worker does with an item."""
+import os, sys
+
+def main() -> int:
+    """Run the command."""
+    arguments = sys.argv[1:]
+    command = arguments[arguments.index("--") + 1:]
+    return os.spawnvp(os.P_WAIT, command[0], command)
+'''
+
+
+@pytest.fixture(scope="module")
+def runtime(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A runtime that is not where it was made."""
+    folder = tmp_path_factory.mktemp("runtime")
+    packages, made, moved = folder / "packages", folder / "made", folder / "moved"
+    for name in ("pika", "redis", REDIS_NEEDS_IT_BEFORE_3_11_3, "workqueuejob"):
+        spec = find_spec(name)
+        if spec is not None and spec.origin is not None:
+            shutil.copytree(Path(spec.origin).parent, packages / name)
+    (packages / "workqueuejob" / "worker" / "main.py").write_text(MAIN)
+    make_runtime(packages, made)
+    return made.rename(moved)
+
+
+def run(runtime: Path, *command: str, env: Mapping[str, str] | None = None) -> str:
+    """Run a command under the worker, with nothing in the environment unless given."""
+    return start(runtime, [*LAUNCHER, "--", *command], env or {})
+
+
+def python(runtime: Path, code: str, env: Mapping[str, str] | None = None) -> str:
+    return start(runtime, [*LAUNCHER[:-2], "-c", code], env or {})
+
+
+def start(runtime: Path, command: list[str], env: Mapping[str, str]) -> str:
+    moved = [
+        f"{runtime}{word.removeprefix(MOUNT_PATH)}" if word.startswith(f"{MOUNT_PATH}/") else word
+        for word in command
+    ]
+    done = subprocess.run(
+        moved, env=dict(env), cwd="/", check=True, text=True, stdout=subprocess.PIPE
+    )
+    return done.stdout
+
+
+def test_runtime_has_all_that_the_worker_imports(runtime: Path) -> None:
+    check_imports(runtime)
+
+
+def test_runtime_holds_nothing_of_the_operator(runtime: Path) -> None:
+    (archive,) = (runtime / "lib").glob("python3*.zip")
+    modules = ZipFile(archive).namelist()
+
+    own = {Path(name).parts[1] for name in modules if name.startswith("workqueuejob/")}
+
+    assert own == {"__init__.pyc", "errors.pyc", "names.pyc", "protocol", "worker"}
+    assert not [name for name in modules if name.startswith("pydantic")]
+
+
+def test_runtime_is_few_files(runtime: Path) -> None:
+    """Every pod waits until they are copied."""
+    assert sum(path.is_file() for path in runtime.rglob("*")) < 100
+
+
+def test_every_user_may_read_and_start_it(runtime: Path) -> None:
+    unreadable = [path for path in runtime.rglob("*") if not path.stat().st_mode & 0o004]
+
+    assert unreadable == []
+    assert all((runtime / "bin" / name).stat().st_mode & 0o001 for name in ("loader", "python3"))
+
+
+def test_command_gets_the_environment_and_nothing_else(runtime: Path) -> None:
+    given = {"PATH": os.environ["PATH"], "NAME": "apple"}
+
+    seen = dict(line.split("=", 1) for line in run(runtime, "env", env=given).splitlines())
+
+    assert seen == given
+
+
+def test_locale_that_the_image_set_stays(runtime: Path) -> None:
+    given = {"PATH": os.environ["PATH"], "LC_CTYPE": "C.UTF-8"}
+
+    assert "LC_CTYPE=C.UTF-8" in run(runtime, "env", env=given)
+
+
+def test_image_has_no_say_in_what_the_worker_imports(runtime: Path, tmp_path: Path) -> None:
+    (tmp_path / "json.py").write_text("raise SystemExit('not the runtime own')")
+    hostile = {"PYTHONPATH": str(tmp_path), "PYTHONHOME": "/none", "LD_LIBRARY_PATH": "/none"}
+
+    assert python(runtime, "import json, sys; print(sys.prefix)", hostile).strip() == str(runtime)
+
+
+def test_name_of_a_host_is_found_without_the_images_help(runtime: Path) -> None:
+    code = "import socket; print(socket.getaddrinfo('localhost', 80)[0][4][1])"
+
+    assert python(runtime, code).strip() == "80"
+
+
+@pytest.mark.skipif(
+    not Path("/etc/ssl/certs/ca-certificates.crt").exists(), reason="no ca-certificates here"
+)
+def test_certificates_travel_too(runtime: Path) -> None:
+    code = (
+        "import ssl, sys; context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT);"
+        "context.load_verify_locations(f'{sys.prefix}/etc/ca-certificates.crt');"
+        "print(len(context.get_ca_certs()))"
+    )
+
+    assert int(python(runtime, code)) > 0
+
+
+@pytest.mark.parametrize(
+    ("module", "left_out"),
+    [
+        ("test/support/__init__.py", True),
+        ("turtle.py", True),
+        ("ctypes/test/test_cast.py", True),
+        ("ctypes/util.py", False),
+        ("encodings/cp1252.py", True),
+        ("encodings/idna.py", False),
+        ("email/mime/text.py", False),
+    ],
+)
+def test_modules_are_left_out_by_their_whole_names(module: str, *, left_out: bool) -> None:
+    assert is_left_out(Path(module), read_left_out()) is left_out
+
+
+def test_docstrings_go_and_assertions_stay() -> None:
+    tree = ast.parse(
+        '"""Says."""\nclass A:\n    """Says."""\ndef f(x):\n    "Says."\n    assert x\n'
+    )
+
+    remove_docstrings(tree)
+
+    assert ast.unparse(tree) == "class A:\n    pass\n\ndef f(x):\n    assert x"

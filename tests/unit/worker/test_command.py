@@ -1,0 +1,296 @@
+"""`wqj-worker run` with real processes."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.unit.worker.processes import ROOT, Ended, WorkerProcess, eventually, is_running
+from workqueuejob.protocol.report import ItemCounts
+from workqueuejob.protocol.settings import PRIVATE_VARIABLES
+
+SHELL = ("run", "--", "sh", "-c")
+
+
+def run(directory: Path, items: list[str], *command: str, **more: object) -> Ended:
+    return WorkerProcess(directory, items, *command, **more).end()  # type: ignore[arg-type]
+
+
+# How an item is handed over
+
+
+def test_item_is_on_stdin(tmp_path: Path) -> None:
+    ended = run(tmp_path, ["apple\n", "", "\0\xff\n"], "run", "--", "cat")
+    assert (ended.code, ended.out, ended.left) == (0, "apple\n\0\xff\n", 0)
+    assert ended.counts == ItemCounts(succeeded=3)
+
+
+def test_large_item_and_large_output_do_not_wait_for_each_other(tmp_path: Path) -> None:
+    ended = run(tmp_path, ["x" * 2**20], "run", "--prefix-output", "--", "cat")
+    assert ended.out.count("x") == 2**20
+    assert ended.counts.succeeded == 1
+
+
+def test_command_that_reads_nothing_succeeds(tmp_path: Path) -> None:
+    assert run(tmp_path, ["x" * 2**20], "run", "--", "true").counts.succeeded == 1
+
+
+def test_item_is_the_last_argument(tmp_path: Path) -> None:
+    ended = run(tmp_path, ["two words", "-n", ""], "run", "--as-argument", "--", "printf", "[%s]")
+    assert ended.out == "[two words][-n][]"
+
+
+def test_item_is_in_a_variable(tmp_path: Path) -> None:
+    command = ("run", "--as-env", "FRUIT", "--", "sh", "-c", 'printf "[%s]" "$FRUIT"; cat')
+    assert run(tmp_path, ["apple\nfig"], *command).out == "[apple\nfig]"
+
+
+def test_item_is_in_a_file_that_is_removed(tmp_path: Path) -> None:
+    script = 'cat "$1"; [ "$1" = "$ITEM_FILE" ] && echo " $1"'
+    ended = run(tmp_path, ["a\0b"], "run", "--as-file", "--", "sh", "-c", script, "sh")
+    body, _, path = ended.out.strip().partition(" ")
+    assert body == "a\0b"
+    assert path.startswith(str(tmp_path))
+    assert not Path(path).exists()
+    assert ended.counts.succeeded == 1
+
+
+def test_delivery_of_the_settings_is_followed(tmp_path: Path) -> None:
+    delivery = {"type": "Environment", "variable": "FRUIT"}
+    ended = run(tmp_path, ["fig"], *SHELL, 'echo "$FRUIT"', delivery=delivery)
+    assert ended.out == "fig\n"
+
+
+def test_command_line_wins_over_the_settings(tmp_path: Path) -> None:
+    delivery = {"type": "Environment", "variable": "FRUIT"}
+    command = ("run", "--as-argument", "--", "sh", "-c", 'echo "$FRUIT$1"', "sh")
+    assert run(tmp_path, ["fig"], *command, delivery=delivery).out == "fig\n"
+
+
+@pytest.mark.parametrize("way", ["--as-argument", "--as-env=FRUIT"])
+def test_nul_byte_that_can_not_be_passed_fails_the_item_only(tmp_path: Path, way: str) -> None:
+    ended = run(tmp_path, ["a\0b", "apple"], "run", way, "--", "true")
+    ((body, reason),) = ended.letters
+    assert body == "a\0b"
+    assert "NUL byte" in reason
+    assert (ended.code, ended.counts.succeeded) == (0, 1)
+
+
+def test_item_too_large_for_an_argument_fails_only_itself(tmp_path: Path) -> None:
+    ended = run(tmp_path, ["x" * 2**20, "apple"], "run", "--as-argument", "--", "true")
+    ((_, reason),) = ended.letters
+    assert "too large" in reason
+    assert ended.counts.succeeded == 1
+
+
+def test_command_knows_its_item(tmp_path: Path) -> None:
+    script = 'echo "$ITEM_ID $ITEM_ATTEMPT $ITEM_REDELIVERED"; [ "$ITEM_ATTEMPT" = 2 ]'
+    ended = run(tmp_path, ["apple"], *SHELL, script, retry={"max_attempts": 3})
+    assert ended.out == "item-1 1 false\nitem-1 2 true\n"
+
+
+def test_private_variables_are_kept_from_the_command_and_no_others(tmp_path: Path) -> None:
+    private = dict.fromkeys(PRIVATE_VARIABLES, "s3cret")
+    environ = {**private, "WQJ_POD_NAME": "fruits-1", "BROKER_URL": "amqp://mq"}
+    ended = run(tmp_path, ["apple"], "run", "--", "env", environ=environ)
+    assert "s3cret" not in ended.out
+    assert not [name for name in PRIVATE_VARIABLES if f"{name}=" in ended.out]
+    assert "WQJ_POD_NAME=fruits-1\n" in ended.out
+    assert "BROKER_URL=amqp://mq\n" in ended.out
+
+
+# How a command ends
+
+
+@pytest.mark.parametrize(
+    ("script", "reason"),
+    [
+        ("exit 3", "exit code 3"),
+        ("kill -SEGV $$", "killed by SIGSEGV"),
+        ("kill -KILL $$", "killed by SIGKILL"),
+    ],
+)
+def test_failed_command_fails_its_item(tmp_path: Path, script: str, reason: str) -> None:
+    ended = run(tmp_path, ["poison"], *SHELL, script)
+    assert ended.letters == [("poison", reason)]
+    assert ended.code == 0
+    assert ended.counts == ItemCounts(dead_lettered=1, attempts_failed=1)
+
+
+def test_captured_output_gives_the_reason_its_last_line(tmp_path: Path) -> None:
+    script = "echo fine; echo first >&2; echo 'no such fruit' >&2; echo >&2; exit 3"
+    ended = run(tmp_path, ["poison"], "run", "--prefix-output", "--", "sh", "-c", script)
+    assert ended.letters == [("poison", "exit code 3: no such fruit")]
+
+
+def test_lines_are_passed_on_whole_with_their_item(tmp_path: Path) -> None:
+    script = "printf 'one\\ntw'; sleep 0.1; printf 'o\\nthree'; echo bad >&2"
+    ended = run(tmp_path, ["apple"], "run", "--prefix-output", "--", "sh", "-c", script)
+    assert ended.out == "[item-1] one\n[item-1] two\n[item-1] three\n"
+    assert "[item-1] bad\n" in ended.err
+
+
+def test_output_that_a_grandchild_keeps_open_holds_nothing_up(tmp_path: Path) -> None:
+    began = time.monotonic()
+    script = "sleep 30 & echo $!"
+    ended = run(tmp_path, ["apple"], "run", "--prefix-output", "--", "sh", "-c", script)
+    assert time.monotonic() - began < 20
+    os.kill(int(ended.out.split()[1]), signal.SIGKILL)
+    assert ended.counts.succeeded == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "said"), [("nonesuch", "not found"), ("message", "is not executable")]
+)
+def test_missing_command_touches_no_item(tmp_path: Path, name: str, said: str) -> None:
+    ended = run(tmp_path, ["apple"], "run", "--", name, environ={"PATH": str(tmp_path)})
+    assert (ended.code, ended.left) == (1, 1)
+    assert f"command '{name}' {said}" in ended.err
+    assert said in ended.message
+
+
+def test_command_without_its_interpreter_releases_the_item(tmp_path: Path) -> None:
+    script = tmp_path / "script"
+    script.write_text("#!/nonexistent/interpreter\n")
+    script.chmod(0o755)
+    ended = run(tmp_path, ["apple"], "run", "--", str(script))
+    assert (ended.code, ended.left) == (1, 1)
+    assert ended.counts == ItemCounts(released=1)
+    assert "can't be started" in ended.err
+
+
+def test_nothing_is_said_of_items_that_succeed(tmp_path: Path) -> None:
+    ended = run(tmp_path, ["apple"] * 5, "run", "--", "true")
+    assert ended.err.splitlines() == [
+        "wqj-worker: started queue=job2",
+        "wqj-worker: ended exit_code=0 succeeded=5",
+    ]
+
+
+# Time limits
+
+
+def test_time_limit_ends_the_whole_group(tmp_path: Path) -> None:
+    pids = tmp_path / "pids"
+    script = f'sh -c "trap \\"\\" TERM; echo \\$\\$ >> {pids}; while :; do sleep 1; done" & wait'
+    began = time.monotonic()
+    command = ("run", "--item-timeout-seconds", "1", "--", "sh", "-c", script)
+    ended = run(tmp_path, ["slow"], *command)
+    assert 5.5 < time.monotonic() - began < 12
+    assert ended.letters == [("slow", "timed out after 1 s")]
+    assert not is_running(int(pids.read_text()))
+
+
+def test_command_that_obeys_the_time_limit_is_not_waited_for_longer(tmp_path: Path) -> None:
+    began = time.monotonic()
+    ended = run(tmp_path, ["slow"], "run", "--", "sleep", "30", item_timeout_seconds=1)
+    assert time.monotonic() - began < 4
+    assert ended.letters == [("slow", "timed out after 1 s")]
+
+
+def test_exit_0_after_the_time_limit_is_no_success(tmp_path: Path) -> None:
+    script = "trap 'exit 0' TERM; sleep 30 & wait"
+    ended = run(tmp_path, ["slow"], *SHELL, script, item_timeout_seconds=1)
+    assert ended.counts == ItemCounts(dead_lettered=1, attempts_failed=1)
+
+
+# Being told to stop
+
+
+def started(process: WorkerProcess, path: Path) -> None:
+    eventually(path.exists)
+    process.signal()
+
+
+def test_running_item_is_finished_within_the_grace(tmp_path: Path) -> None:
+    begun = tmp_path / "begun"
+    process = WorkerProcess(tmp_path, ["apple", "fig"], *SHELL, f"touch {begun}; sleep 1")
+    started(process, begun)
+    ended = process.end()
+    assert (ended.code, ended.left) == (75, 1)
+    assert ended.counts == ItemCounts(succeeded=1)
+
+
+def test_quota_that_is_settled_within_the_grace_is_success(tmp_path: Path) -> None:
+    begun = tmp_path / "begun"
+    script = f"touch {begun}; sleep 1"
+    process = WorkerProcess(tmp_path, ["apple", "fig"], *SHELL, script, quota=1)
+    started(process, begun)
+    assert process.end().code == 0
+
+
+def test_item_that_outlasts_the_grace_is_released(tmp_path: Path) -> None:
+    begun, pid = tmp_path / "begun", tmp_path / "pid"
+    script = f"trap '' TERM; echo $$ > {pid}; touch {begun}; while :; do sleep 0.2; done"
+    process = WorkerProcess(tmp_path, ["apple"], *SHELL, script, grace_seconds=2)
+    began = time.monotonic()
+    started(process, begun)
+    process.signal()
+    ended = process.end()
+    assert time.monotonic() - began < 6
+    assert (ended.code, ended.left) == (75, 1)
+    assert ended.counts == ItemCounts(released=1)
+    assert not is_running(int(pid.read_text()))
+
+
+def test_idle_worker_stops_at_once(tmp_path: Path) -> None:
+    begun = tmp_path / "begun"
+    process = WorkerProcess(tmp_path, ["apple"], *SHELL, f"touch {begun}", idle_seconds=60)
+    eventually(begun.exists)
+    time.sleep(0.3)
+    began = time.monotonic()
+    process.signal()
+    assert process.end().code == 75
+    assert time.monotonic() - began < 3
+
+
+def test_other_signals_are_forwarded(tmp_path: Path) -> None:
+    begun = tmp_path / "begun"
+    script = f"trap 'echo got it; exit 0' USR1; touch {begun}; while :; do sleep 0.05; done"
+    process = WorkerProcess(tmp_path, ["apple"], *SHELL, script)
+    eventually(begun.exists)
+    process.signal(signal.SIGUSR1)
+    ended = process.end()
+    assert (ended.out, ended.counts.succeeded) == ("got it\n", 1)
+
+
+def test_command_has_default_handlers_and_an_empty_mask(tmp_path: Path) -> None:
+    ended = run(tmp_path, ["apple"], "run", "--", "cat", "/proc/self/status")
+    status = dict(line.split(":", 1) for line in ended.out.splitlines() if line.startswith("Sig"))
+    # Above 31 are those that the C library keeps for itself.
+    found = {name: int(status[name], 16) & 0x7FFFFFFF for name in ("SigBlk", "SigIgn", "SigCgt")}
+    assert found == {"SigBlk": 0, "SigIgn": 0, "SigCgt": 0}
+
+
+def test_lost_lease_ends_the_command(tmp_path: Path) -> None:
+    ended = run(tmp_path, ["slow"], *SHELL, "sleep 30", lease_seconds=0.6, frozen=True)
+    assert ended.counts == ItemCounts(leases_lost=1)
+    assert "lease lost" in ended.err
+    assert ended.code == 0
+
+
+# Orphans
+
+
+@pytest.mark.parametrize(
+    "wrapper", [(), ("unshare", "--pid", "--fork", "--mount-proc")], ids=["subreaper", "pid-1"]
+)
+def test_orphans_are_reaped_after_each_item(tmp_path: Path, wrapper: tuple[str, ...]) -> None:
+    if wrapper and os.geteuid() != 0:
+        pytest.skip("only root may make a process namespace here")
+    script = "(sleep 0.1 &); sleep 0.4; ps -o stat= --ppid $PPID | grep -c Z"
+    ended = run(tmp_path, ["one", "two", "three"], *SHELL, script, wrapper=wrapper)
+    # Each sees its own orphan, and none of those before.
+    assert ended.out == "1\n1\n1\n"
+
+
+def test_unwritable_directory_for_files_is_no_fault_of_the_item(tmp_path: Path) -> None:
+    script = "import os, tempfile\ntempfile.tempdir = '/nonexistent'\n"
+    (tmp_path / "sitecustomize.py").write_text(script)
+    environ = {"PYTHONPATH": f"{tmp_path}:{ROOT / 'operator'}"}
+    ended = run(tmp_path, ["apple"], "run", "--as-file", "--", "true", environ=environ)
+    assert (ended.code, ended.left) == (1, 1)
+    assert ended.counts == ItemCounts(released=1)
+    assert "mount a writable volume at /tmp" in ended.message

@@ -1,0 +1,126 @@
+import pytest
+
+from workqueuejob.errors import SettingsInvalid
+from workqueuejob.protocol import settings as names
+from workqueuejob.protocol.connection import (
+    RabbitMQConnection,
+    RedisConnection,
+    Sentinel,
+    TLSSettings,
+)
+from workqueuejob.protocol.settings import (
+    RabbitMQSource,
+    RedisSource,
+    TLSChoice,
+    WorkerSettings,
+    write_settings,
+)
+from workqueuejob.worker.connecting import build_connection, pod_name, read_environment
+
+
+def test_settings_of_the_operator_are_read_back() -> None:
+    settings = WorkerSettings(source=RabbitMQSource(queue="job1", host="mq"), quota=3, run="uid")
+    assert read_environment({names.SETTINGS: write_settings(settings)}) == settings
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[]", '{"broker": "kafka"}', '{"broker":"redis"}'])
+def test_unreadable_settings_name_their_variable(text: str) -> None:
+    with pytest.raises(SettingsInvalid, match="WQJ_SETTINGS is not what"):
+        read_environment({names.SETTINGS: text})
+
+
+def test_without_settings_the_variables_of_the_documents_do() -> None:
+    environ = {"BROKER_URL": "amqp://u:p%40ss@mq:5673/team%2Fa", "QUEUE": "job1"}
+    settings = read_environment(environ)
+    assert isinstance(settings.source, RabbitMQSource)
+    assert settings.retry.dead_letter == "job1.dead"
+    assert build_connection(settings, environ) == RabbitMQConnection(
+        host="mq", port=5673, virtual_host="team/a", username="u", password="p@ss"
+    )
+
+
+def test_redis_url_of_the_documents_is_read() -> None:
+    environ = {"BROKER_URL": "rediss://:p%2Fss@redis:6380/3", "QUEUE": "job2"}
+    settings = read_environment(environ)
+    assert settings.retry.dead_letter == "job2:dead"
+    assert build_connection(settings, environ) == RedisConnection(
+        host="redis", port=6380, database=3, password="p/ss", tls=TLSSettings()
+    )
+
+
+@pytest.mark.parametrize(
+    ("environ", "named"),
+    [
+        ({}, "BROKER_URL"),
+        ({"BROKER_URL": "amqp://mq"}, "QUEUE"),
+        ({"QUEUE": "job1"}, "BROKER_URL"),
+        ({"BROKER_URL": "kafka://mq", "QUEUE": "job1"}, "BROKER_URL"),
+    ],
+)
+def test_what_is_missing_is_named(environ: dict[str, str], named: str) -> None:
+    with pytest.raises(SettingsInvalid, match=named):
+        read_environment(environ)
+
+
+def test_unreadable_url_is_named_and_not_quoted() -> None:
+    environ = {"BROKER_URL": "redis://u:s3cret@mq:port", "QUEUE": "job2"}
+    with pytest.raises(SettingsInvalid, match="BROKER_URL is not a URI") as caught:
+        build_connection(read_environment(environ), environ)
+    assert "s3cret" not in str(caught.value)
+
+
+def test_pod_connects_with_what_the_kubelet_filled_in() -> None:
+    settings = WorkerSettings(
+        source=RabbitMQSource(queue="job1", host="mq", virtual_host="team"),
+        tls=TLSChoice(server_name="broker", verify=False),
+    )
+    environ = {
+        names.BROKER_USERNAME: "worker",
+        names.BROKER_PASSWORD: "p@ss",
+        names.TLS_CA: "CA",
+        names.TLS_CERTIFICATE: "CERT",
+        names.TLS_PRIVATE_KEY: "KEY",
+    }
+    assert build_connection(settings, environ) == RabbitMQConnection(
+        host="mq",
+        port=5671,
+        virtual_host="team",
+        username="worker",
+        password="p@ss",
+        tls=TLSSettings(b"CA", b"CERT", b"KEY", server_name="broker", verify=False),
+    )
+
+
+def test_uri_of_a_secret_comes_before_the_variable_of_the_users_program() -> None:
+    settings = WorkerSettings(source=RedisSource(key="job2"))
+    environ = {names.BROKER_URI: "redis://u:p@right/1", "BROKER_URL": "redis://wrong"}
+    assert build_connection(settings, environ) == RedisConnection(
+        host="right", database=1, username="u", password="p"
+    )
+
+
+def test_sentinels_stand_for_a_host() -> None:
+    source = RedisSource(
+        key="job2", sentinel_master="main", sentinel_addresses=("s1:26379", "s2:26379")
+    )
+    environ = {names.BROKER_PASSWORD: "p"}
+    assert build_connection(WorkerSettings(source=source), environ) == RedisConnection(
+        password="p", sentinel=Sentinel("main", ("s1:26379", "s2:26379"))
+    )
+
+
+def test_settings_without_host_or_uri_name_the_variable() -> None:
+    with pytest.raises(SettingsInvalid, match="WQJ_BROKER_URI is not set"):
+        build_connection(WorkerSettings(source=RedisSource(key="job2")), {})
+
+
+def test_certificate_login_needs_no_password() -> None:
+    source = RabbitMQSource(queue="job1", host="mq", auth_mechanism="EXTERNAL")
+    connection = build_connection(WorkerSettings(source=source, tls=TLSChoice()), {})
+    assert isinstance(connection, RabbitMQConnection)
+    assert (connection.username, connection.password) == ("", "")
+
+
+def test_pod_is_named_by_the_operator_or_else_by_its_host() -> None:
+    assert pod_name({names.POD_NAME: "fruits-1"}) == "fruits-1"
+    assert pod_name({})

@@ -1,0 +1,401 @@
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from tests.unit.worker.builders import RETRY, Plant
+from workqueuejob.errors import (
+    AuthenticationFailed,
+    BrokerUnavailable,
+    DeadLetterTargetMissing,
+    LeaseLost,
+)
+from workqueuejob.protocol import exits
+from workqueuejob.protocol.report import ItemCounts, read_report
+from workqueuejob.protocol.retry import RetrySettings
+from workqueuejob.worker.broker import Broker, Delivery
+from workqueuejob.worker.engine import Engine
+from workqueuejob.worker.item import Item
+from workqueuejob.worker.memory import MemoryBroker
+
+
+def take(engine: Engine) -> Item:
+    item = engine.next()
+    assert item is not None
+    return item
+
+
+def drain(engine: Engine) -> list[bytes]:
+    bodies = []
+    while (item := engine.next()) is not None:
+        engine.succeed(item)
+        bodies.append(item.body)
+    return bodies
+
+
+# When a worker is done
+
+
+def test_drained_queue_ends_the_worker_after_the_idle_time() -> None:
+    plant = Plant(b"apple", b"banana", idle_seconds=2.0)
+    began = plant.clock()
+    assert drain(plant.engine) == [b"apple", b"banana"]
+    assert 2.0 <= plant.clock() - began < 2.5
+    assert plant.engine.exit_code == exits.DONE
+
+
+def test_item_that_comes_within_the_idle_time_is_worked_on() -> None:
+    plant = Plant(idle_seconds=2.0)
+    late = plant.clock() + 1.9
+    fresh = [b"late"]
+
+    def produce() -> None:
+        if plant.clock() >= late and fresh:
+            plant.queue.put(fresh.pop())
+
+    plant.clock.on_sleep = produce
+    assert drain(plant.engine) == [b"late"]
+
+
+def test_settled_quota_ends_the_worker_and_leaves_the_rest() -> None:
+    plant = Plant(b"apple", b"banana", b"cherry", quota=2)
+    assert drain(plant.engine) == [b"apple", b"banana"]
+    assert plant.engine.is_done
+    plant.engine.close()
+    assert plant.queue.count_left() == 1
+
+
+def test_quota_counts_settled_items_and_no_failed_attempts() -> None:
+    plant = Plant(b"poison", b"apple", b"banana", quota=2)
+    bodies = []
+    while (item := plant.engine.next()) is not None:
+        bodies.append(item.body)
+        if item.body == b"poison":
+            item.fail("no good")
+        else:
+            item.ack()
+    assert bodies == [b"poison", b"poison", b"poison", b"apple"]
+    assert plant.engine.report.counts == ItemCounts(succeeded=1, dead_lettered=1, attempts_failed=3)
+
+
+def test_nothing_is_fetched_ahead_of_the_last_item_of_a_quota() -> None:
+    plant = Plant(b"apple", b"banana", quota=1)
+    plant.engine.succeed(take(plant.engine))
+    assert plant.broker.fetch_ahead is False
+
+
+def test_next_item_is_fetched_ahead_while_the_quota_lasts() -> None:
+    plant = Plant(b"apple", b"banana", quota=2)
+    take(plant.engine).ack()
+    assert plant.broker.fetch_ahead is True
+    take(plant.engine).fail("no good")
+    assert plant.broker.fetch_ahead is True
+
+
+def test_stopped_worker_has_nothing_fetched_ahead() -> None:
+    plant = Plant(b"apple", b"banana")
+    item = take(plant.engine)
+    plant.stop.request()
+    item.release()
+    assert plant.broker.fetch_ahead is False
+
+
+def test_stopped_worker_takes_nothing_more() -> None:
+    plant = Plant(b"apple")
+    plant.stop.request()
+    assert plant.engine.next() is None
+    assert plant.engine.exit_code == exits.STOPPED_EARLY
+
+
+def test_stopped_worker_whose_quota_is_settled_is_done() -> None:
+    plant = Plant(b"apple", quota=1)
+    item = take(plant.engine)
+    plant.stop.request()
+    item.ack()
+    assert plant.engine.exit_code == exits.DONE
+
+
+# Failed attempts
+
+
+def test_failed_item_rests_by_the_retry_settings() -> None:
+    retry = RetrySettings(max_attempts=3, initial_delay_seconds=10, dead_letter="dead")
+    plant = Plant(b"apple", retry=retry, idle_seconds=60)
+    began = plant.clock()
+    take(plant.engine).fail("no good")
+    again = take(plant.engine)
+    assert again.attempt == 2
+    assert plant.clock() - began >= 10
+    again.fail("no good")
+    assert take(plant.engine).attempt == 3
+    assert plant.clock() - began >= 30
+
+
+def test_last_failed_attempt_makes_a_dead_letter_with_its_reason() -> None:
+    plant = Plant(b"poison")
+    for attempt in (1, 2, 3):
+        take(plant.engine).fail(f"no good {attempt}")
+    assert plant.letters == [(b"poison", "no good 3", 3)]
+    assert plant.engine.next() is None
+
+
+def test_exhausted_item_without_a_target_is_counted_as_discarded() -> None:
+    plant = Plant(b"poison", retry=RetrySettings(max_attempts=1))
+    take(plant.engine).fail("no good")
+    assert plant.engine.report.counts == ItemCounts(discarded=1, attempts_failed=1)
+    assert plant.queue.count_left() == 0
+
+
+def test_item_that_killed_its_workers_is_dead_lettered_before_it_is_worked_on() -> None:
+    plant = Plant(b"poison", b"apple", lease_seconds=30)
+    for _ in range(RETRY.max_attempts):
+        dying = plant.connect()
+        assert dying.take(timeout_seconds=0) is not None
+        plant.clock.sleep(30)
+    assert drain(plant.engine) == [b"apple"]
+    ((body, reason, attempts),) = plant.letters
+    assert (body, attempts) == (b"poison", 3)
+    assert reason == (
+        "attempt 3 of 3 ended without a word: its worker was killed or lost its connection"
+    )
+    assert plant.engine.report.counts == ItemCounts(succeeded=1, dead_lettered=1, attempts_lost=1)
+
+
+def test_lost_attempt_is_counted_by_who_takes_the_item_next() -> None:
+    plant = Plant(b"apple")
+    plant.connect().take(timeout_seconds=0)
+    plant.clock.sleep(30)
+    assert drain(plant.engine) == [b"apple"]
+    assert plant.engine.report.counts == ItemCounts(succeeded=1, attempts_lost=1)
+
+
+def test_released_item_is_counted_and_no_attempt() -> None:
+    plant = Plant(b"apple")
+    take(plant.engine).release()
+    again = take(plant.engine)
+    assert again.attempt == 1
+    assert plant.engine.report.counts == ItemCounts(released=1)
+
+
+# Leases
+
+
+def test_item_that_is_kept_outlasts_its_lease() -> None:
+    plant = Plant(b"apple", lease_seconds=30)
+    item = take(plant.engine)
+    for _ in range(10):
+        plant.clock.sleep(plant.engine.keep())
+    assert plant.clock() >= 1100
+    assert item.ack()
+
+
+def test_nothing_is_kept_before_the_first_connection() -> None:
+    assert Plant().engine.keep() < 1
+
+
+def test_lost_item_is_told_once_and_never_settled() -> None:
+    plant = Plant(b"apple", lease_seconds=30)
+    told = []
+    plant.engine.on_lost = lambda: told.append(1)
+    item = take(plant.engine)
+    plant.clock.sleep(31)
+    other = plant.connect().take(timeout_seconds=0)
+    assert other is not None
+    plant.engine.keep()
+    plant.engine.keep()
+    assert item.is_lost
+    assert not item.ack()
+    assert not item.fail("no good")
+    assert not item.release()
+    assert told == [1]
+    assert plant.engine.report.counts == ItemCounts(leases_lost=1)
+    assert plant.queue.count_left() == 1
+
+
+def test_lease_that_is_found_lost_by_the_acknowledgement_is_counted_too() -> None:
+    plant = Plant(b"apple", lease_seconds=30)
+    item = take(plant.engine)
+    plant.clock.sleep(31)
+    assert not item.ack()
+    assert item.is_lost
+    assert plant.engine.held is None
+    assert plant.engine.report.counts == ItemCounts(leases_lost=1)
+
+
+def test_extend_renews_at_once() -> None:
+    plant = Plant(b"apple", lease_seconds=30)
+    item = take(plant.engine)
+    plant.clock.sleep(20)
+    item.extend()
+    plant.clock.sleep(20)
+    assert item.ack()
+
+
+def test_extend_tells_that_the_item_is_lost() -> None:
+    plant = Plant(b"apple", lease_seconds=30)
+    item = take(plant.engine)
+    plant.clock.sleep(31)
+    with pytest.raises(LeaseLost, match="somebody else's"):
+        item.extend()
+    assert item.is_lost
+
+
+def test_extend_tells_that_the_item_is_settled() -> None:
+    plant = Plant(b"apple")
+    item = take(plant.engine)
+    item.ack()
+    with pytest.raises(LeaseLost, match="settled already"):
+        item.extend()
+
+
+def test_settling_twice_settles_once() -> None:
+    plant = Plant(b"apple")
+    item = take(plant.engine)
+    assert item.ack()
+    assert item.fail("too late")
+    assert plant.engine.report.counts == ItemCounts(succeeded=1)
+
+
+# Outages and refusals
+
+
+def test_worker_goes_on_after_an_outage(capfd: pytest.CaptureFixture[str]) -> None:
+    plant = Plant(b"apple", b"banana")
+    failures = iter([BrokerUnavailable("mq:5672: refused")] * 3)
+
+    def open_broker() -> Broker:
+        for error in failures:
+            raise error
+        return plant.broker
+
+    assert drain(plant.build_engine(open_broker)) == [b"apple", b"banana"]
+    said = capfd.readouterr().err
+    assert said.count("broker unavailable") == 1
+    assert "mq:5672: refused" in said
+    assert said.count("broker available again failures=3") == 1
+
+
+def test_time_of_an_outage_is_no_idle_time() -> None:
+    plant = Plant(idle_seconds=2.0)
+    began = plant.clock()
+
+    def open_broker() -> Broker:
+        if plant.clock() < began + 60:
+            raise BrokerUnavailable("mq:5672: refused")
+        plant.queue.put(b"late")
+        return plant.broker
+
+    assert drain(plant.build_engine(open_broker)) == [b"late"]
+
+
+def test_pauses_between_tries_are_bounded() -> None:
+    plant = Plant()
+    began, tries = plant.clock(), []
+
+    def open_broker() -> Broker:
+        tries.append(plant.clock())
+        if plant.clock() < began + 300:
+            raise BrokerUnavailable("mq:5672: refused")
+        return plant.broker
+
+    drain(plant.build_engine(open_broker))
+    pauses = [later - earlier for earlier, later in pairwise(tries)]
+    assert 0.1 <= pauses[0] <= 0.2
+    assert 5 <= pauses[-1] <= 10
+
+
+def test_acknowledgement_is_repeated_after_an_outage() -> None:
+    plant = Plant(b"apple")
+    item = take(plant.engine)
+    plant.broker.cut()
+    assert item.ack()
+    assert plant.queue.count_left() == 0
+
+
+def test_stop_ends_the_waiting_for_a_broker() -> None:
+    plant = Plant()
+
+    def open_broker() -> Broker:
+        plant.stop.request()
+        raise BrokerUnavailable("mq:5672: refused")
+
+    engine = plant.build_engine(open_broker)
+    assert engine.next() is None
+    assert engine.exit_code == exits.STOPPED_EARLY
+
+
+class AwayBroker(MemoryBroker):
+    is_away = False
+
+    def ack(self, delivery: Delivery) -> None:
+        if self.is_away:
+            raise BrokerUnavailable("mq:5672: refused")
+        super().ack(delivery)
+
+
+def test_item_is_left_to_its_lease_when_the_broker_is_away_past_the_grace() -> None:
+    plant = Plant(b"apple")
+    broker = AwayBroker(plant.queue)
+    item = take(plant.build_engine(lambda: broker))
+    plant.stop.request()
+    broker.is_away = True
+    assert not item.ack()
+    assert plant.clock() - 1000 < plant.settings.grace_seconds
+
+
+def test_refused_credentials_end_a_worker_that_was_never_let_in_as_failed() -> None:
+    plant = Plant()
+
+    def open_broker() -> Broker:
+        raise AuthenticationFailed("mq:5672: login refused")
+
+    engine = plant.build_engine(open_broker)
+    with pytest.raises(AuthenticationFailed) as caught:
+        engine.next()
+    assert engine.exit_code_after(caught.value) == exits.FAILED
+
+
+def test_refused_credentials_after_work_end_a_worker_for_another_to_try() -> None:
+    plant = Plant(b"apple")
+    drain(plant.engine)
+    error = AuthenticationFailed("mq:5672: login refused")
+    assert plant.engine.exit_code_after(error) == exits.STOPPED_EARLY
+
+
+class WithoutDeadLetterQueue(MemoryBroker):
+    def dead_letter(self, delivery: Delivery, *, reason: str) -> None:  # noqa: ARG002 - a fake
+        raise DeadLetterTargetMissing("queue 'dead' not found; create it")
+
+
+def test_missing_dead_letter_queue_ends_the_worker_and_the_item_stays() -> None:
+    plant = Plant(b"poison", retry=RetrySettings(max_attempts=1, dead_letter="dead"))
+    broker = WithoutDeadLetterQueue(plant.queue)
+    engine = plant.build_engine(lambda: broker)
+    with pytest.raises(DeadLetterTargetMissing) as caught:
+        take(engine).fail("no good")
+    assert engine.exit_code_after(caught.value) == exits.FAILED
+    again = plant.connect().take(timeout_seconds=0)
+    assert again is not None
+    assert again.attempt == 1
+    assert engine.report.counts == ItemCounts(released=1)
+
+
+# The termination message
+
+
+def test_report_holds_what_was_done_after_every_item(tmp_path: Path) -> None:
+    path = tmp_path / "message"
+    path.touch()
+    plant = Plant(b"apple", b"banana", path=path)
+    first = take(plant.engine)
+    report = read_report(path.read_text())
+    assert report is not None
+    assert (report.counts, report.holding) == (ItemCounts(), True)
+    first.ack()
+    report = read_report(path.read_text())
+    assert report is not None
+    assert (report.counts, report.holding) == (ItemCounts(succeeded=1), False)
+    take(plant.engine).fail("no good")
+    report = read_report(path.read_text())
+    assert report is not None
+    assert report.counts == ItemCounts(succeeded=1, attempts_failed=1)

@@ -1,0 +1,72 @@
+import argparse
+from collections.abc import Mapping
+
+import pytest
+
+from tests.unit.worker.builders import build_settings
+from workqueuejob.protocol.settings import DeliverySettings, WorkerSettings
+from workqueuejob.worker.broker import Broker
+from workqueuejob.worker.main import override, parse, run
+
+
+def parsed(*argv: str) -> argparse.Namespace:
+    return parse(argv)
+
+
+def test_everything_behind_the_first_dashes_is_the_command() -> None:
+    arguments = parsed("run", "--prefix-output", "--", "sh", "-c", "x", "--", "--as-file")
+    assert arguments.command == ["sh", "-c", "x", "--", "--as-file"]
+    assert arguments.prefix_output
+
+
+def test_command_may_stand_without_dashes() -> None:
+    assert parsed("run", "--as-file", "sha256sum", "-b").command == ["sha256sum", "-b"]
+
+
+@pytest.mark.parametrize(
+    ("option", "delivery"),
+    [
+        (["--as-argument"], DeliverySettings(type="Argument")),
+        (["--as-env", "FRUIT"], DeliverySettings(type="Environment", variable="FRUIT")),
+        (["--as-file"], DeliverySettings(type="File")),
+        ([], DeliverySettings(type="Stdin")),
+    ],
+)
+def test_options_say_how_the_item_is_handed_over(
+    option: list[str], delivery: DeliverySettings
+) -> None:
+    assert override(build_settings(), parsed("run", *option, "--", "true")).delivery == delivery
+
+
+def test_what_the_command_line_does_not_say_is_left_to_the_settings() -> None:
+    settings = build_settings(delivery=DeliverySettings(type="File"), item_timeout_seconds=60)
+    assert override(settings, parsed("run", "--", "true")) == settings
+    changed = override(settings, parsed("run", "--item-timeout-seconds", "5", "--", "true"))
+    assert (changed.item_timeout_seconds, changed.delivery.type) == (5, "File")
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["run"],
+        ["run", "--"],
+        ["run", "--as-file", "--as-argument", "--", "true"],
+        ["run", "--item-timeout-seconds", "0", "--", "true"],
+        ["run", "--item-timeout-seconds", "soon", "--", "true"],
+        ["walk", "--", "true"],
+        [],
+    ],
+)
+def test_what_can_not_be_understood_exits_with_2(argv: list[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        parse(argv)
+    assert caught.value.code == 2
+
+
+def never(_settings: WorkerSettings, _environ: Mapping[str, str]) -> Broker:
+    raise AssertionError("opened a broker")
+
+
+def test_missing_settings_are_named_on_stderr(capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(parsed("run", "--", "true"), {}, open_broker=never) == 1
+    assert "BROKER_URL" in capfd.readouterr().err

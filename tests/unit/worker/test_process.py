@@ -1,0 +1,77 @@
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from workqueuejob.worker.output import LINE_MAX_BYTES, Stream
+from workqueuejob.worker.process import Processes
+from workqueuejob.worker.wake import Wake
+
+
+@contextmanager
+def handlers_kept(number: int) -> Iterator[None]:
+    before = signal.getsignal(number)
+    try:
+        yield
+    finally:
+        signal.signal(number, before)
+
+
+def test_end_of_a_command_is_noticed_without_process_descriptors(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(_pid: int) -> int:
+        raise OSError(38, "Function not implemented")
+
+    monkeypatch.setattr(os, "pidfd_open", refuse)
+    wake = Wake()
+    processes = Processes(wake)
+    with handlers_kept(signal.SIGCHLD):
+        for _ in range(3):
+            began = time.monotonic()
+            processes.start(b"/bin/sh", [b"sh", b"-c", b"sleep 0.1; exit 3"], {}, ())
+            while (code := processes.poll()) is None:
+                wake.wait(10)
+            assert (code, processes.group) == (3, None)
+            assert time.monotonic() - began < 5
+    wake.close()
+
+
+def test_ring_before_falling_asleep_is_not_missed() -> None:
+    wake = Wake()
+    wake.ring()
+    began = time.monotonic()
+    assert wake.wait(10) == []
+    assert time.monotonic() - began < 1
+    wake.close()
+
+
+def test_rings_that_nobody_hears_block_nobody() -> None:
+    wake = Wake()
+    for _ in range(100_000):
+        wake.ring()
+    wake.wait(0)
+    wake.close()
+
+
+def test_signal_without_a_command_goes_nowhere() -> None:
+    wake = Wake()
+    Processes(wake).signal(signal.SIGTERM)
+    wake.close()
+
+
+def test_line_without_an_end_is_passed_on_in_pieces() -> None:
+    target = os.memfd_create("target")
+    stream = Stream(target, b"[1] ")
+    for _ in range(2 * LINE_MAX_BYTES // 2**15):
+        os.write(stream.writing, b"x" * 2**15)
+        assert stream.pump()
+    stream.drain()
+    text = os.pread(target, 3 * LINE_MAX_BYTES, 0)
+    assert text.count(b"x") == 2 * LINE_MAX_BYTES
+    assert text.count(b"[1] ") in {2, 3}
+    for descriptor in (target, stream.reading, stream.writing):
+        os.close(descriptor)

@@ -1,0 +1,73 @@
+"""What a message says of its item, and what a copy of it says."""
+
+import pytest
+from pika import BasicProperties
+
+from workqueuejob.worker.broker import Delivery
+from workqueuejob.worker.rabbitmq_items import build_copy, build_failed, read_item
+
+
+@pytest.mark.parametrize(
+    ("headers", "redelivered", "attempt", "lost", "rewritten"),
+    [
+        (None, False, 1, False, False),
+        ({"trace": "t"}, False, 1, False, False),
+        ({"x-wqj-attempts": 2}, False, 3, False, False),
+        ({"x-wqj-attempts": 2, "x-wqj-lost": True}, False, 3, True, False),
+        (None, True, 2, True, True),
+        ({"x-wqj-attempts": 2}, True, 4, True, True),
+        ({"x-delivery-count": 1}, True, 2, True, False),
+        ({"x-delivery-count": 3, "x-wqj-attempts": 2}, True, 6, True, False),
+        ({"x-delivery-count": 10}, True, 11, True, True),
+        ({"x-delivery-count": 7}, False, 1, False, False),
+        ({"x-wqj-attempts": "many"}, False, 1, False, False),
+        ({"x-wqj-attempts": -4}, False, 1, False, False),
+    ],
+)
+def test_attempts_are_what_was_written_and_what_the_broker_counted(
+    headers: dict[str, object] | None,
+    redelivered: bool,
+    attempt: int,
+    lost: bool,
+    rewritten: bool,
+) -> None:
+    item = read_item(BasicProperties(headers=headers), redelivered=redelivered)
+    assert (item.attempt, item.lost, item.must_be_rewritten) == (attempt, lost, rewritten)
+
+
+def test_id_is_the_producers_else_the_one_written_down_else_a_new_one() -> None:
+    written = {"x-wqj-id": "ours"}
+    assert read_item(BasicProperties(message_id="m"), redelivered=False).id == "m"
+    assert read_item(BasicProperties(headers=written), redelivered=False).id == "ours"
+    new = {read_item(BasicProperties(), redelivered=False).id for _ in range(100)}
+    assert len(new) == 100
+
+
+def test_copy_tells_nothing_of_the_queues_that_a_worker_adds_but_of_others() -> None:
+    headers = {
+        "x-death": [{"queue": "job.wqj-retry-1s"}, {"queue": "theirs"}],
+        "x-first-death-queue": "theirs",
+        "x-first-death-reason": "rejected",
+        "x-last-death-queue": "job.wqj-retry-1s",
+        "x-last-death-reason": "expired",
+    }
+    copied = build_copy(BasicProperties(headers=headers), Delivery("1", b""), attempts=0)
+    assert copied.headers == {
+        "x-death": [{"queue": "theirs"}],
+        "x-first-death-queue": "theirs",
+        "x-first-death-reason": "rejected",
+        "x-wqj-id": "1",
+    }
+
+
+def test_copy_leaves_the_original_as_it_is() -> None:
+    properties = BasicProperties(headers={"CC": ["others"]}, expiration="1000", delivery_mode=1)
+    copied = build_failed(properties, Delivery("1", b"", attempt=2), reason="exit code 3")
+    assert copied.headers == {
+        "x-wqj-attempts": 2,
+        "x-wqj-id": "1",
+        "x-wqj-last-failure": "exit code 3",
+    }
+    assert (copied.delivery_mode, copied.expiration) == (2, None)
+    assert properties.headers == {"CC": ["others"]}
+    assert (properties.delivery_mode, properties.expiration) == (1, "1000")

@@ -1,0 +1,77 @@
+"""A worker at a queue in memory, as a process of its own; its first argument is a file of JSON.
+
+items, retry, settings   the queue and its worker; frozen: another one has every item soon
+loop                     Python for the library's loop; otherwise `run` with the other arguments
+message                  the termination message's path; the queue's end is written beside it
+"""
+
+import json
+import os
+import sys
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+from workqueuejob.protocol.retry import RetrySettings
+from workqueuejob.protocol.settings import (
+    SETTINGS,
+    DeliverySettings,
+    RedisSource,
+    WorkerSettings,
+    write_settings,
+)
+from workqueuejob.worker import Worker
+from workqueuejob.worker.broker import Delivery
+from workqueuejob.worker.main import parse, run
+from workqueuejob.worker.memory import MemoryBroker, MemoryQueue
+
+
+class OvertakenBroker(MemoryBroker):
+    """Finds at its first renewal that somebody else has settled what it holds."""
+
+    def renew(self, held: Collection[Delivery]) -> Collection[Delivery]:
+        for delivery in held:
+            self.queue.settle(delivery.handle)
+        return held
+
+
+def main() -> int:
+    told: dict[str, Any] = json.loads(Path(sys.argv[1]).read_text())
+    more = {"idle_seconds": 0.1, **told["settings"]}
+    if "delivery" in more:
+        more["delivery"] = DeliverySettings(**more["delivery"])
+    retry = RetrySettings(initial_delay_seconds=0, dead_letter="dead", **told["retry"])
+    settings = WorkerSettings(
+        source=RedisSource(key="job2"),
+        retry=retry,
+        termination_message_path=told["message"],
+        **more,
+    )
+    queue = MemoryQueue(lease_seconds=told["lease_seconds"])
+    queue.put(*(item.encode("latin-1") for item in told["items"]))
+    broker = MemoryBroker(queue, retry=retry)
+    if told["frozen"]:
+        broker = OvertakenBroker(queue, retry=retry)
+    try:
+        if told["loop"]:
+            return work(told["loop"], settings, broker)
+        environ = {**os.environ, SETTINGS: write_settings(settings)}
+
+        def open_broker(_settings: WorkerSettings, _environ: Mapping[str, str]) -> MemoryBroker:
+            return broker
+
+        return run(parse(sys.argv[2:]), environ, open_broker=open_broker)
+    finally:
+        letters = [[dead.body.decode("latin-1"), dead.reason] for dead in queue.dead_letters]
+        end = {"left": queue.count_left(), "letters": letters}
+        Path(told["message"]).with_suffix(".queue").write_text(json.dumps(end))
+
+
+def work(loop: str, settings: WorkerSettings, broker: MemoryBroker) -> int:
+    worker = Worker(settings, broker=broker)
+    exec(loop, {"worker": worker})  # noqa: S102 - a test's own
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
