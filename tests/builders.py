@@ -35,6 +35,19 @@ def a_rabbitmq_queue(**fields: Any) -> Manifest:
     return {key: value for key, value in merged.items() if value is not None}
 
 
+def a_redis_queue(**fields: Any) -> Manifest:
+    """Return `spec.queue.redis`, a list unless said otherwise; a field given as None is absent."""
+    kind = {} if fields.get("stream") else {"list": {"key": "job2"}}
+    merged = {"host": "redis", **kind} | fields
+    return {key: value for key, value in merged.items() if value is not None}
+
+
+def a_worker_spec(**fields: Any) -> Manifest:
+    """Return the fields of a spec with our worker in its image, and a dead-letter queue."""
+    retry = {"dead_letter": {"name": "job1-dead"}} | fields.pop("retry", {})
+    return {"worker": {"source": "Image"}, "retry": retry} | fields
+
+
 def a_template(**pod: Any) -> Manifest:
     """Return a pod template with one container; keywords are fields of the pod's spec."""
     return {"spec": {"containers": [{"name": "worker", "image": "job-wq-1"}]} | pod}
@@ -46,12 +59,19 @@ def a_work_queue_job(
     generation: int = 1,
     resource_version: str = "1",
     rabbitmq: Mapping[str, Any] | None = None,
+    redis: Mapping[str, Any] | None = None,
     template: Mapping[str, Any] | None = None,
     **spec: Any,
 ) -> WorkQueueJob:
-    """Return a WorkQueueJob; keywords are fields of the spec, in snake case."""
-    queue = a_rabbitmq_queue(**(rabbitmq or {}))
-    fields = {"queue": {"rabbitmq": queue}, "template": template or a_template(), **spec}
+    """Return a WorkQueueJob; keywords are fields of the spec, in snake case.
+
+    redis: fields of `spec.queue.redis`, which takes the place of RabbitMQ.
+    """
+    if redis is None:
+        queue = {"rabbitmq": a_rabbitmq_queue(**(rabbitmq or {}))}
+    else:
+        queue = {"redis": a_redis_queue(**redis)}
+    fields = {"queue": queue, "template": template or a_template(), **spec}
     return WorkQueueJob(
         metadata=ObjectMetadata(
             name=NAME,

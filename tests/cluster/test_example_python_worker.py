@@ -5,9 +5,6 @@ from typing import Any
 
 import pytest
 
-from deploy import environment
-from deploy.environment import Cluster
-
 from .examples import drain, run_to_end, start_broker
 from .workspace import Workspace, reason_of
 
@@ -28,11 +25,6 @@ FACTORED = {
     "360371 = 11 * 181 * 181",
 }
 REASON = "ValueError: invalid literal for int() with base 10: 'seven'"
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _images(cluster: Cluster) -> None:
-    cluster.build(environment.FACTORS)
 
 
 def test_numbers_are_factored_and_the_word_is_put_aside_with_its_reason(

@@ -6,9 +6,6 @@ import json
 import pytest
 import yaml
 
-from deploy import environment
-from deploy.environment import Cluster
-
 from .examples import EXAMPLES, apply, ask_redis, drain, run_to_end, start_broker
 from .workspace import Workspace, reason_of
 
@@ -17,12 +14,6 @@ pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
 FILES: dict[str, str] = yaml.safe_load((EXAMPLES / "unmodified-command/files.yaml").read_text())[
     "data"
 ]
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _images(cluster: Cluster) -> None:
-    for image in (environment.REDIS, environment.BUSYBOX):
-        cluster.build(image)
 
 
 def test_each_file_is_summed_and_the_name_without_a_file_is_put_aside(workspace: Workspace) -> None:

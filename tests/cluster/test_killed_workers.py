@@ -26,7 +26,14 @@ def test_fine_workers_killed_twelve_times_lose_nothing(
     items = [f"item-{number:03}" for number in range(500)]
     redis.rpush(workspace.queue, *items)
     workspace.apply(
-        a_worker_job(workspace, "killed", command=print_stdin_after(0.3), parallelism=4)
+        a_worker_job(
+            workspace,
+            "killed",
+            command=print_stdin_after(0.3),
+            parallelism=4,
+            # A kill is an attempt of the item in hand, and a new pod begins with what was lost.
+            retry={"maxAttempts": 20},
+        )
     )
 
     kills = kill_at_random(cluster, workspace, "killed", kills=12, seed=4, pause=1.5)

@@ -28,10 +28,17 @@ def running_pods(workspace: Workspace, name: str) -> list[Manifest]:
 
 def signal_worker(cluster: Cluster, pod: Manifest, number: signal.Signals) -> None:
     """Send a signal to the first process of a pod's container, and to nobody else."""
+    assert _try_to_signal(cluster, pod, number), f"{pod['metadata']['name']} has no process"
+
+
+def _try_to_signal(cluster: Cluster, pod: Manifest, number: signal.Signals) -> bool:
+    """Send a signal to a pod's first process; return False if it has ended."""
     assert cluster.is_local, "processes can be reached on the local cluster only"
-    pids = poll(lambda: list(_first_processes(pod["metadata"]["uid"])), bool, seconds=10)
-    assert len(pids) == 1, f"which of {pids} is the worker?"
-    os.kill(pids[0], number)
+    pids = list(_first_processes(pod["metadata"]["uid"]))
+    assert len(pids) <= 1, f"which of {pids} is the worker?"
+    for pid in pids:
+        os.kill(pid, number)
+    return bool(pids)
 
 
 def kill_at_random(
@@ -44,8 +51,8 @@ def kill_at_random(
         time.sleep(chance.uniform(0, 2 * pause))
         found = poll(lambda: _not_killed(workspace, name, killed), bool, seconds=60)
         pod = chance.choice(found)
-        signal_worker(cluster, pod, signal.SIGKILL)
-        killed.append(pod["metadata"]["name"])
+        if _try_to_signal(cluster, pod, signal.SIGKILL):
+            killed.append(pod["metadata"]["name"])
     return killed
 
 

@@ -12,13 +12,14 @@ import pytest
 from pika.exceptions import AMQPError
 
 from tests.rabbitmq_server import ADMIN, RabbitMQServer, rabbitmq_server
+from tests.redis_server import redis_server
 from workqueuejob.planning.depth import QueueDepth
 from workqueuejob.protocol.connection import RabbitMQConnection
 from workqueuejob.queues.fake import FakeBroker
 from workqueuejob.queues.protocol import Probe
 from workqueuejob.queues.rabbitmq import RabbitMQReference, connect
 
-__all__ = ["rabbitmq_server"]
+__all__ = ["rabbitmq_server", "redis_server"]
 
 _numbers = itertools.count(1)
 

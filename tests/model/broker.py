@@ -26,6 +26,11 @@ class Detail(Enum):
     """A quorum queue with the management API: as of some seconds ago."""
     HIDES = auto()
     """AMQP alone: nothing."""
+    LEASES = auto()
+    """Redis: everything at one moment, but no consumers."""
+
+
+RABBITMQ = (Detail.COUNTS, Detail.LAGS, Detail.HIDES)
 
 
 class Fault(Enum):
@@ -50,6 +55,7 @@ class Broker:
         self._refreshed_at = 0.0
         self.holders_lately: frozenset[str] = frozenset()
         self.holders_measured: frozenset[str] = frozenset()
+        self.remaining_measured = 0
 
     def refresh(self) -> None:
         """Bring up to date what lags, if it is due."""
@@ -67,12 +73,18 @@ class Broker:
 
     def _result(self, fault: Fault | None) -> QueueDepth | ConnectionFailed:
         self.holders_measured = frozenset(self.queue.held)
+        self.remaining_measured = self.queue.remaining
         detail = Detail.HIDES if fault is Fault.NO_MANAGEMENT else self.detail
+        queue = self.queue
+        counts_held = detail in {Detail.COUNTS, Detail.LEASES}
         depth = QueueDepth(
-            ready=len(self.queue.ready),
-            in_flight=len(self.queue.held) if detail is Detail.COUNTS else None,
+            ready=queue.takeable,
+            in_flight=len(queue.held) if counts_held else None,
             in_flight_lately=len(self.holders_lately) if detail is Detail.LAGS else None,
-            consumers=len(self.queue.consumers),
+            consumers=None if detail is Detail.LEASES else len(queue.consumers),
+            delayed=len(queue.resting),
+            dead_lettered=len(queue.dead),
+            counts=queue.counts,
         )
         match fault:
             case Fault.ERROR:

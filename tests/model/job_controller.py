@@ -2,8 +2,8 @@
 and podReplacementPolicy Failed.
 
 Sources: the Job API (batch/v1), KEP-3850 (back-off per index), KEP-3939 (replacement), KEP-3998
-(SuccessCriteriaMet), and what design.md tried on 1.36. A status says what was so at the last
-`sync`; pods go on meanwhile.
+(SuccessCriteriaMet), KEP-3715 (elastic Indexed Jobs), and what design.md tried on 1.36. A status
+says what was so at the last `sync`; pods go on meanwhile.
 """
 
 from collections.abc import Iterator
@@ -11,16 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.model.clock import Clock
-from tests.model.pods import (
-    SHORT_GRACE_SECONDS,
-    Phase,
-    Pod,
-    Program,
-    Step,
-    end,
-    run_step,
-    terminate,
-)
+from tests.model.pods import SHORT_GRACE_SECONDS, Behaviour, Phase, Pod, Step, end
 from tests.model.queue import Queue
 from workqueuejob.errors import Conflict, JobNameConflict, NotFound
 from workqueuejob.names import WAVE_LABEL
@@ -53,6 +44,7 @@ class Job:
     manifest: Manifest
     indexes: list[Index]
     pods: list[Pod] = field(default_factory=list)
+    ended_pods: list[Pod] = field(default_factory=list)
     failed: int = 0
     pods_made: int = 0
 
@@ -95,10 +87,14 @@ class Job:
 
 
 class JobController:
-    """The API server's Jobs and the controller that works on them."""
+    """The API server's Jobs and the controller that works on them.
 
-    def __init__(self, clock: Clock, queue: Queue, program: Program) -> None:
+    deleted_pods: those that are gone, with the names of their Jobs, in the order of their going.
+    """
+
+    def __init__(self, clock: Clock, queue: Queue, program: Behaviour) -> None:
         self.clock, self.queue, self.program = clock, queue, program
+        self.deleted_pods: list[tuple[str, Pod]] = []
         self.jobs: dict[str, Job] = {}
         self.created: list[str] = []
         self._version = 1000
@@ -132,7 +128,11 @@ class JobController:
     def patch_spec(self, name: str, change: Manifest, *, resource_version: str) -> Manifest:
         """Change a Job's spec; raise Conflict if it has changed since it was read."""
         job = self._job(name, resource_version=resource_version)
-        self._store(job, spec=job.spec | change)
+        spec = job.spec | change
+        if spec["completions"] != job.spec["completions"]:
+            assert spec["completions"] == spec["parallelism"], "completions are immutable"
+            job.indexes += [Index() for _ in range(spec["completions"] - len(job.indexes))]
+        self._store(job, spec=spec)
         return job.manifest
 
     def add_condition(self, name: str, condition: Manifest, *, resource_version: str) -> Manifest:
@@ -144,29 +144,31 @@ class JobController:
     def delete_pods(self, name: str) -> None:
         """Delete a Job's pods, with little grace; to the Job they are pods that fail."""
         for pod in self._job(name).live_pods:
-            terminate(pod, self.program, now=self.clock.seconds, grace_seconds=SHORT_GRACE_SECONDS)
+            self.program.hear_sigterm(pod, self.queue, grace_seconds=SHORT_GRACE_SECONDS)
 
     def delete(self, name: str) -> None:
         """Delete a Job and its pods at once, as a person may."""
-        for pod in self.jobs.pop(name).live_pods:
+        job = self.jobs.pop(name)
+        for pod in job.live_pods:
             end(pod, Phase.FAILED, self.queue)
+        self.deleted_pods += [(name, pod) for pod in (*job.pods, *job.ended_pods)]
 
     # What happens on the nodes.
 
     def step_pod(self, pod: Pod, step: Step) -> None:
         """Let a pod's program go on."""
-        run_step(pod, step, self.queue, self.program)
+        self.program.go_on(pod, step, self.queue)
 
     def evict(self, pod: Pod) -> None:
         """Delete a pod as a drain does."""
         pod.is_disrupted = True
-        terminate(pod, self.program, now=self.clock.seconds)
+        self.program.hear_sigterm(pod, self.queue)
 
     def kill_late_pods(self) -> None:
         """Kill the pods whose grace is over."""
         for pod in self.live_pods:
             if pod.kill_at is not None and pod.kill_at <= self.clock.seconds:
-                end(pod, Phase.FAILED, self.queue)
+                self.program.run_out_of_grace(pod, self.queue)
 
     # What the controller does.
 
@@ -186,6 +188,10 @@ class JobController:
     def _count_ended_pods(self, job: Job) -> None:
         for pod in [pod for pod in job.pods if not pod.is_live]:
             job.pods.remove(pod)
+            if pod.kill_at is None:
+                job.ended_pods.append(pod)
+            else:
+                self.deleted_pods.append((job.name, pod))
             if pod.is_tracked:
                 self._count(job, pod)
 
@@ -195,7 +201,7 @@ class JobController:
             index.succeeded = True
             return
         index.retry_at = self.clock.seconds + _FIRST_BACKOFF_SECONDS * 2**index.failures
-        if pod.is_disrupted:
+        if pod.is_disrupted or pod.exit_code in _ignored_codes(job.spec):
             return
         job.failed += 1
         index.failures += 1
@@ -221,7 +227,7 @@ class JobController:
     def _delete_pods(self, job: Job) -> None:
         for pod in job.live_pods:
             pod.is_tracked = False
-            terminate(pod, self.program, now=self.clock.seconds)
+            self.program.hear_sigterm(pod, self.queue)
 
     def _make_pods(self, job: Job) -> None:
         open_indexes = sum(index.is_open for index in job.indexes)
@@ -274,3 +280,14 @@ class JobController:
         if resource_version not in {None, job.manifest["metadata"]["resourceVersion"]}:
             raise Conflict(name)
         return job
+
+
+def _ignored_codes(spec: Manifest) -> frozenset[int]:
+    """Return the exit codes that the Job's failure policy takes for nobody's failure."""
+    rules = spec.get("podFailurePolicy", {}).get("rules", ())
+    return frozenset(
+        code
+        for rule in rules
+        if rule["action"] == "Ignore"
+        for code in rule.get("onExitCodes", {}).get("values", ())
+    )

@@ -13,6 +13,7 @@ from tests.model.broker import Broker
 from tests.model.clock import Clock
 from tests.model.job_controller import JobController
 from tests.model.pods import Phase
+from tests.model.reports import Reports
 from tests.model.resource_store import ResourceStore
 from workqueuejob.api import WorkQueueJob
 from workqueuejob.errors import ClusterUnavailable, Conflict, JobNameConflict, NotFound
@@ -20,6 +21,7 @@ from workqueuejob.planning.actions import (
     Action,
     CreateWave,
     EndJob,
+    GrowWave,
     RaiseParallelism,
     SetSuspend,
 )
@@ -58,6 +60,7 @@ class Operator:
         self._seen: dict[str, ObservedJob] = {}
         self._evidence = Evidence()
         self._measured: tuple[float, Measurement | None] | None = None
+        self._reports = Reports(controller)
         self._has_listed = False
         self._status_written_at = float("-inf")
         self.fails_next_request = False
@@ -86,6 +89,11 @@ class Operator:
         except NotFound:
             self._forget(name)
 
+    def hear_of_pods(self) -> None:
+        """Take in the watch's events of pods."""
+        if self._has_listed and self._reports.catch_up():
+            self._measured = None
+
     @property
     def known_jobs(self) -> tuple[str, ...]:
         """The names of the Jobs that it knows of."""
@@ -101,7 +109,9 @@ class Operator:
         jobs = self._jobs
         yield
         problem = self._find_pod_problem()
-        observed = Observed(resource, jobs, self._measure(), pod_problem=problem)
+        measurement = self._measure()
+        jobs = self._reports.attach(resource, jobs)
+        observed = Observed(resource, jobs, measurement, pod_problem=problem)
         now = self._clock.now
         self._evidence = gather_evidence(self._evidence, observed, now=now)
         decided = plan(observed, self._evidence, now=now)
@@ -112,7 +122,8 @@ class Operator:
                 yield
                 yield from self._apply(resource, action)
             if decided.actions:
-                observed = replace(observed, jobs=self._jobs)
+                jobs = self._reports.attach(resource, self._jobs)
+                observed = replace(observed, jobs=jobs)
             yield
             self._write_status(observed, decided)
         except Conflict:
@@ -159,7 +170,7 @@ class Operator:
             self.fails_next_request = False
             raise ClusterUnavailable("503")
         try:
-            if isinstance(action, EndJob):
+            if isinstance(action, EndJob) and not action.has_workers:
                 self._controller.delete_pods(action.job)
                 yield
             self._request(resource, action)
@@ -174,6 +185,9 @@ class Operator:
                 self._see(self._create(resource, action))
             case RaiseParallelism(job, parallelism, version):
                 self._patch(job, {"parallelism": parallelism}, version)
+            case GrowWave(job, completions, version):
+                change = {"completions": completions, "parallelism": completions}
+                self._patch(job, change, version)
             case SetSuspend(job, suspend, version):
                 self._patch(job, {"suspend": suspend}, version)
             case EndJob():

@@ -4,10 +4,12 @@ The program connects, takes one item at a time (a prefetch of 1), and exits 0 af
 items. Depending on the program, it waits for ever when the queue is empty, or exits 0.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, auto
+from typing import Protocol
 
 from tests.model.queue import Queue
+from workqueuejob.protocol.report import ItemCounts
 
 GRACE_SECONDS = 30.0
 SHORT_GRACE_SECONDS = 2.0
@@ -36,7 +38,7 @@ class Step(Enum):
     """Exit 0 because the queue is empty; a program that waits for ever does nothing."""
 
 
-@dataclass
+@dataclass(eq=False)
 class Pod:
     """One pod.
 
@@ -44,6 +46,9 @@ class Pod:
     kill_at: when SIGKILL comes, once it is being deleted.
     is_tracked: whether its end is counted; the Job's controller lets go of what it deletes.
     is_disrupted: whether it was evicted, which our failure policy ignores.
+    exit_code: of its container, once it has ended.
+    counts, message: what its worker has counted, and what its termination message says.
+    is_frozen: its worker renews no lease.
     """
 
     name: str
@@ -53,6 +58,10 @@ class Pod:
     kill_at: float | None = None
     is_tracked: bool = True
     is_disrupted: bool = False
+    exit_code: int = 0
+    counts: ItemCounts = field(default_factory=ItemCounts)
+    message: str = ""
+    is_frozen: bool = False
 
     @property
     def is_live(self) -> bool:
@@ -70,60 +79,78 @@ class Pod:
         return self.is_live and self.kill_at is None
 
 
+class Behaviour(Protocol):
+    """What runs in the pods, as far as it is the same in every pod."""
+
+    def go_on(self, pod: Pod, step: Step, queue: Queue) -> None:
+        """Take a step; one that it can't take does nothing."""
+        ...
+
+    def hear_sigterm(self, pod: Pod, queue: Queue, *, grace_seconds: float = ...) -> None:
+        """Begin to end."""
+        ...
+
+    def run_out_of_grace(self, pod: Pod, queue: Queue) -> None:
+        """Be over."""
+        ...
+
+
 @dataclass(frozen=True)
 class Program:
-    """The user's program, as far as it is the same in every pod."""
+    """The user's own program."""
 
     items_per_pod: int = 1
     waits_for_ever: bool = True
     handles_sigterm: bool = True
 
-
-def run_step(pod: Pod, step: Step, queue: Queue, program: Program) -> None:
-    """Let a pod's program go on; a step that it can't take does nothing."""
-    if not pod.is_live:
-        return
-    if pod.phase is Phase.PENDING:
-        _start(pod, queue)
-        return
-    holds = pod.name in queue.held
-    match step:
-        case Step.CRASH:
-            end(pod, Phase.FAILED, queue)
-        case _ if pod.settled >= program.items_per_pod:
-            end(pod, Phase.SUCCEEDED, queue)
-        case Step.PRETEND if holds:
-            end(pod, Phase.SUCCEEDED, queue)
-        case Step.LEAVE if not holds and not program.waits_for_ever:
-            end(pod, Phase.SUCCEEDED, queue)
-        case Step.WORK if holds:
-            _settle(pod, queue, program)
-        case _:
+    def go_on(self, pod: Pod, step: Step, queue: Queue) -> None:
+        """Take a step; one that it can't take does nothing."""
+        if not pod.is_live:
             return
+        if pod.phase is Phase.PENDING:
+            start(pod, queue)
+            return
+        holds = pod.name in queue.held
+        match step:
+            case Step.CRASH:
+                end(pod, Phase.FAILED, queue)
+            case _ if pod.settled >= self.items_per_pod:
+                end(pod, Phase.SUCCEEDED, queue)
+            case Step.PRETEND if holds:
+                end(pod, Phase.SUCCEEDED, queue)
+            case Step.LEAVE if not holds and not self.waits_for_ever:
+                end(pod, Phase.SUCCEEDED, queue)
+            case Step.WORK if holds:
+                self._settle(pod, queue)
+            case _:
+                return
+
+    def hear_sigterm(self, pod: Pod, queue: Queue, *, grace_seconds: float = GRACE_SECONDS) -> None:
+        """Begin to end: a program without a handler stays for its whole grace period."""
+        if pod.is_active:
+            stays = PROMPT_SECONDS if self.handles_sigterm else grace_seconds
+            pod.kill_at = queue.clock.seconds + stays
+
+    def run_out_of_grace(self, pod: Pod, queue: Queue) -> None:
+        """Be over."""
+        end(pod, Phase.FAILED, queue)
+
+    def _settle(self, pod: Pod, queue: Queue) -> None:
+        pod.settled += 1
+        if pod.settled >= self.items_per_pod:
+            queue.settle_last(pod.name)
+        else:
+            queue.settle(pod.name)
+
+
+def start(pod: Pod, queue: Queue) -> None:
+    """Start a pod, which connects."""
+    pod.phase = Phase.RUNNING
+    queue.subscribe(pod.name)
 
 
 def end(pod: Pod, phase: Phase, queue: Queue) -> None:
     """End a pod, which closes its connection."""
     pod.phase = phase
+    pod.exit_code = 0 if phase is Phase.SUCCEEDED else 1
     queue.disconnect(pod.name)
-
-
-def terminate(
-    pod: Pod, program: Program, *, now: float, grace_seconds: float = GRACE_SECONDS
-) -> None:
-    """Send SIGTERM: a program without a handler stays for its whole grace period."""
-    if pod.is_active:
-        pod.kill_at = now + (PROMPT_SECONDS if program.handles_sigterm else grace_seconds)
-
-
-def _start(pod: Pod, queue: Queue) -> None:
-    pod.phase = Phase.RUNNING
-    queue.subscribe(pod.name)
-
-
-def _settle(pod: Pod, queue: Queue, program: Program) -> None:
-    pod.settled += 1
-    if pod.settled >= program.items_per_pod:
-        queue.settle_last(pod.name)
-    else:
-        queue.settle(pod.name)

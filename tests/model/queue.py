@@ -1,22 +1,50 @@
 """A RabbitMQ queue with a prefetch of 1. Knows nothing of Kubernetes.
 
-An item is ready, held by one consumer, or settled; it never vanishes by itself. As at the real
-broker, no item stays ready while a consumer waits, and a connection that closes gives its item
-back to the head of the queue.
+An item is ready, held by one consumer, resting until its next attempt, settled or dead-lettered; it
+never vanishes by itself. As at the real broker, no item stays ready while a consumer waits, and a
+connection that closes gives its item back to the head of the queue.
 """
 
-from collections import deque
+from collections import Counter, deque
+
+from tests.model.clock import Clock
+from workqueuejob.protocol.report import ItemCounts
 
 
 class Queue:
-    """Items are numbers, in the order in which they were published."""
+    """Items are numbers, in the order in which they were published.
 
-    def __init__(self) -> None:
+    settled, dead: by which consumer. resting: until when. attempts: those that failed.
+    counts: what the broker itself counts; None where it doesn't.
+    """
+
+    counts: ItemCounts | None = None
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
         self.ready: deque[int] = deque()
         self.held: dict[str, int] = {}
+        self.resting: dict[int, float] = {}
         self.settled: dict[int, str] = {}
+        self.dead: dict[int, str] = {}
         self.consumers: list[str] = []
+        self.attempts: Counter[int] = Counter()
         self.published = 0
+
+    @property
+    def items(self) -> list[int]:
+        """Every item, wherever it is."""
+        return [*self.ready, *self.held.values(), *self.resting, *self.settled, *self.dead]
+
+    @property
+    def takeable(self) -> int:
+        """Items that a consumer could have now."""
+        return len(self.ready)
+
+    @property
+    def remaining(self) -> int:
+        """Items still to do."""
+        return self.published - len(self.settled) - len(self.dead)
 
     def publish(self, items: int) -> None:
         """Add items at the tail."""
@@ -24,10 +52,20 @@ class Queue:
         self.published += items
         self._deliver()
 
+    def pass_time(self) -> None:
+        """Bring back what has rested for long enough."""
+        for item in [i for i, due in self.resting.items() if due <= self.clock.seconds]:
+            del self.resting[item]
+            self.ready.append(item)
+        self._deliver()
+
     def subscribe(self, consumer: str) -> None:
         """Register a consumer, which gets an item as soon as there is one."""
         self.consumers.append(consumer)
         self._deliver()
+
+    def take(self, consumer: str) -> None:
+        """Ask for an item; here it comes by itself."""
 
     def settle(self, consumer: str) -> None:
         """Take the consumer's acknowledgement; it gets the next item at once."""
@@ -39,6 +77,18 @@ class Queue:
         self.settled[self.held.pop(consumer)] = consumer
         self.disconnect(consumer)
 
+    def retry(self, consumer: str, *, delay_seconds: float) -> None:
+        """Take an item back for its next attempt."""
+        item = self.held.pop(consumer)
+        self.attempts[item] += 1
+        self.resting[item] = self.clock.seconds + delay_seconds
+        self.pass_time()
+
+    def bury(self, consumer: str) -> None:
+        """Put an item aside for good."""
+        self.dead[self.held.pop(consumer)] = consumer
+        self._deliver()
+
     def disconnect(self, consumer: str) -> None:
         """Close the consumer's connection, if it has one; what it held is ready again."""
         if consumer in self.consumers:
@@ -46,6 +96,15 @@ class Queue:
         if consumer in self.held:
             self.ready.appendleft(self.held.pop(consumer))
         self._deliver()
+
+    def cut_off(self, consumer: str) -> None:
+        """Close the connection of a worker that was killed, which is an attempt of its item."""
+        if consumer in self.held:
+            self.attempts[self.held[consumer]] += 1
+        self.disconnect(consumer)
+
+    def renew(self, consumer: str) -> None:
+        """Say that a worker is alive; here its connection says so."""
 
     def _deliver(self) -> None:
         for consumer in self.consumers:

@@ -11,8 +11,10 @@ from workqueuejob.names import job_name
 from workqueuejob.planning.actions import (
     QUEUE_DRAINED,
     RUN_FAILED,
+    TOO_MANY_DEAD_LETTERED,
     CreateWave,
     EndJob,
+    GrowWave,
     RaiseParallelism,
 )
 from workqueuejob.planning.depth import QueueDepth
@@ -55,6 +57,8 @@ class Referee:
                 case RaiseParallelism():
                     known = next(job for job in observed.jobs if job.name == action.job)
                     assert action.parallelism > known.parallelism, "parallelism was lowered"
+                case GrowWave():
+                    self._judge_growth(observed, action)
                 case EndJob():
                     self._judge_end_of_job(observed, action)
                 case _:
@@ -69,12 +73,14 @@ class Referee:
     def judge_step(self) -> None:
         """Judge what is true now."""
         queue, jobs = self._queue, self._controller.jobs.values()
-        items = [*queue.ready, *queue.held.values(), *queue.settled]
-        assert sorted(items) == list(range(queue.published)), "an item was lost or doubled"
+        assert sorted(queue.items) == list(range(queue.published)), "an item was lost or doubled"
         created = self._controller.created
         assert len(set(created)) == len(created), "a wave's number was used twice"
         self._ceiling = max(self._ceiling, self._store.current.spec.parallelism)
         assert len(self._controller.live_pods) <= self._ceiling, "too many pods"
+        if self._store.current.spec.mode == "Fine":
+            for job in jobs:
+                assert job.spec["completions"] == job.spec["parallelism"], "a wave not elastic"
         if find_end(self._store.current.status.conditions):
             assert all(job.is_terminal for job in jobs), "the run ended before its Jobs"
 
@@ -86,6 +92,12 @@ class Referee:
         assert not given_up, "a run that had given up made a wave"
         self._disturbances_at_waves[action.wave] = self._disturbances
 
+    def _judge_growth(self, observed: Observed, action: GrowWave) -> None:
+        assert observed.depth is not None, "an unmeasured queue gave a wave more pods"
+        assert not observed.resource.spec.suspend, "a suspended run gave a wave more pods"
+        known = next(job for job in observed.jobs if job.name == action.job)
+        assert action.completions > known.completions, "completions were lowered"
+
     def _judge_end_of_job(self, observed: Observed, action: EndJob) -> None:
         """No pod that holds an item is ended, as far as the broker can tell.
 
@@ -96,8 +108,10 @@ class Referee:
         depth = observed.measurement.result
         assert isinstance(depth, QueueDepth), "an error ended a Job"
         rabbitmq = observed.resource.spec.queue.rabbitmq
-        assert rabbitmq is not None
-        timed = rabbitmq.surplus_pod_timeout_seconds is not None and depth.in_flight_known is None
+        timeout = rabbitmq.surplus_pod_timeout_seconds if rabbitmq else None
+        timed = timeout is not None and depth.in_flight_known is None
+        if action.reason == TOO_MANY_DEAD_LETTERED:
+            return
         if action.job not in self._controller.jobs or (timed and action.reason == QUEUE_DRAINED):
             return
         holders = self._broker.holders_measured

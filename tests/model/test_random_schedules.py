@@ -4,7 +4,7 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from tests.model.broker import Detail, Fault
+from tests.model.broker import RABBITMQ, Fault
 from tests.model.pods import Program, Step
 from tests.model.profiles import effort
 from tests.model.world import Setting, World
@@ -24,7 +24,7 @@ settings_of_runs = st.builds(
         waits_for_ever=st.booleans(),
         handles_sigterm=st.booleans(),
     ),
-    detail=st.sampled_from(Detail),
+    detail=st.sampled_from(RABBITMQ),
     surplus_timeout_seconds=st.sampled_from([None, 20]),
     spec=st.fixed_dictionaries(
         {

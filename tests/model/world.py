@@ -7,28 +7,57 @@ in which nothing goes wrong any more, for the rule that every run ends.
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.builders import a_template, a_work_queue_job
+from tests.builders import a_template, a_work_queue_job, a_worker_spec
+from tests.model.auditor import Auditor
 from tests.model.broker import Broker, Detail
 from tests.model.clock import Clock
 from tests.model.job_controller import Job, JobController
+from tests.model.leased_queue import LeasedQueue
 from tests.model.operator import Operator
-from tests.model.pods import Program, Step
+from tests.model.pods import Behaviour, Program, Step
 from tests.model.queue import Queue
 from tests.model.referee import Referee
 from tests.model.resource_store import ResourceStore
 from tests.model.strangers import Strangers
-from workqueuejob.api import Condition
+from tests.model.workers import Worker
+from workqueuejob.api import Condition, WorkQueueJob
 from workqueuejob.planning.verdict import ConditionType, find_end
 
 
 @dataclass(frozen=True)
 class Setting:
-    """What stays the same during a run."""
+    """What stays the same during a run.
+
+    worker: our worker, in the place of the user's program.
+    """
 
     program: Program = field(default_factory=Program)
     detail: Detail = Detail.COUNTS
     surplus_timeout_seconds: int | None = None
     spec: dict[str, Any] = field(default_factory=dict)
+    worker: Worker | None = None
+
+    @property
+    def behaviour(self) -> Behaviour:
+        """What runs in the pods."""
+        return self.worker or self.program
+
+    def build_resource(self) -> WorkQueueJob:
+        """Return the WorkQueueJob, as the user applies it."""
+        if self.worker is None:
+            return a_work_queue_job(
+                rabbitmq={"surplus_pod_timeout_seconds": self.surplus_timeout_seconds},
+                items_per_pod=self.program.items_per_pod,
+                **self.spec,
+            )
+        mode = "Fine" if self.worker.quota is None else "Coarse"
+        return a_work_queue_job(
+            redis={} if self.detail is Detail.LEASES else None,
+            mode=mode,
+            items_per_pod=self.worker.quota,
+            **a_worker_spec(retry={"max_attempts": self.worker.max_attempts}),
+            **self.spec,
+        )
 
 
 class World:
@@ -36,18 +65,15 @@ class World:
 
     def __init__(self, setting: Setting) -> None:
         self.setting = setting
-        self.clock, self.queue = Clock(), Queue()
+        self.clock = Clock()
+        kind = LeasedQueue if setting.detail is Detail.LEASES else Queue
+        self.queue: Queue = kind(self.clock)
         self.strangers = Strangers(self.queue)
         self.broker = Broker(self.clock, self.queue, detail=setting.detail)
-        self.controller = JobController(self.clock, self.queue, setting.program)
-        self.store = ResourceStore(
-            a_work_queue_job(
-                rabbitmq={"surplus_pod_timeout_seconds": setting.surplus_timeout_seconds},
-                items_per_pod=setting.program.items_per_pod,
-                **setting.spec,
-            )
-        )
+        self.controller = JobController(self.clock, self.queue, setting.behaviour)
+        self.store = ResourceStore(setting.build_resource())
         self.referee = Referee(self.store, self.controller, self.broker, self.strangers)
+        self.auditor = Auditor(self.store, self.controller, self.broker)
         self.operator = self._start_operator()
 
     @property
@@ -69,7 +95,13 @@ class World:
     def restart_operator(self) -> None:
         """Kill the operator wherever it is; a new one knows only what is stored."""
         self.referee.excuse_restart()
+        self.auditor.has_restarted = True
         self.operator = self._start_operator()
+
+    def forget_counts(self) -> None:
+        """Let a broker that counts lose what it has counted."""
+        self.queue.counts = None
+        self.auditor.has_forgotten = True
 
     def sync_jobs(self) -> None:
         """Let the Job controller see to every Job."""
@@ -80,6 +112,7 @@ class World:
         """Let the operator's watch catch up."""
         for name in {*self.operator.known_jobs, *self.controller.jobs}:
             self.operator.hear_of(name)
+        self.operator.hear_of_pods()
 
     def step_pods(self, step: Step) -> None:
         """Let every pod's program do the same."""
@@ -100,6 +133,10 @@ class World:
     def advance(self, seconds: float) -> None:
         """Let time pass."""
         self.clock.advance(seconds)
+        for pod in self.controller.live_pods:
+            if not pod.is_frozen:
+                self.queue.renew(pod.name)
+        self.queue.pass_time()
         self.broker.refresh()
         self.controller.kill_late_pods()
 
@@ -124,19 +161,28 @@ class World:
             suspend=False, parallelism=max(1, self.store.current.spec.parallelism)
         )
         self.strangers.leave()
+        for pod in self.controller.live_pods:
+            pod.is_frozen = False
         for _ in range(rounds):
             if self.is_settled:
                 return
             self.strangers.settle_all()
             self.pass_round(step)
             self.step_pods(Step.LEAVE)
-            self.referee.judge_step()
+            self.judge()
+
+    def judge(self) -> None:
+        """Check all that must hold now."""
+        self.referee.judge_step()
+        if self.setting.worker is not None:
+            self.auditor.audit()
 
     @property
     def is_settled(self) -> bool:
         """Whether the run has ended, or says what it waits for."""
         may_wait = (
-            self.setting.program.waits_for_ever
+            self.setting.worker is None
+            and self.setting.program.waits_for_ever
             and self.setting.detail is Detail.HIDES
             and self.setting.surplus_timeout_seconds is None
         )

@@ -4,9 +4,11 @@ What a stranger's program holds can only be told from the broker's numbers, so e
 several spaced measurements that agree.
 """
 
+from workqueuejob.api import ItemsStatus
 from workqueuejob.planning import messages
 from workqueuejob.planning.actions import QUEUE_DRAINED, RUN_FAILED, end_running_jobs
 from workqueuejob.planning.evidence import is_anything_held
+from workqueuejob.planning.items import Doubt, count_items
 from workqueuejob.planning.observed import JobState, count_active
 from workqueuejob.planning.situation import RECHECK_SECONDS, Plan, Situation
 from workqueuejob.planning.verdict import Progress, Verdict
@@ -112,9 +114,15 @@ def end_drained_run(situation: Situation) -> Plan | None:
         return Plan(verdict, recheck_after_seconds=RECHECK_SECONDS)
     if waves == 0 and spec.empty_start == "Wait":
         return Plan(Verdict(Progress.WAITING_FOR_ITEMS, messages.WAITING_FOR_ITEMS))
-    message = messages.drained(situation.ledger, drained.reads)
-    reason = "Drained" if waves else "QueueEmpty"
+    items = count_items(situation.observed, situation.ledger, Doubt())
+    message = messages.drained(situation.ledger, drained.reads, items)
+    reason = _name_completion(items) if waves else "QueueEmpty"
     return Plan(Verdict(Progress.COMPLETE, message, reason), decision=message)
+
+
+def _name_completion(items: ItemsStatus | None) -> str:
+    put_aside = items is not None and (items.dead_lettered or items.discarded)
+    return "CompletedWithDeadLetters" if put_aside else "Drained"
 
 
 def _drained_proof_seconds(situation: Situation) -> float:

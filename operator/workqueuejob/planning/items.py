@@ -47,7 +47,9 @@ def _counted_by_broker(
     A restart without persistence or a failover may lose its counters, from which it begins anew.
     """
     previous, counts = _previous_items(observed), depth.counts or ItemCounts()
-    forgot = previous.accounting is Accounting.INFERRED or counts.settled < count_settled(previous)
+    forgot = previous.accounting is Accounting.INFERRED or counts.settled < _count_least(
+        observed, previous, reported
+    )
     remaining = depth.ready + depth.delayed + (depth.in_flight or 0)
     sources: tuple[ItemCounts | ItemsStatus | CountedItems, ...] = (counts,)
     if forgot:
@@ -68,6 +70,16 @@ def _counted_by_broker(
     )
 
 
+def _count_least(observed: Observed, previous: ItemsStatus, reported: CountedItems) -> int:
+    """Return how many items have been settled for sure.
+
+    What running pods report may be newer than the measurement.
+    """
+    if observed.unfinished:
+        return count_settled(previous)
+    return max(count_settled(previous), count_settled(reported))
+
+
 def _reported_by_workers(
     observed: Observed, depth: QueueDepth, counted: CountedItems
 ) -> ItemsStatus:
@@ -76,7 +88,7 @@ def _reported_by_workers(
     Once every pod has ended the reports are all there is to know, unless a pod was killed with an
     item in hand, or before it could report: then what was seen and has gone has succeeded.
     """
-    reported = counted.succeeded + counted.dead_lettered + counted.discarded
+    reported = count_settled(counted)
     remaining = _count_remaining(observed, depth, settled=reported)
     inferred = bool(observed.unfinished) or counted.uncertain > 0
     total = _count_seen(observed, depth, reported, remaining) if inferred else reported + remaining
@@ -166,7 +178,7 @@ def count_newly_dead(queue: QueueStatus | None, depth: QueueDepth) -> int:
     return max(0, depth.dead_lettered - before)
 
 
-def count_settled(items: ItemsStatus) -> int:
+def count_settled(items: ItemsStatus | CountedItems) -> int:
     """Return the items that nobody will see again."""
     return (items.succeeded or 0) + (items.dead_lettered or 0) + (items.discarded or 0)
 

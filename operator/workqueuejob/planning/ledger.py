@@ -3,7 +3,8 @@
 Every wave is either listed in status as unfinished or has been folded into its totals: a Job is
 folded by the same patch that takes it off the list. So a Job that is seen again, or is gone, or
 was never recorded because the operator died, is neither lost nor counted twice. Pods that fail
-because we ended their Job are not counted at all.
+because we ended their Job are not counted at all. What the workers of a Job had not reported that
+was deleted while it ran is not known any more.
 """
 
 from dataclasses import dataclass, field
@@ -47,12 +48,13 @@ def count_run(status: WorkQueueJobStatus, jobs: tuple[ObservedJob, ...]) -> Ledg
         if not job.ended_by_us:
             failed += max(0, job.failed - ((known.failed or 0) if known else 0))
         counted = _add_news(counted, count_job(job, known), known.items if known else None)
+    deleted = listed.keys() - {job.wave for job in jobs}
     return Ledger(
         waves=max([recorded_waves, *(job.wave for job in jobs)]),
         succeeded=succeeded,
         failed=failed,
         futile=(status.items.attempts_failed if status.items else None) or 0,
-        counted=counted,
+        counted=counted.model_copy(update={"uncertain": counted.uncertain + len(deleted)}),
     )
 
 

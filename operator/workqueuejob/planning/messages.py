@@ -160,15 +160,21 @@ def verifying(ledger: Ledger, seconds: float) -> str:
     return f"{seen}; watching {seconds:.0f} s for late items"
 
 
-def drained(ledger: Ledger, reads: int) -> str:
+def drained(ledger: Ledger, reads: int, items: ItemsStatus | None) -> str:
     """Say what the end rests on."""
     measured = f"measured {reads} times after the last pod had ended"
     if not ledger.waves:
         return f"the queue was empty from the start, measured {reads} times"
     return (
         f"the queue is empty, {measured}; {_count(ledger.succeeded, 'pod')} succeeded in"
-        f" {_count(ledger.waves, 'wave')}"
+        f" {_count(ledger.waves, 'wave')}{_put_aside(items)}"
     )
+
+
+def _put_aside(items: ItemsStatus | None) -> str:
+    dead, discarded = (items.dead_lettered or 0, items.discarded or 0) if items else (0, 0)
+    said = f", {_count(dead, 'item')} dead-lettered" if dead else ""
+    return said + (f", {_count(discarded, 'item')} discarded" if discarded else "")
 
 
 def not_starting(problem: PodProblem) -> str:

@@ -6,7 +6,7 @@ and no repr, message or error holds a password, a private key or a URI that coul
 
 from collections.abc import Mapping
 
-from workqueuejob.api import TLS, QueueSource, RabbitMQQueue
+from workqueuejob.api import TLS, QueueSource
 from workqueuejob.errors import QueueTypeUnsupported
 from workqueuejob.protocol.connection import BrokerConnection
 from workqueuejob.queues.rabbitmq_settings import resolve_rabbitmq
@@ -48,14 +48,3 @@ def resolve_connection(
     raise QueueTypeUnsupported(
         "spec.queue names no broker that is known here; set rabbitmq or redis"
     )
-
-
-def queue_reference(queue: QueueSource) -> str:
-    """Return what a probe calls the queue: for RabbitMQ its name."""
-    return _rabbitmq(queue).queue
-
-
-def _rabbitmq(queue: QueueSource) -> RabbitMQQueue:
-    if queue.rabbitmq is None:
-        raise QueueTypeUnsupported("spec.queue names no broker that is known here; set rabbitmq")
-    return queue.rabbitmq

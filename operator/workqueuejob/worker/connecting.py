@@ -21,6 +21,7 @@ from workqueuejob.protocol.connection import (
     Sentinel,
     TLSSettings,
 )
+from workqueuejob.protocol.redis_keys import dead_key
 from workqueuejob.protocol.retry import RetrySettings
 from workqueuejob.protocol.settings import (
     RabbitMQSource,
@@ -85,7 +86,7 @@ def _read_local(environ: Environment) -> WorkerSettings:
         retry = RetrySettings(dead_letter=f"{queue}.dead")
         return WorkerSettings(source=RabbitMQSource(queue=queue), retry=retry)
     if scheme in REDIS_SCHEMES:
-        retry = RetrySettings(dead_letter=f"{queue}:dead")
+        retry = RetrySettings(dead_letter=dead_key(queue))
         return WorkerSettings(source=RedisSource(key=queue), retry=retry)
     raise SettingsInvalid(
         f"{BROKER_URL} begins with none of amqp://, amqps://, redis:// and rediss://; correct it"

@@ -16,7 +16,6 @@ from workqueuejob.errors import (
 from workqueuejob.protocol.connection import RabbitMQConnection
 from workqueuejob.queues.hosts import resolve_host
 from workqueuejob.queues.settings import (
-    queue_reference,
     required_secrets,
     resolve_connection,
 )
@@ -186,7 +185,6 @@ def test_required_secrets_are_all_that_the_spec_names() -> None:
     assert required_secrets(source(uriSecretRef={"name": "uri"})) == {"uri"}
 
 
-def test_queue_is_called_by_its_name() -> None:
-    assert queue_reference(source()) == "job1"
+def test_queue_without_a_broker_is_refused() -> None:
     with pytest.raises(QueueTypeUnsupported):
-        queue_reference(QueueSource.from_manifest({}))
+        resolve_connection(QueueSource.from_manifest({}), namespace="shop", secrets={})

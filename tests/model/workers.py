@@ -1,0 +1,127 @@
+"""Pods that run our worker: what it does by itself, and what may become of its pod.
+
+Written after `worker/engine.py`: an item's failure is retried after a delay and dead-lettered after
+its last attempt, an item whose attempts were all lost is put aside untouched, SIGTERM lets the item
+in hand be finished or gives it back, and a termination message says what was done so far.
+"""
+
+from dataclasses import dataclass, field
+
+from tests.model.pods import GRACE_SECONDS, PROMPT_SECONDS, Phase, Pod, Step, start
+from tests.model.queue import Queue
+from workqueuejob.protocol import exits
+from workqueuejob.protocol.report import write_report
+
+
+@dataclass(frozen=True)
+class Worker:
+    """Our worker and the command that it runs.
+
+    quota: items to settle; None in mode Fine.
+    poison: items on which the command fails, killers: on which the pod is killed.
+    """
+
+    quota: int | None = None
+    max_attempts: int = 3
+    retry_delay_seconds: float = 4.0
+    poison: frozenset[int] = field(default_factory=frozenset)
+    killers: frozenset[int] = field(default_factory=frozenset)
+
+    def go_on(self, pod: Pod, step: Step, queue: Queue) -> None:
+        """Take a step: WORK takes or finishes an item, PRETEND fails it, CRASH is SIGKILL, and
+        LEAVE is what a worker does for which nothing was ready for a while.
+        """
+        if not pod.is_live or (pod.is_frozen and step is not Step.CRASH):
+            return
+        if pod.phase is Phase.PENDING:
+            if not pod.is_terminating:
+                start(pod, queue)
+                self._write(pod, queue)
+            return
+        if step is Step.CRASH:
+            self.be_killed(pod, queue)
+        elif pod.name in queue.held:
+            self._go_on_with(queue.held[pod.name], pod, step, queue)
+        elif pod.is_terminating:
+            self._exit(pod, queue, exits.STOPPED_EARLY)
+        elif self._is_done(pod) or (step is Step.LEAVE and not queue.takeable):
+            self._exit(pod, queue, exits.DONE)
+        elif step is not Step.LEAVE:
+            queue.take(pod.name)
+            self._write(pod, queue)
+
+    def hear_sigterm(self, pod: Pod, queue: Queue, *, grace_seconds: float = GRACE_SECONDS) -> None:
+        """Take nothing more; the item in hand may be finished."""
+        if pod.is_active:
+            stays = grace_seconds if pod.name in queue.held else PROMPT_SECONDS
+            pod.kill_at = queue.clock.seconds + stays
+
+    def run_out_of_grace(self, pod: Pod, queue: Queue) -> None:
+        """Give back what is in hand."""
+        if pod.is_frozen:
+            self.be_killed(pod, queue)
+        else:
+            self._exit(pod, queue, exits.STOPPED_EARLY)
+
+    def be_killed(self, pod: Pod, queue: Queue, *, after_settling: bool = False) -> None:
+        """Be ended by SIGKILL, perhaps between an acknowledgement and the message about it."""
+        if after_settling and pod.name in queue.held and not pod.is_frozen:
+            queue.settle(pod.name)
+        pod.phase, pod.exit_code = Phase.FAILED, exits.KILLED
+        queue.cut_off(pod.name)
+
+    def give_up(self, pod: Pod, queue: Queue) -> None:
+        """End with an error of the worker itself, such as a login that is refused."""
+        if pod.is_live and not pod.is_frozen:
+            self._exit(pod, queue, exits.FAILED)
+
+    def thaw(self, pod: Pod) -> None:
+        """Go on, perhaps with an item that is somebody else's by now."""
+        pod.is_frozen = False
+
+    def _go_on_with(self, item: int, pod: Pod, step: Step, queue: Queue) -> None:
+        if queue.attempts[item] >= self.max_attempts:
+            self._bury(pod, queue, attempts_failed=0)
+        elif item in self.killers:
+            self.be_killed(pod, queue)
+        elif step is Step.PRETEND or item in self.poison:
+            self._fail(item, pod, queue)
+        elif step is Step.WORK:
+            queue.settle(pod.name)
+            pod.counts = pod.counts.plus(succeeded=1)
+        self._finish_step(pod, queue)
+
+    def _fail(self, item: int, pod: Pod, queue: Queue) -> None:
+        if queue.attempts[item] + 1 >= self.max_attempts:
+            queue.attempts[item] += 1
+            self._bury(pod, queue, attempts_failed=1)
+        else:
+            queue.retry(pod.name, delay_seconds=self.retry_delay_seconds)
+            pod.counts = pod.counts.plus(attempts_failed=1)
+
+    def _bury(self, pod: Pod, queue: Queue, *, attempts_failed: int) -> None:
+        queue.bury(pod.name)
+        pod.counts = pod.counts.plus(dead_lettered=1, attempts_failed=attempts_failed)
+
+    def _finish_step(self, pod: Pod, queue: Queue) -> None:
+        if not pod.is_live:
+            return
+        if self._is_done(pod):
+            # It cancels together with the last settlement: what came meanwhile goes back.
+            self._exit(pod, queue, exits.DONE)
+        elif pod.is_terminating:
+            self._exit(pod, queue, exits.STOPPED_EARLY)
+        else:
+            self._write(pod, queue)
+
+    def _is_done(self, pod: Pod) -> bool:
+        return self.quota is not None and pod.counts.settled >= self.quota
+
+    def _exit(self, pod: Pod, queue: Queue, code: int) -> None:
+        pod.exit_code = code
+        pod.phase = Phase.SUCCEEDED if code == exits.DONE else Phase.FAILED
+        queue.disconnect(pod.name)
+        self._write(pod, queue)
+
+    def _write(self, pod: Pod, queue: Queue) -> None:
+        pod.message = write_report(pod.counts, holding=pod.name in queue.held)
