@@ -1,8 +1,11 @@
-"""The loops that `bench.worker` compares, for BENCH_ITEMS items; the first two print their seconds.
+"""The loops that `bench.worker` compares, for BENCH_ITEMS items, each in a process of its own.
 
 bare      the client library: take an item, settle it
 library   the same by `workqueuejob.worker`
 commands  the client library, with `subprocess.run(["true"])` for each item
+
+The first two print the seconds of their loop, and of the processor in it, connecting included and
+imports not. A loop imports only the client it uses, as the worker does.
 """
 
 import os
@@ -11,65 +14,83 @@ import sys
 import time
 from collections.abc import Callable
 
-import pika
-import redis
-
 ITEMS = int(os.environ["BENCH_ITEMS"])
 URL, QUEUE = os.environ["BROKER_URL"], os.environ["QUEUE"]
 
 Work = Callable[[bytes], object]
+Loop = Callable[[Work, int], None]
 
 
-def loop_over_rabbitmq(work: Work, prefetch: int) -> None:
+def loop_over_rabbitmq() -> Loop:
     """Consume and acknowledge, as RabbitMQ's own tutorial for work queues does."""
-    channel = pika.BlockingConnection(pika.URLParameters(URL)).channel()
-    channel.basic_qos(prefetch_count=prefetch)
-    for done, (method, _properties, body) in enumerate(channel.consume(QUEUE), start=1):
-        work(body)
-        channel.basic_ack(method.delivery_tag)
-        if done == ITEMS:
-            break
-    channel.connection.close()
+    import pika
 
-
-def loop_over_redis(work: Work, prefetch: int) -> None:
-    """Move an item aside and remove it when it is done, the reliable queue of Redis' documents."""
-    client = redis.Redis.from_url(URL)
-    processing = f"{QUEUE}:processing"
-    done = 0
-    while done < ITEMS:
-        with client.pipeline(transaction=False) as pipeline:
-            for _ in range(min(prefetch, ITEMS - done)):
-                pipeline.lmove(QUEUE, processing, "LEFT", "RIGHT")
-            taken = pipeline.execute()
-        for body in taken:
+    def loop(work: Work, prefetch: int) -> None:
+        channel = pika.BlockingConnection(pika.URLParameters(URL)).channel()
+        channel.basic_qos(prefetch_count=prefetch)
+        for done, (method, _properties, body) in enumerate(channel.consume(QUEUE), start=1):
             work(body)
-            client.lrem(processing, 1, body)
-            done += 1
+            channel.basic_ack(method.delivery_tag)
+            if done == ITEMS:
+                break
+        channel.connection.close()
+
+    return loop
 
 
-def loop_over_library(prefetch: int) -> None:
+def loop_over_redis() -> Loop:
+    """Move an item aside and remove it when it is done, the reliable queue of Redis' documents."""
+    import redis
+
+    processing = f"{QUEUE}:processing"
+
+    def loop(work: Work, prefetch: int) -> None:
+        client = redis.Redis.from_url(URL)
+        for done in range(0, ITEMS, prefetch):
+            for body in take(client, min(prefetch, ITEMS - done)):
+                work(body)
+                client.lrem(processing, 1, body)
+
+    def take(client: redis.Redis, items: int) -> list[bytes]:
+        if items == 1:
+            return [client.lmove(QUEUE, processing, "LEFT", "RIGHT")]
+        with client.pipeline(transaction=False) as pipeline:
+            for _ in range(items):
+                pipeline.lmove(QUEUE, processing, "LEFT", "RIGHT")
+            return pipeline.execute()
+
+    return loop
+
+
+def loop_over_library() -> Loop:
     """Do the same by the library."""
     from workqueuejob.worker import Worker
 
-    for item in Worker(prefetch=prefetch):
-        with item:
-            item.body  # noqa: B018 - all the work there is
+    # What the worker imports when it connects; the other loops have their client by now, too.
+    if URL.startswith("redis"):
+        import workqueuejob.worker.redis
+    else:
+        import workqueuejob.worker.rabbitmq  # noqa: F401 - see above
+
+    def loop(work: Work, prefetch: int) -> None:
+        for item in Worker(prefetch=prefetch):
+            with item:
+                work(item.body)
+
+    return loop
 
 
 def main() -> None:
     """Time one loop."""
     kind, prefetch = sys.argv[1], int(sys.argv[2])
     bare = loop_over_redis if URL.startswith("redis") else loop_over_rabbitmq
-    started = time.perf_counter()
-    if kind == "library":
-        loop_over_library(prefetch)
-    elif kind == "commands":
-        bare(lambda body: subprocess.run(["true"], input=body, check=True), prefetch)
-    else:
-        bare(len, prefetch)
-    if kind != "commands":
-        print(time.perf_counter() - started)
+    loop = loop_over_library() if kind == "library" else bare()
+    if kind == "commands":
+        loop(lambda body: subprocess.run(["true"], input=body, check=True), prefetch)
+        return
+    started, used = time.perf_counter(), time.process_time()
+    loop(len, prefetch)
+    print(time.perf_counter() - started, time.process_time() - used)
 
 
 if __name__ == "__main__":

@@ -53,7 +53,7 @@ def test_program_that_talks_to_redis_itself_drains_the_list(filled: Workspace) -
 
 
 def test_command_that_knows_no_redis_drains_the_list(filled: Workspace) -> None:
-    ended = drain(filled, "fine-redis/injected.yaml", "fruits")
+    ended = drain(filled, "fine-redis/injected.yaml", "nine-fruits")
 
     assert reason_of(ended, "Complete") == "Drained"
     assert ended["status"]["progress"] == "9/9"
@@ -61,7 +61,7 @@ def test_command_that_knows_no_redis_drains_the_list(filled: Workspace) -> None:
         "total": 9, "succeeded": 9, "deadLettered": 0, "discarded": 0, "remaining": 0,
         "attemptsFailed": 0, "accounting": "Counted",
     }  # fmt: skip
-    logs = logs_of_each_pod(filled, "fruits")
+    logs = logs_of_each_pod(filled, "nine-fruits")
     assert sorted(found_in(logs)) == list(FRUITS)
 
 

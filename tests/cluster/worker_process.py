@@ -36,8 +36,11 @@ def _try_to_signal(cluster: Cluster, pod: Manifest, number: signal.Signals) -> b
     assert cluster.is_local, "processes can be reached on the local cluster only"
     pids = list(_first_processes(pod["metadata"]["uid"]))
     assert len(pids) <= 1, f"which of {pids} is the worker?"
-    for pid in pids:
-        os.kill(pid, number)
+    try:
+        for pid in pids:
+            os.kill(pid, number)
+    except ProcessLookupError:
+        return False
     return bool(pids)
 
 

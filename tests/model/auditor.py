@@ -56,7 +56,7 @@ class Auditor:
         if self._broker.detail is Detail.LEASES:
             assert is_counted or self.has_forgotten, "the broker's word is good"
             return not self.has_forgotten
-        gone = [pod for _, pod in self._controller.deleted_pods]
+        gone = self._controller.deleted_pods or self._controller.deleted_jobs
         if not gone and not any(pod.exit_code == exits.KILLED for pod in self._ended_pods):
             assert is_counted, "every pod has reported"
         # What a pod had reported that was deleted between two operators, nobody knows.

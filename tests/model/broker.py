@@ -61,7 +61,7 @@ class Broker:
         """Bring up to date what lags, if it is due."""
         if self.clock.seconds - self._refreshed_at >= REFRESH_SECONDS:
             self._refreshed_at = self.clock.seconds
-            self.holders_lately = frozenset(self.queue.held)
+            self.holders_lately = frozenset(self.queue.held.keys() - self.queue.hidden)
 
     def measure(self) -> Measurement | None:
         """Return a measurement; None if it takes too long."""
@@ -79,7 +79,7 @@ class Broker:
         counts_held = detail in {Detail.COUNTS, Detail.LEASES}
         depth = QueueDepth(
             ready=queue.takeable,
-            in_flight=len(queue.held) if counts_held else None,
+            in_flight=len(queue.held) - len(queue.hidden) if counts_held else None,
             in_flight_lately=len(self.holders_lately) if detail is Detail.LAGS else None,
             consumers=None if detail is Detail.LEASES else len(queue.consumers),
             delayed=len(queue.resting),

@@ -94,6 +94,7 @@ class JobController:
 
     def __init__(self, clock: Clock, queue: Queue, program: Behaviour) -> None:
         self.clock, self.queue, self.program = clock, queue, program
+        self.deleted_jobs = 0
         self.deleted_pods: list[tuple[str, Pod]] = []
         self.jobs: dict[str, Job] = {}
         self.created: list[str] = []
@@ -149,6 +150,7 @@ class JobController:
     def delete(self, name: str) -> None:
         """Delete a Job and its pods at once, as a person may."""
         job = self.jobs.pop(name)
+        self.deleted_jobs += 1
         for pod in job.live_pods:
             end(pod, Phase.FAILED, self.queue)
         self.deleted_pods += [(name, pod) for pod in (*job.pods, *job.ended_pods)]

@@ -52,6 +52,9 @@ class LeasedQueue(Queue):
         self.held[consumer] = item
         self.renew(consumer)
 
+    def hide(self, consumer: str) -> None:
+        """Hold on: a lease is renewed for as long as the work takes."""
+
     def renew(self, consumer: str) -> None:
         """Begin the lease anew."""
         if consumer in self.held:

@@ -2,7 +2,8 @@
 
 An item is ready, held by one consumer, resting until its next attempt, settled or dead-lettered; it
 never vanishes by itself. As at the real broker, no item stays ready while a consumer waits, and a
-connection that closes gives its item back to the head of the queue.
+connection that closes gives its item back to the head of the queue. Our worker may hold an item in
+a queue of its own, past the broker's time-out, where nobody who measures sees it.
 """
 
 from collections import Counter, deque
@@ -10,11 +11,14 @@ from collections import Counter, deque
 from tests.model.clock import Clock
 from workqueuejob.protocol.report import ItemCounts
 
+RETURN_SECONDS = 2.0
+
 
 class Queue:
     """Items are numbers, in the order in which they were published.
 
     settled, dead: by which consumer. resting: until when. attempts: those that failed.
+    hidden: who holds its item out of sight. returning: items out of sight whose holder is dead.
     counts: what the broker itself counts; None where it doesn't.
     """
 
@@ -25,6 +29,8 @@ class Queue:
         self.ready: deque[int] = deque()
         self.held: dict[str, int] = {}
         self.resting: dict[int, float] = {}
+        self.hidden: set[str] = set()
+        self.returning: dict[int, float] = {}
         self.settled: dict[int, str] = {}
         self.dead: dict[int, str] = {}
         self.consumers: list[str] = []
@@ -34,7 +40,14 @@ class Queue:
     @property
     def items(self) -> list[int]:
         """Every item, wherever it is."""
-        return [*self.ready, *self.held.values(), *self.resting, *self.settled, *self.dead]
+        return [
+            *self.ready,
+            *self.held.values(),
+            *self.resting,
+            *self.returning,
+            *self.settled,
+            *self.dead,
+        ]
 
     @property
     def takeable(self) -> int:
@@ -54,9 +67,10 @@ class Queue:
 
     def pass_time(self) -> None:
         """Bring back what has rested for long enough."""
-        for item in [i for i, due in self.resting.items() if due <= self.clock.seconds]:
-            del self.resting[item]
-            self.ready.append(item)
+        for place in (self.resting, self.returning):
+            for item in [i for i, due in place.items() if due <= self.clock.seconds]:
+                del place[item]
+                self.ready.append(item)
         self._deliver()
 
     def subscribe(self, consumer: str) -> None:
@@ -69,24 +83,24 @@ class Queue:
 
     def settle(self, consumer: str) -> None:
         """Take the consumer's acknowledgement; it gets the next item at once."""
-        self.settled[self.held.pop(consumer)] = consumer
+        self.settled[self._let_go(consumer)] = consumer
         self._deliver()
 
     def settle_last(self, consumer: str) -> None:
         """Take the acknowledgement of a consumer that cancels together with it."""
-        self.settled[self.held.pop(consumer)] = consumer
+        self.settled[self._let_go(consumer)] = consumer
         self.disconnect(consumer)
 
     def retry(self, consumer: str, *, delay_seconds: float) -> None:
         """Take an item back for its next attempt."""
-        item = self.held.pop(consumer)
+        item = self._let_go(consumer)
         self.attempts[item] += 1
         self.resting[item] = self.clock.seconds + delay_seconds
         self.pass_time()
 
     def bury(self, consumer: str) -> None:
         """Put an item aside for good."""
-        self.dead[self.held.pop(consumer)] = consumer
+        self.dead[self._let_go(consumer)] = consumer
         self._deliver()
 
     def disconnect(self, consumer: str) -> None:
@@ -94,17 +108,28 @@ class Queue:
         if consumer in self.consumers:
             self.consumers.remove(consumer)
         if consumer in self.held:
-            self.ready.appendleft(self.held.pop(consumer))
+            self.ready.appendleft(self._let_go(consumer))
         self._deliver()
 
     def cut_off(self, consumer: str) -> None:
         """Close the connection of a worker that was killed, which is an attempt of its item."""
         if consumer in self.held:
             self.attempts[self.held[consumer]] += 1
+        if consumer in self.hidden:
+            self.returning[self._let_go(consumer)] = self.clock.seconds + RETURN_SECONDS
         self.disconnect(consumer)
+
+    def hide(self, consumer: str) -> None:
+        """Hold an item in a queue of the worker's own."""
+        if consumer in self.held:
+            self.hidden.add(consumer)
 
     def renew(self, consumer: str) -> None:
         """Say that a worker is alive; here its connection says so."""
+
+    def _let_go(self, consumer: str) -> int:
+        self.hidden.discard(consumer)
+        return self.held.pop(consumer)
 
     def _deliver(self) -> None:
         for consumer in self.consumers:

@@ -55,7 +55,7 @@ settings_of_runs = st.builds(
 class WorkerSchedule(RuleBasedStateMachine):
     """Chooses what happens next; the World holds the rules."""
 
-    @initialize(setting=settings_of_runs, items=st.integers(0, 8))
+    @initialize(setting=settings_of_runs, items=st.sampled_from([0, *range(1, 9)]))
     def begin(self, setting: Setting, items: int) -> None:
         assert setting.worker is not None
         self.world, self.worker = World(setting), setting.worker
@@ -147,6 +147,17 @@ class WorkerSchedule(RuleBasedStateMachine):
 
     @precondition(lambda self: self.running)
     @rule(number=st.integers(0, 5))
+    def item_takes_longer_than_the_broker_lets_it_be_held(self, number: int) -> None:
+        self.world.queue.hide(self.choose(number).name)
+
+    @rule(rounds=st.integers(5, 40))
+    def items_take_their_time(self, rounds: int) -> None:
+        for _ in range(rounds):
+            self.world.pass_round(None)
+            self.world.judge()
+
+    @precondition(lambda self: self.running)
+    @rule(number=st.integers(0, 5))
     def node_evicts_a_pod(self, number: int) -> None:
         self.world.controller.evict(self.choose(number))
 
@@ -189,5 +200,5 @@ class WorkerSchedule(RuleBasedStateMachine):
             assert self.world.is_settled, self.world.store.current.status
 
 
-WorkerSchedule.TestCase.settings = effort(150)
+WorkerSchedule.TestCase.settings = effort(400)
 TestWorkerSchedule = WorkerSchedule.TestCase

@@ -20,7 +20,7 @@ def end_after_too_many_dead_letters(situation: Situation) -> Plan | None:
     if policy is None or items is None or _is_allowed(situation, policy, items):
         return None
     message = messages.too_many_dead_lettered(items, policy)
-    if not observed.unfinished:
+    if not observed.unfinished and not situation.is_return_expected:
         verdict = Verdict(Progress.FAILED, message, TOO_MANY_DEAD_LETTERED)
         return Plan(verdict, decision=message)
     ends = end_running_jobs(

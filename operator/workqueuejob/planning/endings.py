@@ -10,7 +10,7 @@ from workqueuejob.planning.actions import QUEUE_DRAINED, RUN_FAILED, end_running
 from workqueuejob.planning.evidence import is_anything_held
 from workqueuejob.planning.items import Doubt, count_items
 from workqueuejob.planning.observed import JobState, count_active
-from workqueuejob.planning.situation import RECHECK_SECONDS, Plan, Situation
+from workqueuejob.planning.situation import RECHECK_SECONDS, RETURN_SECONDS, Plan, Situation
 from workqueuejob.planning.verdict import Progress, Verdict
 
 BACKOFF_LIMIT_EXCEEDED = "BackoffLimitExceeded"
@@ -22,8 +22,6 @@ _LAGGING_PROOF_SECONDS = 15.0
 """RabbitMQ refreshes a quorum queue's unacked count every five seconds: three times."""
 _BLIND_PROOF_SECONDS = 30.0
 """A quorum queue whose node restarts answers zero for some time."""
-_RETURN_PROOF_SECONDS = 10.0
-"""An item that a worker held past RabbitMQ's time-out comes back some seconds after its death."""
 _IDLE_SUSPICION_SECONDS = 30.0
 
 
@@ -51,6 +49,9 @@ def end_after_too_many_failures(situation: Situation) -> Plan | None:
     if not observed.unfinished:
         if depth.ready == 0:
             return None
+        if situation.is_return_expected:
+            verdict = Verdict(Progress.WORKING, message)
+            return Plan(verdict, recheck_after_seconds=RECHECK_SECONDS)
         verdict = Verdict(Progress.FAILED, message, BACKOFF_LIMIT_EXCEEDED)
         return Plan(verdict, decision=message)
     verdict = Verdict(Progress.WORKING, message)
@@ -133,17 +134,17 @@ def _drained_proof_seconds(situation: Situation) -> float:
     asked, depth = situation.spec.drained_after_seconds, situation.depth
     if situation.evidence.vanished and depth.in_flight is None:
         return max(_BLIND_PROOF_SECONDS, asked)
-    if situation.ledger.counted.uncertain and depth.consumers is not None:
-        return max(_RETURN_PROOF_SECONDS, asked)
-    return asked
+    return max(RETURN_SECONDS, asked) if situation.is_return_expected else asked
 
 
 def _may_hold_an_item(situation: Situation) -> bool:
     """Return whether a pod may hold an item, or take one before it is ended.
 
-    Where the broker knows no consumers, one that holds nothing is between two items.
+    Where the broker knows no consumers, one that holds nothing is between two items; and a worker
+    may hold what the queue doesn't show any more.
     """
-    is_between = situation.depth.consumers is None and count_active(situation.jobs) > 0
+    is_unseen = situation.has_workers or situation.depth.consumers is None
+    is_between = is_unseen and count_active(situation.jobs) > 0
     return is_anything_held(situation.depth) or is_between
 
 

@@ -15,6 +15,9 @@ from workqueuejob.planning.verdict import Verdict
 SEVERAL_READS = 3
 """Measurements that must agree before anything is ended because of them."""
 
+RETURN_SECONDS = 10.0
+"""An item that a worker held past RabbitMQ's time-out comes back some seconds after its death."""
+
 RECHECK_SECONDS = 0.5
 IDLE_RECHECK_SECONDS = 5.0
 
@@ -69,6 +72,12 @@ class Situation:
     def has_workers(self) -> bool:
         """Whether our worker runs in the pods."""
         return self.spec.worker is not None
+
+    @property
+    def is_return_expected(self) -> bool:
+        """Whether an item may be out of the queue's sight, as that of a worker killed just now."""
+        may_hide = self.depth.consumers is not None and self.ledger.counted.uncertain > 0
+        return may_hide and not self.lasts(self.evidence.quiet, seconds=RETURN_SECONDS)
 
     @property
     def futile_waves(self) -> int:

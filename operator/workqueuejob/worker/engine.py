@@ -111,6 +111,8 @@ class Engine:
 
     def fail(self, item: Item, reason: str) -> bool:
         """Retry or dead-letter; return False if the item is lost."""
+        if item.is_settled:
+            return True
         retry, delivery = self.settings.retry, item.delivery
         reason = reason[:REASON_MAX_LENGTH]
         if item.attempt >= retry.max_attempts:

@@ -65,7 +65,9 @@ def test_our_labels_win() -> None:
 def test_labels_of_the_work_queue_job_itself_are_not_copied() -> None:
     resource = a_work_queue_job()
     labelled = resource.metadata.model_copy(update={"labels": {"argocd": "x"}})
-    manifest = build_job(resource.model_copy(update={"metadata": labelled}), WAVE, WorkerImage("worker"))
+    manifest = build_job(
+        resource.model_copy(update={"metadata": labelled}), WAVE, WorkerImage("worker")
+    )
     assert manifest["metadata"]["labels"] == OURS
 
 

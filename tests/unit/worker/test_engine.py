@@ -256,6 +256,14 @@ def test_settling_twice_settles_once() -> None:
     assert plant.engine.report.counts == ItemCounts(succeeded=1)
 
 
+def test_settled_item_is_not_said_to_have_failed(capfd: pytest.CaptureFixture[str]) -> None:
+    plant = Plant(b"apple")
+    item = take(plant.engine)
+    item.release()
+    item.fail("the loop was left")
+    assert capfd.readouterr().err == ""
+
+
 # Outages and refusals
 
 

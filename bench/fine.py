@@ -1,0 +1,100 @@
+#!/usr/bin/env python3
+"""The documents' two examples end to end, in mode Fine as a ratio to mode Coarse.
+
+Eight items in RabbitMQ and nine in Redis, parallelism 2, an unmodified command run by an injected
+worker; from `kubectl apply` to the last item settled, and to Complete. Run it on the cluster that
+the tests use, as `.venv/bin/python -m bench.fine`; it takes about three minutes.
+"""
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from deploy.environment import Cluster
+from tests.cluster.broker import Broker, forwarded_broker
+from tests.cluster.prepared import prepare
+from tests.cluster.redis import forwarded_redis
+from tests.cluster.worker_jobs import a_rabbitmq_queue, a_redis_list, a_worker_job
+from tests.cluster.workspace import Manifest, Workspace, open_workspace, poll
+
+EIGHT = ("apple", "banana", "cherry", "date", "fig", "grape", "lemon", "melon")
+NINE = (*EIGHT, "orange")
+DISCARD = {"onExhausted": "Discard"}
+
+
+def main() -> None:
+    """Print one line an example: medians in seconds, and the ratio of Fine to Coarse."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--pairs", type=int, default=3)
+    pairs: int = parser.parse_args().pairs
+    cluster = prepare()
+    with forwarded_broker(cluster) as broker, forwarded_redis(cluster) as redis:
+
+        def fill_rabbitmq(workspace: Workspace) -> Manifest:
+            workspace.publish(EIGHT)
+            return a_rabbitmq_queue(workspace)
+
+        def fill_redis(workspace: Workspace) -> Manifest:
+            redis.rpush(workspace.queue, *NINE)
+            return a_redis_list(workspace)
+
+        _compare("eight items, RabbitMQ", len(EIGHT), pairs, fill_rabbitmq, cluster, broker)
+        _compare("nine items, Redis", len(NINE), pairs, fill_redis, cluster, broker)
+
+
+Fill = Callable[[Workspace], Manifest]
+
+
+def _compare(
+    title: str, items: int, pairs: int, fill: Fill, cluster: Cluster, broker: Broker
+) -> None:
+    times: dict[str, list[tuple[float, float]]] = {"Coarse": [], "Fine": []}
+    for _ in range(pairs):
+        for mode, measured in times.items():
+            with _workspace(cluster, broker) as workspace:
+                measured.append(_time_run(workspace, mode, items, fill))
+    coarse, fine = (
+        [statistics.median(column) for column in zip(*times[mode], strict=True)]
+        for mode in ("Coarse", "Fine")
+    )
+    print(
+        f"{title:<22} settled: Coarse {coarse[0]:5.1f} s  Fine {fine[0]:5.1f} s"
+        f"  ratio {fine[0] / coarse[0]:.2f}"
+        f"   Complete: Coarse {coarse[1]:5.1f} s  Fine {fine[1]:5.1f} s",
+        flush=True,
+    )
+
+
+def _time_run(workspace: Workspace, mode: str, items: int, fill: Fill) -> tuple[float, float]:
+    """Return the seconds until every item was settled, and until the run was complete."""
+    queue = fill(workspace)
+    retry = DISCARD if "rabbitmq" in queue else None
+    spec = {} if retry is None else {"retry": retry}
+    manifest = a_worker_job(workspace, "timed", queue=queue, mode=mode, parallelism=2, **spec)
+    started = time.monotonic()
+    workspace.apply(manifest)
+    poll(
+        lambda: workspace.work_queue_job("timed").get("status", {}).get("items", {}),
+        lambda found: found.get("succeeded") == items,
+        seconds=300,
+    )
+    settled = time.monotonic() - started
+    workspace.kubectl("wait", "--for=condition=Complete", "wqj/timed", "--timeout=120s")
+    return settled, time.monotonic() - started
+
+
+@contextmanager
+def _workspace(cluster: Cluster, broker: Broker) -> Iterator[Workspace]:
+    workspace = open_workspace(cluster, broker)
+    try:
+        yield workspace
+    finally:
+        workspace.close()
+        # What is being deleted would slow the next one.
+        cluster.kubectl("wait", "--for=delete", f"namespace/{workspace.namespace}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,154 @@
+"""What a pod's worker has done, as its termination message tells."""
+
+from typing import Any
+
+import pytest
+
+from tests.builders import a_finished_job, a_job
+from workqueuejob.api.status import CountedItems
+from workqueuejob.names import job_name
+from workqueuejob.planning.pod_reports import (
+    PodReport,
+    add_items,
+    attach_reports,
+    read_pod_report,
+)
+from workqueuejob.protocol.report import ItemCounts, write_report
+
+COUNTS = ItemCounts(succeeded=3, dead_lettered=1, attempts_failed=4, attempts_lost=1)
+SAID = write_report(COUNTS)
+HOLDING = write_report(COUNTS, holding=True)
+DISRUPTED = {"conditions": [{"type": "DisruptionTarget", "status": "True"}]}
+
+
+def terminated(code: int, message: str | None = SAID) -> dict[str, Any]:
+    return {"terminated": {"exitCode": code} | ({"message": message} if message else {})}
+
+
+def a_pod(
+    state: dict[str, Any] | None, *, phase: str = "Failed", deleted: bool = False, **status: Any
+) -> dict[str, Any]:
+    labels = {"batch.kubernetes.io/job-name": a_job().name}
+    metadata: dict[str, Any] = {"name": "x", "uid": "u1", "labels": labels}
+    if deleted:
+        metadata["deletionTimestamp"] = "2026-01-01T12:00:00Z"
+    containers = [] if state is None else [{"name": "worker", "state": state}]
+    return {
+        "metadata": metadata,
+        "status": {"phase": phase, "containerStatuses": containers, **status},
+    }
+
+
+def read(manifest: dict[str, Any], *, is_gone: bool = False) -> PodReport:
+    report = read_pod_report(manifest, is_gone=is_gone)
+    assert report is not None
+    return report
+
+
+@pytest.mark.parametrize("phase", ["Pending", "Running", "Unknown"])
+def test_pod_that_has_not_ended_reports_nothing_yet(phase: str) -> None:
+    assert read_pod_report(a_pod({"running": {}}, phase=phase)) is None
+
+
+def test_pod_reports_what_its_message_says() -> None:
+    assert read(a_pod(terminated(0), phase="Succeeded")) == PodReport(
+        uid="u1",
+        job=a_job().name,
+        items=CountedItems(succeeded=3, dead_lettered=1, attempts_failed=5),
+        succeeded=True,
+    )
+
+
+@pytest.mark.parametrize(
+    ("pod", "uncertain", "died_idle"),
+    [
+        pytest.param(a_pod(terminated(0)), 0, False, id="done"),
+        pytest.param(a_pod(terminated(75)), 0, False, id="stopped early"),
+        pytest.param(a_pod(terminated(1)), 0, False, id="failed, which its Job counts"),
+        pytest.param(a_pod(terminated(137, HOLDING)), 1, False, id="killed with an item in hand"),
+        pytest.param(a_pod(terminated(137)), 0, True, id="killed between two items"),
+        pytest.param(a_pod(terminated(137, None)), 1, True, id="killed before it could say a word"),
+        pytest.param(
+            a_pod(terminated(139, HOLDING)), 1, False, id="crashed with an item, which counts twice"
+        ),
+        pytest.param(a_pod(terminated(139)), 0, False, id="crashed, which its Job counts"),
+        pytest.param(a_pod(terminated(137), deleted=True), 0, False, id="killed as it was deleted"),
+        pytest.param(a_pod(terminated(137), **DISRUPTED), 0, False, id="killed as it was evicted"),
+        pytest.param(a_pod({"waiting": {}}), 0, False, id="an init container failed"),
+        pytest.param(a_pod(None), 0, False, id="never admitted by its node"),
+        pytest.param(a_pod({"running": {}}), 1, False, id="its node was lost"),
+    ],
+)
+def test_killed_pod_is_uncertain_by_its_item_or_has_failed(
+    pod: dict[str, Any], uncertain: int, *, died_idle: bool
+) -> None:
+    report = read(pod)
+    assert (report.items.uncertain, report.died_idle) == (uncertain, died_idle)
+
+
+def test_deleted_pod_is_uncertain_for_no_other_operator_can_read_it() -> None:
+    pod = a_pod(terminated(0), phase="Succeeded")
+    assert read(pod, is_gone=True).items == CountedItems(
+        succeeded=3, dead_lettered=1, attempts_failed=5, uncertain=1
+    )
+
+
+def test_pod_that_ran_when_it_was_deleted_has_told_nothing() -> None:
+    report = read(a_pod({"running": {}}, phase="Running"), is_gone=True)
+    assert report.items == CountedItems(uncertain=1)
+
+
+def test_pod_that_is_deleted_before_it_ran_settled_nothing() -> None:
+    assert read_pod_report(a_pod({"waiting": {}}, phase="Pending"), is_gone=True) is None
+
+
+@pytest.mark.parametrize("message", ["", "OOM", "[]", '{"wqj":2,"succeeded":3}'])
+def test_message_that_is_not_a_workers_counts_nothing(message: str) -> None:
+    assert read(a_pod(terminated(0, message))).items == CountedItems()
+
+
+def test_only_the_container_with_the_worker_is_looked_at() -> None:
+    pod = a_pod(terminated(0), phase="Succeeded")
+    sidecar = {"name": "sidecar", "state": terminated(137, None)}
+    pod["status"]["containerStatuses"].insert(0, sidecar)
+    pod["spec"] = {
+        "containers": [
+            {"name": "sidecar"},
+            {"name": "worker", "env": [{"name": "WQJ_SETTINGS", "value": "{}"}]},
+        ]
+    }
+    assert read(pod) == read(a_pod(terminated(0), phase="Succeeded"))
+
+
+def a_report(uid: str, *, job: str = a_job().name, **fields: Any) -> PodReport:
+    return PodReport(uid, job, CountedItems(**fields.pop("items", {})), **fields)
+
+
+def test_a_job_gets_the_sum_of_its_own_pods_reports() -> None:
+    reports = [
+        a_report("a", items={"succeeded": 2}),
+        a_report("b", items={"succeeded": 1, "uncertain": 1}),
+        a_report("c", items={"succeeded": 7}, job=job_name("other", "x", 1)),
+    ]
+    assert attach_reports(a_job(), reports, is_listed=False).items == CountedItems(
+        succeeded=3, uncertain=1
+    )
+
+
+def test_pods_that_died_idle_are_failures_beside_those_that_the_job_counts() -> None:
+    reports = [a_report("a", died_idle=True), a_report("b", died_idle=True), a_report("c")]
+    assert attach_reports(a_job(failed=1), reports, is_listed=False).failed == 3
+
+
+@pytest.mark.parametrize(("is_listed", "uncertain"), [(True, 2), (False, 0)])
+def test_report_that_is_missing_for_good_makes_the_job_uncertain(
+    uncertain: int, *, is_listed: bool
+) -> None:
+    reports = [a_report(uid, succeeded=True) for uid in "abc"]
+    job = attach_reports(a_finished_job(succeeded=5), reports, is_listed=is_listed)
+    assert job.items is not None
+    assert job.items.uncertain == uncertain
+
+
+def test_no_reports_add_up_to_nothing() -> None:
+    assert add_items([]) == CountedItems()
