@@ -2,10 +2,10 @@
 
 import os
 import signal
-from pathlib import Path
 
 from deploy.environment import NAMESPACE, RELEASE, Cluster
 
+from .processes import processes_of
 from .workspace import Manifest, poll
 
 _PROGRAM = b"workqueuejob-operator"
@@ -42,17 +42,4 @@ def _find_pod(cluster: Cluster) -> Manifest | None:
 
 
 def _find_processes(pod_uid: str) -> list[int]:
-    """Return the processes of this machine that are the pod's and run the operator's program."""
-    found = []
-    for process in Path("/proc").iterdir():
-        if not process.name.isdigit():
-            continue
-        try:
-            groups = (process / "cgroup").read_text()
-            command = (process / "cmdline").read_bytes()
-        except OSError:
-            # It has ended meanwhile.
-            continue
-        if pod_uid in groups.replace("_", "-") and _PROGRAM in command:
-            found.append(int(process.name))
-    return found
+    return [process.pid for process in processes_of(pod_uid) if _PROGRAM in process.command]

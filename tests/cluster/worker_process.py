@@ -7,11 +7,10 @@ import os
 import random
 import signal
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
 from deploy.environment import Cluster
 
+from .processes import processes_of
 from .workspace import Manifest, Workspace, poll
 
 _PAUSE = (b"pause", b"catatonit")
@@ -34,7 +33,7 @@ def signal_worker(cluster: Cluster, pod: Manifest, number: signal.Signals) -> No
 def _try_to_signal(cluster: Cluster, pod: Manifest, number: signal.Signals) -> bool:
     """Send a signal to a pod's first process; return False if it has ended."""
     assert cluster.is_local, "processes can be reached on the local cluster only"
-    pids = list(_first_processes(pod["metadata"]["uid"]))
+    pids = _first_processes(pod["metadata"]["uid"])
     assert len(pids) <= 1, f"which of {pids} is the worker?"
     try:
         for pid in pids:
@@ -64,21 +63,10 @@ def _not_killed(workspace: Workspace, name: str, killed: list[str]) -> list[Mani
     return [pod for pod in pods if pod["metadata"]["name"] not in killed]
 
 
-def _first_processes(pod_uid: str) -> Iterator[int]:
-    """Yield the processes of this machine that are PID 1 in a container of the pod."""
-    for process in Path("/proc").iterdir():
-        if not process.name.isdigit():
-            continue
-        try:
-            groups = (process / "cgroup").read_text()
-            command = (process / "cmdline").read_bytes()
-            status = (process / "status").read_text()
-        except OSError:
-            # It has ended meanwhile.
-            continue
-        is_first = any(
-            line.startswith("NSpid:") and line.split()[-1] == "1" for line in status.splitlines()
-        )
-        is_pause = any(word in command.split(b"\0")[0] for word in _PAUSE)
-        if is_first and not is_pause and pod_uid in groups.replace("_", "-"):
-            yield int(process.name)
+def _first_processes(pod_uid: str) -> list[int]:
+    """Return the first process of each of a pod's containers; the pause is none of them."""
+    return [
+        process.pid
+        for process in processes_of(pod_uid)
+        if process.is_first and not any(word in process.command for word in _PAUSE)
+    ]

@@ -39,14 +39,22 @@ class WorkerReports:
             return jobs
         recorded = resource.status.waves or 0
         listed = {job.wave for job in resource.status.jobs}
+        folded = {job.name for job in jobs if job.wave <= recorded and job.wave not in listed}
+        self._forget(folded)
         return tuple(
             [
-                job
-                if job.wave <= recorded and job.wave not in listed
-                else await self._attach(cluster, resource, job)
+                job if job.name in folded else await self._attach(cluster, resource, job)
                 for job in jobs
             ]
         )
+
+    def _forget(self, jobs: set[str]) -> None:
+        """Drop the reports of Jobs that are in the totals: a long run has many."""
+        self._complete -= jobs
+        if any(report.job in jobs for report in self._reports.values()):
+            self._reports = {
+                uid: report for uid, report in self._reports.items() if report.job not in jobs
+            }
 
     async def _attach(
         self, cluster: ClusterAPI, resource: WorkQueueJob, job: ObservedJob

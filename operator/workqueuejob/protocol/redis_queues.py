@@ -1,6 +1,7 @@
 """What lists and streams do differently, as Lua functions that the scripts are built on.
 
     fresh(limit, token)   items that nobody had: {{id, body}, ...}
+    past(found)           attempts that were made of them nevertheless, each a number or false
     taken_over(n)         the n items are held now: remove them from where `fresh` found them
     again(id)             the body of an item that somebody had, or false when it is gone
     drop(id)              the item is settled
@@ -18,13 +19,20 @@ A list's item gets its id, the token of the claim that took it first; a stream's
 
 LIST = """
 local function fresh(limit, token)
-  local found = redis.call('LRANGE', queue, 0, limit - 1)
+  local found, kept = redis.call('LRANGE', queue, 0, limit - 1), {}
   for n, body in ipairs(found) do
     local id = n == 1 and token or token .. '-' .. n
-    redis.call('HSET', items, id, body)
+    kept[2 * n - 1], kept[2 * n] = id, body
     found[n] = {id, body}
   end
+  if #found > 0 then
+    redis.call('HSET', items, unpack(kept))
+  end
   return found
+end
+
+local function past()
+  return {}
 end
 
 local function taken_over(n)
@@ -90,6 +98,14 @@ local function fresh(limit)
                        'STREAMS', queue, '>')
   end
   return found and found[1][2] or {{}}
+end
+
+local function past(found)
+  local ids = {{}}
+  for n, entry in ipairs(found) do
+    ids[n] = entry[1]
+  end
+  return redis.call('HMGET', attempts, unpack(ids))
 end
 
 local function taken_over()

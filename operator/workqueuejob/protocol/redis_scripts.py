@@ -90,26 +90,33 @@ end
 
 local function claim(limit, token, adopting)
   local now, taken = now_ms(), {}
-  local function take(id, body, lost)
+  -- Lua can't pass many thousand arguments at once; what is left is for the next claim.
+  limit = math.min(limit, 1000)
+  local function hold(found)
+    local held_by, ends = {}, {}
+    for n, item in ipairs(found) do
+      held_by[2 * n - 1], held_by[2 * n] = item[1], '-' .. token
+      ends[2 * n - 1], ends[2 * n] = now + lease_ms, item[1]
+    end
+    if #taken == 0 then
+      held_by[2] = token
+      redis.call('HINCRBY', attempts, found[1][1], 1)
+    end
+    redis.call('HSET', tokens, unpack(held_by))
+    redis.call('ZADD', leases, unpack(ends))
+  end
+  local function take_again(id, lost)
+    local body = again(id)
+    if not body then
+      forget(id)
+      return
+    end
     local before = redis.call('HGET', attempts, id)
     if lost then
       count('attempts_lost')
     end
-    if #taken == 0 then
-      begin(id, token)
-    else
-      redis.call('HSET', tokens, id, '-' .. token)
-    end
-    redis.call('ZADD', leases, now + lease_ms, id)
+    hold({{id}})
     taken[#taken + 1] = {id, body, (before or 0) + 1, before and 1 or 0, lost and 1 or 0}
-  end
-  local function take_again(id, lost)
-    local body = again(id)
-    if body then
-      take(id, body, lost)
-    else
-      forget(id)
-    end
   end
   for _, id in ipairs(redis.call('ZRANGEBYSCORE', leases, '-inf', now, 'LIMIT', 0, limit)) do
     local held_by = redis.call('HGET', tokens, id)
@@ -124,10 +131,15 @@ local function claim(limit, token, adopting)
   end
   if #taken < limit then
     local found = fresh(limit - #taken, token)
-    for _, item in ipairs(found) do
-      take(item[1], item[2], false)
+    if #found > 0 then
+      local before, first = past(found), #taken + 1
+      hold(found)
+      for n, item in ipairs(found) do
+        local tried = before[n]
+        taken[first + n - 1] = tried and {item[1], item[2], tried + 1, 1, 0} or item
+      end
+      taken_over(#found)
     end
-    taken_over(#found)
   end
   if adopting then
     adopt()
@@ -136,29 +148,29 @@ local function claim(limit, token, adopting)
 end
 """
 
-# token, limit, whether to adopt -> items
+# token, limit, whether to adopt -> items, each as id, body, and if somebody had it before: which
+# attempt this is, whether it was redelivered, whether the attempt before was lost
 _CLAIM = """
 return claim(tonumber(ARGV[8]), ARGV[7], ARGV[9] == '1')
 """
 
-# id, token, id to begin or '', token of the next claim, its limit, whether to adopt
-# -> whether it was held, whether the next was begun, items
+# id, token, id to begin or '', token of that or of the next claim, its limit, whether to adopt
+# -> whether it was held, 2 if the next was begun, too; with a claim: {that, items}
 _ACK = """
 local id, next_id, next_token, limit = ARGV[7], ARGV[9], ARGV[10], tonumber(ARGV[11])
 if not holds(id, ARGV[8]) then
-  return {0, 0, {}}
+  return 0
 end
 forget(id)
 count('succeeded')
-local begun = 0
+if limit > 0 then
+  return {1, claim(limit, next_token, ARGV[12] == '1')}
+end
 if next_id ~= '' and redis.call('HGET', tokens, next_id) == '-' .. next_token then
   begin(next_id, next_token)
-  begun = 1
+  return 2
 end
-if limit > 0 then
-  return {1, begun, claim(limit, next_token, ARGV[12] == '1')}
-end
-return {1, begun, {}}
+return 1
 """
 
 # id, token -> whether the item is still held

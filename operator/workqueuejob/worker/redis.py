@@ -23,6 +23,9 @@ from workqueuejob.worker.redis_session import RedisSession
 POLL_SECONDS = 0.05
 TOKEN_BYTES = 8
 
+HELD_AND_BEGUN = 2
+"""What acknowledging an item answers when it began the next one, too."""
+
 
 class RedisBroker:
     """One list, or one stream by its consumer group; a `FetchesAhead`.
@@ -75,21 +78,12 @@ class RedisBroker:
 
         That is to begin what was fetched already or else to claim.
         """
-        following = self._fetched[0] if self._fetched else None
-        token = token_hex(TOKEN_BYTES)
-        arguments: tuple[str | int, ...] = ("", "", 0, 0)
-        if following is None and self.fetch_ahead and not self._unanswered_claim:
-            arguments = ("", token, self._prefetch, self._adopts())
-            self._unanswered_claim = token
-        elif following is not None and not following.handle.begun:
-            arguments = (following.id, following.handle.token, 0, 0)
-        asked_at = time.monotonic()
-        answer = self._settle(delivery, "ack", *arguments)
-        if answer is None:
-            return
-        if answer[1] and following is not None:
-            following.handle.begun = True
-        self._keep(answer[2], token, asked_at)
+        if self._fetched:
+            self._ack_and_begin(delivery, self._fetched[0])
+        elif self.fetch_ahead and not self._unanswered_claim:
+            self._ack_and_claim(delivery)
+        else:
+            self._settle(delivery, "ack", b"", b"", 0, 0)
 
     def retry(self, delivery: Delivery, *, reason: str, delay_seconds: int) -> None:  # noqa: ARG002 - nobody reads why
         """Count a failed attempt; the item becomes ready again after the delay."""
@@ -143,6 +137,19 @@ class RedisBroker:
     def disconnect(self) -> None:
         """Drop the connection without a word; the next call connects anew."""
         self._session.disconnect()
+
+    def _ack_and_begin(self, delivery: Delivery, following: Delivery) -> None:
+        claim: Claim = following.handle
+        begins = (b"", b"") if claim.begun else (following.id, claim.token)
+        if self._settle(delivery, "ack", *begins, 0, 0) == HELD_AND_BEGUN:
+            claim.begun = True
+
+    def _ack_and_claim(self, delivery: Delivery) -> None:
+        token, asked_at = token_hex(TOKEN_BYTES), time.monotonic()
+        self._unanswered_claim = token
+        answer = self._settle(delivery, "ack", b"", token, self._prefetch, self._adopts())
+        if isinstance(answer, list):
+            self._keep(answer[1], token, asked_at)
 
     def _take_fetched(self) -> Delivery | None:
         while self._fetched:

@@ -41,14 +41,14 @@ class Claim:
 
 def read_claimed(found: list[Any], token: str, held_until: float) -> Iterator[Delivery]:
     """Return what a claim brought: the first is begun, any others are fetched only."""
-    for number, (item, entry, attempt, redelivered, lost) in enumerate(found):
+    begun = True
+    for item, entry, *history in found:
+        # Most items come without a history, for nobody had them.
+        attempt, redelivered, lost = history or (1, 0, 0)
+        claim = Claim(token, entry, attempt, begun, held_until)
+        begun = False
         yield Delivery(
-            id=item.decode(),
-            body=read_body(entry),
-            attempt=attempt,
-            redelivered=bool(redelivered),
-            lost=bool(lost),
-            handle=Claim(token, entry, attempt, number == 0, held_until),
+            item.decode(), read_body(entry), attempt, bool(redelivered), bool(lost), claim
         )
 
 

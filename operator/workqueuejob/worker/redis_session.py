@@ -6,8 +6,6 @@ error: what it is in then, nobody knows, and a Sentinel may name another master.
 
 from typing import TYPE_CHECKING, Any
 
-from redis.commands.core import Script
-
 from workqueuejob.errors import (
     BrokerUnavailable,
     ConnectionFailed,
@@ -23,6 +21,7 @@ from workqueuejob.protocol.redis_errors import KNOWN, is_wrong_type, translate
 from workqueuejob.protocol.redis_keys import build_keys
 from workqueuejob.protocol.redis_scripts import LIST_SCRIPTS, STREAM_SCRIPTS
 from workqueuejob.protocol.settings import RedisSource
+from workqueuejob.worker.redis_calls import Argument, ScriptCall
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -43,7 +42,6 @@ class RedisSession:
         self.is_stream = source.consumer_group is not None
         self._connection = connection
         keys = build_keys(source.key, consumer_group=source.consumer_group, run=run)
-        # As bytes, for otherwise redis-py encodes each of them for each item.
         self._keys = tuple(key.encode() for key in keys.all)
         self._arguments = (
             run.encode(),
@@ -53,16 +51,13 @@ class RedisSession:
             b"%d" % int(source.lease_seconds * 1000),
         )
         self._client: Redis | None = None
-        self._scripts: dict[str, Script] = {}
+        self._calls: dict[tuple[str, str], ScriptCall] = {}
 
-    def run(
-        self, step: str, *arguments: str | bytes | int, target: str = "", repeated: bool = False
-    ) -> Any:
+    def run(self, step: str, *arguments: Argument, target: str = "", repeated: bool = False) -> Any:
         """Return a script's answer; raise BrokerUnavailable, or what a person must mend."""
-        keys = (*self._keys, target.encode()) if target else self._keys
         try:
-            script = self._scripts.get(step) or self._connect(step)
-            return script(keys, (*self._arguments, int(repeated), *arguments))
+            call = self._calls.get((step, target)) or self._connect(step, target)
+            return call((b"1" if repeated else b"0", *arguments))
         except CAUGHT as error:
             self.disconnect()
             raise self._explain(error, target) from error
@@ -75,17 +70,19 @@ class RedisSession:
     def disconnect(self) -> None:
         """Drop the connection; never raises."""
         client, self._client = self._client, None
-        self._scripts = {}
+        self._calls = {}
         if client is not None:
             close_client(client)
 
-    def _connect(self, step: str) -> Script:
+    def _connect(self, step: str, target: str) -> ScriptCall:
         client = self._client
         if client is None:
             client = self._client = open_client(self._connection)
         scripts = STREAM_SCRIPTS if self.is_stream else LIST_SCRIPTS
-        self._scripts[step] = client.register_script(getattr(scripts, step))
-        return self._scripts[step]
+        keys = (*self._keys, target.encode()) if target else self._keys
+        call = ScriptCall(client, getattr(scripts, step), keys, self._arguments)
+        self._calls[step, target] = call
+        return call
 
     def _explain(self, error: BaseException, target: str) -> WorkQueueJobError:
         if is_wrong_type(error):

@@ -19,8 +19,8 @@ from tests.builders import (
 from workqueuejob.errors import TemplateInvalid
 from workqueuejob.planning.actions import Action, CreateWave, GrowWave, RaiseParallelism, SetSuspend
 from workqueuejob.planning.depth import QueueDepth
-from workqueuejob.planning.evidence import Evidence
 from workqueuejob.planning.events import build_events
+from workqueuejob.planning.evidence import Evidence
 from workqueuejob.planning.job_manifest import hash_template
 from workqueuejob.planning.movement import Movement
 from workqueuejob.planning.observed import JobState, ObservedJob

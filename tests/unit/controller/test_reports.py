@@ -1,0 +1,104 @@
+"""What the workers' pods report, gathered from the watch and from one list of a finished Job."""
+
+from dataclasses import replace
+from typing import Any, cast
+
+import pytest
+
+from tests.builders import a_finished_job, a_job, a_work_queue_job
+from workqueuejob.api import WorkQueueJobStatus
+from workqueuejob.cluster.api import ClusterAPI
+from workqueuejob.controller.reports import WorkerReports
+from workqueuejob.planning.observed import ObservedJob
+from workqueuejob.protocol.report import ItemCounts, write_report
+
+JOB = a_job()
+DONE = a_finished_job()
+
+
+class Pods:
+    """An API server that lists pods, and counts how often it was asked."""
+
+    def __init__(self, *pods: dict[str, Any]) -> None:
+        self.pods = list(pods)
+        self.asked = 0
+
+    async def list_pods(self, _namespace: str, **_: Any) -> list[dict[str, Any]]:
+        self.asked += 1
+        return self.pods
+
+
+def a_pod(uid: str, *, succeeded: int, job: ObservedJob = JOB, code: int = 0) -> dict[str, Any]:
+    message = write_report(ItemCounts(succeeded=succeeded))
+    terminated = {"exitCode": code, "message": message}
+    return {
+        "metadata": {"uid": uid, "labels": {"batch.kubernetes.io/job-name": job.name}},
+        "status": {
+            "phase": "Failed" if code else "Succeeded",
+            "containerStatuses": [{"name": "main", "state": {"terminated": terminated}}],
+        },
+    }
+
+
+async def attach(reports: WorkerReports, pods: Pods, *jobs: ObservedJob, **status: Any) -> int:
+    """Return what all Jobs' workers have reported as succeeded."""
+    resource = a_work_queue_job(
+        worker={"source": "Image"}, status=WorkQueueJobStatus.model_validate(status)
+    )
+    attached = await reports.attach(cast("ClusterAPI", pods), resource, jobs)
+    return sum(job.items.succeeded for job in attached if job.items)
+
+
+async def test_pods_of_the_watch_are_added_up() -> None:
+    reports = WorkerReports()
+
+    assert reports.put(a_pod("a", succeeded=2))
+    assert reports.put(a_pod("b", succeeded=3))
+    assert not reports.put(a_pod("b", succeeded=3))
+
+    assert await attach(reports, Pods(), JOB) == 5
+
+
+async def test_pod_that_was_deleted_stays_counted() -> None:
+    reports = WorkerReports()
+    reports.put(a_pod("a", succeeded=2))
+
+    reports.put(a_pod("a", succeeded=2), is_gone=True)
+
+    assert await attach(reports, Pods(), JOB) == 2
+
+
+async def test_finished_job_is_listed_once_so_that_no_pod_is_missed() -> None:
+    reports, pods = WorkerReports(), Pods(a_pod("a", succeeded=2), a_pod("late", succeeded=4))
+    reports.put(a_pod("a", succeeded=2))
+
+    assert await attach(reports, pods, DONE) == 6
+    assert await attach(reports, pods, DONE) == 6
+    assert pods.asked == 1
+
+
+async def test_job_that_is_in_the_totals_already_is_not_looked_at_again() -> None:
+    pods = Pods(a_pod("a", succeeded=2))
+
+    assert await attach(WorkerReports(), pods, DONE, waves=1) == 0
+    assert pods.asked == 0
+
+
+async def test_program_of_the_users_own_reports_nothing() -> None:
+    pods = Pods(a_pod("a", succeeded=2))
+
+    attached = await WorkerReports().attach(cast("ClusterAPI", pods), a_work_queue_job(), (DONE,))
+
+    assert attached == (DONE,)
+    assert pods.asked == 0
+
+
+@pytest.mark.parametrize(("code", "failed"), [(0, 0), (75, 0), (137, 1)])
+async def test_pod_killed_without_an_item_is_a_failed_pod(code: int, failed: int) -> None:
+    reports = WorkerReports()
+    reports.put(a_pod("a", succeeded=0, code=code))
+    resource = a_work_queue_job(worker={"source": "Image"})
+
+    (attached,) = await reports.attach(cast("ClusterAPI", Pods()), resource, (JOB,))
+
+    assert attached == replace(JOB, items=attached.items, failed=failed)
