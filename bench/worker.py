@@ -46,10 +46,17 @@ class Bench:
     url: str
     source: RabbitMQSource | RedisSource
     fill: Callable[[int], None]
+    message_path: Path
 
     def environment(self, items: int) -> Mapping[str, str]:
         """Return what both loops find in their environment."""
-        settings = WorkerSettings(source=self.source, quota=items, run="bench")
+        settings = WorkerSettings(
+            source=self.source,
+            quota=items,
+            run="bench",
+            # As in a pod, where it is written for every item.
+            termination_message_path=str(self.message_path),
+        )
         return {
             **os.environ,
             SETTINGS: write_settings(settings),
@@ -71,9 +78,9 @@ class Rates:
 def main() -> None:
     """Print one line a comparison."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--items", type=int, default=4000, help="for the library")
+    parser.add_argument("--items", type=int, default=10000, help="for the library")
     parser.add_argument("--commands", type=int, default=1000, help="items for `run -- true`")
-    parser.add_argument("--pairs", type=int, default=7)
+    parser.add_argument("--pairs", type=int, default=5)
     options = parser.parse_args()
     run = [sys.executable, "-m", "workqueuejob.worker", "run", "--", "true"]
     with _brokers() as benches:
@@ -90,7 +97,8 @@ def main() -> None:
 def _compare(
     title: str, pairs: int, bench: Bench, items: int, bare: list[str], ours: list[str]
 ) -> None:
-    their, our = [], []
+    their: list[Rates] = []
+    our: list[Rates] = []
     for number in range(pairs):
         # Neither is always the first, for what the other leaves behind.
         turns = [(bare, their), (ours, our)]
@@ -148,6 +156,8 @@ def _brokers() -> Iterator[list[Bench]]:
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         (directory / "rabbitmq").mkdir()
+        message = directory / "termination-log"
+        message.touch()
         rabbitmq = stack.enter_context(running_rabbitmq(directory / "rabbitmq"))
         redis = stack.enter_context(running_redis(directory / "redis"))
         name, password = ADMIN
@@ -167,9 +177,9 @@ def _brokers() -> Iterator[list[Bench]]:
                 client.rpush(QUEUE, *(f"item-{number}" for number in range(items)))
 
         yield [
-            Bench("RabbitMQ", amqp, RabbitMQSource(QUEUE), fill_rabbitmq),
+            Bench("RabbitMQ", amqp, RabbitMQSource(QUEUE), fill_rabbitmq, message),
             Bench("Redis list", f"redis://127.0.0.1:{redis.port}/0", RedisSource(QUEUE),
-                  fill_redis),
+                  fill_redis, message),
         ]  # fmt: skip
 
 

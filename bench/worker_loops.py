@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from typing import Any
 
 ITEMS = int(os.environ["BENCH_ITEMS"])
 URL, QUEUE = os.environ["BROKER_URL"], os.environ["QUEUE"]
@@ -51,7 +52,7 @@ def loop_over_redis() -> Loop:
                 work(body)
                 client.lrem(processing, 1, body)
 
-    def take(client: redis.Redis, items: int) -> list[bytes]:
+    def take(client: redis.Redis, items: int) -> list[Any]:
         if items == 1:
             return [client.lmove(QUEUE, processing, "LEFT", "RIGHT")]
         with client.pipeline(transaction=False) as pipeline:

@@ -125,8 +125,12 @@ def a_job_manifest(
 
 
 def a_depth(ready: int = 0, in_flight: int | None = 0, **fields: Any) -> QueueDepth:
-    """Return a depth as of a broker that counts; in_flight=None is one that can't say."""
+    """Return a depth as of a broker that counts; in_flight=None is one that can't say.
+
+    The dead-letter target is there, and empty.
+    """
     consumers = fields.pop("consumers", in_flight or 0)
+    fields.setdefault("dead_lettered", 0)
     return QueueDepth(ready=ready, in_flight=in_flight, consumers=consumers, **fields)
 
 

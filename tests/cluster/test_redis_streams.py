@@ -1,5 +1,7 @@
 """A Redis stream is drained like a list: by its consumer group, counted exactly."""
 
+from typing import Any, cast
+
 import pytest
 
 from .prepared import REDIS_HOST
@@ -37,8 +39,8 @@ def test_stream_is_drained_by_its_group_with_poison_put_aside(
     counted = ended["status"]["items"]
     assert (counted["succeeded"], counted["deadLettered"], counted["attemptsFailed"]) == (30, 1, 2)
     assert counted["accounting"] == "Counted"
-    ((_id, letter),) = redis.xrange(f"{{{workspace.queue}}}:dead")
+    ((_id, letter),) = cast("Any", redis.xrange(f"{{{workspace.queue}}}:dead"))
     assert (letter["item"], letter["wqj-attempts"]) == ("poison", "2")
     # The entries stay in the stream; nothing of it is pending.
     assert redis.xlen(workspace.queue) == 31
-    assert redis.xpending(workspace.queue, "billing")["pending"] == 0
+    assert cast("Any", redis.xpending(workspace.queue, "billing"))["pending"] == 0

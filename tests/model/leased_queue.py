@@ -8,7 +8,7 @@ from tests.model.clock import Clock
 from tests.model.queue import Queue
 from workqueuejob.protocol.report import ItemCounts
 
-LEASE_SECONDS = 8.0
+LEASE_SECONDS = 30.0
 
 
 class LeasedQueue(Queue):
@@ -71,10 +71,10 @@ class LeasedQueue(Queue):
         super().retry(consumer, delay_seconds=delay_seconds)
         self._count(attempts_failed=1)
 
-    def bury(self, consumer: str) -> None:
-        """Put an item aside for good."""
-        super().bury(consumer)
-        self._forget(consumer, dead_lettered=1)
+    def bury(self, consumer: str, *, attempts_failed: int) -> None:
+        """Put an item aside for good, after one more attempt or without."""
+        super().bury(consumer, attempts_failed=attempts_failed)
+        self._forget(consumer, dead_lettered=1, attempts_failed=attempts_failed)
 
     def disconnect(self, consumer: str) -> None:
         """Give back what is held, and leave."""

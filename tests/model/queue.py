@@ -98,8 +98,9 @@ class Queue:
         self.resting[item] = self.clock.seconds + delay_seconds
         self.pass_time()
 
-    def bury(self, consumer: str) -> None:
-        """Put an item aside for good."""
+    def bury(self, consumer: str, *, attempts_failed: int) -> None:
+        """Put an item aside for good, after one more attempt or without."""
+        self.attempts[self.held[consumer]] += attempts_failed
         self.dead[self._let_go(consumer)] = consumer
         self._deliver()
 

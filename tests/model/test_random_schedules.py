@@ -16,32 +16,42 @@ _ROUNDS = 200
 
 _ROUNDS_PER_ITEM = 10
 
-settings_of_runs = st.builds(
-    Setting,
-    program=st.builds(
-        Program,
-        items_per_pod=st.sampled_from([1, 1, 1, 2]),
-        waits_for_ever=st.booleans(),
-        handles_sigterm=st.booleans(),
-    ),
-    detail=st.sampled_from(RABBITMQ),
-    surplus_timeout_seconds=st.sampled_from([None, 20]),
-    spec=st.fixed_dictionaries(
-        {
-            "parallelism": st.integers(1, 3),
-            "drained_after_seconds": st.sampled_from([0, 5]),
-            "backoff_limit": st.integers(0, 2),
-            "empty_start": st.sampled_from(["Complete", "Wait"]),
-        }
-    ),
-)
+_UNTIL_DRAINED = 10**6
+
+
+def settings_of_runs(mode: str, items_per_pod: list[int]) -> st.SearchStrategy[Setting]:
+    """Return the settings of runs of one mode."""
+    return st.builds(
+        Setting,
+        program=st.builds(
+            Program,
+            items_per_pod=st.sampled_from(items_per_pod),
+            waits_for_ever=st.booleans(),
+            handles_sigterm=st.booleans(),
+        ),
+        detail=st.sampled_from(RABBITMQ),
+        surplus_timeout_seconds=st.sampled_from([None, 20]),
+        spec=st.fixed_dictionaries(
+            {
+                "mode": st.just(mode),
+                "parallelism": st.integers(1, 3),
+                "drained_after_seconds": st.sampled_from([0, 5]),
+                "backoff_limit": st.integers(0, 2),
+                "empty_start": st.sampled_from(["Complete", "Wait"]),
+            }
+        ),
+    )
+
+
+coarse_runs = settings_of_runs("Coarse", [1, 1, 1, 2])
+fine_runs = settings_of_runs("Fine", [_UNTIL_DRAINED])
 
 
 class RandomSchedule(RuleBasedStateMachine):
     """Chooses what happens next; the World holds the rules."""
 
     @initialize(
-        setting=settings_of_runs,
+        setting=coarse_runs | coarse_runs | fine_runs,
         items=st.integers(0, 6),
         last_program=st.sampled_from([Step.WORK, Step.CRASH, Step.PRETEND]),
     )

@@ -55,16 +55,29 @@ settings_of_runs = st.builds(
 class WorkerSchedule(RuleBasedStateMachine):
     """Chooses what happens next; the World holds the rules."""
 
-    @initialize(setting=settings_of_runs, items=st.sampled_from([0, *range(1, 9)]))
-    def begin(self, setting: Setting, items: int) -> None:
+    @initialize(
+        setting=settings_of_runs,
+        items=st.sampled_from([*range(1, 13), 0]),
+        rounds=st.sampled_from([3, 2, 4, 8, 1, 0]),
+    )
+    def begin(self, setting: Setting, items: int, rounds: int) -> None:
+        """Begin where something is going on; chance alone seldom gets there."""
         assert setting.worker is not None
         self.world, self.worker = World(setting), setting.worker
         self.world.queue.publish(items)
+        for _ in range(rounds):
+            self.world.pass_round(Step.WORK)
+            self.world.judge()
 
     @property
     def running(self) -> list[Pod]:
         """The pods that live."""
         return self.world.controller.live_pods
+
+    @property
+    def holding(self) -> list[Pod]:
+        """Those of them that hold an item."""
+        return [pod for pod in self.running if pod.name in self.world.queue.held]
 
     def choose(self, number: int) -> Pod:
         """Return one of the pods that live."""
@@ -130,10 +143,11 @@ class WorkerSchedule(RuleBasedStateMachine):
     def workers_work(self) -> None:
         self.world.step_pods(Step.WORK)
 
-    @precondition(lambda self: self.running)
+    @precondition(lambda self: self.holding)
     @rule(number=st.integers(0, 5))
     def worker_is_killed_before_it_could_tell(self, number: int) -> None:
-        self.worker.be_killed(self.choose(number), self.world.queue, after_settling=True)
+        holder = self.holding[number % len(self.holding)]
+        self.worker.be_killed(holder, self.world.queue, after_settling=True)
 
     @precondition(lambda self: self.running)
     @rule(number=st.integers(0, 5))

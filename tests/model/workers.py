@@ -66,6 +66,8 @@ class Worker:
     def be_killed(self, pod: Pod, queue: Queue, *, after_settling: bool = False) -> None:
         """Be ended by SIGKILL, perhaps between an acknowledgement and the message about it."""
         if after_settling and pod.name in queue.held and not pod.is_frozen:
+            # It has said that it holds one before it begins with it.
+            self._write(pod, queue)
             queue.settle(pod.name)
         pod.phase, pod.exit_code = Phase.FAILED, exits.KILLED
         queue.cut_off(pod.name)
@@ -74,10 +76,6 @@ class Worker:
         """End with an error of the worker itself, such as a login that is refused."""
         if pod.is_live and not pod.is_frozen:
             self._exit(pod, queue, exits.FAILED)
-
-    def thaw(self, pod: Pod) -> None:
-        """Go on, perhaps with an item that is somebody else's by now."""
-        pod.is_frozen = False
 
     def _go_on_with(self, item: int, pod: Pod, step: Step, queue: Queue) -> None:
         if queue.attempts[item] >= self.max_attempts:
@@ -93,14 +91,13 @@ class Worker:
 
     def _fail(self, item: int, pod: Pod, queue: Queue) -> None:
         if queue.attempts[item] + 1 >= self.max_attempts:
-            queue.attempts[item] += 1
             self._bury(pod, queue, attempts_failed=1)
         else:
             queue.retry(pod.name, delay_seconds=self.retry_delay_seconds)
             pod.counts = pod.counts.plus(attempts_failed=1)
 
     def _bury(self, pod: Pod, queue: Queue, *, attempts_failed: int) -> None:
-        queue.bury(pod.name)
+        queue.bury(pod.name, attempts_failed=attempts_failed)
         pod.counts = pod.counts.plus(dead_lettered=1, attempts_failed=attempts_failed)
 
     def _finish_step(self, pod: Pod, queue: Queue) -> None:

@@ -44,10 +44,11 @@ class Setting:
 
     def build_resource(self) -> WorkQueueJob:
         """Return the WorkQueueJob, as the user applies it."""
+        is_fine = self.spec.get("mode") == "Fine"
         if self.worker is None:
             return a_work_queue_job(
                 rabbitmq={"surplus_pod_timeout_seconds": self.surplus_timeout_seconds},
-                items_per_pod=self.program.items_per_pod,
+                items_per_pod=None if is_fine else self.program.items_per_pod,
                 **self.spec,
             )
         mode = "Fine" if self.worker.quota is None else "Coarse"

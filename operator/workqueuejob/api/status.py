@@ -8,8 +8,9 @@ from typing import Annotated
 
 from pydantic import Field
 
-from workqueuejob.api.base import Model, list_map
+from workqueuejob.api.base import Model, atomic_list, list_map
 from workqueuejob.api.scalars import (
+    INT32_MAX,
     Count,
     Generation,
     LongMessage,
@@ -20,6 +21,8 @@ from workqueuejob.api.scalars import (
 )
 
 JOBS_MAX = 50
+
+DelaySeconds = Annotated[int, Field(ge=1, le=INT32_MAX, description="A delay, in seconds.")]
 
 
 class ConditionStatus(StrEnum):
@@ -88,6 +91,12 @@ class QueueStatus(Model):
     dead_lettered: Count | None = None
     """Items in spec.retry.deadLetter now, those of other runs included. Absent: unknown, or there
     is no such target."""
+
+    retry_delays_seconds: Annotated[
+        tuple[DelaySeconds, ...], Field(max_length=64, json_schema_extra=atomic_list())
+    ] = ()
+    """Delays for which items may have been put to rest during the run. At RabbitMQ each is a queue
+    of its own, which is measured as long as the run lasts, also when retry was changed since."""
 
     dead_lettered_at_start: Count | None = None
     """Items that were in spec.retry.deadLetter when the run started. Absent: unknown, or there is
@@ -264,7 +273,8 @@ class WorkQueueJobStatus(Model):
     items_per_minute: (
         Annotated[str, Field(max_length=32, pattern=r"^[0-9]+(\.[0-9]+)?$")] | None
     ) = None
-    """Items done per minute of late, a decimal number such as 0.4. Absent: not enough is known."""
+    """Items that succeeded per minute since the start, a decimal number such as 0.4. Absent: not
+    enough is known."""
 
     last_decision: Decision | None = None
     """What was last decided, and from which numbers."""

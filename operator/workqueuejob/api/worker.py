@@ -98,6 +98,10 @@ class Worker(Model):
     and ITEM_REDELIVERED (true or false) in its environment. It has no bearing on a program that
     uses the Python library. Unset: on standard input."""
 
+    prefix_output: bool = False
+    """true puts the item's id before each line that the command prints. It has no bearing on a
+    program that uses the Python library. Default: false."""
+
     item_timeout_seconds: PositiveSeconds | None = None
     """The most seconds that an attempt may take; then the command and all that it started are
     ended, and the attempt has failed. It has no bearing on a program that uses the Python library.

@@ -2,7 +2,7 @@
 
 from workqueuejob.api import ItemsStatus
 from workqueuejob.api.worker import FailurePolicy
-from workqueuejob.planning import messages
+from workqueuejob.planning import item_messages
 from workqueuejob.planning.actions import TOO_MANY_DEAD_LETTERED, end_running_jobs
 from workqueuejob.planning.items import Doubt, count_items, count_settled
 from workqueuejob.planning.situation import RECHECK_SECONDS, Plan, Situation
@@ -19,7 +19,7 @@ def end_after_too_many_dead_letters(situation: Situation) -> Plan | None:
     items = count_items(observed, situation.ledger, Doubt())
     if policy is None or items is None or _is_allowed(situation, policy, items):
         return None
-    message = messages.too_many_dead_lettered(items, policy)
+    message = item_messages.too_many_dead_lettered(items, policy)
     if not observed.unfinished and not situation.is_return_expected:
         verdict = Verdict(Progress.FAILED, message, TOO_MANY_DEAD_LETTERED)
         return Plan(verdict, decision=message)

@@ -9,7 +9,7 @@ from workqueuejob.planning import messages
 from workqueuejob.planning.actions import QUEUE_DRAINED, RUN_FAILED, end_running_jobs
 from workqueuejob.planning.evidence import is_anything_held
 from workqueuejob.planning.items import Doubt, count_items
-from workqueuejob.planning.observed import JobState, count_active
+from workqueuejob.planning.observed import JobState, ObservedJob, count_active
 from workqueuejob.planning.situation import RECHECK_SECONDS, RETURN_SECONDS, Plan, Situation
 from workqueuejob.planning.verdict import Progress, Verdict
 
@@ -45,7 +45,9 @@ def end_after_too_many_failures(situation: Situation) -> Plan | None:
     given_up = any(job.failure_reason in _GIVEN_UP for job in observed.jobs)
     if situation.ledger.failed <= spec.backoff_limit and not given_up:
         return None
-    message = messages.backoff_limit_exceeded(situation.ledger.failed, spec.backoff_limit, depth)
+    message = messages.backoff_limit_exceeded(
+        situation.ledger.failed, spec.backoff_limit, depth, _find_complaint(observed.jobs)
+    )
     if not observed.unfinished:
         if depth.ready == 0:
             return None
@@ -67,6 +69,10 @@ def end_after_too_many_failures(situation: Situation) -> Plan | None:
         has_workers=situation.has_workers,
     )
     return Plan(verdict, ends, message if ends else None, recheck_after_seconds=RECHECK_SECONDS)
+
+
+def _find_complaint(jobs: tuple[ObservedJob, ...]) -> str | None:
+    return next((job.complaint for job in reversed(jobs) if job.complaint), None)
 
 
 def end_surplus(situation: Situation) -> Plan | None:
@@ -144,8 +150,8 @@ def _may_hold_an_item(situation: Situation) -> bool:
     may hold what the queue doesn't show any more.
     """
     is_unseen = situation.has_workers or situation.depth.consumers is None
-    is_between = is_unseen and count_active(situation.jobs) > 0
-    return is_anything_held(situation.depth) or is_between
+    is_there = any(job.active or job.terminating for job in situation.jobs)
+    return is_anything_held(situation.depth) or (is_unseen and is_there)
 
 
 def _is_surplus_proved(situation: Situation) -> bool:

@@ -133,6 +133,8 @@ def is_surplus(
     if depth.ready or depth.delayed or depth.in_flight_known or not count_open(jobs):
         return False
     consumers = depth.consumers or 0
+    if has_workers and any(job.terminating for job in jobs):
+        return False
     if has_workers or depth.in_flight_known is None:
         return consumers == 0 and count_active(jobs) == 0
     return consumers >= count_active(jobs)

@@ -6,7 +6,7 @@ is told stands in the environment, which is not made here.
 """
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 Manifest = dict[str, Any]
@@ -41,16 +41,14 @@ def inject_worker(
     image: str,
     pull_policy: str | None,
     container: str,
-    options: Sequence[str] = (),
 ) -> Manifest:
     """Return a pod's spec in which the worker runs the command of one of its containers.
 
     container: its name; it has a command, for that of the image can't be seen.
-    options: of `wqj-worker run`.
     """
     injected = copy.deepcopy(dict(pod))
     (worked_on,) = (one for one in injected["containers"] if one["name"] == container)
-    _wrap_command(worked_on, options)
+    _wrap_command(worked_on)
     _append(worked_on, "volumeMounts", {**_build_mount(), "readOnly": True})
     _append(injected, "volumes", {"name": VOLUME, "emptyDir": {}})
     install = _build_install(injected, worked_on, image=image, pull_policy=pull_policy)
@@ -59,9 +57,9 @@ def inject_worker(
     return injected
 
 
-def _wrap_command(container: Manifest, options: Sequence[str]) -> None:
+def _wrap_command(container: Manifest) -> None:
     own = [*container["command"], *(container.pop("args", None) or ())]
-    container["command"] = [*LAUNCHER, *options, "--", *own]
+    container["command"] = [*LAUNCHER, "--", *own]
 
 
 def _append(target: Manifest, field: str, entry: Manifest) -> None:

@@ -93,7 +93,8 @@ def _reported_by_workers(
     inferred = bool(observed.unfinished) or counted.uncertain > 0
     total = _count_seen(observed, depth, reported, remaining) if inferred else reported + remaining
     gone = total - remaining - counted.discarded
-    dead = max(counted.dead_lettered, min(_guess_dead(observed, depth, counted), gone))
+    unexplained = gone - counted.succeeded
+    dead = max(counted.dead_lettered, min(_guess_dead(observed, depth, counted), unexplained))
     succeeded = max(counted.succeeded, gone - dead)
     return ItemsStatus(
         total=succeeded + dead + counted.discarded + remaining,

@@ -30,6 +30,8 @@ from workqueuejob.protocol.exits import KILLED, STOPPED_EARLY
 
 Manifest = dict[str, Any]
 
+_DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
+
 
 @dataclass(frozen=True, slots=True)
 class WorkerImage:
@@ -145,6 +147,9 @@ def _build_template(
         worked = _find_worked(spec, pod)
         _add_environment(worked, build_worker_environment(resource, worked))
         if spec.is_worker_injected:
+            # So that kubectl logs does not ask which container: ours is done by then.
+            annotations = metadata.setdefault("annotations", {})
+            annotations.setdefault(_DEFAULT_CONTAINER, worked["name"])
             template["spec"] = inject_worker(
                 pod,
                 image=worker_image.name,

@@ -42,6 +42,7 @@ class ObservedJob:
     ended_by_us: its end was our decision, so pods that failed from then on are nobody's failure.
     template_hash: of what its pods were made from.
     items: what its pods' workers have reported; None without a worker.
+    complaint: why a worker of it could not go on, in its own words.
     """
 
     name: str
@@ -62,6 +63,7 @@ class ObservedJob:
     ended_by_us: bool = False
     template_hash: str | None = None
     items: CountedItems | None = None
+    complaint: str | None = None
     resource_version: str = ""
 
     @property

@@ -22,6 +22,7 @@ class PodReport:
     items: what its worker has reported, in the words of status.
     succeeded: it exited 0, so its Job counts it.
     died_idle: it was killed without an item in hand, which its Job does not count as a failure.
+    complaint: why it could not go on, if it ended with an error.
     """
 
     uid: str
@@ -29,6 +30,7 @@ class PodReport:
     items: CountedItems
     succeeded: bool = False
     died_idle: bool = False
+    complaint: str | None = None
 
 
 def read_pod_report(manifest: Mapping[str, Any], *, is_gone: bool = False) -> PodReport | None:
@@ -49,6 +51,7 @@ def read_pod_report(manifest: Mapping[str, Any], *, is_gone: bool = False) -> Po
         items=_count(report, is_uncertain=is_gone or _is_uncertain(state, report)),
         succeeded=terminated.get("exitCode") == exits.DONE,
         died_idle=_has_died_idle(manifest, terminated, report),
+        complaint=report.note if report and terminated.get("exitCode") == exits.FAILED else None,
     )
 
 
@@ -66,7 +69,8 @@ def attach_reports(
         missing = max(0, job.succeeded - sum(report.succeeded for report in own))
         items = items.model_copy(update={"uncertain": items.uncertain + missing})
     died_idle = sum(report.died_idle for report in own)
-    return replace(job, items=items, failed=job.failed + died_idle)
+    complaint = next((report.complaint for report in reversed(own) if report.complaint), None)
+    return replace(job, items=items, failed=job.failed + died_idle, complaint=complaint)
 
 
 def add_items(reports: Iterable[PodReport]) -> CountedItems:

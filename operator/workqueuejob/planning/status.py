@@ -20,6 +20,7 @@ from workqueuejob.planning.depth import QueueDepth
 from workqueuejob.planning.items import count_items, count_settled
 from workqueuejob.planning.ledger import count_job, count_run
 from workqueuejob.planning.observed import Observed, count_active, count_open
+from workqueuejob.planning.retries import list_delays
 from workqueuejob.planning.situation import Plan
 from workqueuejob.planning.verdict import Progress
 
@@ -86,10 +87,12 @@ def _build_queue(observed: Observed, items: ItemsStatus | None) -> QueueStatus:
     previous = observed.resource.status.queue or QueueStatus()
     address = queue_address(observed.resource.spec.queue)
     measurement, depth = observed.measurement, observed.depth
+    delays = list_delays(observed.resource)
     if measurement is None or depth is None:
-        return previous.model_copy(update={"address": address})
+        return previous.model_copy(update={"address": address, "retry_delays_seconds": delays})
     queue = QueueStatus(
         address=address,
+        retry_delays_seconds=delays,
         ready=depth.ready,
         in_flight=depth.in_flight_known,
         delayed=depth.delayed if observed.resource.spec.worker else None,

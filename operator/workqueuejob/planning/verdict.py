@@ -27,6 +27,7 @@ class Progress(StrEnum):
     PODS_NOT_STARTING = "PodsNotStarting"
     SURPLUS_PODS_WAITING = "SurplusPodsWaiting"
     ITEMS_ABANDONED = "ItemsAbandoned"
+    DEAD_LETTER_TARGET_MISSING = "DeadLetterTargetMissing"
     COMPLETE = "Complete"
     FAILED = "Failed"
 

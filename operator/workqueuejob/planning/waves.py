@@ -1,6 +1,6 @@
 """The rule that gives ready items their pods: within the waves that run, or by a new wave."""
 
-from workqueuejob.planning import messages
+from workqueuejob.planning import item_messages, messages
 from workqueuejob.planning.actions import Action, CreateWave, GrowWave, RaiseParallelism
 from workqueuejob.planning.endings import find_waiting_pods
 from workqueuejob.planning.futility import (
@@ -43,6 +43,7 @@ def plan_waves(situation: Situation) -> Plan:
         sizing.wanted > 0
         and room > 0
         and observed.obstacle is None
+        and not _is_dead_letter_target_missing(situation)
         and len(observed.unfinished) < MAX_UNFINISHED_WAVES
     )
     if not may_create:
@@ -186,6 +187,9 @@ def _describe_work(situation: Situation) -> Verdict:
     observed, active = situation.observed, count_active(situation.jobs)
     if observed.obstacle is not None:
         return Verdict.of_obstacle(observed.obstacle)
+    if _is_dead_letter_target_missing(situation):
+        message = item_messages.dead_letter_target_missing(situation.spec)
+        return Verdict(Progress.DEAD_LETTER_TARGET_MISSING, message)
     if observed.pod_problem is not None:
         return _describe_problem(observed.pod_problem)
     waiting = find_waiting_pods(situation)
@@ -193,13 +197,35 @@ def _describe_work(situation: Situation) -> Verdict:
         return waiting
     if situation.evidence.abandoned is not None:
         return _describe_abandoned(situation)
+    if _is_stalled_at_redis(situation):
+        return Verdict(
+            Progress.WORKING, item_messages.stalled(situation.spec, situation.depth, active)
+        )
     if situation.lasts(situation.evidence.foreign, seconds=_FOREIGN_SUSPICION_SECONDS):
         return Verdict(Progress.WORKING, messages.working_with_strangers(situation.depth, active))
     if situation.spec.parallelism == 0 and not active:
         return Verdict(Progress.WORKING, messages.NO_PARALLELISM)
     if situation.depth.delayed and not active and not situation.depth.ready:
-        return Verdict(Progress.WORKING, messages.resting(situation.depth))
+        return Verdict(Progress.WORKING, item_messages.resting(situation.depth))
     return Verdict(Progress.WORKING, messages.working(active))
+
+
+def _is_dead_letter_target_missing(situation: Situation) -> bool:
+    """A queue must be there before the first item needs it; Redis makes its keys by itself."""
+    spec = situation.spec
+    is_wanted = spec.queue.rabbitmq is not None and spec.dead_letter_name is not None
+    return is_wanted and situation.depth.dead_lettered is None
+
+
+def _is_stalled_at_redis(situation: Situation) -> bool:
+    """A foreign program's items stay in its processing list when their pod dies."""
+    redis, depth = situation.spec.queue.redis, situation.depth
+    return (
+        redis is not None
+        and situation.spec.worker is None
+        and bool(depth.in_flight)
+        and situation.lasts(situation.evidence.idle, seconds=redis.lease_seconds)
+    )
 
 
 def _describe_abandoned(situation: Situation) -> Verdict:
@@ -207,8 +233,8 @@ def _describe_abandoned(situation: Situation) -> Verdict:
     depth, spec = situation.depth, situation.spec
     seconds = spec.queue.redis.lease_seconds if spec.queue.redis else 0
     if spec.worker is None and situation.lasts(situation.evidence.abandoned, seconds=seconds):
-        return Verdict(Progress.ITEMS_ABANDONED, messages.abandoned(spec, depth))
-    return Verdict(Progress.WORKING, messages.held_by_nobody(depth))
+        return Verdict(Progress.ITEMS_ABANDONED, item_messages.abandoned(spec, depth))
+    return Verdict(Progress.WORKING, item_messages.held_by_nobody(depth))
 
 
 def _describe_problem(problem: PodProblem) -> Verdict:

@@ -6,11 +6,11 @@ Secrets stay references, which the kubelet resolves.
 from collections.abc import Mapping
 from typing import Any
 
-from workqueuejob.api import TLS, RabbitMQQueue, Verification, WorkQueueJob, WorkQueueJobSpec
+from workqueuejob.api import TLS, RabbitMQQueue, Verification, WorkQueueJob
 from workqueuejob.api.redis import RedisQueue
 from workqueuejob.planning.environment import Variable, from_secret, plain
+from workqueuejob.planning.retries import build_retry
 from workqueuejob.protocol import settings as names
-from workqueuejob.protocol.retry import RetrySettings
 from workqueuejob.protocol.settings import (
     DEFAULT_CONSUMER_TIMEOUT_SECONDS,
     DEFAULT_GRACE_SECONDS,
@@ -41,17 +41,6 @@ def build_worker_environment(
     ]
 
 
-def build_retry(spec: WorkQueueJobSpec) -> RetrySettings:
-    """Return what becomes of an item whose attempt failed."""
-    retry = spec.retry_or_default
-    return RetrySettings(
-        max_attempts=retry.max_attempts,
-        initial_delay_seconds=retry.initial_delay_seconds,
-        max_delay_seconds=retry.max_delay_seconds,
-        dead_letter=spec.dead_letter_name,
-    )
-
-
 def _build_settings(
     resource: WorkQueueJob, source: RabbitMQQueue | RedisQueue, container: Mapping[str, Any]
 ) -> WorkerSettings:
@@ -72,6 +61,7 @@ def _build_settings(
         quota=spec.items_settled_per_pod if spec.mode == "Coarse" else None,
         grace_seconds=pod.get("terminationGracePeriodSeconds", DEFAULT_GRACE_SECONDS),
         item_timeout_seconds=worker.item_timeout_seconds if worker else None,
+        prefix_output=worker.prefix_output if worker else False,
         termination_message_path=container.get("terminationMessagePath")
         or _TERMINATION_MESSAGE_PATH,
     )

@@ -29,7 +29,7 @@ from workqueuejob.protocol.connection import RedisConnection
 Translation: TypeAlias = Callable[[Any, RedisConnection], QueueError]
 
 TLS_FIELD = f"{FIELD}.tls"
-RIGHTS = "+@read +@write +@scripting +time"
+RIGHTS = "+@read +@write +@scripting +time +select"
 """What a worker needs; the operator can do without +@write."""
 
 LOST = (ConnectionResetError, ConnectionAbortedError, BrokenPipeError)

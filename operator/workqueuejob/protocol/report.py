@@ -56,10 +56,12 @@ class Report:
     """What a termination message says.
 
     holding: whether the worker had an item in hand when it was written.
+    note: why it ended, if it said so.
     """
 
     counts: ItemCounts
     holding: bool = False
+    note: str | None = None
 
 
 def write_report(counts: ItemCounts, *, holding: bool = False, note: str | None = None) -> str:
@@ -83,4 +85,9 @@ def read_report(message: str) -> Report | None:
     known = {name: found.get(name, 0) for name in (f.name for f in fields(ItemCounts))}
     if not all(isinstance(number, int) and number >= 0 for number in known.values()):
         return None
-    return Report(ItemCounts(**known), holding=found.get("holding") is True)
+    note = found.get("note")
+    return Report(
+        ItemCounts(**known),
+        holding=found.get("holding") is True,
+        note=note if isinstance(note, str) else None,
+    )

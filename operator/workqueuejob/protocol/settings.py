@@ -92,6 +92,7 @@ class WorkerSettings:
     idle_seconds: how long nothing must be ready before a worker takes the queue for drained.
     grace_seconds: between SIGTERM and SIGKILL, the pod's terminationGracePeriodSeconds.
     item_timeout_seconds: None sets no limit.
+    prefix_output: whether each line that a command prints gets its item's id.
     """
 
     source: RabbitMQSource | RedisSource
@@ -103,6 +104,7 @@ class WorkerSettings:
     idle_seconds: float = 2.0
     grace_seconds: int = DEFAULT_GRACE_SECONDS
     item_timeout_seconds: int | None = None
+    prefix_output: bool = False
     termination_message_path: str = "/dev/termination-log"
 
 

@@ -3,7 +3,7 @@
 from workqueuejob.api import RabbitMQQueue, WorkQueueJob
 from workqueuejob.api.redis import RedisQueue
 from workqueuejob.errors import QueueTypeUnsupported
-from workqueuejob.planning.worker_environment import build_retry
+from workqueuejob.planning.retries import list_delays
 from workqueuejob.protocol.connection import BrokerConnection, RabbitMQConnection
 from workqueuejob.protocol.rabbitmq import delay_queue
 from workqueuejob.queues import rabbitmq, redis
@@ -35,11 +35,10 @@ def connect(settings: BrokerConnection) -> Probe[QueueReference]:
 def _refer_to_rabbitmq(resource: WorkQueueJob, source: RabbitMQQueue) -> RabbitMQReference:
     if resource.spec.worker is None:
         return RabbitMQReference(queue=source.queue)
-    retry = build_retry(resource.spec)
     return RabbitMQReference(
         queue=source.queue,
-        delay_queues=tuple(delay_queue(source.queue, delay) for delay in retry.delays_seconds),
-        dead_letter=retry.dead_letter,
+        delay_queues=tuple(delay_queue(source.queue, delay) for delay in list_delays(resource)),
+        dead_letter=resource.spec.dead_letter_name,
     )
 
 

@@ -67,7 +67,7 @@ def run(
         stop,
         handing,
         program=program,
-        prefix_output=arguments.prefix_output,
+        prefix_output=settings.prefix_output,
         adopts_orphans=adopt_orphans(),
     )
     _handle_signals(runner, stop)
@@ -81,6 +81,8 @@ def override(settings: WorkerSettings, arguments: argparse.Namespace) -> WorkerS
         settings = replace(settings, delivery=arguments.delivery)
     if arguments.item_timeout_seconds is not None:
         settings = replace(settings, item_timeout_seconds=arguments.item_timeout_seconds)
+    if arguments.prefix_output:
+        settings = replace(settings, prefix_output=True)
     return settings
 
 

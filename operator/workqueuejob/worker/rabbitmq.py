@@ -11,6 +11,7 @@ twice and never none. What was delivered on a connection or channel that is gone
 asking the broker. Never declares, purges or deletes the user's queue.
 """
 
+import time
 import uuid
 from collections.abc import Collection
 
@@ -138,7 +139,7 @@ class RabbitMQBroker:
         try:
             with self._dropping:
                 if session is not None:
-                    session.catch_up()
+                    session.catch_up(time.monotonic())
                     if not self.fetch_ahead and session.owns(delivery.handle):
                         session.stop_fetching(delivery.handle)
         except BrokerUnavailable as error:

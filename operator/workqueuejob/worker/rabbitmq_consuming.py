@@ -40,10 +40,10 @@ class Handle:
         """Whether it may be settled."""
         return self.tag != 0 and self.channel.is_open
 
-    def ack(self) -> None:
-        """Tell the broker that the message is done with."""
+    def ack(self, now: float) -> None:
+        """Tell the broker that the message is done with. now: on the monotonic clock."""
         tag, self.tag = self.tag, 0
-        self.channel.room_since = time.monotonic()
+        self.channel.room_since = now
         self.channel.raw.basic_ack(tag)
 
     def nack(self) -> None:

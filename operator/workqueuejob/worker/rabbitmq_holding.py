@@ -6,6 +6,8 @@ delivers it back at once, to be held anew; then the original is acknowledged. Wh
 the copy goes back to the main queue by itself, for its time to live has passed.
 """
 
+import time
+
 from workqueuejob.errors import AuthorizationFailed
 from workqueuejob.protocol.rabbitmq import holding_queue, returning_arguments
 from workqueuejob.worker.broker import Delivery
@@ -86,7 +88,7 @@ def _exchange(handle: Handle, moved: Handle) -> None:
     """Make the handle stand for the copy, and be done with the original."""
     if not handle.is_ours:
         # The original went to somebody else meanwhile, so the copy is one too many.
-        moved.ack()
+        moved.ack(time.monotonic())
         return
     channel, tag = handle.channel, handle.tag
     handle.channel, handle.tag, handle.since = moved.channel, moved.tag, moved.since

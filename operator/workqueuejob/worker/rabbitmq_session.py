@@ -81,8 +81,9 @@ class Session:
 
     def take(self, *, timeout_seconds: float) -> Delivery | None:
         """Return an item, or None when none was ready for so long."""
-        ends_at = time.monotonic() + timeout_seconds
-        self.catch_up()
+        now = time.monotonic()
+        ends_at = now + timeout_seconds
+        self.catch_up(now)
         while True:
             consumer = self._consumer
             if not consumer.is_alive:
@@ -97,17 +98,17 @@ class Session:
 
     def owns(self, handle: Handle) -> bool:
         """Whether the message was delivered here, and may still be settled."""
-        return handle.is_ours and handle.channel.connection is self.connection
+        return handle.channel.connection is self.connection and handle.is_ours
 
     def ack(self, handle: Handle) -> None:
         """Settle a message; raise LeaseLost if the broker took it back meanwhile."""
-        held_seconds = time.monotonic() - handle.since
         if not handle.is_ours:
             raise LeaseLost(f"an item of queue {self._queue!r} was taken back by the broker")
+        now = time.monotonic()
         with self.connection.translated:
-            handle.ack()
+            handle.ack(now)
             self.connection.driven.step()
-        if held_seconds > CERTAIN_AFTER_SECONDS:
+        if now - handle.since > CERTAIN_AFTER_SECONDS:
             self._make_certain(handle)
 
     def move(self, handle: Handle, queue: str, properties: BasicProperties) -> None:
@@ -137,9 +138,12 @@ class Session:
                 handle.nack()
                 self.connection.driven.pump()
 
-    def catch_up(self) -> None:
-        """Look at what the broker sent, unless that was done a moment ago."""
-        if time.monotonic() - self.connection.driven.moved_at > STALE_SECONDS:
+    def catch_up(self, now: float) -> None:
+        """Look at what the broker sent, unless that was done a moment ago.
+
+        now: on the monotonic clock.
+        """
+        if now - self.connection.driven.moved_at > STALE_SECONDS:
             self.pump()
 
     def pump(self) -> None:

@@ -6,10 +6,10 @@ connection may be repeated: as long as the lease lasts nobody else can have take
 one that is not held any more was settled by the step itself; after that it counts as lost.
 """
 
+import os
 import time
 from collections import deque
 from collections.abc import Collection
-from secrets import token_hex
 from typing import Any
 
 from workqueuejob.errors import LeaseLost, WorkQueueJobError
@@ -145,7 +145,7 @@ class RedisBroker:
             claim.begun = True
 
     def _ack_and_claim(self, delivery: Delivery) -> None:
-        token, asked_at = token_hex(TOKEN_BYTES), time.monotonic()
+        token, asked_at = os.urandom(TOKEN_BYTES).hex(), time.monotonic()
         self._unanswered_claim = token
         answer = self._settle(delivery, "ack", b"", token, self._prefetch, self._adopts())
         if isinstance(answer, list):
@@ -171,7 +171,7 @@ class RedisBroker:
         return not self._renew([delivery])
 
     def _claim(self) -> None:
-        token, asked_at = token_hex(TOKEN_BYTES), time.monotonic()
+        token, asked_at = os.urandom(TOKEN_BYTES).hex(), time.monotonic()
         self._recall()
         self._unanswered_claim = token
         found = self._session.run("claim", token, self._prefetch, self._adopts())

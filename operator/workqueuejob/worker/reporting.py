@@ -5,7 +5,6 @@ Where there is no such file, as outside a pod, nothing is written and nothing is
 """
 
 import os
-from contextlib import suppress
 from dataclasses import replace
 
 from workqueuejob.protocol.report import ItemCounts, write_report
@@ -24,6 +23,7 @@ class Report:
         self._descriptor = _open(path)
         self._others = ItemCounts()
         self._succeeded = 0
+        self._settled_otherwise = 0
         self._note: str | None = None
         self._is_holding = False
         self._head = b""
@@ -38,7 +38,7 @@ class Report:
     @property
     def settled(self) -> int:
         """Items that nobody will see again."""
-        return self._succeeded + self._others.settled
+        return self._succeeded + self._settled_otherwise
 
     def take(self, **more: int) -> None:
         """Say that an item is in hand; count what is known of it."""
@@ -62,6 +62,7 @@ class Report:
     def add(self, **more: int) -> None:
         """Count anything else, by the names of ItemCounts."""
         self._others = self._others.plus(**more)
+        self._settled_otherwise = self._others.settled
         self._write_anew()
 
     def note(self, why: str) -> None:
@@ -88,8 +89,11 @@ class Report:
         if self._descriptor is None:
             return
         text = b"%b%d%b" % (self._head, self._succeeded, self._tails[self._is_holding])
-        with suppress(OSError):
+        try:
             os.pwrite(self._descriptor, text, 0)
+        except OSError:
+            # What a message can't hold is not worth an item.
+            return
 
 
 def _open(path: str | None) -> int | None:

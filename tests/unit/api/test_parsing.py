@@ -93,6 +93,7 @@ def test_worker_defaults_are_those_of_the_reference() -> None:
     assert spec.to_manifest()["worker"] == {
         "source": "Injected",
         "delivery": {"type": "Stdin", "variable": "ITEM"},
+        "prefixOutput": False,
     }
 
 

@@ -230,7 +230,7 @@ REDIS = """host uriSecretRef sentinel port database credentialsSecretRef tls lis
         (".spec.queue.redis.sentinel", "masterName addresses"),
         (".spec.queue.redis.list", "key processingKey"),
         (".spec.queue.redis.stream", "key consumerGroup"),
-        (".spec.worker", "source containerName delivery itemTimeoutSeconds"),
+        (".spec.worker", "source containerName delivery itemTimeoutSeconds prefixOutput"),
         (".spec.retry", "maxAttempts initialDelaySeconds maxDelaySeconds onExhausted deadLetter"),
         (".spec.failurePolicy", "maxDeadLettered minSettledItems"),
     ],

@@ -95,3 +95,67 @@ def test_credentials_that_a_url_cannot_hold_are_refused(text: str) -> None:
 )
 def test_credentials_pass_where_they_do_no_harm(spec: dict[str, Any], password: str) -> None:
     check_credentials(a_work_queue_job(**spec).spec, username="u", password=password)
+
+
+def redis_environment(**redis: Any) -> dict[str, Any]:
+    queue = a_work_queue_job(redis=redis).spec.queue
+    return {v["name"]: v.get("value", v.get("valueFrom")) for v in build_environment(queue)}
+
+
+@pytest.mark.parametrize(
+    ("redis", "url"),
+    [
+        pytest.param({}, "redis://redis:6379/0", id="defaults"),
+        pytest.param({"port": 6380}, "redis://redis:6380/0", id="port"),
+        pytest.param({"database": 3}, "redis://redis:6379/3", id="database"),
+        pytest.param({"tls": {}}, "rediss://redis:6379/0", id="TLS on the same port"),
+        pytest.param({"host": "::1"}, "redis://[::1]:6379/0", id="IPv6 address"),
+    ],
+)
+def test_broker_url_says_where_the_redis_list_is(redis: dict[str, Any], url: str) -> None:
+    assert redis_environment(**redis) == {"BROKER_URL": url, "QUEUE": "job2"}
+
+
+def test_queue_is_the_key_of_a_stream() -> None:
+    stream = {"key": "orders", "consumer_group": "packers"}
+    assert redis_environment(stream=stream)["QUEUE"] == "orders"
+
+
+def test_redis_password_stays_in_its_secret() -> None:
+    assert redis_environment(credentials_secret_ref={"name": "login"}) == {
+        "WQJ_BROKER_PASSWORD": {"secretKeyRef": {"name": "login", "key": "password"}},
+        "BROKER_URL": "redis://:$(WQJ_BROKER_PASSWORD)@redis:6379/0",
+        "QUEUE": "job2",
+    }
+
+
+def test_redis_user_comes_from_the_secret_if_it_is_named() -> None:
+    reference = {"name": "login", "username_key": "user"}
+    found = redis_environment(credentials_secret_ref=reference)
+    assert found["WQJ_BROKER_USERNAME"] == {"secretKeyRef": {"name": "login", "key": "user"}}
+    assert found["BROKER_URL"] == (
+        "redis://$(WQJ_BROKER_USERNAME):$(WQJ_BROKER_PASSWORD)@redis:6379/0"
+    )
+
+
+def test_whole_redis_uri_comes_from_its_secret() -> None:
+    found = redis_environment(host=None, uri_secret_ref={"name": "r", "key": "uri"})
+    assert found["BROKER_URL"] == {"secretKeyRef": {"name": "r", "key": "uri"}}
+
+
+def test_sentinel_has_no_url() -> None:
+    sentinel = {"master_name": "mymaster", "addresses": ["s:26379"]}
+    assert redis_environment(host=None, sentinel=sentinel) == {"QUEUE": "job2"}
+
+
+def test_redis_credentials_that_a_url_cannot_hold_are_refused() -> None:
+    spec = a_work_queue_job(redis={"credentials_secret_ref": {"name": "login"}}).spec
+    with pytest.raises(CredentialsNotURLSafe, match=r"spec\.queue\.redis\.uriSecretRef"):
+        check_credentials(spec, username=None, password="p@ss")
+    check_credentials(spec, username=None, password="pass")
+
+
+def test_a_worker_needs_no_url() -> None:
+    redis = {"credentials_secret_ref": {"name": "login"}}
+    spec = a_work_queue_job(redis=redis, worker={"source": "Image"}).spec
+    check_credentials(spec, username="u", password="p@ss")

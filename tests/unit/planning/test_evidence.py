@@ -208,3 +208,25 @@ def test_what_may_be_held_is_taken_to_be_held(depth: QueueDepth, *, held: bool) 
 )
 def test_depth_is_all_that_is_ready_delayed_or_held(depth: QueueDepth, items: int) -> None:
     assert estimate_depth(depth) == items
+
+
+def test_pods_that_do_not_come_make_a_streak() -> None:
+    first = read(Evidence(), a_job(active=1), depth=a_depth(3), at=1)
+    assert read(first, a_job(active=1), depth=a_depth(1), at=2).stalled == Streak(
+        after(1), reads=2, last_read=2
+    )
+    assert read(first, a_job(active=2), depth=a_depth(3), at=2).stalled is None
+
+
+def test_held_items_without_a_pod_make_a_streak_where_consumers_are_unknown() -> None:
+    depth = QueueDepth(ready=0, in_flight=1)
+    evidence = read(Evidence(), a_finished_job(), depth=depth, at=1)
+    assert evidence.abandoned == Streak(after(1), reads=1, last_read=1)
+    assert evidence.drained is None
+    assert read(evidence, a_job(2), depth=depth, at=2).abandoned is None
+
+
+def test_an_item_that_is_taken_or_settled_begins_idleness_anew() -> None:
+    first = read(Evidence(), a_job(), depth=QueueDepth(ready=0, in_flight=1), at=1)
+    second = read(first, a_job(), depth=QueueDepth(ready=0, in_flight=0), at=2)
+    assert second.idle == Streak(after(2), reads=1, last_read=2)

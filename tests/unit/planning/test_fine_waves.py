@@ -48,7 +48,7 @@ def decide(
     spec: dict[str, Any] | None = None,
     evidence: Evidence | None = None,
 ) -> Plan:
-    fields = {"parallelism": parallelism} | (WORKER if spec is None else spec)
+    fields: dict[str, Any] = {"parallelism": parallelism, **(WORKER if spec is None else spec)}
     observed = an_observation(*jobs, depth=depth, resource=a_work_queue_job(**fields))
     return plan(observed, evidence or Evidence(), now=after(60))
 

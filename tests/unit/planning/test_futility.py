@@ -1,15 +1,22 @@
 """Waves whose pods succeed without settling anything."""
 
+from dataclasses import replace
+
+import pytest
+
 from tests.builders import a_depth, a_finished_job, a_job, after, an_observation
+from workqueuejob.api.status import CountedItems
 from workqueuejob.errors import ConnectionFailed
 from workqueuejob.planning.depth import QueueDepth
 from workqueuejob.planning.evidence import Evidence, gather_evidence
 from workqueuejob.planning.futility import (
     count_futile_pods,
+    count_idle_exits,
     futility_delay_seconds,
     has_progressed,
 )
 from workqueuejob.planning.observed import ObservedJob
+from workqueuejob.protocol.report import ItemCounts
 
 Read = tuple[QueueDepth, tuple[ObservedJob, ...]]
 
@@ -114,3 +121,35 @@ def test_nothing_is_futile_about_an_empty_queue() -> None:
 
 def test_each_attempt_waits_twice_as_long() -> None:
     assert [futility_delay_seconds(waves) for waves in range(3)] == [5.0, 10.0, 20.0]
+
+
+def test_pods_that_left_since_anything_moved_are_counted_in_one_wave_too() -> None:
+    reads = [(a_depth(3), (a_wave(),)), (a_depth(2), (a_wave(succeeded=1),))]
+    reads.append((a_depth(2), (a_wave(succeeded=3),)))
+    assert count_idle_exits(after_reads(*reads), (a_wave(succeeded=3),)) == 2
+    assert count_idle_exits(Evidence(), (a_wave(succeeded=3),)) == 0
+
+
+@pytest.mark.parametrize(
+    ("told", "futile"),
+    [
+        pytest.param(CountedItems(), 1, id="nothing was done"),
+        pytest.param(CountedItems(attempts_failed=1), 0, id="an attempt failed"),
+        pytest.param(CountedItems(dead_lettered=1), 0, id="an item was put aside"),
+        pytest.param(CountedItems(uncertain=1), 0, id="a pod was killed with an item in hand"),
+    ],
+)
+def test_attempts_are_progress_although_the_queue_stays_as_deep(
+    told: CountedItems, futile: int
+) -> None:
+    jobs = (a_wave(succeeded=1),)
+    reported = (replace(jobs[0], items=told),)
+    evidence = after_reads((a_depth(3), ()), (a_depth(3), (a_wave(),)), (a_depth(3), reported))
+    assert count_futile_pods(evidence, reported) == futile
+
+
+def test_attempts_that_the_broker_counts_are_progress() -> None:
+    jobs = (a_wave(succeeded=1),)
+    counted = QueueDepth(ready=3, in_flight=0, counts=ItemCounts(attempts_failed=1))
+    evidence = after_reads((QueueDepth(3, 0), ()), (QueueDepth(3, 0), (a_wave(),)), (counted, jobs))
+    assert count_futile_pods(evidence, jobs) == 0

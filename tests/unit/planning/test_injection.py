@@ -16,10 +16,8 @@ def a_pod(container: Manifest | None = None, **fields: Any) -> Manifest:
     return {"containers": [{"name": "proxy", "image": "proxy"}, worked_on], **fields}
 
 
-def inject(pod: Manifest, *options: str, pull_policy: str | None = None) -> Manifest:
-    return inject_worker(
-        pod, image=IMAGE, pull_policy=pull_policy, container="main", options=options
-    )
+def inject(pod: Manifest, *, pull_policy: str | None = None) -> Manifest:
+    return inject_worker(pod, image=IMAGE, pull_policy=pull_policy, container="main")
 
 
 def install_of(pod: Manifest) -> Manifest:
@@ -28,10 +26,10 @@ def install_of(pod: Manifest) -> Manifest:
 
 
 def test_worker_runs_the_containers_command_with_its_arguments() -> None:
-    pod = inject(a_pod({"command": ["sh", "-c"], "args": ["echo $(NAME)"]}), "--as-argument")
+    pod = inject(a_pod({"command": ["sh", "-c"], "args": ["echo $(NAME)"]}))
 
     _, main = pod["containers"]
-    assert main["command"] == [*LAUNCHER, "--as-argument", "--", "sh", "-c", "echo $(NAME)"]
+    assert main["command"] == [*LAUNCHER, "--", "sh", "-c", "echo $(NAME)"]
     # They would be given to the worker once more.
     assert "args" not in main
 

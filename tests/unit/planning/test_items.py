@@ -227,4 +227,4 @@ def test_what_others_put_aside_meanwhile_shows_once_every_pod_has_told() -> None
 
 def test_unknown_target_leaves_former_dead_letters_as_they_were() -> None:
     status = WorkQueueJobStatus(waves=1, queue=QueueStatus(dead_lettered_at_start=4))
-    assert at_start(depth=a_depth(), status=status) == 4
+    assert at_start(depth=a_depth(dead_lettered=None), status=status) == 4

@@ -4,11 +4,12 @@ from typing import Any
 
 import pytest
 
-from tests.builders import NAMESPACE, UID, a_template, a_work_queue_job
+from tests.builders import NAMESPACE, UID, a_template, a_work_queue_job, a_worker_spec
 from workqueuejob.names import job_name
 from workqueuejob.planning.actions import CreateWave
 from workqueuejob.planning.job_manifest import WorkerImage, build_job, hash_template
 from workqueuejob.planning.job_reading import read_job
+from workqueuejob.protocol import exits
 
 WAVE = CreateWave(wave=3, completions=8, parallelism=2)
 OURS = {"wqj.dev/name": "fruits", "wqj.dev/uid": UID, "wqj.dev/wave": "3"}
@@ -159,3 +160,73 @@ def test_job_that_was_built_can_be_read() -> None:
     job = read_job(manifest)
     assert (job.wave, job.completions, job.parallelism, job.open) == (3, 8, 2, 8)
     assert job.template_hash == hash_template(a_work_queue_job().spec)
+
+
+WORKER = a_worker_spec(mode="Fine")
+
+
+class TestAJobOfOurWorker:
+    def test_failures_that_are_nobodys_are_ignored_before_any_other_rule(self) -> None:
+        assert build(**WORKER)["spec"]["podFailurePolicy"]["rules"] == [
+            {
+                "action": "Ignore",
+                "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}],
+            },
+            {
+                "action": "Ignore",
+                "onExitCodes": {
+                    "containerName": "worker",
+                    "operator": "In",
+                    "values": [exits.STOPPED_EARLY, exits.KILLED],
+                },
+            },
+        ]
+
+    def test_only_the_container_that_works_on_the_items_is_told_and_ignored(self) -> None:
+        containers = [{"name": "proxy", "image": "p"}, {"name": "main", "image": "m"}]
+        worker = {"source": "Image", "container_name": "main"}
+        manifest = build(**WORKER | {"worker": worker}, template=a_template(containers=containers))
+        pod = manifest["spec"]["template"]["spec"]
+        assert [len(container.get("env", ())) > 0 for container in pod["containers"]] == [
+            False,
+            True,
+        ]
+        (_, codes) = manifest["spec"]["podFailurePolicy"]["rules"]
+        assert codes["onExitCodes"]["containerName"] == "main"
+
+    def test_users_own_variables_win(self) -> None:
+        own = {"name": "WQJ_POD_NAME", "value": "mine"}
+        containers = [{"name": "worker", "image": "i", "env": [own]}]
+        manifest = build(**WORKER, template=a_template(containers=containers))
+        named = [v for v in environment_of(manifest) if v["name"] == "WQJ_POD_NAME"]
+        assert named == [own]
+
+    def test_its_pods_can_be_told_from_foreign_ones(self) -> None:
+        labels = build(**WORKER)["spec"]["template"]["metadata"]["labels"]
+        assert labels == OURS | {"wqj.dev/worker": "true"}
+        assert "wqj.dev/worker" not in build()["spec"]["template"]["metadata"]["labels"]
+
+    def test_its_command_is_left_alone_when_the_image_brings_the_worker(self) -> None:
+        (container,) = build(**WORKER)["spec"]["template"]["spec"]["containers"]
+        assert "command" not in container
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            {"worker": {"source": "Image", "item_timeout_seconds": 9}},
+            {"retry": {"max_attempts": 9, "on_exhausted": "Discard"}},
+        ],
+    )
+    def test_what_the_worker_is_told_is_part_of_its_template(self, change: dict[str, Any]) -> None:
+        before = a_work_queue_job(**WORKER).spec
+        after = a_work_queue_job(**WORKER | change).spec
+        assert hash_template(before) != hash_template(after)
+
+    def test_fine_wave_may_grow(self) -> None:
+        wave = CreateWave(wave=1, completions=3, parallelism=3)
+        spec = build_job(a_work_queue_job(**WORKER), wave, WorkerImage("worker"))["spec"]
+        assert (spec["completionMode"], spec["completions"], spec["parallelism"]) == (
+            "Indexed",
+            3,
+            3,
+        )

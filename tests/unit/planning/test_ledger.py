@@ -2,8 +2,16 @@
 
 import pytest
 
-from tests.builders import NOON, a_finished_job, a_job, a_work_queue_job, an_observation
+from tests.builders import (
+    NOON,
+    a_finished_job,
+    a_job,
+    a_work_queue_job,
+    a_worker_spec,
+    an_observation,
+)
 from workqueuejob.api import ItemsStatus, JobStatus, PodsStatus, WorkQueueJobStatus
+from workqueuejob.api.status import CountedItems
 from workqueuejob.planning.evidence import Evidence
 from workqueuejob.planning.ledger import Ledger, count_run
 from workqueuejob.planning.observed import JobState, ObservedJob
@@ -88,3 +96,52 @@ def test_totals_come_from_status() -> None:
     )
     ledger = count_run(status, (a_job(3, succeeded=5, failed=1),))
     assert ledger == Ledger(waves=3, succeeded=10, failed=2, futile=1)
+
+
+class TestWhatWorkersReport:
+    """Folded once by Job, whatever becomes of the operator."""
+
+    def record(
+        self, *jobs: ObservedJob, status: WorkQueueJobStatus | None = None
+    ) -> WorkQueueJobStatus:
+        resource = a_work_queue_job(status=status, **a_worker_spec(mode="Fine"))
+        observed = an_observation(*jobs, resource=resource)
+        return build_status(observed, plan(observed, Evidence(), now=NOON), now=NOON)
+
+    def counted(self, status: WorkQueueJobStatus) -> tuple[int, int]:
+        assert status.counted is not None
+        return status.counted.succeeded, status.counted.uncertain
+
+    def test_waves_add_up(self) -> None:
+        jobs = (
+            a_finished_job(1, items=CountedItems(succeeded=5)),
+            a_job(2, items=CountedItems(succeeded=2, uncertain=1)),
+        )
+        assert self.counted(self.record(*jobs)) == (7, 1)
+
+    def test_recording_twice_counts_once(self) -> None:
+        job = a_job(items=CountedItems(succeeded=2))
+        once = self.record(job)
+        assert self.counted(self.record(job, status=once)) == (2, 0)
+
+    def test_job_that_ended_is_folded_once_and_may_be_deleted(self) -> None:
+        running = self.record(a_job(items=CountedItems(succeeded=2)))
+        ended = a_finished_job(items=CountedItems(succeeded=5))
+        folded = self.record(ended, status=running)
+        assert self.counted(folded) == (5, 0)
+        assert self.counted(self.record(ended, status=folded)) == (5, 0)
+        assert self.counted(self.record(status=folded)) == (5, 0)
+
+    def test_operator_that_restarts_and_finds_fewer_pods_forgets_nothing(self) -> None:
+        running = self.record(a_job(items=CountedItems(succeeded=4, uncertain=1)))
+        fewer = a_job(items=CountedItems(succeeded=1))
+        assert self.counted(self.record(fewer, status=running)) == (4, 1)
+
+    def test_job_that_was_deleted_while_it_ran_may_have_done_more_than_it_told(self) -> None:
+        running = self.record(a_job(items=CountedItems(succeeded=2)))
+        gone = self.record(status=running)
+        assert self.counted(gone) == (2, 1)
+        assert self.counted(self.record(status=gone)) == (2, 1)
+
+    def test_a_foreign_program_reports_nothing(self) -> None:
+        assert recorded(a_job(succeeded=2)).counted is None

@@ -18,7 +18,7 @@ from workqueuejob.protocol.report import ItemCounts, write_report
 COUNTS = ItemCounts(succeeded=3, dead_lettered=1, attempts_failed=4, attempts_lost=1)
 SAID = write_report(COUNTS)
 HOLDING = write_report(COUNTS, holding=True)
-DISRUPTED = {"conditions": [{"type": "DisruptionTarget", "status": "True"}]}
+DISRUPTED: dict[str, Any] = {"conditions": [{"type": "DisruptionTarget", "status": "True"}]}
 
 
 def terminated(code: int, message: str | None = SAID) -> dict[str, Any]:

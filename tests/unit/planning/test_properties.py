@@ -1,11 +1,19 @@
 """What holds for every observation, however odd."""
 
 from dataclasses import replace
+from typing import Any
 
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from tests.builders import a_job, a_measurement, a_streak, a_work_queue_job, after
+from tests.builders import (
+    a_job,
+    a_measurement,
+    a_streak,
+    a_work_queue_job,
+    a_worker_spec,
+    after,
+)
 from tests.model.profiles import effort
 from workqueuejob.api import (
     Condition,
@@ -14,11 +22,21 @@ from workqueuejob.api import (
     WorkQueueJob,
     WorkQueueJobStatus,
 )
+from workqueuejob.api.status import CountedItems, ItemsStatus, QueueStatus
 from workqueuejob.errors import ConnectionFailed, JobRejected, MeasurementUnreliable, QueueNotFound
-from workqueuejob.planning.actions import CreateWave, RaiseParallelism, SetSuspend
+from workqueuejob.planning.actions import (
+    TEMPLATE_CHANGED,
+    TOO_MANY_DEAD_LETTERED,
+    CreateWave,
+    EndJob,
+    GrowWave,
+    RaiseParallelism,
+    SetSuspend,
+)
 from workqueuejob.planning.depth import QueueDepth
 from workqueuejob.planning.evidence import Evidence
 from workqueuejob.planning.items import Doubt
+from workqueuejob.planning.job_manifest import hash_template
 from workqueuejob.planning.movement import Movement
 from workqueuejob.planning.observed import (
     JobState,
@@ -31,8 +49,16 @@ from workqueuejob.planning.plan import plan
 from workqueuejob.planning.situation import Plan
 from workqueuejob.planning.status import build_status
 from workqueuejob.planning.verdict import Progress
+from workqueuejob.protocol.report import ItemCounts
 
 small = st.integers(0, 6)
+reported = st.none() | st.builds(
+    CountedItems,
+    succeeded=small,
+    dead_lettered=st.integers(0, 2),
+    discarded=st.integers(0, 2),
+    uncertain=st.integers(0, 1),
+)
 seldom = st.sampled_from([False] * 7 + [True])
 NOW = after(600)
 _FAILURES = ["BackoffLimitExceeded", "FailedIndexes", "FailedIndexes"]
@@ -45,7 +71,7 @@ def waves(draw: st.DrawFn, wave: int) -> ObservedJob:
     succeeded = draw(st.integers(0, completions))
     failed_indexes = draw(st.integers(0, completions - succeeded))
     state = draw(st.sampled_from([JobState.RUNNING] * 4 + list(JobState)))
-    parallelism = draw(st.integers(1, completions))
+    parallelism = draw(st.just(completions) | st.integers(1, completions))
     active = draw(st.integers(0, parallelism))
     is_over = state.is_terminal
     return a_job(
@@ -62,7 +88,7 @@ def waves(draw: st.DrawFn, wave: int) -> ObservedJob:
         state=state,
         ending_since=None if state is JobState.RUNNING else after(draw(st.integers(0, 600))),
         failure_reason=draw(st.sampled_from(_FAILURES)) if state is JobState.FAILED else None,
-        template_hash=draw(st.sampled_from([None, "former"])),
+        items=draw(reported),
     )
 
 
@@ -73,6 +99,8 @@ depths = st.builds(
     in_flight_lately=st.none() | small,
     consumers=st.none() | small,
     delayed=st.integers(0, 2),
+    dead_lettered=st.none() | small,
+    counts=st.none() | st.builds(ItemCounts, succeeded=small, dead_lettered=small),
 )
 errors = st.sampled_from(
     [ConnectionFailed("refused"), QueueNotFound("gone"), MeasurementUnreliable("below zero")]
@@ -93,6 +121,8 @@ evidence_of_all_kinds = st.builds(
     idle=streaks,
     quiet=streaks,
     foreign=streaks,
+    stalled=streaks,
+    abandoned=streaks,
     vanished=st.integers(0, 1),
     movement=st.none()
     | st.builds(
@@ -109,17 +139,42 @@ statuses = st.builds(
     waves=st.none() | st.integers(0, 5),
     waves_without_progress=st.none() | st.integers(0, 2),
     pods=st.none() | st.builds(PodsStatus, succeeded=small, failed=small),
+    counted=reported,
+    items=st.none()
+    | st.builds(
+        lambda succeeded, dead, remaining: ItemsStatus(
+            total=succeeded + dead + remaining,
+            succeeded=succeeded,
+            dead_lettered=dead,
+            remaining=remaining,
+        ),
+        small,
+        small,
+        small,
+    ),
+    queue=st.none() | st.builds(QueueStatus, dead_lettered_at_start=st.none() | small),
 )
+KINDS: dict[str, dict[str, Any]] = {
+    "foreign": {},
+    "foreign, Fine": {"mode": "Fine"},
+    "Redis, foreign": {"redis": {}, "mode": "Fine"},
+    "worker": a_worker_spec(),
+    "worker, Fine": a_worker_spec(mode="Fine"),
+    "worker, breaker": a_worker_spec(mode="Fine", failure_policy={"max_dead_lettered": 3}),
+    "Redis, worker": {"redis": {}, "mode": "Fine", "worker": {"source": "Image"}},
+}
 resources = st.builds(
-    lambda status, parallelism, suspend, timeout, per_pod, drained, limit: a_work_queue_job(
+    lambda kind, status, parallelism, suspend, timeout, per_pod, drained, limit: a_work_queue_job(
         status=status,
         parallelism=parallelism,
         suspend=suspend,
-        items_per_pod=per_pod,
+        items_per_pod=None if KINDS[kind].get("mode") == "Fine" else per_pod,
         drained_after_seconds=drained,
         backoff_limit=limit,
         rabbitmq={"surplus_pod_timeout_seconds": timeout},
+        **KINDS[kind],
     ),
+    kind=st.sampled_from(sorted(KINDS)),
     status=statuses,
     parallelism=st.integers(0, 12),
     suspend=seldom,
@@ -133,10 +188,13 @@ resources = st.builds(
 @st.composite
 def observations(draw: st.DrawFn, results: st.SearchStrategy[QueueDepth] = depths) -> Observed:
     """Draw what a reconcile may see of a queue that was measured."""
-    jobs = tuple(draw(waves(wave)) for wave in range(1, draw(st.integers(0, 3)) + 1))
+    resource = draw(resources)
+    current = hash_template(resource.spec)
+    hashes = st.sampled_from([current, current, None, "former"])
+    drawn = [draw(waves(wave)) for wave in range(1, draw(st.integers(0, 3)) + 1)]
     return Observed(
-        resource=draw(resources),
-        jobs=jobs,
+        resource=resource,
+        jobs=tuple(replace(job, template_hash=draw(hashes)) for job in drawn),
         measurement=a_measurement(draw(results), at=600),
         obstacle=draw(st.sampled_from([None] * 5 + [JobRejected("quota")])),
         pod_problem=draw(st.sampled_from([None, None, PodProblem("Unschedulable", "", 1)])),
@@ -151,12 +209,20 @@ def count_places(jobs: tuple[ObservedJob, ...]) -> int:
 def apply_plan(jobs: tuple[ObservedJob, ...], decided: Plan) -> tuple[ObservedJob, ...]:
     """Return the Jobs once the plan's Jobs are made and raised."""
     raised = {a.job: a.parallelism for a in decided.actions if isinstance(a, RaiseParallelism)}
+    grown = {a.job: a.completions for a in decided.actions if isinstance(a, GrowWave)}
     made = tuple(
         a_job(a.wave, completions=a.completions, parallelism=a.parallelism)
         for a in decided.actions
         if isinstance(a, CreateWave)
     )
-    kept = (replace(j, parallelism=raised.get(j.name, j.parallelism)) for j in jobs)
+    kept = (
+        replace(
+            job,
+            completions=grown.get(job.name, job.completions),
+            parallelism=grown.get(job.name, raised.get(job.name, job.parallelism)),
+        )
+        for job in jobs
+    )
     return (*kept, *made)
 
 
@@ -171,10 +237,13 @@ def test_no_plan_takes_more_room_than_there_is(observed: Observed, evidence: Evi
 @effort(400)
 @given(observations(), evidence_of_all_kinds)
 def test_parallelism_is_never_lowered(observed: Observed, evidence: Evidence) -> None:
-    known = {job.name: job.parallelism for job in observed.jobs}
+    known = {job.name: job for job in observed.jobs}
     for action in plan(observed, evidence, now=NOW).actions:
         if isinstance(action, RaiseParallelism):
-            assert action.parallelism > known[action.job]
+            assert action.parallelism > known[action.job].parallelism
+        if isinstance(action, GrowWave):
+            job = known[action.job]
+            assert action.completions > job.completions == job.parallelism
 
 
 @effort(400)
@@ -251,6 +320,8 @@ def test_wave_gets_a_number_that_nobody_had(observed: Observed, evidence: Eviden
         if isinstance(action, CreateWave):
             assert action.wave == taken + 1
             assert 0 < action.parallelism <= action.completions
+            if observed.resource.spec.mode == "Fine":
+                assert action.parallelism == action.completions
 
 
 @effort(400)
@@ -283,3 +354,28 @@ def test_recording_the_same_observation_twice_counts_once(
     recorded = observed.resource.model_copy(update={"status": once})
     twice = build_status(replace(observed, resource=recorded), decided, now=NOW)
     assert (twice.pods, twice.waves, twice.items) == (once.pods, once.waves, once.items)
+
+
+@effort(400)
+@given(observations(), evidence_of_all_kinds)
+def test_ledger_adds_up(observed: Observed, evidence: Evidence) -> None:
+    status = build_status(observed, plan(observed, evidence, now=NOW), now=NOW)
+    items = status.items
+    assert items is not None
+    numbers = (items.succeeded, items.dead_lettered, items.discarded, items.remaining)
+    assert items.total == sum(number or 0 for number in numbers)
+    assert all((number or 0) >= 0 for number in numbers)
+
+
+@effort(400)
+@given(observations(), evidence_of_all_kinds)
+def test_worker_that_is_there_is_ended_for_nothing_but_dead_letters_and_templates(
+    observed: Observed, evidence: Evidence
+) -> None:
+    assume(observed.resource.spec.worker is not None)
+    assume(not (evidence.surplus and any(job.active for job in observed.jobs)))
+    for action in plan(observed, evidence, now=NOW).actions:
+        if isinstance(action, EndJob):
+            assert action.has_workers
+            active = sum(job.active for job in observed.jobs)
+            assert not active or action.reason in {TOO_MANY_DEAD_LETTERED, TEMPLATE_CHANGED}

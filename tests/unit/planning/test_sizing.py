@@ -5,7 +5,13 @@ import pytest
 from tests.builders import a_depth, a_finished_job, a_job, a_work_queue_job
 from workqueuejob.planning.depth import QueueDepth
 from workqueuejob.planning.observed import JobState, ObservedJob
-from workqueuejob.planning.sizing import cap_completions, count_held, count_room, size
+from workqueuejob.planning.sizing import (
+    cap_completions,
+    count_held,
+    count_missing,
+    count_room,
+    size,
+)
 
 EMPTY: tuple[ObservedJob, ...] = ()
 
@@ -141,6 +147,30 @@ def test_waves_are_short_enough_for_scaling_down(
     parallelism: int, wanted: int, completions: int
 ) -> None:
     assert cap_completions(a_work_queue_job(parallelism=parallelism).spec, wanted) == completions
+
+
+@pytest.mark.parametrize(
+    ("job", "missing"),
+    [
+        pytest.param(a_job(active=2), 0, id="all are there"),
+        pytest.param(a_job(active=1), 1, id="one waits for its back-off, or is not made yet"),
+        pytest.param(a_job(active=1, terminating=1), 0, id="one is about to be replaced"),
+        pytest.param(a_job(succeeded=4), 1, id="no more than open completions are missed"),
+        pytest.param(a_job(suspended=True), 0, id="none of a suspended Job"),
+        pytest.param(a_job(state=JobState.ENDING), 0, id="none of one that is ending"),
+        pytest.param(a_finished_job(), 0, id="none of one that is over"),
+    ],
+)
+def test_missing_pods_are_those_that_a_job_may_have_and_has_not(
+    job: ObservedJob, missing: int
+) -> None:
+    assert count_missing((job,)) == missing
+
+
+def test_stalled_completions_take_no_item() -> None:
+    spec, jobs = a_work_queue_job(parallelism=4).spec, (a_job(completions=2, active=1),)
+    assert size(spec, jobs, a_depth(1, 1)).wanted == 0
+    assert size(spec, jobs, a_depth(1, 1), stalled=1).wanted == 1
 
 
 def test_finished_waves_leave_room_and_work_as_if_they_had_never_been() -> None:

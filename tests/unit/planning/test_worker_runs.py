@@ -71,7 +71,8 @@ class TestItemsThatRest:
 
     def test_waves_of_pods_that_only_failed_their_item_are_no_futile_ones(self) -> None:
         # Thirty attempts with five minutes in between are thirty waves, each of which exits 0.
-        evidence, jobs = Evidence(), ()
+        evidence = Evidence()
+        jobs: tuple[ObservedJob, ...] = ()
         for attempt in range(1, 31):
             jobs = (*jobs, a_finished_job(attempt, succeeded=1, items=failed(attempts=1)))
             observed = observe(*jobs, spec=COARSE, depth=a_depth(1), at=float(attempt))
@@ -122,6 +123,7 @@ class TestWorkersThatTakeNothing:
     ("job", "depth", "surplus"),
     [
         pytest.param(a_job(active=1), a_depth(consumers=1), False, id="a worker leaves by itself"),
+        pytest.param(a_job(terminating=1), a_depth(), False, id="a worker is about to end"),
         pytest.param(a_job(), a_depth(consumers=1), False, id="somebody still consumes"),
         pytest.param(a_job(), a_depth(), True, id="a completion that waits for its back-off"),
         pytest.param(a_job(active=1), redis_depth(), False, id="a worker at Redis"),
@@ -157,6 +159,7 @@ class TestTooManyFailedWorkers:
         [
             pytest.param(a_job(active=1), redis_depth(9, 0), False, id="one is between two items"),
             pytest.param(a_job(active=1), a_depth(9, 0), False, id="one holds what nobody sees"),
+            pytest.param(a_job(terminating=1), a_depth(9, 0), False, id="one is about to end"),
             pytest.param(a_job(), redis_depth(9, 1), False, id="a lease lasts"),
             pytest.param(a_job(), redis_depth(9, 0), True, id="all wait for their back-off"),
         ],

@@ -42,7 +42,7 @@ def test_without_settings_the_variables_of_the_documents_do() -> None:
 def test_redis_url_of_the_documents_is_read() -> None:
     environ = {"BROKER_URL": "rediss://:p%2Fss@redis:6380/3", "QUEUE": "job2"}
     settings = read_environment(environ)
-    assert settings.retry.dead_letter == "job2:dead"
+    assert settings.retry.dead_letter == "{job2}:dead"
     assert build_connection(settings, environ) == RedisConnection(
         host="redis", port=6380, database=3, password="p/ss", tls=TLSSettings()
     )

@@ -1,0 +1,297 @@
+"""Runs of our worker that once went wrong, that chance finds too seldom, or that must be exact."""
+
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.model.broker import RABBITMQ, Detail, Fault
+from tests.model.pods import Step
+from tests.model.profiles import effort
+from tests.model.workers import Worker
+from tests.model.world import Setting, World
+from workqueuejob.api import ItemsStatus
+from workqueuejob.api.status import Accounting
+
+_ROUNDS = 900
+every_broker = pytest.mark.parametrize("detail", Detail)
+
+
+def a_world(
+    worker: Worker = Worker(),  # noqa: B008 - a value
+    *,
+    detail: Detail = Detail.LEASES,
+    items: int = 0,
+    **spec: object,
+) -> World:
+    world = World(Setting(worker=worker, detail=detail, spec={"parallelism": 3, **spec}))
+    world.queue.publish(items)
+    return world
+
+
+def finish(world: World) -> ItemsStatus:
+    """Let the run end; return its ledger."""
+    world.run_to_end(Step.WORK, rounds=_ROUNDS)
+    assert world.end is not None
+    items = world.store.current.status.items
+    assert items is not None
+    return items
+
+
+def let_take(world: World) -> None:
+    """Let every pod start and take an item."""
+    for _ in range(3):
+        world.pass_round(None)
+        for pod in world.controller.live_pods:
+            if pod.name not in world.queue.held:
+                world.controller.step_pod(pod, Step.WORK)
+
+
+@every_broker
+def test_poison_items_never_end_a_run(detail: Detail) -> None:
+    worker = Worker(poison=frozenset({0, 3}), killers=frozenset({1, 5}))
+    world = a_world(worker, detail=detail, items=8, backoff_limit=0)
+    items = finish(world)
+    assert world.end is not None
+    assert (world.end.type, world.end.reason) == ("Complete", "CompletedWithDeadLetters")
+    assert set(world.queue.dead) == {0, 1, 3, 5}
+    assert (items.total, items.succeeded, items.dead_lettered) == (8, 4, 4)
+
+
+@every_broker
+def test_crashed_workers_item_is_done_although_its_peers_had_finished(detail: Detail) -> None:
+    world = a_world(detail=detail, items=3)
+    let_take(world)
+    victim = next(iter(world.queue.held))
+    item = world.queue.held[victim]
+    pod = next(pod for pod in world.controller.live_pods if pod.name == victim)
+    world.controller.step_pod(pod, Step.CRASH)
+    finish(world)
+    assert sorted(world.queue.settled) == [0, 1, 2]
+    assert world.queue.settled[item] != victim
+
+
+@pytest.mark.parametrize("detail", RABBITMQ)
+def test_worker_that_holds_its_item_out_of_sight_is_left_alone(detail: Detail) -> None:
+    # Found by reasoning: with nothing ready and nothing unacked it looked like surplus.
+    world = a_world(detail=detail, items=1, drained_after_seconds=0)
+    let_take(world)
+    (holder,) = world.queue.held
+    world.queue.hide(holder)
+    for _ in range(120):
+        world.pass_round(None)
+        world.judge()
+    assert [pod.kill_at for pod in world.controller.live_pods] == [None]
+
+
+@pytest.mark.parametrize("detail", RABBITMQ)
+def test_item_out_of_sight_of_a_killed_worker_is_waited_for(detail: Detail) -> None:
+    # Found by the model: the run was over before the item came back.
+    world = a_world(detail=detail, items=1, drained_after_seconds=0)
+    let_take(world)
+    (holder,) = world.queue.held
+    world.queue.hide(holder)
+    world.step_pods(Step.CRASH)
+    finish(world)
+    assert list(world.queue.settled) == [0]
+
+
+@every_broker
+@pytest.mark.parametrize("quota", [None, 1])
+def test_items_that_rest_make_neither_waves_nor_an_end(detail: Detail, quota: int | None) -> None:
+    worker = Worker(quota=quota, retry_delay_seconds=120.0, poison=frozenset({0}))
+    world = a_world(worker, detail=detail, items=1)
+    items = finish(world)
+    assert world.end is not None
+    assert world.end.reason == "CompletedWithDeadLetters"
+    assert items.attempts_failed == worker.max_attempts
+    # One wave for each attempt, for its pod leaves while the item rests.
+    assert len(world.controller.created) == worker.max_attempts
+    assert world.clock.seconds > 240
+
+
+@every_broker
+def test_breaker_leaves_the_rest_and_says_how_much(detail: Detail) -> None:
+    worker = Worker(max_attempts=1, poison=frozenset(range(2)))
+    policy = {"max_dead_lettered": 1}
+    world = a_world(worker, detail=detail, items=30, failure_policy=policy)
+    items = finish(world)
+    assert world.end is not None
+    assert (world.end.type, world.end.reason) == ("Failed", "TooManyDeadLettered")
+    assert items.dead_lettered == 2
+    assert items.remaining == world.queue.remaining > 0
+
+
+@every_broker
+def test_scaling_up_gives_the_wave_more_pods_at_once(detail: Detail) -> None:
+    world = a_world(detail=detail, items=30, parallelism=1)
+    for _ in range(3):
+        world.pass_round(Step.WORK)
+    world.store.change_spec(parallelism=4)
+    for _ in range(3):
+        world.pass_round(Step.WORK)
+    assert len(world.controller.live_pods) == 4
+    assert len(world.jobs) == 1
+
+
+@every_broker
+def test_scaling_down_ends_no_pod(detail: Detail) -> None:
+    world = a_world(detail=detail, items=30, parallelism=4)
+    for _ in range(3):
+        world.pass_round(Step.WORK)
+    world.store.change_spec(parallelism=1)
+    for _ in range(20):
+        world.pass_round(None)
+    assert [pod.kill_at for pod in world.controller.live_pods] == [None] * 4
+
+
+def test_killed_worker_does_not_keep_its_item_waiting_while_there_is_room() -> None:
+    """Its peers have left, and its index comes again only after a back-off."""
+    world = a_world(detail=Detail.COUNTS, items=1, parallelism=2)
+    let_take(world)
+    world.step_pods(Step.CRASH)
+    killed_at = world.clock.seconds
+    for _ in range(30):
+        world.pass_round(Step.WORK)
+        if world.queue.settled:
+            break
+    assert world.queue.settled
+    assert world.clock.seconds - killed_at < 10
+
+
+@pytest.mark.parametrize("rounds_before", [1, 3, 6])
+def test_counters_that_vanish_lower_no_number(rounds_before: int) -> None:
+    world = a_world(items=12)
+    for _ in range(rounds_before):
+        world.pass_round(Step.WORK)
+    world.forget_counts()
+    items = finish(world)
+    assert (items.total, items.succeeded) == (12, 12)
+
+
+def test_exact_broker_stays_exact_through_kills() -> None:
+    world = a_world(items=12)
+    for step in [Step.WORK, Step.WORK, Step.CRASH, *[Step.WORK] * 14, Step.CRASH]:
+        world.pass_round(step)
+    items = finish(world)
+    assert (items.total, items.succeeded) == (12, 12)
+    assert items.accounting is Accounting.COUNTED
+
+
+@pytest.mark.parametrize("detail", RABBITMQ)
+def test_ledger_says_that_a_worker_was_killed_before_it_could_tell(detail: Detail) -> None:
+    worker = Worker()
+    world = a_world(worker, detail=detail, items=6)
+    let_take(world)
+    worker.be_killed(world.controller.live_pods[0], world.queue, after_settling=True)
+    items = finish(world)
+    assert (items.total, items.succeeded) == (6, 6)
+    assert items.accounting is Accounting.INFERRED
+
+
+@pytest.mark.parametrize("detail", RABBITMQ)
+def test_ledger_says_that_a_job_was_deleted_before_its_pods_could_tell(detail: Detail) -> None:
+    world = a_world(detail=detail, items=6)
+    let_take(world)
+    world.step_pods(Step.WORK)
+    world.delete_recorded_job(0)
+    items = finish(world)
+    assert items.remaining == 0
+    assert items.accounting is Accounting.INFERRED
+
+
+@pytest.mark.parametrize("detail", RABBITMQ)
+def test_reports_of_killed_workers_outlive_the_operator(detail: Detail) -> None:
+    worker = Worker()
+    world = a_world(worker, detail=detail, items=9)
+    for _ in range(4):
+        world.pass_round(Step.WORK)
+    told = len(world.queue.settled)
+    for pod in world.controller.live_pods:
+        world.controller.evict(pod)
+    for _ in range(3):
+        world.pass_round(Step.WORK)
+    world.restart_operator()
+    world.pass_round(None)
+    counted = world.store.current.status.counted
+    assert counted is not None
+    assert counted.succeeded >= told > 0
+
+
+def test_healthy_workers_go_on_although_too_many_have_failed() -> None:
+    """At Redis one that holds nothing is between two items."""
+    worker = Worker()
+    world = a_world(worker, items=30, backoff_limit=0)
+    for _ in range(3):
+        world.pass_round(Step.WORK)
+    worker.give_up(world.controller.live_pods[0], world.queue)
+    healthy = world.controller.live_pods
+    for _ in range(60):
+        world.pass_round(Step.WORK)
+        world.judge()
+    assert {pod.exit_code for pod in healthy} == {0}
+
+
+MISHAPS: dict[str, Callable[[World], None]] = {
+    "the operator restarts": World.restart_operator,
+    "the operator goes on": lambda world: world.operator.step(),
+    "a request fails": lambda world: setattr(world.operator, "fails_next_request", True),
+    "a measurement fails": lambda world: world.broker.faults.append(Fault.ERROR),
+    "items arrive": lambda world: world.queue.publish(2),
+    "workers work": lambda world: world.step_pods(Step.WORK),
+    "workers fail": lambda world: world.step_pods(Step.PRETEND),
+    "workers leave": lambda world: world.step_pods(Step.LEAVE),
+    "Jobs are synced": World.sync_jobs,
+    "the watch brings pods": lambda world: world.operator.hear_of_pods(),
+    "the watch catches up": World.deliver_events,
+    "time passes": lambda world: world.advance(1.0),
+    "everybody takes a turn": lambda world: world.pass_round(Step.WORK),
+}
+
+
+@effort(200)
+@given(
+    mishaps=st.lists(st.sampled_from(sorted(MISHAPS)), max_size=40),
+    items=st.integers(1, 8),
+    quota=st.sampled_from([None, 1, 3]),
+    detail=st.sampled_from(Detail),
+)
+def test_every_item_is_counted_once_as_long_as_no_pod_is_killed(
+    mishaps: list[str], items: int, quota: int | None, detail: Detail
+) -> None:
+    world = a_world(Worker(quota=quota, poison=frozenset({2})), detail=detail, items=items)
+    for mishap in mishaps:
+        MISHAPS[mishap](world)
+        world.judge()
+    ledger = finish(world)
+    assert world.end is not None
+    assert world.end.type == "Complete"
+    told = (ledger.total, ledger.succeeded, ledger.dead_lettered, ledger.remaining)
+    assert told == (
+        len(world.queue.settled) + len(world.queue.dead),
+        len(world.queue.settled),
+        len(world.queue.dead),
+        0,
+    )
+    assert ledger.accounting is Accounting.COUNTED
+    status = world.store.current.status
+    assert status.pods is not None
+    assert status.pods.failed == 0
+
+
+@effort(60)
+@given(
+    items=st.integers(1, 20),
+    parallelism=st.integers(1, 4),
+    quota=st.sampled_from([None, 1]),
+    detail=st.sampled_from(Detail),
+)
+def test_undisturbed_run_is_one_wave_without_a_pod_too_many(
+    items: int, parallelism: int, quota: int | None, detail: Detail
+) -> None:
+    world = a_world(Worker(quota=quota), detail=detail, items=items, parallelism=parallelism)
+    finish(world)
+    pods = sum(job.pods_made for job in world.jobs)
+    assert len(world.controller.created) == 1
+    assert pods == (min(items, parallelism) if quota is None else items)

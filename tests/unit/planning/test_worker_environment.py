@@ -1,0 +1,168 @@
+"""What our worker is told, and how it reads it."""
+
+from typing import Any
+
+import pytest
+
+from tests.builders import UID, a_template, a_work_queue_job, a_worker_spec
+from workqueuejob.api import WorkQueueJob
+from workqueuejob.planning.retries import build_retry
+from workqueuejob.planning.worker_environment import build_worker_environment
+from workqueuejob.protocol.retry import RetrySettings
+from workqueuejob.protocol.settings import (
+    DeliverySettings,
+    RabbitMQSource,
+    RedisSource,
+    TLSChoice,
+    WorkerSettings,
+    read_settings,
+)
+
+CERTIFICATES = {
+    "ca_secret_ref": {"name": "ca", "key": "ca.pem"},
+    "client_certificate_secret_ref": {"name": "client"},
+}
+
+
+def environment_of(resource: WorkQueueJob, **container: Any) -> dict[str, Any]:
+    variables = build_worker_environment(resource, {"name": "worker", **container})
+    return {v["name"]: v.get("value", v.get("valueFrom")) for v in variables}
+
+
+def settings_of(resource: WorkQueueJob, **container: Any) -> WorkerSettings:
+    text = environment_of(resource, **container)["WQJ_SETTINGS"]
+    return read_settings(text.replace("$$(", "$("))
+
+
+def a_redis_worker(worker: dict[str, Any] | None = None, **fields: Any) -> WorkQueueJob:
+    spec = {name: fields.pop(name) for name in ("mode", "retry", "template") if name in fields}
+    return a_work_queue_job(redis=fields, worker={"source": "Image"} | (worker or {}), **spec)
+
+
+def test_worker_of_a_rabbitmq_queue_reads_back_what_the_spec_says() -> None:
+    rabbitmq = {"port": 5673, "vhost": "shop", "consumer_timeout_seconds": 60}
+    assert settings_of(a_work_queue_job(rabbitmq=rabbitmq, **a_worker_spec())) == WorkerSettings(
+        source=RabbitMQSource(
+            queue="job1", host="mq", port=5673, virtual_host="shop", consumer_timeout_seconds=60
+        ),
+        retry=RetrySettings(dead_letter="job1-dead"),
+        run=UID,
+        quota=1,
+    )
+
+
+def test_worker_of_a_redis_list_reads_back_what_the_spec_says() -> None:
+    resource = a_redis_worker(port=6380, database=2, lease_seconds=60, mode="Fine")
+    assert settings_of(resource) == WorkerSettings(
+        source=RedisSource(key="job2", host="redis", port=6380, database=2, lease_seconds=60),
+        retry=RetrySettings(dead_letter="{job2}:dead"),
+        run=UID,
+    )
+
+
+def test_worker_of_a_stream_knows_its_group() -> None:
+    source = settings_of(a_redis_worker(stream={"key": "s", "consumer_group": "g"})).source
+    assert source == RedisSource(key="s", consumer_group="g", host="redis")
+
+
+def test_worker_knows_the_sentinels() -> None:
+    sentinel = {"master_name": "mymaster", "addresses": ["a:26379", "b:26379"]}
+    source = settings_of(a_redis_worker(host=None, sentinel=sentinel)).source
+    assert isinstance(source, RedisSource)
+    assert source.sentinel_master == "mymaster"
+    assert source.sentinel_addresses == ("a:26379", "b:26379")
+
+
+@pytest.mark.parametrize(
+    ("spec", "quota"),
+    [({}, 1), ({"items_per_pod": 10}, 10), ({"mode": "Fine"}, None)],
+    ids=["Coarse", "several items", "Fine"],
+)
+def test_only_a_coarse_worker_has_a_quota(spec: dict[str, Any], quota: int | None) -> None:
+    assert settings_of(a_work_queue_job(**a_worker_spec(**spec))).quota == quota
+
+
+@pytest.mark.parametrize(
+    ("worker", "field", "value"),
+    [
+        ({}, "delivery", DeliverySettings("Stdin")),
+        (
+            {"delivery": {"type": "Environment", "variable": "FRUIT"}},
+            "delivery",
+            DeliverySettings("Environment", "FRUIT"),
+        ),
+        ({}, "item_timeout_seconds", None),
+        ({"item_timeout_seconds": 90}, "item_timeout_seconds", 90),
+    ],
+)
+def test_worker_runs_its_command_as_asked(worker: dict[str, Any], field: str, value: Any) -> None:
+    assert getattr(settings_of(a_redis_worker(worker)), field) == value
+
+
+def test_worker_knows_its_pods_grace_and_its_containers_termination_message() -> None:
+    template = a_template(terminationGracePeriodSeconds=600)
+    settings = settings_of(a_redis_worker(template=template), terminationMessagePath="/wqj/end")
+    assert (settings.grace_seconds, settings.termination_message_path) == (600, "/wqj/end")
+
+
+def test_settings_hold_no_reference_that_the_kubelet_would_resolve() -> None:
+    stream = {"key": "$(HOME)", "consumer_group": "g"}
+    resource = a_redis_worker(stream=stream)
+    assert "$$(HOME)" in environment_of(resource)["WQJ_SETTINGS"]
+    assert isinstance(settings_of(resource).source, RedisSource)
+
+
+def test_secrets_stay_references() -> None:
+    reference = {"name": "login", "username_key": "user"}
+    found = environment_of(a_redis_worker(credentials_secret_ref=reference, tls=CERTIFICATES))
+    assert {name: value for name, value in found.items() if name != "WQJ_SETTINGS"} == {
+        "WQJ_POD_NAME": {"fieldRef": {"fieldPath": "metadata.name"}},
+        "WQJ_BROKER_USERNAME": {"secretKeyRef": {"name": "login", "key": "user"}},
+        "WQJ_BROKER_PASSWORD": {"secretKeyRef": {"name": "login", "key": "password"}},
+        "WQJ_TLS_CA": {"secretKeyRef": {"name": "ca", "key": "ca.pem"}},
+        "WQJ_TLS_CERTIFICATE": {"secretKeyRef": {"name": "client", "key": "tls.crt"}},
+        "WQJ_TLS_PRIVATE_KEY": {"secretKeyRef": {"name": "client", "key": "tls.key"}},
+    }
+
+
+def test_whole_uri_takes_the_place_of_credentials() -> None:
+    resource = a_redis_worker(host=None, uri_secret_ref={"name": "r", "key": "uri"})
+    found = environment_of(resource)
+    assert found["WQJ_BROKER_URI"] == {"secretKeyRef": {"name": "r", "key": "uri"}}
+    assert "WQJ_BROKER_PASSWORD" not in found
+
+
+@pytest.mark.parametrize(
+    ("tls", "choice"),
+    [
+        (None, None),
+        ({}, TLSChoice()),
+        ({"server_name": "mq.shop"}, TLSChoice(server_name="mq.shop")),
+        ({"verification": "None"}, TLSChoice(verify=False)),
+    ],
+)
+def test_worker_verifies_the_broker_as_asked(
+    tls: dict[str, Any] | None, choice: TLSChoice | None
+) -> None:
+    assert settings_of(a_redis_worker(tls=tls)).tls == choice
+
+
+@pytest.mark.parametrize(
+    ("resource", "target"),
+    [
+        (a_redis_worker(), "{job2}:dead"),
+        (a_redis_worker(retry={"dead_letter": {"name": "bad"}}), "bad"),
+        (a_redis_worker(retry={"on_exhausted": "Discard"}), None),
+        (a_work_queue_job(**a_worker_spec()), "job1-dead"),
+    ],
+)
+def test_last_attempts_items_go_where_the_spec_says(
+    resource: WorkQueueJob, target: str | None
+) -> None:
+    assert build_retry(resource.spec).dead_letter == target
+
+
+def test_worker_tries_as_often_as_asked() -> None:
+    retry = {"max_attempts": 5, "initial_delay_seconds": 2, "max_delay_seconds": 9}
+    found = settings_of(a_redis_worker(retry=retry)).retry
+    assert found == RetrySettings(5, 2, 9, "{job2}:dead")

@@ -1,0 +1,127 @@
+"""What is written for people: links lead somewhere, code is code, and no field is left out."""
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import pytest
+import yaml
+
+from workqueuejob.api import WorkQueueJobSpec, WorkQueueJobStatus
+from workqueuejob.api.base import Model
+from workqueuejob.errors import QueueError
+from workqueuejob.planning.verdict import Progress
+
+ROOT = Path(__file__).resolve().parents[2]
+FOLDERS = ("docs", "deploy", "examples")
+DOCUMENTS = sorted(
+    [*ROOT.glob("*.md"), *(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.md"))]
+)
+
+CONDITION_FIELDS = frozenset({"lastTransitionTime", "type", "status", "reason"})
+"""Those that every Kubernetes object has."""
+
+_FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_CODE = re.compile(r"`[^`\n]*`")
+_LINK = re.compile(r"\]\(([^)\s]+)\)")
+_HEADING = re.compile(r"^#{1,6} +(.+?)\s*$", re.MULTILINE)
+_ELSEWHERE = re.compile(r"[a-z]+:")
+
+
+def name_of(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def find_blocks(language: str) -> list[Any]:
+    """Return the fenced blocks of a language, each with where it stands."""
+    return [
+        pytest.param(
+            found[2], id=f"{name_of(path)}:{path.read_text()[: found.start()].count(chr(10))}"
+        )
+        for path in DOCUMENTS
+        for found in _FENCED.finditer(path.read_text())
+        if found[1] == language
+    ]
+
+
+def find_anchors(document: Path) -> set[str]:
+    """Return the anchors of a document's headings, made as GitHub makes them."""
+    seen: Counter[str] = Counter()
+    anchors = set()
+    for heading in _HEADING.findall(_FENCED.sub("", document.read_text())):
+        text = re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", heading)
+        anchor = re.sub(r"[^\w\- ]", "", text.lower()).replace(" ", "-")
+        anchors.add(f"{anchor}-{seen[anchor]}" if seen[anchor] else anchor)
+        seen[anchor] += 1
+    return anchors
+
+
+def find_field_names(model: type[Model]) -> Iterator[str]:
+    """Yield the names of a model's fields, and of those below them, as a manifest spells them."""
+    schema = model.model_json_schema(by_alias=True)
+    for part in (schema, *schema.get("$defs", {}).values()):
+        yield from part.get("properties", {})
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=name_of)
+def test_every_relative_link_leads_somewhere(document: Path) -> None:
+    for link in _LINK.findall(_CODE.sub("", _FENCED.sub("", document.read_text()))):
+        if _ELSEWHERE.match(link):
+            continue
+        target, _, anchor = unquote(link).partition("#")
+        found = (document.parent / target).resolve() if target else document
+
+        assert found.is_relative_to(ROOT), link
+        assert found.exists(), link
+        if anchor:
+            assert anchor in find_anchors(found), link
+
+
+def test_every_document_of_the_folder_is_linked_from_the_readme() -> None:
+    linked = _LINK.findall((ROOT / "README.md").read_text())
+
+    for document in (ROOT / "docs").glob("*.md"):
+        assert name_of(document) in {link.partition("#")[0] for link in linked}
+
+
+def test_every_decision_is_in_the_table_of_decisions() -> None:
+    table = (ROOT / "docs/adr/README.md").read_text()
+
+    for decision in (ROOT / "docs/adr").glob("[0-9]*.md"):
+        assert f"[{decision.name[:4]}]({decision.name})" in table
+
+
+@pytest.mark.parametrize("block", find_blocks("python"))
+def test_python_in_a_document_compiles(block: str) -> None:
+    compile(block, "document", "exec")
+
+
+@pytest.mark.parametrize("block", find_blocks("yaml"))
+def test_yaml_in_a_document_parses(block: str) -> None:
+    assert yaml.safe_load(block)
+
+
+def test_the_program_that_needs_no_broker_runs_as_it_is_shown() -> None:
+    shown = [p.values[0] for p in find_blocks("python") if "MemoryBroker" in str(p.values[0])]
+
+    assert shown
+    for block in shown:
+        exec(compile(str(block), "document", "exec"), {})  # noqa: S102 - our own document
+
+
+@pytest.mark.parametrize("model", [WorkQueueJobSpec, WorkQueueJobStatus])
+def test_the_reference_names_every_field(model: type[Model]) -> None:
+    words = set(re.findall(r"\w+", (ROOT / "docs/reference.md").read_text()))
+
+    assert set(find_field_names(model)) - CONDITION_FIELDS <= words
+
+
+def test_troubleshooting_names_every_reason() -> None:
+    text = (ROOT / "docs/troubleshooting.md").read_text()
+    reasons = {str(progress) for progress in Progress}
+    reasons |= {error.__name__ for error in QueueError.__subclasses__()}
+
+    assert all(f"`{reason}`" in text for reason in reasons), reasons
