@@ -148,6 +148,53 @@ def test_too_many_dead_letters_open_the_circuit_breaker(workspace: Workspace, re
     assert counted["total"] == 100
 
 
+def test_missing_dead_letter_queue_is_told_before_any_item_is_tried(workspace: Workspace) -> None:
+    workspace.publish(["good"])
+    dead = f"{workspace.queue}.dead"
+    workspace.apply(
+        a_worker_job(
+            workspace,
+            "early",
+            queue=a_rabbitmq_queue(workspace),
+            retry={"deadLetter": {"name": dead}},
+        )
+    )
+
+    told = workspace.wait_for_reason("early", "Progressing", "DeadLetterTargetMissing", seconds=30)
+    assert dead in message_of(told, "Progressing")
+    assert workspace.jobs() == []
+    workspace.broker.declare(dead)
+
+    ended = workspace.wait_for_end("early", seconds=60)
+    assert ended_as(ended) == ("Complete", "Drained")
+
+
+def test_item_that_rests_for_a_former_delay_is_waited_for(workspace: Workspace) -> None:
+    workspace.publish(["again"])
+    command = '[ "$ITEM_ATTEMPT" = 2 ] && awk 1'
+    settings = {"maxAttempts": 2, "initialDelaySeconds": 20, "onExhausted": "Discard"}
+    workspace.apply(
+        a_worker_job(
+            workspace,
+            "patched",
+            queue=a_rabbitmq_queue(workspace),
+            command=command,
+            retry=settings,
+        )
+    )
+    workspace.wait_until(
+        "patched",
+        lambda wqj: bool(wqj.get("status", {}).get("queue", {}).get("delayed")),
+        seconds=60,
+    )
+
+    workspace.patch("patched", {"retry": {"initialDelaySeconds": 1}})
+
+    ended = workspace.wait_for_end("patched", seconds=90)
+    assert ended_as(ended) == ("Complete", "Drained")
+    assert count_processed(workspace, "patched", ["again"]) == {"again": 1}
+
+
 def _wait_for_attempt(redis: Redis, workspace: Workspace, attempt: int) -> None:
     """Wait until some item is tried for the so many-th time."""
     key = f"{{{workspace.queue}}}:wqj:attempts"

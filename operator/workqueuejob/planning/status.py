@@ -59,7 +59,7 @@ def build_status(observed: Observed, plan: Plan, *, now: datetime) -> WorkQueueJ
             "last_decision": _build_decision(previous, plan, now=now),
         }
     )
-    return status.model_copy(update=_build_forecast(status, now=now))
+    return status.model_copy(update=_build_forecast(status, plan, now=now))
 
 
 def differs(old: WorkQueueJobStatus, new: WorkQueueJobStatus) -> bool:
@@ -158,8 +158,8 @@ def _build_decision(previous: WorkQueueJobStatus, plan: Plan, *, now: datetime) 
     return Decision(time=now, message=plan.decision)
 
 
-def _build_forecast(status: WorkQueueJobStatus, *, now: datetime) -> dict[str, object]:
-    """Return the rate over the whole run, and the end that it promises."""
+def _build_forecast(status: WorkQueueJobStatus, plan: Plan, *, now: datetime) -> dict[str, object]:
+    """Return the rate over the whole run, and the end that it promises while the run goes on."""
     items, start = status.items, status.start_time
     if status.completion_time is not None:
         now = status.completion_time
@@ -168,7 +168,8 @@ def _build_forecast(status: WorkQueueJobStatus, *, now: datetime) -> dict[str, o
         return {"items_per_minute": None, "estimated_completion_time": None}
     rate = items.succeeded / minutes
     remaining = items.remaining or 0
-    end = now + timedelta(minutes=remaining / rate) if remaining else None
+    is_coming = remaining and plan.verdict.is_progressing
+    end = now + timedelta(minutes=remaining / rate) if is_coming else None
     return {"items_per_minute": f"{rate:.1f}", "estimated_completion_time": end}
 
 

@@ -26,7 +26,7 @@ class ScriptCall:
         self, client: "Redis", text: str, keys: Sequence[bytes], arguments: Sequence[bytes]
     ) -> None:
         script = client.register_script(text)
-        pieces = (b"EVALSHA", script.sha, len(keys), *keys, *arguments)
+        pieces: list[Argument] = [b"EVALSHA", script.sha, len(keys), *keys, *arguments]
         self._client = client
         # The client has but this one, and it is connected.
         self._connection: Any = client.connection
