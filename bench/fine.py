@@ -71,7 +71,7 @@ def _time_run(workspace: Workspace, mode: str, items: int, fill: Fill) -> tuple[
     """Return the seconds until every item was settled, and until the run was complete."""
     queue = fill(workspace)
     retry = DISCARD if "rabbitmq" in queue else None
-    spec = {} if retry is None else {"retry": retry}
+    spec: Manifest = {} if retry is None else {"retry": retry}
     manifest = a_worker_job(workspace, "timed", queue=queue, mode=mode, parallelism=2, **spec)
     started = time.monotonic()
     workspace.apply(manifest)

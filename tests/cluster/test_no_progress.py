@@ -43,7 +43,7 @@ def test_program_that_exits_1_ends_in_backoff_limit_exceeded(workspace: Workspac
     ended = workspace.wait_for_end("failing", seconds=90)
     assert reason_of(ended, "Failed") == "BackoffLimitExceeded"
     message = message_of(ended, "Failed")
-    assert "more than spec.backoffLimit 1 allows" in message
+    assert "spec.backoffLimit 1 allows" in message
     assert "4 ready, 0 in flight" in message
     assert ended["status"]["pods"]["active"] == 0
     assert 2 <= len(workspace.pods("failing")) <= len(ITEMS)

@@ -74,7 +74,8 @@ class Broker:
     def _result(self, fault: Fault | None) -> QueueDepth | ConnectionFailed:
         self.holders_measured = frozenset(self.queue.held)
         self.remaining_measured = self.queue.remaining
-        detail = Detail.HIDES if fault is Fault.NO_MANAGEMENT else self.detail
+        is_blind = fault is Fault.NO_MANAGEMENT and self.detail in RABBITMQ
+        detail = Detail.HIDES if is_blind else self.detail
         queue = self.queue
         counts_held = detail in {Detail.COUNTS, Detail.LEASES}
         depth = QueueDepth(

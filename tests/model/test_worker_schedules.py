@@ -159,10 +159,13 @@ class WorkerSchedule(RuleBasedStateMachine):
     def worker_freezes_or_thaws(self, number: int, freezes: bool) -> None:
         self.choose(number).is_frozen = freezes
 
-    @precondition(lambda self: self.running)
+    @precondition(lambda self: self.holding)
     @rule(number=st.integers(0, 5))
     def item_takes_longer_than_the_broker_lets_it_be_held(self, number: int) -> None:
-        self.world.queue.hide(self.choose(number).name)
+        # Minutes, in which everybody hears that the pod runs.
+        self.world.sync_jobs()
+        self.world.deliver_events()
+        self.world.queue.hide(self.holding[number % len(self.holding)].name)
 
     @rule(rounds=st.integers(5, 40))
     def items_take_their_time(self, rounds: int) -> None:

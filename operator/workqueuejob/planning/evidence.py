@@ -172,8 +172,8 @@ def _count_settled(observed: Observed, ledger: Ledger) -> int:
 
 
 def _count_done(ledger: Ledger, depth: QueueDepth) -> int:
-    """Return items settled and attempts made, as told by workers and the broker; only its growth
-    means something. A pod that was killed with an item in hand has made an attempt too.
+    """Return items settled and attempts made, as told by workers and the broker; only its changes
+    mean something. A pod that was killed with an item in hand has made an attempt too.
     """
     reported, counts = ledger.counted, depth.counts or ItemCounts()
     told = (reported.succeeded, reported.dead_lettered, reported.discarded)

@@ -62,14 +62,15 @@ def follow_movement(
     """
     newest = max(previous.newest, _newest_wave(jobs))
     begins = was_quiet and newest > previous.newest
-    moves = depth != previous.depth or done > previous.done
+    # Fewer means that a broker has lost its counters; what it counts from then on is new.
+    moves = depth != previous.depth or done != previous.done
     return Movement(
         depth=depth,
         newest=newest,
         attempt_after=previous.newest if begins else previous.attempt_after,
         still_after=newest if moves else previous.still_after,
         has_moved=moves or (previous.has_moved and not begins),
-        done=max(done, previous.done),
+        done=done,
         succeeded=count_succeeded(jobs) if moves else previous.succeeded,
     )
 

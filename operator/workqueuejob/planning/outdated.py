@@ -38,4 +38,6 @@ def end_outdated_waves(situation: Situation) -> Plan | None:
 
 
 def _is_stuck(job: ObservedJob, current: str) -> bool:
-    return job.state is JobState.RUNNING and job.ready == 0 and job.template_hash != current
+    """Return whether no pod of a former template runs; one that is about to end has run."""
+    runs = job.ready > 0 or job.terminating > 0
+    return job.state is JobState.RUNNING and not runs and job.template_hash != current

@@ -121,6 +121,10 @@ def _closed(error: pika.ConnectionClosed, connection: RabbitMQConnection) -> Que
 
 
 def _no_amqp(error: BaseException, connection: RabbitMQConnection) -> QueueError:
+    if connection.tls is not None and connection.tls.client_certificate is not None:
+        # TLS 1.3: the refusal may come with, or be overtaken by, the connection's end.
+        detail = "the connection was closed on showing the client certificate"
+        return TLSFailed(tls.refused(detail, address=connection.address, field=TLS_FIELD))
     if connection.tls is not None:
         return _lost(error, connection)
     return ConnectionFailed(

@@ -107,7 +107,7 @@ class Session:
         now = time.monotonic()
         with self.connection.translated:
             handle.ack(now)
-            self.connection.driven.step()
+            self.connection.driven.flush()
         if now - handle.since > CERTAIN_AFTER_SECONDS:
             self._make_certain(handle)
 

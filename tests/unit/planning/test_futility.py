@@ -153,3 +153,13 @@ def test_attempts_that_the_broker_counts_are_progress() -> None:
     counted = QueueDepth(ready=3, in_flight=0, counts=ItemCounts(attempts_failed=1))
     evidence = after_reads((QueueDepth(3, 0), ()), (QueueDepth(3, 0), (a_wave(),)), (counted, jobs))
     assert count_futile_pods(evidence, jobs) == 0
+
+
+def test_attempts_are_progress_too_after_the_broker_has_lost_its_counters() -> None:
+    # Found by the model: only more than ever before counted, and killed workers looked futile.
+    def counting(attempts: int) -> QueueDepth:
+        return QueueDepth(ready=3, in_flight=0, counts=ItemCounts(attempts_lost=attempts))
+
+    jobs = (a_wave(succeeded=1),)
+    reads = [(counting(9), ()), (counting(0), (a_wave(),)), (counting(1), jobs)]
+    assert count_futile_pods(after_reads(*reads), jobs) == 0

@@ -452,6 +452,8 @@ class TestFormerTemplate:
         [
             pytest.param({}, 0, True, id="nothing has started"),
             pytest.param({"ready": 1}, 0, False, id="a pod has started"),
+            # Found by the model: it held its item where the queue doesn't show it.
+            pytest.param({"terminating": 1}, 0, False, id="a pod is about to end"),
             pytest.param(
                 {}, 1, False, id="something is held, perhaps by a pod that has just started"
             ),

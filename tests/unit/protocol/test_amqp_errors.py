@@ -3,6 +3,7 @@
 import inspect
 import socket
 import ssl
+from dataclasses import replace
 from typing import Any
 
 import pika.exceptions
@@ -113,3 +114,14 @@ def test_refused_declare_is_told_by_its_code(
 def test_other_failures_of_a_declare_are_the_connections() -> None:
     lost = pika.exceptions.StreamLostError("gone")
     assert isinstance(translate_channel(lost, SETTINGS, "job1"), errors.ConnectionFailed)
+
+
+def test_connection_that_ends_on_showing_a_client_certificate_is_a_refused_certificate() -> None:
+    tls = TLSSettings(client_certificate=b"certificate", client_key=b"key")
+    shown = replace(SETTINGS, tls=tls)
+    error = pika.exceptions.IncompatibleProtocolError("StreamLostError: ('Transport EOF',)")
+
+    assert isinstance(translate(error, shown), errors.TLSFailed)
+    assert isinstance(
+        translate(error, replace(SETTINGS, tls=TLSSettings())), errors.ConnectionFailed
+    )
