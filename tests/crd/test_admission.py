@@ -155,7 +155,7 @@ def test_defaults_of_redis_and_of_the_worker_are_filled_in(api_server: ApiServer
         "credentialsSecretRef": {"name": "a", "passwordKey": "password"},
         "tls": {"verification": "Full"},
     }
-    assert created["worker"] == {"source": "Injected"}
+    assert created["worker"] == {"source": "Injected", "prefixOutput": False}
     assert created["retry"] == {
         "maxAttempts": 3,
         "initialDelaySeconds": 1,
