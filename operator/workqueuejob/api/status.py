@@ -99,8 +99,8 @@ class QueueStatus(Model):
     of its own, which is measured as long as the run lasts, also when retry was changed since."""
 
     dead_lettered_at_start: Count | None = None
-    """Items that were in spec.retry.deadLetter when the run started. Absent: unknown, or there is
-    no such target."""
+    """Items in spec.retry.deadLetter that are not of this run: those that were there when it
+    started, or came while none of its pods ran. Absent: unknown, or there is no such target."""
 
     precision: Precision | None = None
     """Exact: the broker counted. Estimated: it could only estimate."""

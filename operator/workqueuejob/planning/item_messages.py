@@ -31,8 +31,9 @@ def stalled(spec: WorkQueueJobSpec, depth: QueueDepth, pods: int) -> str:
 def dead_letter_target_missing(spec: WorkQueueJobSpec) -> str:
     """Say that items would have nowhere to go, before any is tried."""
     return (
-        f"queue {spec.dead_letter_name!r} of spec.retry.deadLetter not found, so no new pod is"
-        " started; create it, or set spec.retry.onExhausted to Discard"
+        f"queue {spec.dead_letter_name!r} of spec.retry.deadLetter is missing, or can't be"
+        " looked at, so no new pod is started; create it, bring it back, or set"
+        " spec.retry.onExhausted to Discard"
     )
 
 
