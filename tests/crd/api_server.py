@@ -2,7 +2,9 @@
 
 import json
 import os
+import shutil
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +22,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 CLUSTER = REPOSITORY / "deploy" / "local" / "cluster"
 CRD = REPOSITORY / "crds" / f"{PLURAL}.{GROUP}.yaml"
 
+_DISCOVERY_SECONDS = 30.0
 _KIND = (GROUP, VERSION, "default", PLURAL)
 _MERGE_PATCH = "application/merge-patch+json"
 
@@ -79,14 +82,26 @@ class ApiServer:
 
     def kubectl(self, *arguments: str) -> str:
         """Return what kubectl prints."""
-        command: list[str | Path] = [
-            self.kubectl_path,
-            f"--kubeconfig={self.kubeconfig}",
-            *arguments,
-        ]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        done = self._run(*arguments)
         assert done.returncode == 0, done.stderr
         return done.stdout
+
+    def await_discovery(self, resource: str) -> None:
+        """Wait until kubectl finds a kind: a definition is established before it is discovered."""
+        deadline = time.monotonic() + _DISCOVERY_SECONDS
+        while self._run("explain", resource).returncode and time.monotonic() < deadline:
+            # What kubectl did not find it would not look for again.
+            shutil.rmtree(self._cache, ignore_errors=True)
+            time.sleep(0.2)
+
+    @property
+    def _cache(self) -> Path:
+        return self.kubeconfig.with_name("kubectl-cache")
+
+    def _run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        options = (f"--kubeconfig={self.kubeconfig}", f"--cache-dir={self._cache}")
+        command = [str(self.kubectl_path), *options, *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
 @contextmanager
@@ -113,6 +128,7 @@ def _with_definition(kubeconfig: Path) -> ApiServer:
     server = ApiServer(kubeconfig, kubectl, client.CustomObjectsApi(api_client))
     server.kubectl("apply", "--server-side", "--force-conflicts", "-f", str(CRD))
     server.kubectl("wait", "--for=condition=Established", "--timeout=60s", "-f", str(CRD))
+    server.await_discovery("wqj")
     return server
 
 
