@@ -6,7 +6,7 @@ broker on this machine, in turns, each in a process of its own. Above 1 the work
 one: in items a second of wall time, and in items a second of processor time (user and system, with
 that of the commands), which says more on a machine that does other things as well. The broker's own
 processor time is only in the former. A ratio is the median of those of the pairs. Run it as
-`.venv/bin/python -m bench.worker`; it takes about two minutes.
+`.venv/bin/python -m bench.worker`; it takes about three minutes.
 """
 
 import argparse
@@ -83,7 +83,7 @@ def main() -> None:
     """Print one line a comparison."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--items", type=int, default=10000, help="for the library")
-    parser.add_argument("--commands", type=int, default=1000, help="items for `run -- true`")
+    parser.add_argument("--commands", type=int, default=3000, help="items for `run -- true`")
     parser.add_argument("--pairs", type=int, default=5)
     options = parser.parse_args()
     run = [sys.executable, "-m", "workqueuejob.worker", "run", "--", "true"]
@@ -93,9 +93,8 @@ def main() -> None:
                 bare, ours = _loop("bare", prefetch), _loop("library", prefetch)
                 title = f"library, prefetch {prefetch}"
                 _compare(title, options.pairs, bench, options.items, bare, ours)
-            # A pair takes four times as long here, and varies less.
-            pairs = (options.pairs + 1) // 2
-            _compare("run -- true", pairs, bench, options.commands, _loop("commands", 1), run)
+            bare = _loop("commands", 1)
+            _compare("run -- true", options.pairs, bench, options.commands, bare, run)
 
 
 def _compare(
