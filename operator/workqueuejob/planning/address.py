@@ -2,6 +2,7 @@
 
 from workqueuejob.api import QueueSource
 from workqueuejob.api.redis import RedisQueue
+from workqueuejob.protocol import redis_keys
 
 
 def queue_address(queue: QueueSource) -> str:
@@ -16,4 +17,4 @@ def queue_address(queue: QueueSource) -> str:
 def processing_key(redis: RedisQueue) -> str:
     """Return the list to which a foreign program moves what it works on, as rediswq does."""
     named = redis.list.processing_key if redis.list else None
-    return named or f"{redis.key}:processing"
+    return named or redis_keys.processing_key(redis.key)

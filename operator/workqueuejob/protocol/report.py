@@ -4,7 +4,6 @@ It is rewritten after every item, for a message that is written before a SIGKILL
 """
 
 import json
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
@@ -41,14 +40,6 @@ class ItemCounts:
     def plus(self, **more: int) -> "ItemCounts":
         """Return the counts with more of some, as in `counts.plus(succeeded=1)`."""
         return replace(self, **{name: getattr(self, name) + n for name, n in more.items()})
-
-
-def add_counts(counts: Iterable[ItemCounts]) -> ItemCounts:
-    """Return the sum."""
-    every = list(counts)
-    return ItemCounts(
-        **{f.name: sum(getattr(one, f.name) for one in every) for f in fields(ItemCounts)}
-    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,8 +20,15 @@ TLS_PRIVATE_KEY = "WQJ_TLS_PRIVATE_KEY"
 POD_NAME = "WQJ_POD_NAME"
 
 PRIVATE_VARIABLES = frozenset(
-    {SETTINGS, BROKER_URI, BROKER_USERNAME, BROKER_PASSWORD, TLS_CA, TLS_CERTIFICATE}
-    | {TLS_PRIVATE_KEY}
+    {
+        SETTINGS,
+        BROKER_URI,
+        BROKER_USERNAME,
+        BROKER_PASSWORD,
+        TLS_CA,
+        TLS_CERTIFICATE,
+        TLS_PRIVATE_KEY,
+    }
 )
 """What the user's command does not inherit from the worker."""
 
