@@ -15,7 +15,7 @@ from workqueuejob.protocol.connection import (
 from workqueuejob.protocol.connection import RABBITMQ_FIELD as FIELD
 from workqueuejob.protocol.uri import BrokerAddress, parse_uri
 from workqueuejob.queues.hosts import resolve_host
-from workqueuejob.queues.secrets import SecretReader, read_tls_material
+from workqueuejob.queues.secrets import SecretReader, read_tls
 
 
 def resolve_rabbitmq(
@@ -77,14 +77,9 @@ def _choose_credentials(source: RabbitMQQueue, address: BrokerAddress) -> tuple[
 def _read_tls(
     source: RabbitMQQueue, reader: SecretReader, *, encrypted: bool | None
 ) -> TLSSettings | None:
-    settings = read_tls_material(source.tls, reader, field=FIELD)
-    if settings is not None and encrypted is False:
-        raise TLSFailed(
-            f"{FIELD}.tls is set, but the URI of {FIELD}.uriSecretRef begins with amqp://; "
-            "write amqps:// in the Secret, or remove tls"
-        )
-    if settings is None and encrypted:
-        settings = TLSSettings()
+    settings = read_tls(
+        source.tls, reader, field=FIELD, encrypted=encrypted, schemes=("amqp", "amqps")
+    )
     if source.auth_mechanism is AuthMechanism.EXTERNAL and (
         settings is None or settings.client_key is None
     ):

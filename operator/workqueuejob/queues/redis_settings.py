@@ -1,12 +1,11 @@
 """From a Redis queue's spec and its Secrets to the settings of a connection."""
 
 from workqueuejob.api.redis import RedisQueue
-from workqueuejob.errors import TLSFailed
 from workqueuejob.protocol.connection import REDIS_FIELD as FIELD
-from workqueuejob.protocol.connection import REDIS_PORT, RedisConnection, Sentinel, TLSSettings
+from workqueuejob.protocol.connection import REDIS_PORT, RedisConnection, Sentinel
 from workqueuejob.protocol.uri import BrokerAddress, parse_redis_uri
 from workqueuejob.queues.hosts import resolve_host
-from workqueuejob.queues.secrets import SecretReader, read_tls_material
+from workqueuejob.queues.secrets import SecretReader, read_tls
 
 
 def resolve_redis(source: RedisQueue, reader: SecretReader, *, namespace: str) -> RedisConnection:
@@ -18,7 +17,13 @@ def resolve_redis(source: RedisQueue, reader: SecretReader, *, namespace: str) -
         database=address.database or 0,
         username=address.username or None,
         password=address.password or None,
-        tls=_read_tls(source, reader, encrypted=address.encrypted),
+        tls=read_tls(
+            source.tls,
+            reader,
+            field=FIELD,
+            encrypted=address.encrypted,
+            schemes=("redis", "rediss"),
+        ),
         sentinel=_resolve_sentinel(source, namespace),
     )
 
@@ -44,18 +49,6 @@ def _read_address(source: RedisQueue, reader: SecretReader) -> BrokerAddress:
         password=password,
         database=source.database,
     )
-
-
-def _read_tls(
-    source: RedisQueue, reader: SecretReader, *, encrypted: bool | None
-) -> TLSSettings | None:
-    settings = read_tls_material(source.tls, reader, field=FIELD)
-    if settings is not None and encrypted is False:
-        raise TLSFailed(
-            f"{FIELD}.tls is set, but the URI of {FIELD}.uriSecretRef begins with redis://; "
-            "write rediss:// in the Secret, or remove tls"
-        )
-    return TLSSettings() if settings is None and encrypted else settings
 
 
 def _resolve_sentinel(source: RedisQueue, namespace: str) -> Sentinel | None:

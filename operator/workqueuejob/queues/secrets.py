@@ -63,10 +63,32 @@ class SecretReader:
         return value
 
 
-def read_tls_material(tls: TLS | None, reader: SecretReader, *, field: str) -> TLSSettings | None:
-    """Return what `spec.queue.<broker>.tls` stands for; raise as `SecretReader.read_pem` does."""
+def read_tls(
+    tls: TLS | None,
+    reader: SecretReader,
+    *,
+    field: str,
+    encrypted: bool | None,
+    schemes: tuple[str, str],
+) -> TLSSettings | None:
+    """Return what `spec.queue.<broker>.tls` and the URI stand for together.
+
+    encrypted: what the URI says, if there is one. schemes: of a plain and of an encrypted URI.
+    Raises as `SecretReader.read_pem` does, and TLSFailed when the two contradict each other.
+    """
     if tls is None:
-        return None
+        return TLSSettings() if encrypted else None
+    settings = _read_material(tls, reader, field=field)
+    if encrypted is False:
+        plain, secure = schemes
+        raise TLSFailed(
+            f"{field}.tls is set, but the URI of {field}.uriSecretRef begins with {plain}://; "
+            f"write {secure}:// in the Secret, or remove tls"
+        )
+    return settings
+
+
+def _read_material(tls: TLS, reader: SecretReader, *, field: str) -> TLSSettings:
     ca = certificate = key = None
     if (reference := tls.ca_secret_ref) is not None:
         ca = reader.read_pem(reference.name, reference.key, field=f"{field}.tls.caSecretRef")
