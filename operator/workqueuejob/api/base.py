@@ -79,6 +79,30 @@ def immutable(field: str, *, remedy: str) -> Rule:
     )
 
 
+def not_with_uri(field: str, *, remedy: str) -> Rule:
+    """Return the rule of a field whose value the URI of uriSecretRef holds."""
+    return Rule(
+        rule=f"!has(self.uriSecretRef) || !has(self.{field})",
+        message=f"{field} must not be set with uriSecretRef; {remedy}",
+        field_path=f".{field}",
+        reason=RuleReason.FORBIDDEN,
+    )
+
+
+HOST_ALONE = Rule(
+    rule="!has(self.host) || !self.host.matches('[/@]|^[^:]*:[^:]*$')",
+    message=(
+        "host must be a host name or address alone; put its port into port, or a whole URI"
+        " into a Secret for uriSecretRef"
+    ),
+    field_path=".host",
+)
+
+CREDENTIALS_NOT_WITH_URI = not_with_uri(
+    "credentialsSecretRef", remedy="put user name and password into the URI, percent-encoded"
+)
+
+
 def atomic_list() -> dict[str, str]:
     """Return what says that a list is one value, which apply replaces as a whole."""
     return {"x-kubernetes-list-type": "atomic"}

@@ -9,7 +9,15 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from workqueuejob.api.base import Model, Rule, RuleReason, immutable
+from workqueuejob.api.base import (
+    CREDENTIALS_NOT_WITH_URI,
+    HOST_ALONE,
+    Model,
+    Rule,
+    RuleReason,
+    immutable,
+    not_with_uri,
+)
 from workqueuejob.api.scalars import HostName, PlainURL, Port, PositiveSeconds
 from workqueuejob.api.secrets import CredentialsSecretReference, URISecretReference
 from workqueuejob.api.tls import TLS
@@ -59,38 +67,10 @@ class RabbitMQQueue(Model):
             rule="has(self.host) != has(self.uriSecretRef)",
             message="exactly one of host and uriSecretRef must be set; set one, remove the other",
         ),
-        Rule(
-            rule="!has(self.host) || !self.host.matches('[/@]|^[^:]*:[^:]*$')",
-            message=(
-                "host must be a host name or address alone; put its port into port, or a whole URI"
-                " into a Secret for uriSecretRef"
-            ),
-            field_path=".host",
-        ),
-        Rule(
-            rule="!has(self.uriSecretRef) || !has(self.port)",
-            message="port must not be set with uriSecretRef; put the port into the URI",
-            field_path=".port",
-            reason=RuleReason.FORBIDDEN,
-        ),
-        Rule(
-            rule="!has(self.uriSecretRef) || !has(self.vhost)",
-            message=(
-                "vhost must not be set with uriSecretRef; put the virtual host into the URI,"
-                " percent-encoded"
-            ),
-            field_path=".vhost",
-            reason=RuleReason.FORBIDDEN,
-        ),
-        Rule(
-            rule="!has(self.uriSecretRef) || !has(self.credentialsSecretRef)",
-            message=(
-                "credentialsSecretRef must not be set with uriSecretRef; put user name and"
-                " password into the URI, percent-encoded"
-            ),
-            field_path=".credentialsSecretRef",
-            reason=RuleReason.FORBIDDEN,
-        ),
+        HOST_ALONE,
+        not_with_uri("port", remedy="put the port into the URI"),
+        not_with_uri("vhost", remedy="put the virtual host into the URI, percent-encoded"),
+        CREDENTIALS_NOT_WITH_URI,
         Rule(
             rule=(
                 "self.authMechanism != 'EXTERNAL'"

@@ -7,7 +7,16 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from workqueuejob.api.base import Model, Rule, RuleReason, atomic_list, immutable
+from workqueuejob.api.base import (
+    CREDENTIALS_NOT_WITH_URI,
+    HOST_ALONE,
+    Model,
+    Rule,
+    RuleReason,
+    atomic_list,
+    immutable,
+    not_with_uri,
+)
 from workqueuejob.api.scalars import HostAndPort, HostName, Port
 from workqueuejob.api.secrets import RedisCredentialsSecretReference, URISecretReference
 from workqueuejob.api.tls import TLS
@@ -90,15 +99,6 @@ class RedisStream(Model):
     creates it. Immutable."""
 
 
-def _not_with_uri(field: str, remedy: str) -> Rule:
-    return Rule(
-        rule=f"!has(self.uriSecretRef) || !has(self.{field})",
-        message=f"{field} must not be set with uriSecretRef; {remedy}",
-        field_path=f".{field}",
-        reason=RuleReason.FORBIDDEN,
-    )
-
-
 class RedisQueue(Model):
     """One list or stream in one Redis database."""
 
@@ -125,14 +125,7 @@ class RedisQueue(Model):
             ),
             reason=RuleReason.FORBIDDEN,
         ),
-        Rule(
-            rule="!has(self.host) || !self.host.matches('[/@]|^[^:]*:[^:]*$')",
-            message=(
-                "host must be a host name or address alone; put its port into port, or a whole URI"
-                " into a Secret for uriSecretRef"
-            ),
-            field_path=".host",
-        ),
+        HOST_ALONE,
         Rule(
             rule="has(self.host) || !has(self.port)",
             message=(
@@ -141,10 +134,8 @@ class RedisQueue(Model):
             field_path=".port",
             reason=RuleReason.FORBIDDEN,
         ),
-        _not_with_uri("database", "put the database's number into the URI's path"),
-        _not_with_uri(
-            "credentialsSecretRef", "put user name and password into the URI, percent-encoded"
-        ),
+        not_with_uri("database", remedy="put the database's number into the URI's path"),
+        CREDENTIALS_NOT_WITH_URI,
         immutable("database", remedy="create another WorkQueueJob for another database"),
     )
 
