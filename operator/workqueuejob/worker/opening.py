@@ -4,10 +4,22 @@ Each broker's module is imported only when its broker is used: two clients would
 that a worker needs to start.
 """
 
+from typing import TypedDict
+
 from workqueuejob.protocol.connection import RabbitMQConnection, RedisConnection
+from workqueuejob.protocol.retry import RetrySettings
 from workqueuejob.protocol.settings import RabbitMQSource, RedisSource, WorkerSettings
 from workqueuejob.worker.broker import Broker
 from workqueuejob.worker.connecting import Environment, build_connection, pod_name
+
+
+class _Told(TypedDict):
+    """What every broker's module is told besides its connection and source."""
+
+    retry: RetrySettings
+    run: str
+    pod: str
+    prefetch: int
 
 
 def open_broker(settings: WorkerSettings, environ: Environment, *, prefetch: int = 1) -> Broker:
@@ -15,28 +27,15 @@ def open_broker(settings: WorkerSettings, environ: Environment, *, prefetch: int
 
     Raises SettingsInvalid, BrokerUnavailable, or a QueueError that says what the broker refused.
     """
-    connection, pod = build_connection(settings, environ), pod_name(environ)
+    connection = build_connection(settings, environ)
+    told = _Told(retry=settings.retry, run=settings.run, pod=pod_name(environ), prefetch=prefetch)
     match settings.source, connection:
         case RabbitMQSource() as source, RabbitMQConnection():
             from workqueuejob.worker import rabbitmq
 
-            return rabbitmq.open_broker(
-                connection,
-                source,
-                retry=settings.retry,
-                run=settings.run,
-                pod=pod,
-                prefetch=prefetch,
-            )
+            return rabbitmq.open_broker(connection, source, **told)
         case RedisSource() as source, RedisConnection():
             from workqueuejob.worker import redis
 
-            return redis.open_broker(
-                connection,
-                source,
-                retry=settings.retry,
-                run=settings.run,
-                pod=pod,
-                prefetch=prefetch,
-            )
+            return redis.open_broker(connection, source, **told)
     raise AssertionError(f"no broker for {settings.source!r}")
