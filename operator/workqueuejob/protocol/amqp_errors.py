@@ -4,11 +4,6 @@ The only place that knows pika's exception classes; a test fails when pika grows
 lacks. Messages hold addresses and names of users, queues and virtual hosts, never a password.
 """
 
-import socket
-import ssl
-from collections.abc import Callable
-from typing import Any, TypeAlias
-
 from pika import exceptions as pika
 from pika.adapters.utils import connection_workflow as workflow
 
@@ -26,18 +21,18 @@ from workqueuejob.errors import (
 from workqueuejob.protocol import tls
 from workqueuejob.protocol.connection import RABBITMQ_FIELD as FIELD
 from workqueuejob.protocol.connection import RabbitMQConnection
-
-Translation: TypeAlias = Callable[[Any, RabbitMQConnection], QueueError]
+from workqueuejob.protocol.socket_errors import (
+    Translation,
+    build_socket_translations,
+    translate_by,
+)
 
 TLS_FIELD = f"{FIELD}.tls"
 
 
 def translate(error: BaseException, connection: RabbitMQConnection) -> QueueError:
     """Return the error of our tree for anything that pika or the socket raised."""
-    for kind in type(error).__mro__:
-        if kind in TRANSLATIONS:
-            return TRANSLATIONS[kind](error, connection)
-    return ConnectionFailed(f"{connection.address}: {type(error).__name__}; see the operator's log")
+    return translate_by(TRANSLATIONS, error, connection)
 
 
 def translate_channel(
@@ -78,14 +73,6 @@ def _unreachable(what: str) -> Translation:
         )
 
     return build
-
-
-def _os_error(error: OSError, connection: RabbitMQConnection) -> QueueError:
-    return _unreachable(error.strerror or type(error).__name__)(error, connection)
-
-
-def _tls_error(error: ssl.SSLError, connection: RabbitMQConnection) -> QueueError:
-    return TLSFailed(tls.describe(error, address=connection.address, field=TLS_FIELD))
 
 
 def _cause(error: workflow.AMQPConnectorPhaseErrorBase, on: RabbitMQConnection) -> QueueError:
@@ -170,12 +157,7 @@ _TIMEOUT = _unreachable("timeout")
 
 TRANSLATIONS: dict[type[BaseException], Translation] = {
     # The socket and TLS
-    socket.gaierror: _unreachable("unknown host"),
-    UnicodeError: _unreachable("unknown host"),
-    ConnectionRefusedError: _unreachable("refused"),
-    TimeoutError: _TIMEOUT,
-    ssl.SSLError: _tls_error,
-    OSError: _os_error,
+    **build_socket_translations(_unreachable, tls_field=TLS_FIELD),
     # pika's way to an open connection
     workflow.AMQPConnectionWorkflowFailed: _last_attempt,
     workflow.AMQPConnectorPhaseErrorBase: _cause,

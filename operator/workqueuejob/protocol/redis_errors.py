@@ -4,11 +4,6 @@ The only place that knows redis-py's exception classes; a test fails when redis-
 the table lacks. Messages hold addresses and names of users, commands and keys, never a password.
 """
 
-import socket
-import ssl
-from collections.abc import Callable
-from typing import Any, TypeAlias
-
 from redis import exceptions as redis
 from redis import sentinel
 
@@ -20,13 +15,14 @@ from workqueuejob.errors import (
     QueueError,
     QueueNotFound,
     QueueTypeUnsupported,
-    TLSFailed,
 )
-from workqueuejob.protocol import tls
 from workqueuejob.protocol.connection import REDIS_FIELD as FIELD
 from workqueuejob.protocol.connection import RedisConnection
-
-Translation: TypeAlias = Callable[[Any, RedisConnection], QueueError]
+from workqueuejob.protocol.socket_errors import (
+    Translation,
+    build_socket_translations,
+    translate_by,
+)
 
 TLS_FIELD = f"{FIELD}.tls"
 RIGHTS = "+@read +@write +@scripting +time +select"
@@ -37,10 +33,7 @@ LOST = (ConnectionResetError, ConnectionAbortedError, BrokenPipeError)
 
 def translate(error: BaseException, connection: RedisConnection) -> QueueError:
     """Return the error of our tree for anything that redis-py or the socket raised."""
-    for kind in type(error).__mro__:
-        if kind in TRANSLATIONS:
-            return TRANSLATIONS[kind](error, connection)
-    return ConnectionFailed(f"{connection.address}: {type(error).__name__}; see the operator's log")
+    return translate_by(TRANSLATIONS, error, connection)
 
 
 def is_wrong_type(error: BaseException) -> bool:
@@ -57,14 +50,6 @@ def _unreachable(what: str) -> Translation:
         )
 
     return build
-
-
-def _os_error(error: OSError, connection: RedisConnection) -> QueueError:
-    return _unreachable(error.strerror or type(error).__name__)(error, connection)
-
-
-def _tls_error(error: ssl.SSLError, connection: RedisConnection) -> QueueError:
-    return TLSFailed(tls.describe(error, address=connection.address, field=TLS_FIELD))
 
 
 def _connection_error(error: BaseException, connection: RedisConnection) -> QueueError:
@@ -205,13 +190,8 @@ REPLIES: dict[str, Translation] = {
 
 TRANSLATIONS: dict[type[BaseException], Translation] = {
     # The socket and TLS
-    socket.gaierror: _unreachable("unknown host"),
-    UnicodeError: _unreachable("unknown host"),
-    ConnectionRefusedError: _unreachable("refused"),
-    TimeoutError: _TIMEOUT,
-    ssl.SSLError: _tls_error,
+    **build_socket_translations(_unreachable, tls_field=TLS_FIELD),
     **dict.fromkeys(LOST, _connection_error),
-    OSError: _os_error,
     # The connection
     redis.ConnectionError: _connection_error,
     redis.TimeoutError: _TIMEOUT,
