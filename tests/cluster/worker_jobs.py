@@ -4,10 +4,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from deploy.environment import WORKER
-
 from .prepared import BROKER_HOST, REDIS_HOST
-from .workspace import Manifest, Workspace, condition_of
+from .workspace import Manifest, Workspace, build_manifest, condition_of
 
 PRINT_STDIN = "awk 1"
 """Prints its standard input as a line."""
@@ -31,25 +29,12 @@ def a_worker_job(
 ) -> Manifest:
     """Return a Fine WorkQueueJob on a Redis list of the workspace's name, with our worker."""
     worked = {
-        "name": "main",
-        "image": WORKER.local_reference,
-        "imagePullPolicy": "IfNotPresent",
-        "command": ["sh", "-c", command],
-        **(container or {}),
+        "queue": queue or a_redis_list(workspace),
+        "mode": "Fine",
+        "worker": {"source": "Injected", **(worker or {})},
+        **spec,
     }
-    return {
-        "apiVersion": "wqj.dev/v1alpha1",
-        "kind": "WorkQueueJob",
-        "metadata": {"name": name},
-        "spec": {
-            "queue": queue or a_redis_list(workspace),
-            "mode": "Fine",
-            "drainedAfterSeconds": 2,
-            "worker": {"source": "Injected", **(worker or {})},
-            **spec,
-            "template": {"spec": {"containers": [worked], **(pod or {})}},
-        },
-    }
+    return build_manifest(name, worked, command=command, pod=pod, container=container)
 
 
 def a_redis_list(workspace: Workspace, **fields: Any) -> Manifest:

@@ -174,6 +174,24 @@ def a_manifest(
     queue: Manifest = {"host": BROKER_HOST, "queue": workspace.queue}
     if management:
         queue["management"] = {"url": f"http://{BROKER_HOST}:15672"}
+    return build_manifest(
+        name,
+        {"queue": {"rabbitmq": {**queue, **(rabbitmq or {})}}, **spec},
+        command=command,
+        pod=pod,
+        container=container,
+    )
+
+
+def build_manifest(
+    name: str,
+    spec: Mapping[str, Any],
+    *,
+    command: str,
+    pod: Mapping[str, Any] | None,
+    container: Mapping[str, Any] | None,
+) -> Manifest:
+    """Return a WorkQueueJob whose pods run a shell command in the documents' worker image."""
     worker = {
         "name": "worker",
         "image": WORKER.local_reference,
@@ -186,7 +204,6 @@ def a_manifest(
         "kind": "WorkQueueJob",
         "metadata": {"name": name},
         "spec": {
-            "queue": {"rabbitmq": {**queue, **(rabbitmq or {})}},
             "drainedAfterSeconds": 2,
             **spec,
             "template": {"spec": {"containers": [worker], **(pod or {})}},
