@@ -178,4 +178,7 @@ def _is_surplus_timed_out(situation: Situation) -> bool:
 
 def _surplus_timeout_seconds(situation: Situation) -> int | None:
     rabbitmq = situation.spec.queue.rabbitmq
-    return rabbitmq.surplus_pod_timeout_seconds if rabbitmq else None
+    # A worker leaves by itself, and may hold what the queue doesn't show.
+    if rabbitmq is None or situation.has_workers:
+        return None
+    return rabbitmq.surplus_pod_timeout_seconds

@@ -55,6 +55,15 @@ def redis_depth(ready: int = 0, in_flight: int = 0, **fields: Any) -> QueueDepth
     return QueueDepth(ready=ready, in_flight=in_flight, **fields)
 
 
+def test_limit_for_programs_that_wait_for_ever_ends_no_worker() -> None:
+    """The CRD refuses the limit beside a worker; an object may be older than that rule."""
+    spec = COARSE | {"rabbitmq": {"surplus_pod_timeout_seconds": 20}}
+    decided = decide(
+        a_job(active=1), spec=spec, depth=a_depth(0, None), evidence=Evidence(idle=LONG)
+    )
+    assert not [action for action in decided.actions if isinstance(action, EndJob)]
+
+
 class TestItemsThatRest:
     """A delayed retry is neither a reason for a pod nor for an end."""
 
