@@ -89,7 +89,8 @@ class ApiServer:
     def await_discovery(self, resource: str) -> None:
         """Wait until kubectl finds a kind: a definition is established before it is discovered."""
         deadline = time.monotonic() + _DISCOVERY_SECONDS
-        while self._run("explain", resource).returncode and time.monotonic() < deadline:
+        while (done := self._run("explain", resource)).returncode:
+            assert time.monotonic() < deadline, done.stderr
             # What kubectl did not find it would not look for again.
             shutil.rmtree(self._cache, ignore_errors=True)
             time.sleep(0.2)
@@ -127,7 +128,6 @@ def _with_definition(kubeconfig: Path) -> ApiServer:
     )
     server = ApiServer(kubeconfig, kubectl, client.CustomObjectsApi(api_client))
     server.kubectl("apply", "--server-side", "--force-conflicts", "-f", str(CRD))
-    server.kubectl("wait", "--for=condition=Established", "--timeout=60s", "-f", str(CRD))
     server.await_discovery("wqj")
     return server
 
