@@ -25,6 +25,8 @@ DEFAULT_KINDS = {
     "Deployment",
     "Service",
     "ServiceAccount",
+    "ValidatingAdmissionPolicy",
+    "ValidatingAdmissionPolicyBinding",
 }
 
 
@@ -80,6 +82,7 @@ def test_switches_remove_their_objects(helm: Helm) -> None:
         "crds": {"install": False},
         "serviceAccount": {"create": False, "name": "mine"},
         "rbac": {"create": False, "aggregate": False},
+        "admissionPolicy": {"enabled": False},
         "service": {"enabled": False},
     }
     rendering = helm.template(off)
@@ -92,6 +95,7 @@ def test_namespaced_install_needs_nothing_cluster_wide(helm: Helm) -> None:
         "watchNamespaces": ["fruits"],
         "crds": {"install": False},
         "rbac": {"aggregate": False},
+        "admissionPolicy": {"enabled": False},
     }
     rendering = helm.template(values)
     assert rendering.kinds() == {"Deployment", "Role", "RoleBinding", "Service", "ServiceAccount"}

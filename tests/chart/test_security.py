@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -122,4 +123,29 @@ def test_releases_in_two_namespaces_share_no_cluster_wide_name(helm: Helm) -> No
         if "namespace" not in manifest["metadata"]
     ]
     assert names
-    assert all(name.startswith("workqueuejob-system:") for name in names)
+    # The API server allows no colon in an admission policy's name.
+    assert all(re.match(r"workqueuejob-system[:.]", name) for name in names)
+
+
+def test_policy_is_asked_for_every_version_and_denies(default: Rendering) -> None:
+    policy = default.one("ValidatingAdmissionPolicy")
+    (rule,) = policy["spec"]["matchConstraints"]["resourceRules"]
+    assert rule == {
+        "apiGroups": ["wqj.dev"],
+        "apiVersions": ["*"],
+        "operations": ["CREATE", "UPDATE"],
+        "resources": ["workqueuejobs"],
+    }
+    assert policy["spec"]["failurePolicy"] == "Fail"
+    binding = default.one("ValidatingAdmissionPolicyBinding")["spec"]
+    assert binding == {"policyName": policy["metadata"]["name"], "validationActions": ["Deny"]}
+
+
+def test_policy_is_bound_to_the_namespaces_that_the_operator_serves(full: Rendering) -> None:
+    binding = full.one("ValidatingAdmissionPolicyBinding")["spec"]
+    (selected,) = binding["matchResources"]["namespaceSelector"]["matchExpressions"]
+    assert selected == {
+        "key": "kubernetes.io/metadata.name",
+        "operator": "In",
+        "values": ["fruits", "42"],
+    }

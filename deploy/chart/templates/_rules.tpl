@@ -38,3 +38,11 @@ that off (settings.scanning.disabled). Discovery is open to every service accoun
   resources: [events]
   verbs: [create]
 {{- end }}
+{{/* The fields that name a Secret, in the section of any broker; a test compares them with the CRD. */}}
+{{- define "workqueuejob.secretReferences" -}}
+- uriSecretRef
+- credentialsSecretRef
+- sasl.credentialsSecretRef
+- tls.caSecretRef
+- tls.clientCertificateSecretRef
+{{- end }}
