@@ -66,6 +66,10 @@ def _build_parser() -> argparse.ArgumentParser:
     logs = commands.add_parser("logs", help="the end of every log, or all of one component's")
     logs.add_argument("component", nargs="?")
     logs.set_defaults(action=_logs)
+    audit = commands.add_parser(
+        "audit-log", help="print where the requests of service accounts are written"
+    )
+    audit.set_defaults(action=_audit_log)
     binaries = commands.add_parser(
         "binaries", help="build kubectl, helm, etcd, kube-apiserver …; print their directory"
     )
@@ -134,6 +138,11 @@ def _status(layout: Layout, _: argparse.Namespace) -> int:
 
 def _logs(layout: Layout, options: argparse.Namespace) -> int:
     show_logs(layout, options.component)
+    return 0
+
+
+def _audit_log(layout: Layout, _: argparse.Namespace) -> int:
+    print(layout.audit_log)
     return 0
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from wqjlocal import certificates, containerd, control_plane, dns, node
+from wqjlocal import audit, certificates, containerd, control_plane, dns, node
 from wqjlocal.api import ApiClient, answers, wait_until
 from wqjlocal.binaries import ensure_binaries
 from wqjlocal.cgroups import ensure_groups
@@ -166,6 +166,7 @@ def _write_configuration(layout: Layout) -> None:
         "kubelet.json": node.render_kubelet_config(layout),
         "proxy.json": node.render_proxy_config(layout),
         "Corefile": dns.render_corefile(layout.config / "coredns.kubeconfig"),
+        audit.policy_file(layout).name: audit.render_policy(),
         "resolv.conf": "# Pods ask the cluster's DNS only.\n",
     }
     for name, text in files.items():
@@ -190,7 +191,7 @@ def _start_control_plane(
     start_api_server(
         processes,
         control_plane.etcd(binaries, layout.state / "etcd", ENDPOINTS),
-        control_plane.api_server(binaries, layout.pki, ENDPOINTS),
+        control_plane.api_server(binaries, layout, ENDPOINTS),
         api,
     )
     controllers = [

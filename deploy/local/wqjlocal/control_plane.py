@@ -2,10 +2,11 @@
 nothing.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from wqjlocal.layout import SERVICE_RANGE
+from wqjlocal import audit
+from wqjlocal.layout import SERVICE_RANGE, Layout
 from wqjlocal.processes import Component
 
 CONTROLLER_MANAGER_PORT = 10257
@@ -65,19 +66,23 @@ def bare_api_server(binaries: Path, pki: Path, at: Endpoints) -> Component:
     return _api_server(binaries, pki, at, flags)
 
 
-def api_server(binaries: Path, pki: Path, at: Endpoints) -> Component:
-    """The cluster's: it knows how to reach its kubelet."""
+def api_server(binaries: Path, layout: Layout, at: Endpoints) -> Component:
+    """The cluster's: it knows how to reach its kubelet, and keeps an audit log."""
+    pki = layout.pki
     flags = (
+        *audit.build_flags(layout),
         f"--advertise-address={at.address}",
         "--authorization-mode=Node,RBAC",
-        "--enable-admission-plugins=NodeRestriction",
+        # The second one is off by default; where it is on, an operator needs a right more.
+        "--enable-admission-plugins=NodeRestriction,OwnerReferencesPermissionEnforcement",
         f"--kubelet-certificate-authority={pki}/ca.crt",
         f"--kubelet-client-certificate={pki}/kubelet-client.crt",
         f"--kubelet-client-key={pki}/kubelet-client.key",
         # The node's name is in no DNS.
         "--kubelet-preferred-address-types=InternalIP",
     )
-    return _api_server(binaries, pki, at, flags)
+    server = _api_server(binaries, pki, at, flags)
+    return replace(server, config_files=(audit.policy_file(layout),))
 
 
 def _api_server(binaries: Path, pki: Path, at: Endpoints, flags: tuple[str, ...]) -> Component:

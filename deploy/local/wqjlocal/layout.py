@@ -61,6 +61,11 @@ class Layout:
         return self.state / "logs"
 
     @property
+    def audit_log(self) -> Path:
+        """What service accounts asked the API server for; full ones stay beside it."""
+        return self.logs / "audit" / "requests.log"
+
+    @property
     def pids(self) -> Path:
         """One file per component that was started."""
         return self.state / "pids"
