@@ -9,6 +9,7 @@ import argparse
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -64,9 +65,12 @@ def _check(title: str, command: tuple[str, ...]) -> int:
 
 def _test_on_cluster() -> int:
     was_up = _is_up()
+    begun = datetime.now(UTC).isoformat()
     try:
         _prepared("up")
-        return _pytest("tests/cluster", workers=4)
+        code = _pytest("tests/cluster", workers=4)
+        # Only a whole run shows what is never used.
+        return code or _check("grants", ("python", "-m", "tests.cluster.grants", "--since", begun))
     finally:
         # Quietly, so that the test runner has the last word.
         _prepared("down", quiet=True)
