@@ -84,6 +84,10 @@ def _build_address(parts: SplitResult) -> BrokerAddress | None:
     encrypted = SCHEMES.get(parts.scheme)
     if encrypted is None or not parts.hostname or parts.fragment:
         return None
+    if "@" in parts.path + parts.query:
+        # An unencoded / or ? in the password has cut it in two; its beginning would pass for a port
+        # and be shown.
+        return None
     return BrokerAddress(
         host=parts.hostname,
         port=parts.port,
