@@ -14,11 +14,11 @@ from kubernetes import client, config
 
 from deploy.environment import CHART, NAMESPACE, RELEASE
 from deploy.sync import KUBE_VERSION
-from workqueuejob.api.crd import build_crd
 from workqueuejob.names import GROUP, PLURAL
 
 from .api_server import ApiServer, Create, Refused
-from .manifests import Manifest, build_manifest, merged, rabbitmq, redis, spec
+from .manifests import build_manifest, merged, rabbitmq, spec
+from .secret_references import SECRET_REFERENCES, naming_secret
 
 pytestmark = pytest.mark.apiserver
 
@@ -30,8 +30,6 @@ WRITE = {"apiGroups": [GROUP], "resources": [PLURAL], "verbs": ["create", "patch
 WRITE_STATUS = {"apiGroups": [GROUP], "resources": [f"{PLURAL}/status"], "verbs": ["patch"]}
 CREATE_JOBS = {"apiGroups": ["batch"], "resources": ["jobs"], "verbs": ["create"]}
 
-SOURCES: Mapping[str, Callable[..., Manifest]] = {"rabbitmq": rabbitmq, "redis": redis}
-
 Rule = Mapping[str, Any]
 LogIn = Callable[..., ApiServer]
 """Takes rules, and returns the API server as a new user sees it who has them and no others."""
@@ -39,34 +37,6 @@ LogIn = Callable[..., ApiServer]
 
 def get_secret(name: str) -> Rule:
     return {"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"], "resourceNames": [name]}
-
-
-def find_secret_references(schema: Manifest, path: tuple[str, ...] = ()) -> Iterator[str]:
-    """Yield the paths of all fields below `spec.queue` that name a Secret."""
-    for name, field in schema.get("properties", {}).items():
-        if name.endswith("SecretRef"):
-            yield ".".join((*path, name))
-        else:
-            yield from find_secret_references(field, (*path, name))
-
-
-def _queue_schema() -> Manifest:
-    schema = build_crd()["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
-    queue: Manifest = schema["properties"]["spec"]["properties"]["queue"]
-    return queue
-
-
-SECRET_REFERENCES = sorted(find_secret_references(_queue_schema()))
-
-
-def naming_secret(reference: str, name: str) -> Manifest:
-    """Return a patch by which the field `<broker>.<path>` names a Secret."""
-    broker, *path = reference.split(".")
-    named: Manifest = {"name": name}
-    for part in reversed(path):
-        named = {part: named}
-    without_host = {"host": None} if path == ["uriSecretRef"] else {}
-    return SOURCES[broker](**without_host, **named)
 
 
 def as_user(server: ApiServer, name: str) -> ApiServer:
@@ -201,7 +171,7 @@ def test_all_secrets_at_once_are_within_the_cost_limit(log_in: LogIn) -> None:
     ids=["host", "port", "management", "key", "Secret", "verification"],
 )
 def test_secret_goes_nowhere_new_by_a_change_of_who_may_not_get_it(
-    log_in: LogIn, create: Create, change: Manifest
+    log_in: LogIn, create: Create, change: dict[str, Any]
 ) -> None:
     name = create(rabbitmq(credentialsSecretRef={"name": "prod"}, tls={}))
     with pytest.raises(Refused, match=r"spec\.queue\.rabbitmq\.credentialsSecretRef: user-"):
