@@ -69,6 +69,16 @@ def test_command_line_wins_over_the_settings(tmp_path: Path) -> None:
     assert run(tmp_path, ["fig"], *command, delivery=delivery).out == "fig\n"
 
 
+@pytest.mark.parametrize("way", [(), ("--as-argument",), ("--as-env=FRUIT",), ("--as-file",)])
+def test_item_is_never_read_as_a_command(tmp_path: Path, way: tuple[str, ...]) -> None:
+    trap = tmp_path / "trap"
+    touch = f"touch {trap}"
+    items = [f"$({touch})", f"`{touch}`", f"; {touch}", f"\n{touch}\n", f"| {touch}", "--help"]
+    ended = run(tmp_path, items, "run", *way, "--", "true")
+    assert ended.counts == ItemCounts(succeeded=len(items))
+    assert not trap.exists()
+
+
 @pytest.mark.parametrize("way", ["--as-argument", "--as-env=FRUIT"])
 def test_nul_byte_that_can_not_be_passed_fails_the_item_only(tmp_path: Path, way: str) -> None:
     ended = run(tmp_path, ["a\0b", "apple"], "run", way, "--", "true")
