@@ -1,0 +1,86 @@
+"""Secrets that are unlike anything else, and everything in which one of them could show."""
+
+import base64
+import json
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from urllib.parse import quote, quote_plus
+
+from deploy.environment import NAMESPACE, RELEASE, Cluster
+
+OPERATOR_LABEL = f"app.kubernetes.io/instance={RELEASE}"
+
+# Each of these is written differently in a URL; none is escaped in JSON.
+UNSAFE = "/@:%+ "
+
+_EVERYTHING = (
+    "workqueuejobs.wqj.dev",
+    "jobs",
+    "pods",
+    "events",
+    "configmaps",
+    "serviceaccounts",
+    "leases",
+    "controllerrevisions",
+    "replicasets",
+)
+"""Of all namespaces; Secrets are left out, for there the planted ones are at home."""
+
+
+def plant(*, safe: bool = False) -> str:
+    """Return a password that nothing else contains; a safe one is the same in a URL."""
+    word = uuid.uuid4().hex
+    return f"pw-{word}" if safe else f"pw{UNSAFE}{word}"
+
+
+@dataclass(frozen=True, slots=True)
+class Writings:
+    """How a secret would look wherever it showed."""
+
+    secret: str
+
+    def __iter__(self) -> Iterator[str]:
+        encoded = {quote(self.secret), quote(self.secret, safe=""), quote_plus(self.secret)}
+        yield from {self.secret, *encoded}
+        for text in (self.secret, quote(self.secret, safe="")):
+            yield from _in_base64(text.encode())
+
+    def found_in(self, text: str) -> list[str]:
+        return [written for written in self if written in text]
+
+
+def _in_base64(text: bytes) -> Iterator[str]:
+    """Yield what the base64 of anything with the text in it contains, wherever the text begins."""
+    for before in range(3):
+        # The outermost characters carry bits of the neighbours, too.
+        first = -(-before * 8 // 6)
+        for encode in (base64.standard_b64encode, base64.urlsafe_b64encode):
+            yield encode(b"\0" * before + text).decode().rstrip("=")[first:-1]
+
+
+def collect_everything(cluster: Cluster, namespace: str) -> dict[str, str]:
+    """Return by its place all that a person can read: objects, logs and metrics.
+
+    Logs are those of the operator, and of the namespace's pods.
+    """
+    found = {
+        kind: cluster.kubectl(
+            "get", kind, "--all-namespaces", "-o", "json", "--show-managed-fields"
+        ).stdout
+        for kind in _EVERYTHING
+    }
+    found["operator's log"] = cluster.kubectl(
+        "logs", "-n", NAMESPACE, "-l", OPERATOR_LABEL, "--tail=-1", "--prefix"
+    ).stdout
+    for pod in cluster.get("pods", "-n", NAMESPACE, "-l", OPERATOR_LABEL)["items"]:
+        name = pod["metadata"]["name"]
+        metrics = f"/api/v1/namespaces/{NAMESPACE}/pods/{name}:http/proxy/metrics"
+        found[f"metrics of {name}"] = cluster.kubectl("get", "--raw", metrics).stdout
+    for pod in json.loads(found["pods"])["items"]:
+        metadata = pod["metadata"]
+        if metadata["namespace"] == namespace:
+            found[f"log of {metadata['name']}"] = cluster.kubectl(
+                "logs", "-n", namespace, metadata["name"], "--all-containers", check=False
+            ).stdout
+    return found
