@@ -87,6 +87,12 @@ def test_every_document_of_the_folder_is_linked_from_the_readme() -> None:
         assert name_of(document) in {link.partition("#")[0] for link in linked}
 
 
+def test_every_test_that_the_threat_model_cites_exists() -> None:
+    cited = re.findall(r"`(tests/[^`]+)`", (ROOT / "SECURITY.md").read_text())
+    assert len(cited) > 10
+    assert [path for path in cited if not (ROOT / path).is_file()] == []
+
+
 def test_every_decision_is_in_the_table_of_decisions() -> None:
     table = (ROOT / "docs/adr/README.md").read_text()
 
