@@ -12,6 +12,7 @@ import structlog
 
 from workqueuejob.cluster.api import ClusterAPI
 from workqueuejob.cluster.connection import api_client
+from workqueuejob.cluster.decoding import read_deep_json
 from workqueuejob.controller.actor import Surroundings
 from workqueuejob.controller.http import serve_http
 from workqueuejob.controller.operator import Operator, build_kopf_settings, watched_namespaces
@@ -30,6 +31,7 @@ _DEFINITION_RETRY_SECONDS = 1.0
 
 async def run_operator(settings: Settings) -> None:
     """Run until SIGTERM or SIGINT; raises what ends kopf or keeps the API server from us."""
+    read_deep_json()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for signal_number in (signal.SIGTERM, signal.SIGINT):
