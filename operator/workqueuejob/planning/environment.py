@@ -59,8 +59,8 @@ def check_credentials(
 
 def plain(name: str, value: str) -> Variable:
     """Return a variable with a value that everybody may read."""
-    # $(NAME) is Kubernetes' own reference to another variable; $$ is how it is escaped.
-    return {"name": name, "value": value.replace("$(", "$$(")}
+    # $(NAME) is Kubernetes' own reference to another variable, and $$ is a dollar.
+    return {"name": name, "value": value.replace("$", "$$")}
 
 
 def from_secret(name: str, secret: str, key: str) -> Variable:

@@ -31,7 +31,7 @@ def environment_of(resource: WorkQueueJob, **container: Any) -> dict[str, Any]:
 
 def settings_of(resource: WorkQueueJob, **container: Any) -> WorkerSettings:
     text = environment_of(resource, **container)["WQJ_SETTINGS"]
-    return read_settings(text.replace("$$(", "$("))
+    return read_settings(text.replace("$$", "$"))
 
 
 def a_redis_worker(worker: dict[str, Any] | None = None, **fields: Any) -> WorkQueueJob:
@@ -110,6 +110,13 @@ def test_settings_hold_no_reference_that_the_kubelet_would_resolve() -> None:
     resource = a_redis_worker(stream=stream)
     assert "$$(HOME)" in environment_of(resource)["WQJ_SETTINGS"]
     assert isinstance(settings_of(resource).source, RedisSource)
+
+
+@pytest.mark.parametrize("key", ["a$$b", "$$$(HOME)", "$", "$(", "5$"])
+def test_dollars_of_a_queues_name_are_the_kubelets_to_halve(key: str) -> None:
+    source = settings_of(a_redis_worker(list={"key": key})).source
+    assert isinstance(source, RedisSource)
+    assert source.key == key
 
 
 def test_secrets_stay_references() -> None:
