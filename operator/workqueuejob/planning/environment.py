@@ -12,6 +12,7 @@ from workqueuejob.api import QueueSource, RabbitMQQueue, WorkQueueJobSpec
 from workqueuejob.api.rabbitmq import AuthMechanism
 from workqueuejob.api.redis import RedisQueue
 from workqueuejob.errors import CredentialsNotURLSafe
+from workqueuejob.planning.template_shape import read_variable_names
 from workqueuejob.protocol.connection import (
     AMQP_PORT,
     AMQPS_PORT,
@@ -78,10 +79,7 @@ def _needs_url(spec: WorkQueueJobSpec) -> bool:
     if spec.worker is not None:
         return False
     containers = spec.template["spec"]["containers"]
-    return any(
-        BROKER_URL not in {variable["name"] for variable in container.get("env") or ()}
-        for container in containers
-    )
+    return any(BROKER_URL not in read_variable_names(container) for container in containers)
 
 
 def _build_amqp_url(rabbitmq: RabbitMQQueue) -> list[Variable]:

@@ -25,6 +25,7 @@ from workqueuejob.names import (
 from workqueuejob.planning.actions import CreateWave
 from workqueuejob.planning.environment import Variable, build_environment
 from workqueuejob.planning.injection import inject_worker
+from workqueuejob.planning.template_shape import check_shape, read_variable_names
 from workqueuejob.planning.worker_environment import build_worker_environment
 from workqueuejob.protocol.exits import KILLED, STOPPED_EARLY
 
@@ -45,8 +46,9 @@ def build_job(resource: WorkQueueJob, wave: CreateWave, worker_image: WorkerImag
     """Return the manifest of a wave's Job, owned by the WorkQueueJob.
 
     Rules: Job API (batch/v1), KEP-3850 (back-off limit per index), KEP-3329 (pod failure policy),
-    KEP-3939 (pod replacement policy).
+    KEP-3939 (pod replacement policy). Raises TemplateInvalid for what can't be built upon.
     """
+    check_shape(resource.spec.template)
     metadata, spec = resource.metadata, resource.spec
     labels = {
         NAME_LABEL: metadata.name,
@@ -169,6 +171,5 @@ def _find_worked(spec: WorkQueueJobSpec, pod: Mapping[str, Any]) -> Manifest:
 
 def _add_environment(container: Manifest, environment: list[Variable]) -> None:
     """Put our variables first, so that the user's own may refer to them, and may win."""
-    own = container.get("env") or []
-    taken = {variable["name"] for variable in own}
+    own, taken = container.get("env") or [], read_variable_names(container)
     container["env"] = [v for v in environment if v["name"] not in taken] + own

@@ -1,0 +1,72 @@
+"""Finds what of a pod template is not of the kind that we build upon. Pure.
+
+The schema leaves most of a template open, and the API server judges the Job that is made of it. But
+what we add to must be what it should be before that: a string is no list to put a variable into.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from workqueuejob.errors import TemplateInvalid
+
+Container = Mapping[str, Any]
+
+_POD = "spec.template.spec"
+
+
+def check_shape(template: Mapping[str, Any]) -> None:
+    """Raise TemplateInvalid, with the field's name; null is absence, as in any pod.
+
+    template: as the schema takes it, so it has a spec with containers.
+    """
+    pod = template["spec"]
+    _read_objects(pod, "volumes", _POD)
+    _read_object(pod, "securityContext", _POD)
+    for kind in ("initContainers", "containers"):
+        for number, container in enumerate(_read_objects(pod, kind, _POD)):
+            _check_container(container, f"{_POD}.{kind}[{number}]")
+
+
+def read_variable_names(container: Container) -> set[str]:
+    """Return the names in a container's env; what is no variable has none."""
+    env = container.get("env")
+    found = env if isinstance(env, list) else ()
+    names = (variable.get("name") for variable in found if isinstance(variable, dict))
+    return {name for name in names if isinstance(name, str)}
+
+
+def _check_container(container: Container, where: str) -> None:
+    for number, variable in enumerate(_read_objects(container, "env", where)):
+        if not isinstance(variable.get("name"), str):
+            raise _refuse(f"{where}.env[{number}].name", "a string")
+    _read_objects(container, "volumeMounts", where)
+    resources = _read_object(container, "resources", where)
+    for kind in ("requests", "limits"):
+        _read_object(resources, kind, f"{where}.resources")
+    if any(not isinstance(word, str) for word in _read_list(container, "args", where)):
+        raise _refuse(f"{where}.args", "a list of strings")
+
+
+def _read_list(parent: Mapping[str, Any], field: str, where: str) -> list[Any]:
+    found = parent.get(field)
+    if found is not None and not isinstance(found, list):
+        raise _refuse(f"{where}.{field}", "a list")
+    return found or []
+
+
+def _read_objects(parent: Mapping[str, Any], field: str, where: str) -> list[Mapping[str, Any]]:
+    found = _read_list(parent, field, where)
+    if any(not isinstance(one, dict) for one in found):
+        raise _refuse(f"{where}.{field}", "a list of objects")
+    return found
+
+
+def _read_object(parent: Mapping[str, Any], field: str, where: str) -> Mapping[str, Any]:
+    found = parent.get(field)
+    if found is not None and not isinstance(found, dict):
+        raise _refuse(f"{where}.{field}", "an object")
+    return found or {}
+
+
+def _refuse(field: str, what: str) -> TemplateInvalid:
+    return TemplateInvalid(f"{field} must be {what}; correct it")
