@@ -21,7 +21,8 @@ def build_context(settings: TLSSettings, *, field: str) -> ssl.SSLContext:
     """Return a client context; raise TLSFailed when the material can't be used."""
     try:
         context = ssl.create_default_context(
-            cadata=None if settings.ca is None else settings.ca.decode("ascii", "replace")
+            # Between the certificates may be comments in any language.
+            cadata=None if settings.ca is None else settings.ca.decode("ascii", "ignore")
         )
     except ssl.SSLError as error:
         raise TLSFailed(

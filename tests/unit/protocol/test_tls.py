@@ -45,6 +45,12 @@ def test_unusable_pair_is_refused_with_its_field_and_asks_nobody(key: bytes) -> 
         build_context(TLSSettings(client_certificate=CERTIFICATE, client_key=key), field="tls")
 
 
-def test_unusable_ca_is_refused_with_its_field() -> None:
+@pytest.mark.parametrize("nonsense", [b"nonsense", b"\xff\0\n", "käse".encode(), b"x" * 2**20])
+def test_unusable_ca_is_refused_with_its_field(nonsense: bytes) -> None:
     with pytest.raises(TLSFailed, match=r"tls.caSecretRef"):
-        build_context(TLSSettings(ca=b"-----BEGIN CERTIFICATE-----\nnonsense"), field="tls")
+        build_context(TLSSettings(ca=b"-----BEGIN CERTIFICATE-----\n" + nonsense), field="tls")
+
+
+def test_comments_between_certificates_may_be_in_any_language() -> None:
+    commented = "# Autorité de confiance ©\n".encode() + CA.cert_pem.bytes() + b"# \xe9\n"
+    assert len(build_context(TLSSettings(ca=commented), field="tls").get_ca_certs()) == 1
