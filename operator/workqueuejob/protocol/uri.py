@@ -66,7 +66,7 @@ def parse_redis_uri(uri: str, *, where: str) -> BrokerAddress:
 
 def _build_redis_address(parts: SplitResult) -> BrokerAddress | None:
     encrypted = REDIS_SCHEMES.get(parts.scheme)
-    if encrypted is None or not parts.hostname or parts.fragment or parts.query:
+    if encrypted is None or not parts.hostname or parts.fragment or parts.query or parts.port == 0:
         return None
     path = parts.path.strip("/")
     return BrokerAddress(
@@ -82,7 +82,7 @@ def _build_redis_address(parts: SplitResult) -> BrokerAddress | None:
 
 def _build_address(parts: SplitResult) -> BrokerAddress | None:
     encrypted = SCHEMES.get(parts.scheme)
-    if encrypted is None or not parts.hostname or parts.fragment:
+    if encrypted is None or not parts.hostname or parts.fragment or parts.port == 0:
         return None
     if "@" in parts.path + parts.query:
         # An unencoded / or ? in the password has cut it in two; its beginning would pass for a port

@@ -39,7 +39,11 @@ def resolve_rabbitmq(
 
 
 def _resolve_url(url: str, namespace: str) -> str:
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        # Brackets around what is no IPv6 address are the client's to refuse.
+        return url
     host = resolve_host(parts.hostname or "", namespace)
     host = f"[{host}]" if ":" in host else host
     # As text: urllib raises for a port like 99999, which is the client's to refuse.

@@ -28,6 +28,7 @@ def test_redis_uri_is_taken_apart(uri: str, address: BrokerAddress) -> None:
         "amqp://u:s3cret@mq",
         "redis://u:s3cret#x@redis",
         "redis://u:s3cret@redis:port",
+        "redis://u:s3cret@redis:0",
         "redis://u:s3cret@redis/jobs",
         "redis://u:s3cret@redis?db=1",
         "redis://",

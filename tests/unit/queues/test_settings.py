@@ -73,6 +73,7 @@ def test_host_without_a_dot_is_of_the_objects_namespace(host: str, resolved: str
         ("http://mq.example/rabbit/", "http://mq.example/rabbit"),
         ("http://[fd00::1]:15672", "http://[fd00::1]:15672"),
         ("http://mq:99999", "http://mq.shop.svc:99999"),
+        ("http://[::::]:15672", "http://[::::]:15672"),
     ],
 )
 def test_management_host_is_resolved_too(url: str, resolved: str) -> None:
@@ -102,7 +103,15 @@ def test_uri_without_a_path_is_the_default_virtual_host(uri: bytes) -> None:
 
 @pytest.mark.parametrize(
     "uri",
-    [b"amqp://ann:h/ush@mq:5672/", b"http://ann:hush@mq/", b"mq:5672", b"amqp://ann:h#ush@mq"],
+    [
+        b"amqp://ann:h/ush@mq:5672/",
+        b"http://ann:hush@mq/",
+        b"mq:5672",
+        b"amqp://ann:h#ush@mq",
+        b"amqp://ann:hush@mq:0",
+        b"amqp://ann:hush@mq:65536",
+        b"amqp://ann:hush@[::::]",
+    ],
 )
 def test_malformed_uri_is_refused_without_quoting_it(uri: bytes) -> None:
     with pytest.raises(CredentialsNotURLSafe, match="key 'uri' of Secret 'mq'") as caught:
