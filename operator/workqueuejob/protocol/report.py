@@ -9,6 +9,8 @@ from typing import Any
 
 _MARK = "wqj"
 _VERSION = 1
+_MOST = 2**31 - 1
+"""What a command that shares the container may write there is no worker's word if it is more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +71,12 @@ def read_report(message: str) -> Report | None:
     """Return what is in a termination message; None when it is not a worker's."""
     try:
         found: Any = json.loads(message)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     if not isinstance(found, dict) or found.get(_MARK) != _VERSION:
         return None
     known = {name: found.get(name, 0) for name in (f.name for f in fields(ItemCounts))}
-    if not all(isinstance(number, int) and number >= 0 for number in known.values()):
+    if not all(isinstance(n, int) and 0 <= n <= _MOST for n in known.values()):
         return None
     note = found.get("note")
     return Report(

@@ -1,5 +1,7 @@
 from pathlib import Path
 
+import pytest
+
 from workqueuejob.protocol.report import ItemCounts, read_report
 from workqueuejob.worker.reporting import Report
 
@@ -54,3 +56,24 @@ def test_full_disk_stops_no_work() -> None:
     report = Report("/dev/full")
     report.succeed()
     assert report.settled == 1
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "[" * 4096,
+        '{"wqj":' * 600,
+        '{"wqj":1,"succeeded":-1}',
+        '{"wqj":1,"succeeded":2147483648}',
+        '{"wqj":1,"succeeded":1e3}',
+        '{"wqj":1,"succeeded":NaN}',
+        '{"wqj":1,"succeeded":"5"}',
+        '{"wqj":1,"succeeded":null}',
+        '{"wqj":2}',
+        "[1]",
+        "\0",
+        "",
+    ],
+)
+def test_what_a_command_wrote_in_a_workers_place_is_no_report(message: str) -> None:
+    assert read_report(message) is None
