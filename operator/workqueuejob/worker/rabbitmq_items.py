@@ -36,6 +36,9 @@ REASON_MAX_CHARACTERS = 4000
 DELIVERY_COUNT_MAX = 10
 """From here on the count is written into a copy, before a broker's delivery limit is met."""
 
+ATTEMPTS_MAX = 2**31 - 1
+"""More than that nobody has made, and a header could not hold one more than its largest number."""
+
 _WORKER_ID = os.urandom(6).hex()
 _NUMBERS = itertools.count(1)
 
@@ -63,7 +66,7 @@ def read_item(properties: BasicProperties, *, redelivered: bool) -> Item:
     """Return what a delivery says of its item."""
     headers = properties.headers
     if not headers and not redelivered:
-        return Item(properties.message_id or _new_id(), 1, False, False, False)
+        return Item(_text(properties.message_id) or _new_id(), 1, False, False, False)
     headers = headers or {}
     written = _count(headers.get(ATTEMPTS_HEADER))
     delivery_count = headers.get(DELIVERY_COUNT_HEADER)
@@ -71,7 +74,7 @@ def read_item(properties: BasicProperties, *, redelivered: bool) -> Item:
     counted = _count(delivery_count) if redelivered else 0
     lost = counted or int(redelivered)
     return Item(
-        id=str(properties.message_id or headers.get(ID_HEADER) or _new_id()),
+        id=_text(properties.message_id) or _text(headers.get(ID_HEADER)) or _new_id(),
         attempt=written + lost + 1,
         redelivered=bool(redelivered or written),
         lost=bool(lost or headers.get(LOST_HEADER)),
@@ -143,7 +146,8 @@ def _forget_our_queues(headers: dict[str, Any]) -> None:
     deaths = headers.get(DEATHS_HEADER)
     if not isinstance(deaths, list):
         return
-    kept = [death for death in deaths if not _is_ours(death.get("queue"))]
+    # A producer may have written anything there.
+    kept = [one for one in deaths if not (isinstance(one, dict) and _is_ours(one.get("queue")))]
     headers[DEATHS_HEADER] = kept
     if not kept:
         del headers[DEATHS_HEADER]
@@ -159,7 +163,12 @@ def _is_ours(queue: object) -> bool:
 
 def _count(value: object) -> int:
     # Whatever else a producer wrote there counts nothing.
-    return max(value, 0) if isinstance(value, int) else 0
+    return min(max(value, 0), ATTEMPTS_MAX) if isinstance(value, int) else 0
+
+
+def _text(value: object) -> str:
+    # What is no UTF-8 comes as bytes.
+    return value.decode(errors="backslashreplace") if isinstance(value, bytes) else str(value or "")
 
 
 def _new_id() -> str:

@@ -43,6 +43,35 @@ def test_id_is_the_producers_else_the_one_written_down_else_a_new_one() -> None:
     assert len(new) == 100
 
 
+@pytest.mark.parametrize(
+    ("message_id", "read"),
+    [(b"caf\xe9", "caf\\xe9"), ("two\nlines", "two\nlines"), ("$(reboot)", "$(reboot)")],
+)
+def test_id_is_text_whatever_bytes_it_is_made_of(message_id: str | bytes, read: str) -> None:
+    for redelivered in (False, True):
+        item = read_item(BasicProperties(message_id=message_id), redelivered=redelivered)
+        assert item.id == read
+    written = BasicProperties(headers={"x-wqj-id": message_id})
+    assert read_item(written, redelivered=False).id == read
+
+
+@pytest.mark.parametrize("attempts", [2**63 - 1, 2**31])
+def test_count_that_no_header_could_go_on_from_can_be_written_into_a_copy(attempts: int) -> None:
+    properties = BasicProperties(headers={"x-wqj-attempts": attempts})
+    item = read_item(properties, redelivered=False)
+    copied = build_failed(properties, Delivery("1", b"", attempt=item.attempt), reason="no")
+    assert b"x-wqj-attempts" in b"".join(copied.encode())
+
+
+@pytest.mark.parametrize(
+    "deaths", [["a"], [["b"]], [None, {"queue": 5}], [{}], "text", {"queue": "x"}, 7]
+)
+def test_note_of_deaths_that_a_producer_made_up_stays(deaths: object) -> None:
+    properties = BasicProperties(headers={"x-death": deaths, "x-first-death-queue": ["c"]})
+    copied = build_copy(properties, Delivery("1", b""), attempts=1)
+    assert copied.headers["x-death"] == deaths
+
+
 def test_copy_tells_nothing_of_the_queues_that_a_worker_adds_but_of_others() -> None:
     headers = {
         "x-death": [{"queue": "job.wqj-retry-1s"}, {"queue": "theirs"}],
