@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import time
 from pathlib import Path
 
@@ -69,14 +70,53 @@ def test_command_line_wins_over_the_settings(tmp_path: Path) -> None:
     assert run(tmp_path, ["fig"], *command, delivery=delivery).out == "fig\n"
 
 
-@pytest.mark.parametrize("way", [(), ("--as-argument",), ("--as-env=FRUIT",), ("--as-file",)])
-def test_item_is_never_read_as_a_command(tmp_path: Path, way: tuple[str, ...]) -> None:
-    trap = tmp_path / "trap"
-    touch = f"touch {trap}"
-    items = [f"$({touch})", f"`{touch}`", f"; {touch}", f"\n{touch}\n", f"| {touch}", "--help"]
-    ended = run(tmp_path, items, "run", *way, "--", "true")
-    assert ended.counts == ItemCounts(succeeded=len(items))
-    assert not trap.exists()
+HOSTILE = (
+    "$(touch owned)",
+    "`touch owned`; touch owned & touch owned | touch owned",
+    "'; touch owned; '",
+    '"; touch owned; "',
+    "--help",
+    "-n",
+    "",
+    " \t ",
+    "two\r\nlines\n\n",
+    "%s%n$HOME ${HOME} *",
+    "../../etc/passwd",
+    "\x1b[2J\x07",
+    "".join(map(chr, range(1, 256))),
+    "x" * 100_000,
+)
+"""Texts of bytes that mean something to a shell, a terminal or a program, and none to us."""
+
+
+@pytest.mark.parametrize(
+    ("way", "script"),
+    [
+        ((), "cat"),
+        (("--as-argument",), 'printf %s "$1"'),
+        (("--as-env", "FRUIT"), 'printf %s "$FRUIT"'),
+        (("--as-file",), 'cat "$ITEM_FILE"'),
+    ],
+    ids=["stdin", "argument", "environment", "file"],
+)
+def test_hostile_item_reaches_the_command_as_it_is(
+    tmp_path: Path, way: tuple[str, ...], script: str
+) -> None:
+    ended = run(tmp_path, list(HOSTILE), "run", *way, "--", "sh", "-c", script, "sh")
+    assert ended.out == "".join(HOSTILE)
+    assert ended.counts == ItemCounts(succeeded=len(HOSTILE))
+    assert not list(tmp_path.rglob("owned"))
+
+
+@pytest.mark.parametrize("way", ["--as-file", "--prefix-output"])
+def test_large_binary_item_reaches_the_command_as_it_is(tmp_path: Path, way: str) -> None:
+    item = "".join(map(chr, range(256))) * 2**12
+    script = 'cat "${ITEM_FILE:-/dev/stdin}" | cksum'
+    ended = run(tmp_path, [item], "run", way, "--", "sh", "-c", script)
+    expected = subprocess.run(
+        ["cksum"], input=item.encode("latin-1"), capture_output=True, check=True
+    )
+    assert ended.out.endswith(expected.stdout.decode())
 
 
 @pytest.mark.parametrize("way", ["--as-argument", "--as-env=FRUIT"])
