@@ -28,6 +28,7 @@ it never holds a password or a URL with one.
         ├── JobNameConflict
         ├── Conflict                 somebody else wrote first; read again
         ├── NotFound
+        ├── NotLeading               another replica may lead; nothing may be written
         └── ClusterUnavailable
 """
 
@@ -131,6 +132,10 @@ class Conflict(ClusterError):
 
 class NotFound(ClusterError):
     """The object is not, or no longer, there."""
+
+
+class NotLeading(ClusterError):
+    """This process does not hold the Lease, or has not renewed it in time."""
 
 
 class ClusterUnavailable(ClusterError):

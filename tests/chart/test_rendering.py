@@ -23,6 +23,9 @@ DEFAULT_KINDS = {
     "ClusterRoleBinding",
     "CustomResourceDefinition",
     "Deployment",
+    "PodDisruptionBudget",
+    "Role",
+    "RoleBinding",
     "Service",
     "ServiceAccount",
     "ValidatingAdmissionPolicy",
@@ -31,7 +34,11 @@ DEFAULT_KINDS = {
 
 
 def environment_of(rendering: Rendering) -> dict[str, str]:
-    return {variable["name"]: variable["value"] for variable in rendering.container()["env"]}
+    return {
+        variable["name"]: variable["value"]
+        for variable in rendering.container()["env"]
+        if "value" in variable
+    }
 
 
 def test_lint_finds_nothing_to_warn_of(helm: Helm, full_values: Manifest) -> None:
@@ -69,10 +76,7 @@ def test_switches_render_their_objects(full: Rendering) -> None:
     cluster_wide = {"ClusterRoleBinding"}
     assert full.kinds() == DEFAULT_KINDS - cluster_wide | {
         "NetworkPolicy",
-        "PodDisruptionBudget",
         "PrometheusRule",
-        "Role",
-        "RoleBinding",
         "ServiceMonitor",
     }
 
@@ -84,6 +88,7 @@ def test_switches_remove_their_objects(helm: Helm) -> None:
         "rbac": {"create": False, "aggregate": False},
         "admissionPolicy": {"enabled": False},
         "service": {"enabled": False},
+        "podDisruptionBudget": {"enabled": False},
     }
     rendering = helm.template(off)
     assert rendering.kinds() == {"Deployment"}
@@ -98,7 +103,11 @@ def test_namespaced_install_needs_nothing_cluster_wide(helm: Helm) -> None:
         "admissionPolicy": {"enabled": False},
     }
     rendering = helm.template(values)
-    assert rendering.kinds() == {"Deployment", "Role", "RoleBinding", "Service", "ServiceAccount"}
+    assert rendering.kinds() == DEFAULT_KINDS - {
+        "ClusterRole",
+        "ClusterRoleBinding",
+        "CustomResourceDefinition",
+    }
 
 
 def test_crd_is_the_one_of_the_repository(helm: Helm) -> None:
@@ -120,6 +129,8 @@ def test_arguments_say_what_the_values_say(default: Rendering, full: Rendering) 
         "--log-level=info",
         "--http-port=8080",
         "--poll-interval-seconds=0.8",
+        "--lease-name=workqueuejob",
+        "--identity=$(WQJ_POD_NAME)_$(WQJ_POD_UID)",
     ]
     assert full.container()["args"] == [
         "run",
@@ -129,6 +140,8 @@ def test_arguments_say_what_the_values_say(default: Rendering, full: Rendering) 
         "--log-level=debug",
         "--http-port=9090",
         "--poll-interval-seconds=5",
+        "--lease-name=queue-operator",
+        "--identity=$(WQJ_POD_NAME)_$(WQJ_POD_UID)",
         "--poll-interval-seconds=6",
     ]
 
@@ -159,9 +172,42 @@ def test_probes_ask_the_port_by_name(default: Rendering) -> None:
     assert (port["name"], port["containerPort"]) == ("http", 8080)
 
 
-def test_two_operators_never_overlap(default: Rendering) -> None:
+def test_pod_is_told_who_and_where_it_is(default: Rendering) -> None:
+    told = {
+        variable["name"]: variable["valueFrom"]["fieldRef"]["fieldPath"]
+        for variable in default.container()["env"]
+        if "valueFrom" in variable
+    }
+    assert told == {
+        "WQJ_POD_NAME": "metadata.name",
+        "WQJ_POD_UID": "metadata.uid",
+        "WQJ_LEASE_NAMESPACE": "metadata.namespace",
+    }
+
+
+def test_a_new_replica_stands_by_before_an_old_one_ends(default: Rendering) -> None:
     spec = default.one("Deployment")["spec"]
-    assert (spec["replicas"], spec["strategy"]) == (1, {"type": "Recreate"})
+    rolling = {"maxUnavailable": 0, "maxSurge": 1}
+    assert (spec["replicas"], spec["strategy"]) == (
+        1,
+        {"type": "RollingUpdate", "rollingUpdate": rolling},
+    )
+
+
+def test_replicas_prefer_different_nodes_and_never_insist(default: Rendering) -> None:
+    constraints = default.pod()["spec"]["topologySpreadConstraints"]
+    assert [one["topologyKey"] for one in constraints] == [
+        "kubernetes.io/hostname",
+        "topology.kubernetes.io/zone",
+    ]
+    labels = default.pod()["metadata"]["labels"].items()
+    for constraint in constraints:
+        assert constraint["whenUnsatisfiable"] == "ScheduleAnyway"
+        assert constraint["labelSelector"]["matchLabels"].items() <= labels
+
+
+def test_a_node_can_always_be_drained(default: Rendering) -> None:
+    assert default.one("PodDisruptionBudget")["spec"]["maxUnavailable"] == 1
 
 
 def test_pod_takes_what_a_cluster_wants_of_it(full: Rendering, full_values: Manifest) -> None:
@@ -213,7 +259,7 @@ def test_alerts_use_metrics_and_names_that_exist(full: Rendering) -> None:
     assert 'job="queue-operator"' in rules["WorkQueueJobOperatorDown"]["expr"]
     assert rules["WorkQueueJobQueueUnreachable"]["for"] == "15m"
     expressions = " ".join(rule["expr"] for rule in rules.values())
-    assert set(re.findall(r"wqj_\w+", expressions)) == {"wqj_workqueuejobs"}
+    assert set(re.findall(r"wqj_\w+", expressions)) == {"wqj_leader", "wqj_workqueuejobs"}
     assert set(re.findall(r'reason="(\w+)"', expressions)) == {"Failed", "QueueUnavailable"}
     assert "{{ $labels.namespace }}" in rules["WorkQueueJobFailed"]["annotations"]["summary"]
 

@@ -22,6 +22,9 @@ OPERATOR_RULES = {
 }
 
 
+ELECTION = "-leader-election"
+
+
 def rules_of(role: Manifest) -> dict[tuple[str, str], set[str]]:
     return {
         (group, resource): set(rule["verbs"])
@@ -84,10 +87,16 @@ def test_operator_has_the_verbs_that_it_uses_and_no_others(default: Rendering) -
 
 def test_watch_namespaces_give_the_operator_roles_in_them_only(full: Rendering) -> None:
     assert full.of_kind("ClusterRoleBinding") == []
-    roles = {role["metadata"]["namespace"]: rules_of(role) for role in full.of_kind("Role")}
+    roles = {
+        role["metadata"]["namespace"]: rules_of(role)
+        for role in full.of_kind("Role")
+        if not role["metadata"]["name"].endswith(ELECTION)
+    }
     assert roles == {"fruits": OPERATOR_RULES, "42": OPERATOR_RULES}
     for binding in full.of_kind("RoleBinding"):
-        assert binding["metadata"]["namespace"] in roles
+        assert binding["metadata"]["namespace"] in roles or binding["roleRef"]["name"].endswith(
+            ELECTION
+        )
         assert binding["roleRef"]["kind"] == "Role"
         assert binding["subjects"] == [
             {"kind": "ServiceAccount", "name": "queues", "namespace": "workqueuejob-system"}
@@ -95,6 +104,31 @@ def test_watch_namespaces_give_the_operator_roles_in_them_only(full: Rendering) 
     aggregated = {role["metadata"]["name"] for role in full.of_kind("ClusterRole")}
     prefix = "workqueuejob-system:queue-operator"
     assert aggregated == {f"{prefix}:view", f"{prefix}:edit"}
+
+
+@pytest.mark.parametrize(
+    ("values", "name"), [("default", "workqueuejob"), ("full", "queue-operator")]
+)
+def test_operator_may_change_its_own_lease_and_no_other(
+    values: str, name: str, request: pytest.FixtureRequest
+) -> None:
+    rendering: Rendering = request.getfixturevalue(values)
+    (role,) = [
+        role for role in rendering.of_kind("Role") if role["metadata"]["name"] == name + ELECTION
+    ]
+    assert role["metadata"]["namespace"] == "workqueuejob-system"
+    lease = {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"]}
+    assert role["rules"] == [
+        {**lease, "verbs": ["create"]},
+        {**lease, "resourceNames": [name], "verbs": ["get", "update"]},
+    ]
+    assert f"--lease-name={name}" in rendering.container()["args"]
+
+
+def test_namespace_of_the_release_may_be_watched_too(helm: Helm) -> None:
+    rendering = helm.template({"watchNamespaces": ["workqueuejob-system"]})
+    names = [role["metadata"]["name"] for role in rendering.of_kind("Role")]
+    assert sorted(names) == ["workqueuejob", "workqueuejob-leader-election"]
 
 
 def test_viewers_of_a_namespace_only_read(default: Rendering) -> None:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from tests.chart.conftest import Helm
 
 REFUSED = [
-    ("{replicas: 2}", "/replicas", "got 2, want 1"),
+    ("{replicas: 6}", "/replicas", "got 6, want 5"),
     ("{replicas: one}", "/replicas", "want integer"),
     ("{logFormat: xml}", "/logFormat", "'json', 'text'"),
     ("{logLevel: verbose}", "/logLevel", "'debug', 'info', 'warning', 'error'"),

@@ -3,11 +3,15 @@
 import asyncio
 from typing import Annotated
 
+import structlog
 import typer
 
 from workqueuejob.controller.logs import LogFormat, configure_logs
 from workqueuejob.controller.run import run_operator
-from workqueuejob.controller.settings import DEFAULT_WORKER_IMAGE, Settings
+from workqueuejob.controller.settings import DEFAULT_WORKER_IMAGE, Settings, build_identity
+from workqueuejob.errors import NotLeading
+
+_log = structlog.get_logger(__name__)
 
 app = typer.Typer(
     name="workqueuejob-operator",
@@ -61,18 +65,45 @@ def run(  # noqa: PLR0913, PLR0917 - an option is a parameter
             help="Always, IfNotPresent or Never. None: as Kubernetes has it.",
         ),
     ] = None,
+    identity: Annotated[
+        str | None,
+        typer.Option(
+            envvar="WQJ_IDENTITY",
+            help="Who this process is to other replicas. None: host name and a random number.",
+        ),
+    ] = None,
+    lease_namespace: Annotated[
+        str,
+        typer.Option(
+            envvar="WQJ_LEASE_NAMESPACE", help="Where the Lease is by which one replica leads."
+        ),
+    ] = "default",
+    lease_name: Annotated[
+        str, typer.Option(envvar="WQJ_LEASE_NAME", help="The Lease's name.")
+    ] = "workqueuejob",
 ) -> None:
     """Run the operator, in a pod or with the current kubeconfig."""
     configure_logs(log_format=log_format, level=log_level)
-    listed = tuple(part.strip() for part in namespaces.split(",") if part.strip())
     settings = Settings(
-        namespaces=tuple(namespace or ()) + listed,
+        namespaces=tuple(namespace or ()) + _split(namespaces),
         http_port=http_port,
         poll_interval_seconds=poll_interval_seconds,
         worker_image=worker_image,
         worker_image_pull_policy=worker_image_pull_policy,
+        identity=identity or build_identity(),
+        lease_namespace=lease_namespace,
+        lease_name=lease_name,
     )
-    asyncio.run(run_operator(settings))
+    try:
+        asyncio.run(run_operator(settings))
+    except NotLeading as error:
+        # Whatever this process knows may be of the past: its successor starts with nothing.
+        _log.error("leadership lost, process ends", error=str(error))
+        raise typer.Exit(1) from error
+
+
+def _split(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
 def main() -> None:

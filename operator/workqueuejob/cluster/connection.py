@@ -1,6 +1,6 @@
-"""Opens and closes the connection to the API server."""
+"""Opens and closes the connection to the API server, and guards what is written through it."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -10,9 +10,31 @@ from kubernetes.aio import config as untyped_config
 config: Any = untyped_config
 
 
+_READING = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+class GuardedClient(client.ApiClient):
+    """Asks before every request that is not a read; what it is told by an exception is raised.
+
+    Here and not in each call, so that no write can be forgotten, not even one yet to be written.
+    """
+
+    def __init__(self, configuration: client.Configuration, ask: Callable[[], None]) -> None:
+        super().__init__(configuration)
+        self._ask = ask
+
+    async def call_api(self, method: str, *arguments: Any, **options: Any) -> Any:
+        """Send a request."""
+        if method not in _READING:
+            self._ask()
+        return await super().call_api(method, *arguments, **options)
+
+
 @asynccontextmanager
-async def api_client() -> AsyncIterator[client.ApiClient]:
+async def api_client(*, guard: Callable[[], None] | None = None) -> AsyncIterator[client.ApiClient]:
     """Yield a client from the pod's service account or, outside a cluster, from the kubeconfig.
+
+    guard: called before each write; raises to prevent it.
 
     Raises `kubernetes.aio.config.ConfigException` when there is neither.
     """
@@ -21,5 +43,7 @@ async def api_client() -> AsyncIterator[client.ApiClient]:
         config.load_incluster_config(client_configuration=configuration)
     except config.ConfigException:
         await config.load_kube_config(client_configuration=configuration)
-    async with client.ApiClient(configuration) as opened:
+    async with (
+        client.ApiClient(configuration) if guard is None else GuardedClient(configuration, guard)
+    ) as opened:
         yield opened

@@ -1,10 +1,11 @@
-"""Runs the operator's process until it is told to stop."""
+"""Runs the operator's process until it is told to stop or no longer leads."""
 
 import asyncio
 import contextlib
 import signal
 import socket
 import time
+from collections.abc import Coroutine
 from typing import Any, cast
 
 import kopf
@@ -13,8 +14,10 @@ import structlog
 from workqueuejob.cluster.api import ClusterAPI
 from workqueuejob.cluster.connection import api_client
 from workqueuejob.cluster.decoding import read_deep_json
+from workqueuejob.cluster.leases import LeaseAPI
 from workqueuejob.controller.actor import Surroundings
 from workqueuejob.controller.http import serve_http
+from workqueuejob.controller.leadership import Leadership
 from workqueuejob.controller.operator import Operator, build_kopf_settings, watched_namespaces
 from workqueuejob.controller.settings import Settings
 from workqueuejob.errors import ClusterError
@@ -30,51 +33,130 @@ _DEFINITION_RETRY_SECONDS = 1.0
 
 
 async def run_operator(settings: Settings) -> None:
-    """Run until SIGTERM or SIGINT; raises what ends kopf or keeps the API server from us."""
+    """Stand by until this process leads, then work until SIGTERM or SIGINT.
+
+    Raises NotLeading when the Lease is lost, and what ends kopf or keeps the API server from us.
+    """
     read_deep_json()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for signal_number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(signal_number, stop.set)
-    ready = asyncio.Event()
-    meter = Meter(settings.poll_interval_seconds, connect=connect, observer=MeasurementMetrics())
-    async with api_client() as client:
-        instance = socket.gethostname()
-        surroundings = Surroundings(
-            cluster=ClusterAPI(client),
-            meter=meter,
-            instance=instance,
-            worker_image=WorkerImage(settings.worker_image, settings.worker_image_pull_policy),
+    async with api_client() as unguarded:
+        leases = LeaseAPI(unguarded, namespace=settings.lease_namespace, name=settings.lease_name)
+        leadership = Leadership(leases, settings.identity)
+        async with api_client(guard=leadership.require) as client:
+            await _Process(settings, leadership, ClusterAPI(client), stop).run()
+
+
+class _Process:
+    """What runs from the first connection to the API server to the last."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        leadership: Leadership,
+        cluster: ClusterAPI,
+        stop: asyncio.Event,
+    ) -> None:
+        self._settings = settings
+        self._leadership = leadership
+        self._cluster = cluster
+        self._stop = stop
+        self._watching = asyncio.Event()
+        self._meter = Meter(
+            settings.poll_interval_seconds,
+            connect=connect,
+            observer=MeasurementMetrics(),
         )
-        operator = Operator(surroundings)
-        hide = expose_objects(operator.count_by_reason)
+        self._operator = Operator(
+            Surroundings(
+                cluster=cluster,
+                meter=self._meter,
+                instance=socket.gethostname(),
+                worker_image=WorkerImage(settings.worker_image, settings.worker_image_pull_policy),
+            )
+        )
 
-        def find_stuck() -> str | None:
-            return _find_stuck(operator, meter.overdue_seconds())
-
+    async def run(self) -> None:
+        """Serve, stand by, lead, and give the Lease up."""
+        hide = expose_objects(self._operator.count_by_reason)
         try:
             async with serve_http(
-                port=settings.http_port,
-                alive=find_stuck,
-                ready=lambda: None if ready.is_set() else "the watches have not started",
+                port=self._settings.http_port, alive=self._find_stuck, ready=self._find_unready
             ):
-                _log.info("operator started", namespaces=list(settings.namespaces) or "all")
-                await _wait_for_definition(surroundings.cluster, settings, stop)
-                await kopf.operator(
-                    registry=operator.build_registry(),
-                    settings=build_kopf_settings(),
-                    standalone=True,
-                    # Its default asks for the user's name, which a numeric user has none of.
-                    identity=cast("Any", instance),
-                    ready_flag=ready,
-                    stop_flag=stop,
-                    **watched_namespaces(settings),
+                _log.info(
+                    "operator started",
+                    namespaces=list(self._settings.namespaces) or "all",
+                    identity=self._settings.identity,
                 )
+                await _finish_first(self._leadership.acquire(), self._stop.wait())
+                try:
+                    if not self._stop.is_set():
+                        await _finish_first(self._work(), self._leadership.hold())
+                finally:
+                    await self._leadership.release()
         finally:
             hide()
-            await operator.close()
-            meter.close()
+            self._meter.close()
             _log.info("operator stopped")
+
+    async def _work(self) -> None:
+        """Watch and reconcile until told to stop; nothing is under way afterwards."""
+        await _wait_for_definition(self._cluster, self._settings, self._stop)
+        registry = self._operator.build_registry()
+        kopf.on.cleanup(registry=registry)(self._hand_over)
+        try:
+            await kopf.operator(
+                registry=registry,
+                settings=build_kopf_settings(),
+                standalone=True,
+                # Its default asks for the user's name, which a numeric user has none of.
+                identity=cast("Any", self._settings.identity),
+                ready_flag=self._watching,
+                stop_flag=self._stop,
+                **watched_namespaces(self._settings),
+            )
+        finally:
+            await self._operator.close()
+
+    async def _hand_over(self, **_: Any) -> None:
+        """Let another replica lead now: kopf goes on to wait seconds for whatever has not ended."""
+        await self._operator.close()
+        await self._leadership.release()
+
+    def _find_unready(self) -> str | None:
+        """Return what is missing: the Lease's latest state or, in the leader, the watches.
+
+        A replica that stands by is ready: a rolling update waits for it before it ends the leader.
+        """
+        if self._leadership.problem is None and self._leadership.leads:
+            return None if self._watching.is_set() else "the watches have not started"
+        return self._leadership.problem
+
+    def _find_stuck(self) -> str | None:
+        """Return what has been under way for so long that only a restart will help."""
+        now = time.monotonic()
+        for actor in self._operator.actors:
+            if actor.busy_since is not None and now - actor.busy_since > _STUCK_SECONDS:
+                metadata = actor.resource.metadata
+                return f"reconciling {metadata.namespace}/{metadata.name} does not end"
+        if self._meter.overdue_seconds() > _STUCK_SECONDS:
+            return "a measurement does not end"
+        return None
+
+
+async def _finish_first(*works: Coroutine[Any, Any, Any]) -> None:
+    """Run all until one has ended, and end the others; raises what it was ended by."""
+    tasks = [asyncio.create_task(work) for work in works]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    for task in done:
+        task.result()
 
 
 async def _wait_for_definition(
@@ -99,15 +181,3 @@ async def _wait_for_definition(
                     await stop.wait()
         else:
             return
-
-
-def _find_stuck(operator: Operator, meter_overdue_seconds: float) -> str | None:
-    """Return what has been under way for so long that only a restart will help."""
-    now = time.monotonic()
-    for actor in operator.actors:
-        if actor.busy_since is not None and now - actor.busy_since > _STUCK_SECONDS:
-            metadata = actor.resource.metadata
-            return f"reconciling {metadata.namespace}/{metadata.name} does not end"
-    if meter_overdue_seconds > _STUCK_SECONDS:
-        return "a measurement does not end"
-    return None

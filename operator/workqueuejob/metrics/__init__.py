@@ -35,6 +35,7 @@ ATTEMPTS_FAILED = Counter(
     "wqj_item_attempts_failed", "Attempts of items that were seen to fail or to be lost."
 )
 CONNECTIONS = Gauge("wqj_broker_connections", "Open connections to brokers.")
+LEADER = Gauge("wqj_leader", "1 in the replica that leads, 0 in one that stands by.")
 
 
 def count_items(old: ItemsStatus | None, new: ItemsStatus | None) -> None:

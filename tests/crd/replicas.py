@@ -1,0 +1,104 @@
+"""Processes of the operator, side by side against one API server."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import urllib3
+from kubernetes import client
+
+from .api_server import ApiServer
+
+LEASE_NAME = "replicas-test"
+
+
+@dataclass(frozen=True, slots=True)
+class Replica:
+    """One process of the operator."""
+
+    identity: str
+    process: subprocess.Popen[bytes]
+    port: int
+    log_path: Path
+
+    def get(self, path: str) -> tuple[int, str]:
+        """Return status and body of what it serves; status 0 when it serves nothing."""
+        try:
+            answer = urllib3.request(
+                "GET", f"http://127.0.0.1:{self.port}{path}", retries=False, timeout=2
+            )
+        except urllib3.exceptions.HTTPError as error:
+            return 0, str(error)
+        return answer.status, answer.data.decode()
+
+    def signal(self, number: signal.Signals) -> None:
+        self.process.send_signal(number)
+
+    def log(self) -> str:
+        return self.log_path.read_text()
+
+
+@dataclass(frozen=True, slots=True)
+class Election:
+    """The Lease that the replicas of a test share."""
+
+    api_server: ApiServer
+    directory: Path
+
+    @contextmanager
+    def running(self, identity: str) -> Iterator[Replica]:
+        """Run a replica until the context ends."""
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        log_path = self.directory / f"{identity}.log"
+        command = [
+            str(Path(sys.executable).with_name("workqueuejob-operator")), "run",
+            "--namespace=default", f"--http-port={port}", f"--identity={identity}",
+            "--lease-namespace=default", f"--lease-name={LEASE_NAME}",
+        ]  # fmt: skip
+        environment = {**os.environ, "KUBECONFIG": str(self.api_server.kubeconfig)}
+        with log_path.open("wb") as log:
+            process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+        try:
+            yield Replica(identity, process, port, log_path)
+        finally:
+            process.kill()
+            process.wait()
+
+    def lease(self) -> Any:
+        """Return the Lease's spec; raises ApiException when there is none."""
+        api = client.CoordinationV1Api(self.api_server.objects.api_client)
+        return api.read_namespaced_lease(LEASE_NAME, "default").spec
+
+    def holder(self) -> str:
+        """Return who holds the Lease; empty when nobody does."""
+        try:
+            return self.lease().holder_identity or ""
+        except client.ApiException as error:
+            if error.status == 404:
+                return ""
+            raise
+
+    def remove(self) -> None:
+        """Delete the Lease, so that the next test begins without."""
+        client.CoordinationV1Api(self.api_server.objects.api_client).delete_namespaced_lease(
+            LEASE_NAME, "default"
+        )
+
+
+def wait_for(holds: Callable[[], bool], *, seconds: float) -> float:
+    """Wait until it holds; return how long that took; fail when it takes longer."""
+    began = time.monotonic()
+    while not holds():
+        assert time.monotonic() - began < seconds, f"not so after {seconds} s"
+        time.sleep(0.1)
+    return time.monotonic() - began

@@ -1,0 +1,114 @@
+"""Two processes of the operator against a real API server: one leads, whatever becomes of it."""
+
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from .api_server import ApiServer, Create
+from .replicas import Election, Replica, wait_for
+
+pytestmark = [pytest.mark.apiserver, pytest.mark.timeout(120)]
+
+TAKEOVER_SECONDS = 15
+NO_BROKER = {"queue": {"rabbitmq": {"host": "127.0.0.1", "port": 1, "queue": "q"}}}
+
+
+@pytest.fixture
+def election(api_server: ApiServer, tmp_path: Path) -> Iterator[Election]:
+    election = Election(api_server, tmp_path)
+    yield election
+    election.remove()
+
+
+@pytest.fixture
+def leader(election: Election) -> Iterator[Replica]:
+    with election.running("first") as replica:
+        wait_for(lambda: replica.get("/readyz")[0] == 200, seconds=40)
+        assert election.holder() == "first"
+        yield replica
+
+
+@pytest.fixture
+def standby(election: Election, leader: Replica) -> Iterator[Replica]:
+    with election.running("second") as replica:
+        wait_for(lambda: replica.get("/readyz")[0] == 200, seconds=40)
+        assert election.holder() == "first"
+        yield replica
+
+
+def reason_of(api_server: ApiServer, name: str) -> str:
+    path = "{.status.conditions[?(@.type=='QueueReachable')].reason}"
+    return api_server.kubectl("get", "wqj", name, "-o", f"jsonpath={path}")
+
+
+def test_standby_is_ready_and_shows_that_it_does_not_lead(
+    leader: Replica, standby: Replica
+) -> None:
+    assert standby.get("/healthz")[0] == 200
+    assert "wqj_leader 0.0" in standby.get("/metrics")[1]
+    assert "wqj_leader 1.0" in leader.get("/metrics")[1]
+
+
+def test_killed_leader_is_succeeded_within_fifteen_seconds(
+    election: Election, leader: Replica, standby: Replica, create: Create
+) -> None:
+    leader.signal(signal.SIGKILL)
+    name = create({"spec": NO_BROKER})
+
+    def is_worked_on() -> bool:
+        return reason_of(election.api_server, name) == "ConnectionFailed"
+
+    wait_for(is_worked_on, seconds=TAKEOVER_SECONDS)
+    assert election.holder() == "second"
+    assert election.lease().lease_transitions == 1
+
+
+def test_leader_that_ends_cleanly_hands_over_at_once(
+    election: Election, leader: Replica, standby: Replica
+) -> None:
+    leader.signal(signal.SIGTERM)
+
+    # The standby looks every two seconds.
+    wait_for(lambda: election.holder() == "second", seconds=4)
+    assert leader.process.wait(timeout=4) == 0
+    assert "Lease given up" in leader.log()
+
+
+def test_leader_that_was_frozen_past_its_lease_ends_without_a_write(
+    election: Election, leader: Replica, standby: Replica, create: Create
+) -> None:
+    leader.signal(signal.SIGSTOP)
+    wait_for(lambda: election.holder() == "second", seconds=TAKEOVER_SECONDS)
+    before = len(leader.log())
+    # What it would write about: it hears of this when it thaws.
+    name = create({"spec": NO_BROKER})
+
+    leader.signal(signal.SIGCONT)
+
+    assert leader.process.wait(timeout=15) == 1
+    said = leader.log()[before:]
+    assert "leadership lost" in said
+    assert "event recorded" not in said
+    assert "Lease given up" not in said
+    assert election.holder() == "second"
+    wait_for(
+        lambda: reason_of(election.api_server, name) == "ConnectionFailed",
+        seconds=TAKEOVER_SECONDS,
+    )
+
+
+def test_leader_without_a_lease_of_its_own_any_more_ends(
+    election: Election, leader: Replica
+) -> None:
+    election.api_server.kubectl(
+        "patch", "lease", "replicas-test", "--type=merge",
+        "-p", '{"spec": {"holderIdentity": "somebody-else"}}',
+    )  # fmt: skip
+    began = time.monotonic()
+
+    assert leader.process.wait(timeout=15) == 1
+    assert time.monotonic() - began < 10
+    assert election.holder() == "somebody-else"

@@ -1,0 +1,140 @@
+"""What is written to the API server is asked for first, whatever it is."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from aiohttp import web
+from kubernetes.aio import client
+
+from workqueuejob.cluster.api import ClusterAPI
+from workqueuejob.cluster.connection import GuardedClient
+from workqueuejob.cluster.leases import LeaseAPI
+from workqueuejob.errors import NotLeading
+from workqueuejob.planning.leadership import Lease
+
+WRITES: dict[str, tuple[Any, ...]] = {
+    "create_job": ({"metadata": {"namespace": "shop", "name": "fruits-1"}},),
+    "patch_job_spec": ("shop", "fruits-1", {"suspend": True}),
+    "patch_job_condition": ("shop", "fruits-1", {"type": "SuccessCriteriaMet"}),
+    "patch_status": ("shop", "fruits", {"waves": 1}),
+    "delete_pod": ("shop", "fruits-1-0"),
+    "create_event": ("shop", {"metadata": {"generateName": "fruits-"}}),
+}
+OPTIONS: dict[str, dict[str, Any]] = {
+    "patch_job_spec": {"resource_version": "1"},
+    "patch_job_condition": {"resource_version": "1"},
+    "patch_status": {"resource_version": "1"},
+    "delete_pod": {"uid": "u", "grace_period_seconds": 1},
+}
+READS: dict[str, tuple[Any, ...]] = {
+    "read_job": ("shop", "fruits-1"),
+    "list_jobs": ("shop",),
+    "list_work_queue_jobs": ("shop",),
+    "list_pods": ("shop",),
+    "read_secret": ("shop", "mq"),
+}
+READ_OPTIONS: dict[str, dict[str, Any]] = {
+    "list_jobs": {"label_selector": "a=b"},
+    "list_pods": {"label_selector": "a=b", "limit": 1},
+    "list_work_queue_jobs": {"limit": 1},
+}
+
+
+@dataclass
+class Server:
+    """Answers everything with an object, and notes what it was asked."""
+
+    url: str = ""
+    requests: list[str] = field(default_factory=list)
+
+    async def answer(self, request: web.Request) -> web.Response:
+        self.requests.append(f"{request.method} {request.path}")
+        status = 201 if request.method == "POST" else 200
+        listed = {"metadata": {"resourceVersion": "1"}, "items": []}
+        return web.json_response(LEASE if "/leases" in request.path else listed, status=status)
+
+
+LEASE = {
+    "metadata": {"name": "wqj", "resourceVersion": "7"},
+    "spec": {
+        "holderIdentity": "pod-1_uid",
+        "leaseDurationSeconds": 8,
+        "acquireTime": "2026-01-01T12:00:00.000000Z",
+        "renewTime": "2026-01-01T12:00:02.500000Z",
+        "leaseTransitions": 3,
+    },
+}
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[Server]:
+    server = Server()
+    application = web.Application()
+    application.router.add_route("*", "/{path:.*}", server.answer)
+    runner = web.AppRunner(application)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    server.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    yield server
+    await runner.cleanup()
+
+
+def refuse() -> None:
+    raise NotLeading("stale")
+
+
+def public_methods() -> set[str]:
+    return {name for name in vars(ClusterAPI) if not name.startswith("_")}
+
+
+def test_every_request_of_the_operator_is_in_these_tests() -> None:
+    assert public_methods() == READS.keys() | WRITES.keys()
+
+
+@pytest.mark.parametrize("method", WRITES)
+async def test_no_write_leaves_a_replica_that_does_not_lead(server: Server, method: str) -> None:
+    async with GuardedClient(client.Configuration(host=server.url), refuse) as guarded:
+        with pytest.raises(NotLeading):
+            await getattr(ClusterAPI(guarded), method)(*WRITES[method], **OPTIONS.get(method, {}))
+
+    assert server.requests == []
+
+
+@pytest.mark.parametrize("method", WRITES)
+async def test_the_leaders_writes_arrive(server: Server, method: str) -> None:
+    async with GuardedClient(client.Configuration(host=server.url), lambda: None) as guarded:
+        await getattr(ClusterAPI(guarded), method)(*WRITES[method], **OPTIONS.get(method, {}))
+
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("method", READS)
+async def test_reading_is_free(server: Server, method: str) -> None:
+    async with GuardedClient(client.Configuration(host=server.url), refuse) as guarded:
+        await getattr(ClusterAPI(guarded), method)(*READS[method], **READ_OPTIONS.get(method, {}))
+
+    assert len(server.requests) == 1
+
+
+async def test_lease_is_read_and_replaced_as_it_was_read(server: Server) -> None:
+    async with client.ApiClient(client.Configuration(host=server.url)) as opened:
+        leases = LeaseAPI(opened, namespace="shop", name="wqj")
+        lease = await leases.read()
+        assert lease is not None
+        assert await leases.write(lease) == lease
+
+    assert (lease.holder, lease.duration_seconds, lease.transitions) == ("pod-1_uid", 8, 3)
+    assert lease.resource_version == "7"
+    path = "/apis/coordination.k8s.io/v1/namespaces/shop/leases/wqj"
+    assert server.requests == [f"GET {path}", f"PUT {path}"]
+
+
+async def test_lease_that_is_not_stored_yet_is_created(server: Server) -> None:
+    async with client.ApiClient(client.Configuration(host=server.url)) as opened:
+        leases = LeaseAPI(opened, namespace="shop", name="wqj")
+        await leases.write(Lease("pod-1_uid", 8, acquired=None, renewed=None))
+
+    assert server.requests == ["POST /apis/coordination.k8s.io/v1/namespaces/shop/leases"]
