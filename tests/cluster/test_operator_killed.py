@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from .operator_process import kill_operator
+from .operator_process import await_leader, kill_operator
 from .workspace import Workspace, a_manifest, print_after, reason_of
 
 pytestmark = [
@@ -37,6 +37,7 @@ def test_operator_killed_ten_times_makes_no_job_twice_and_ends_the_same(
     )
 
     for kill in range(KILLS):
+        await_leader(workspace.cluster)
         # Right after new items is when Jobs are made, and when it hurts most. A random moment
         # can't be polled for.
         time.sleep(moments.uniform(0, LONGEST_LIFE_SECONDS))

@@ -1,0 +1,161 @@
+"""Two replicas of the operator: whatever becomes of the leader, the run goes on, once."""
+
+import signal
+import time
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from deploy.environment import NAMESPACE, Cluster
+
+from .operator_process import (
+    await_leader,
+    kill_leader,
+    list_operator_pods,
+    read_lease,
+    restart_operator,
+    running_replicas,
+    signal_operator,
+)
+from .workspace import (
+    Manifest,
+    Workspace,
+    a_manifest,
+    poll,
+    print_after,
+    reason_of,
+    succeeded_pods,
+)
+
+pytestmark = [
+    pytest.mark.cluster,
+    pytest.mark.disturbs_the_operator,
+    # It waits for all other tests to end.
+    pytest.mark.timeout(600),
+]
+
+TAKEOVER_SECONDS = 15
+FIRST, LATER = 16, 8
+ITEMS = [f"item-{number:02}" for number in range(FIRST + LATER)]
+
+
+@pytest.fixture
+def two_replicas(workspace: Workspace) -> Iterator[Cluster]:
+    with running_replicas(workspace.cluster, 2):
+        yield workspace.cluster
+
+
+def begin_run(workspace: Workspace) -> None:
+    """Start a run on the first items, and wait until it is well under way."""
+    workspace.publish(ITEMS[:FIRST])
+    workspace.apply(
+        a_manifest(
+            workspace, "fruits", command=print_after(2), parallelism=4, drainedAfterSeconds=4
+        )
+    )
+    workspace.wait_until("fruits", lambda wqj: succeeded_pods(wqj) >= 2, seconds=60)
+
+
+def assert_done_once(workspace: Workspace) -> None:
+    """Every item was worked on once, and no wave was made twice."""
+    ended = workspace.wait_for_end("fruits", seconds=120)
+    assert reason_of(ended, "Complete") == "Drained", ended["status"]
+    jobs = workspace.jobs()
+    waves = sorted(int(job["metadata"]["labels"]["wqj.dev/wave"]) for job in jobs)
+    assert waves == list(range(1, ended["status"]["waves"] + 1))
+    sizes = [(job["spec"]["completions"], job["status"].get("succeeded", 0)) for job in jobs]
+    assert sum(completions for completions, _ in sizes) == len(ITEMS), sizes
+    assert sum(succeeded for _, succeeded in sizes) == len(ITEMS), sizes
+    assert sorted(workspace.logs("fruits")) == ITEMS
+
+
+def written_by(workspace: Workspace, pod: str) -> list[Manifest]:
+    """Return the Events that a replica has written about the run."""
+    return [event for event in workspace.events("fruits") if reporter_of(event) == pod]
+
+
+def reporter_of(event: Manifest) -> Any:
+    return event.get("reportingInstance")
+
+
+def seconds_between(before: str, after: str) -> float:
+    return (datetime.fromisoformat(after) - datetime.fromisoformat(before)).total_seconds()
+
+
+def test_killed_leader_is_succeeded_within_fifteen_seconds(
+    two_replicas: Cluster, workspace: Workspace
+) -> None:
+    begin_run(workspace)
+    before = read_lease(two_replicas)
+
+    killed = kill_leader(two_replicas)
+    killed_at = time.monotonic()
+    workspace.publish(ITEMS[FIRST:])
+    version = workspace.work_queue_job("fruits")["metadata"]["resourceVersion"]
+    successor = await_leader(two_replicas, other_than=killed, seconds=TAKEOVER_SECONDS)
+    workspace.wait_until(
+        "fruits",
+        lambda wqj: wqj["metadata"]["resourceVersion"] != version,
+        seconds=TAKEOVER_SECONDS - (time.monotonic() - killed_at),
+    )
+
+    after = read_lease(two_replicas)
+    assert after["leaseTransitions"] == before["leaseTransitions"] + 1
+    assert seconds_between(before["renewTime"], after["acquireTime"]) < TAKEOVER_SECONDS
+    assert_done_once(workspace)
+    assert written_by(workspace, successor["metadata"]["name"])
+
+
+def test_frozen_leader_that_thaws_writes_nothing_and_starts_again(
+    two_replicas: Cluster, workspace: Workspace
+) -> None:
+    begin_run(workspace)
+    frozen = await_leader(two_replicas)
+    name = frozen["metadata"]["name"]
+
+    signal_operator(two_replicas, frozen, signal.SIGSTOP)
+    try:
+        # What it would make a wave for when it thaws.
+        workspace.publish(ITEMS[FIRST:])
+        written = len(written_by(workspace, name))
+        await_leader(two_replicas, other_than=name, seconds=TAKEOVER_SECONDS)
+    finally:
+        signal_operator(two_replicas, frozen, signal.SIGCONT)
+
+    poll(
+        lambda: read_container(two_replicas, name),
+        lambda found: found["restartCount"] == 1 and found["ready"],
+        seconds=60,
+    )
+    ended = read_container(two_replicas, name)["lastState"]["terminated"]
+    assert ended["exitCode"] == 1, ended
+    log = two_replicas.kubectl("logs", "-n", NAMESPACE, name, "--previous").stdout
+    assert "leadership lost" in log
+    assert_done_once(workspace)
+    assert len(written_by(workspace, name)) == written
+    assert read_lease(two_replicas)["holderIdentity"].partition("_")[0] != name
+
+
+def test_rollout_in_the_middle_of_a_run_leaves_its_pods_alone(
+    two_replicas: Cluster, workspace: Workspace
+) -> None:
+    begin_run(workspace)
+    old = {pod["metadata"]["name"] for pod in list_operator_pods(two_replicas)}
+
+    restart_operator(two_replicas)
+    workspace.publish(ITEMS[FIRST:])
+
+    successor = await_leader(two_replicas)
+    assert successor["metadata"]["name"] not in old
+    assert_done_once(workspace)
+    for pod in workspace.pods("fruits"):
+        assert pod["status"]["phase"] == "Succeeded", pod["status"]
+
+
+def read_container(cluster: Cluster, pod: str) -> Manifest:
+    """Return the status of the operator's container."""
+    status: Manifest
+    (status,) = cluster.get("pod", "-n", NAMESPACE, pod)["status"]["containerStatuses"]
+    return status
