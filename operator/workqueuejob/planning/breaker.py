@@ -4,7 +4,7 @@ from workqueuejob.api import ItemsStatus
 from workqueuejob.api.worker import FailurePolicy
 from workqueuejob.planning import item_messages
 from workqueuejob.planning.actions import TOO_MANY_DEAD_LETTERED, end_running_jobs
-from workqueuejob.planning.items import Doubt, count_items, count_settled
+from workqueuejob.planning.items import Doubt, count_items, count_put_aside, count_settled
 from workqueuejob.planning.situation import RECHECK_SECONDS, Plan, Situation
 from workqueuejob.planning.verdict import Progress, Verdict
 
@@ -40,7 +40,7 @@ def _is_allowed(situation: Situation, policy: FailurePolicy, items: ItemsStatus)
     What workers finished after the breaker had opened makes a percentage smaller, and must not
     close it again.
     """
-    dead, settled = (items.dead_lettered or 0) + (items.discarded or 0), count_settled(items)
+    dead, settled = count_put_aside(items), count_settled(items)
     ended = [job for job in situation.jobs if job.failure_reason == TOO_MANY_DEAD_LETTERED]
     earliest = max(dead, settled - sum(job.parallelism for job in ended))
     return all(

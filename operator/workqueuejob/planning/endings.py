@@ -8,7 +8,7 @@ from workqueuejob.api import ItemsStatus
 from workqueuejob.planning import messages
 from workqueuejob.planning.actions import QUEUE_DRAINED, RUN_FAILED, end_running_jobs
 from workqueuejob.planning.evidence import is_anything_held
-from workqueuejob.planning.items import Doubt, count_items
+from workqueuejob.planning.items import Doubt, count_items, count_put_aside
 from workqueuejob.planning.observed import JobState, ObservedJob, count_active
 from workqueuejob.planning.situation import RECHECK_SECONDS, RETURN_SECONDS, Plan, Situation
 from workqueuejob.planning.verdict import Progress, Verdict
@@ -128,7 +128,7 @@ def end_drained_run(situation: Situation) -> Plan | None:
 
 
 def _name_completion(items: ItemsStatus | None) -> str:
-    put_aside = items is not None and (items.dead_lettered or items.discarded)
+    put_aside = count_put_aside(items) if items is not None else 0
     return "CompletedWithDeadLetters" if put_aside else "Drained"
 
 

@@ -3,6 +3,7 @@
 from workqueuejob.api import FailurePolicy, ItemsStatus, WorkQueueJobSpec
 from workqueuejob.planning.address import processing_key
 from workqueuejob.planning.depth import QueueDepth
+from workqueuejob.planning.items import count_put_aside, count_settled
 from workqueuejob.planning.messages import count
 
 
@@ -39,8 +40,7 @@ def dead_letter_target_missing(spec: WorkQueueJobSpec) -> str:
 
 def too_many_dead_lettered(items: ItemsStatus, policy: FailurePolicy) -> str:
     """Say that the circuit breaker has opened, and what is left."""
-    dead = (items.dead_lettered or 0) + (items.discarded or 0)
-    settled = (items.succeeded or 0) + dead
+    dead, settled = count_put_aside(items), count_settled(items)
     return (
         f"{dead} of {count(settled, 'settled item')} dead-lettered or discarded, more than"
         f" spec.failurePolicy.maxDeadLettered {policy.max_dead_lettered} allows; what is left stays"

@@ -125,7 +125,7 @@ def _guess_dead(observed: Observed, depth: QueueDepth, counted: CountedItems) ->
 
     Others may put items there too, so the reports are believed once all are there.
     """
-    newly = count_newly_dead(observed.resource.status.queue, depth)
+    newly = _count_newly_dead(observed.resource.status.queue, depth)
     if observed.unfinished:
         return newly
     return min(newly, counted.dead_lettered + counted.uncertain)
@@ -171,7 +171,7 @@ def _inferred_from_pods(
     )
 
 
-def count_newly_dead(queue: QueueStatus | None, depth: QueueDepth) -> int:
+def _count_newly_dead(queue: QueueStatus | None, depth: QueueDepth) -> int:
     """Return the items in the dead-letter target that were not there when the run started."""
     before = queue.dead_lettered_at_start if queue else None
     if before is None or depth.dead_lettered is None:
@@ -179,9 +179,14 @@ def count_newly_dead(queue: QueueStatus | None, depth: QueueDepth) -> int:
     return max(0, depth.dead_lettered - before)
 
 
+def count_put_aside(items: ItemsStatus | CountedItems) -> int:
+    """Return the items that were given up: dead-lettered or discarded."""
+    return (items.dead_lettered or 0) + (items.discarded or 0)
+
+
 def count_settled(items: ItemsStatus | CountedItems) -> int:
     """Return the items that nobody will see again."""
-    return (items.succeeded or 0) + (items.dead_lettered or 0) + (items.discarded or 0)
+    return (items.succeeded or 0) + count_put_aside(items)
 
 
 def _count_remaining(observed: Observed, depth: QueueDepth, *, settled: int) -> int:
