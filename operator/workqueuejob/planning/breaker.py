@@ -16,8 +16,10 @@ def end_after_too_many_dead_letters(situation: Situation) -> Plan | None:
     be all that tells, and others may fill it too; so the verdict waits for the workers' reports.
     """
     observed, policy = situation.observed, situation.spec.failure_policy
+    if policy is None:
+        return None
     items = count_items(observed, situation.ledger, Doubt())
-    if policy is None or items is None or _is_allowed(situation, policy, items):
+    if items is None or _is_allowed(situation, policy, items):
         return None
     message = item_messages.too_many_dead_lettered(items, policy)
     if not observed.unfinished and not situation.is_return_expected:
