@@ -107,7 +107,7 @@ class Actor:
         """Take in a pod of a worker, or its deletion, from the watch."""
         if self._reports.put(manifest, is_gone=is_gone):
             # What it has settled must not be in a measurement that it is counted beside.
-            self.store.changed_at = time.monotonic()
+            self.store.touch()
             self.wake()
 
     def wake(self) -> None:

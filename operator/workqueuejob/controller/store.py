@@ -29,6 +29,10 @@ class JobStore:
         """The Jobs, oldest wave first."""
         return tuple(sorted(self._jobs.values(), key=lambda job: job.wave))
 
+    def touch(self) -> None:
+        """Note that something has changed that a measurement must not be older than."""
+        self.changed_at = time.monotonic()
+
     def put(self, manifest: Mapping[str, Any]) -> bool:
         """Take in a Job; return whether it is news."""
         try:
@@ -40,14 +44,14 @@ class JobStore:
         if known is not None and int(known.resource_version) >= int(job.resource_version):
             return False
         self._jobs[job.name] = job
-        self.changed_at = time.monotonic()
+        self.touch()
         return True
 
     def remove(self, name: str) -> bool:
         """Forget a Job that was deleted; return whether it was known."""
         if self._jobs.pop(name, None) is None:
             return False
-        self.changed_at = time.monotonic()
+        self.touch()
         return True
 
     def replace_all(self, manifests: Iterable[Mapping[str, Any]], *, resource_version: str) -> None:
