@@ -6,7 +6,7 @@ from tests.model.job_controller import Job, JobController
 from tests.model.pods import Phase, Pod
 from workqueuejob.api import WorkQueueJob
 from workqueuejob.planning.observed import ObservedJob
-from workqueuejob.planning.pod_reports import PodReport, attach_reports, read_pod_report
+from workqueuejob.planning.report_book import ReportBook
 
 
 class Reports:
@@ -14,48 +14,31 @@ class Reports:
 
     def __init__(self, controller: JobController) -> None:
         self._controller = controller
-        self._reports: dict[str, PodReport] = {}
-        self._listed: set[str] = set()
+        self._book = ReportBook()
         self._deletions_seen = len(controller.deleted_pods)
 
     def catch_up(self) -> bool:
         """Take in all pods that have ended or gone; return whether there was news."""
-        before = dict(self._reports)
-        for job in self._controller.jobs.values():
-            self._list(job)
+        news = [self._list(job) for job in self._controller.jobs.values()]
         for name, pod in self._controller.deleted_pods[self._deletions_seen :]:
-            self._put(name, pod, is_gone=True)
+            news.append(self._book.put(_build_manifest(name, pod), is_gone=True))
         self._deletions_seen = len(self._controller.deleted_pods)
-        return self._reports != before
+        return any(news)
 
     def attach(
         self, resource: WorkQueueJob, jobs: tuple[ObservedJob, ...]
     ) -> tuple[ObservedJob, ...]:
         """Return the Jobs with what their workers report."""
-        if resource.spec.worker is None:
-            return jobs
-        recorded = resource.status.waves or 0
-        open_waves = {job.wave for job in resource.status.jobs}
-        return tuple(
-            job if job.wave <= recorded and job.wave not in open_waves else self._attach(job)
-            for job in jobs
-        )
+        for name in self._book.find_unlisted(resource, jobs):
+            if name in self._controller.jobs:
+                self._list(self._controller.jobs[name])
+            self._book.note_listed(name)
+        return self._book.attach(resource, jobs)
 
-    def _attach(self, job: ObservedJob) -> ObservedJob:
-        if job.state.is_terminal and job.name not in self._listed:
-            if job.name in self._controller.jobs:
-                self._list(self._controller.jobs[job.name])
-            self._listed.add(job.name)
-        return attach_reports(job, self._reports.values(), is_listed=job.name in self._listed)
-
-    def _list(self, job: Job) -> None:
-        for pod in (*job.pods, *job.ended_pods):
-            self._put(job.name, pod)
-
-    def _put(self, job: str, pod: Pod, *, is_gone: bool = False) -> None:
-        report = read_pod_report(_build_manifest(job, pod), is_gone=is_gone)
-        if report is not None:
-            self._reports[report.uid] = report
+    def _list(self, job: Job) -> bool:
+        pods = (*job.pods, *job.ended_pods)
+        news = [self._book.put(_build_manifest(job.name, pod)) for pod in pods]
+        return any(news)
 
 
 def _build_manifest(job: str, pod: Pod) -> dict[str, Any]:

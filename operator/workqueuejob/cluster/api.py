@@ -143,19 +143,31 @@ class ClusterAPI:
         return patched
 
     async def list_pods(
-        self, namespace: str, *, label_selector: str, field_selector: str | None = None, limit: int
+        self,
+        namespace: str,
+        *,
+        label_selector: str,
+        field_selector: str | None = None,
+        limit: int | None = None,
     ) -> list[Manifest]:
-        """Return at most `limit` pods."""
-        with cluster_errors():
-            response = await self._core.list_namespaced_pod_without_preload_content(
-                namespace,
-                label_selector=label_selector,
-                field_selector=field_selector,
-                limit=limit,
-                _request_timeout=_TIMEOUT_SECONDS,
-            )
-            pods: list[Manifest] = (await _read_json(response))["items"]
-        return pods
+        """Return at most `limit` pods; all, by as many pages as it takes, if it is None."""
+        pods: list[Manifest] = []
+        token: str | None = None
+        while True:
+            with cluster_errors():
+                response = await self._core.list_namespaced_pod_without_preload_content(
+                    namespace,
+                    label_selector=label_selector,
+                    field_selector=field_selector,
+                    limit=limit or _PAGE,
+                    _continue=token,
+                    _request_timeout=_TIMEOUT_SECONDS,
+                )
+                page = await _read_json(response)
+            pods += page["items"]
+            token = page["metadata"].get("continue")
+            if limit is not None or not token:
+                return pods
 
     async def delete_pod(
         self, namespace: str, name: str, *, uid: str, grace_period_seconds: int

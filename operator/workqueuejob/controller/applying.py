@@ -22,7 +22,6 @@ from workqueuejob.planning.job_manifest import WorkerImage, build_job
 
 _log = structlog.get_logger(__name__)
 
-_PODS_AT_ONCE = 500
 _GRACE_SECONDS = 2
 """For programs that handle SIGTERM; they hold nothing."""
 
@@ -134,7 +133,6 @@ async def _delete_pods(cluster: ClusterAPI, namespace: str, job: str) -> None:
         namespace,
         label_selector=f"batch.kubernetes.io/job-name={job}",
         field_selector="status.phase!=Succeeded,status.phase!=Failed",
-        limit=_PODS_AT_ONCE,
     )
     for pod in pods:
         metadata = pod["metadata"]

@@ -58,6 +58,12 @@ def count_run(status: WorkQueueJobStatus, jobs: tuple[ObservedJob, ...]) -> Ledg
     )
 
 
+def is_folded(status: WorkQueueJobStatus, wave: int) -> bool:
+    """Return whether a wave's Job is in the totals for good."""
+    recorded = status.waves or 0
+    return wave <= recorded and all(job.wave != wave for job in status.jobs)
+
+
 def count_job(job: ObservedJob, known: JobStatus | None) -> CountedItems:
     """Return what a Job's workers have reported; what is recorded of pods that are gone stays."""
     now, recorded = job.items or CountedItems(), (known.items if known else None) or CountedItems()

@@ -102,3 +102,14 @@ async def test_pod_killed_without_an_item_is_a_failed_pod(code: int, failed: int
     (attached,) = await reports.attach(cast("ClusterAPI", Pods()), resource, (JOB,))
 
     assert attached == replace(JOB, items=attached.items, failed=failed)
+
+
+async def test_pod_that_goes_after_its_job_is_not_remembered() -> None:
+    reports = WorkerReports()
+    assert await attach(reports, Pods(a_pod("a", succeeded=2)), DONE) == 2
+    assert await attach(reports, Pods(), waves=1) == 0
+
+    reports.put(a_pod("a", succeeded=2), is_gone=True)
+    assert await attach(reports, Pods(), waves=1) == 0
+
+    assert reports.put(a_pod("a", succeeded=2), is_gone=True), "it is news again"
