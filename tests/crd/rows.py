@@ -49,6 +49,7 @@ ACCEPTED: list[tuple[str, Manifest]] = [
     ("several items per pod", spec(itemsPerPod=100)),
     ("pods that work until the queue is drained", spec(mode="Fine")),
     ("waiting for the first item", spec(emptyStart="Wait", drainedAfterSeconds=0)),
+    ("a run without end", spec(runPolicy="Continuous")),
     ("no pods for now", spec(parallelism=0, suspend=True)),
     ("the most pods", spec(parallelism=10_000, backoffLimit=0)),
     ("Kueue's label", labels("jobMetadata", **{"kueue.x-k8s.io__queue-name": "team-a"})),
@@ -166,10 +167,10 @@ REFUSED: list[tuple[str, Manifest, str, str]] = [
     ),
     ("an unknown mode", spec(mode="Medium"), "spec.mode", '"Coarse", "Fine"'),
     (
-        "Continuous, before it works",
-        spec(runPolicy="Continuous"),
+        "an unknown end",
+        spec(runPolicy="Once"),
         "spec.runPolicy",
-        '"UntilDrained"',
+        '"UntilDrained", "Continuous"',
     ),
     ("an unknown start", spec(emptyStart="Skip"), "spec.emptyStart", '"Complete", "Wait"'),
     (

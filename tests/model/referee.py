@@ -6,6 +6,7 @@ from tests.model.broker import Broker
 from tests.model.job_controller import JobController
 from tests.model.resource_store import ResourceStore
 from tests.model.strangers import Strangers
+from workqueuejob.api.status import JOBS_MAX
 from workqueuejob.errors import QueueError
 from workqueuejob.names import job_name
 from workqueuejob.planning.actions import (
@@ -20,6 +21,7 @@ from workqueuejob.planning.actions import (
 from workqueuejob.planning.depth import QueueDepth
 from workqueuejob.planning.futility import MAX_FUTILE_WAVES
 from workqueuejob.planning.observed import Observed
+from workqueuejob.planning.periods import counts_before
 from workqueuejob.planning.situation import SEVERAL_READS, Plan
 from workqueuejob.planning.verdict import Progress, find_end
 
@@ -81,14 +83,17 @@ class Referee:
         if self._store.current.spec.mode == "Fine":
             for job in jobs:
                 assert job.spec["completions"] == job.spec["parallelism"], "a wave not elastic"
-        if find_end(self._store.current.status.conditions):
+        status = self._store.current.status
+        assert len(status.jobs) <= JOBS_MAX, "status is not bounded"
+        if find_end(status.conditions):
             assert all(job.is_terminal for job in jobs), "the run ended before its Jobs"
 
     def _judge_wave(self, observed: Observed, action: CreateWave) -> None:
         assert observed.measurement is not None, "an unmeasured queue made a wave"
         assert isinstance(observed.measurement.result, QueueDepth), "an error made a wave"
         assert not observed.resource.spec.suspend, "a suspended run made a wave"
-        given_up = {job.name for job in observed.jobs if job.failure_reason == RUN_FAILED}
+        first = counts_before(observed.resource).waves + 1
+        given_up = any(j.failure_reason == RUN_FAILED for j in observed.jobs if j.wave >= first)
         assert not given_up, "a run that had given up made a wave"
         self._disturbances_at_waves[action.wave] = self._disturbances
 
@@ -121,6 +126,9 @@ class Referee:
         assert not pods & holders, f"a pod at work was ended: {action.reason}"
 
     def _judge_end_of_run(self, decided: Plan) -> None:
+        if decided.period_end is not None and not decided.period_end.is_given_up:
+            assert any(ready == 0 for _, ready in self._ready_at_reads), "over, but never empty"
+            assert not self._controller.live_pods, "over, but pods exist"
         if decided.verdict.progress == Progress.COMPLETE:
             was_empty = any(ready == 0 for _, ready in self._ready_at_reads)
             assert was_empty, "Complete although the queue never was empty"

@@ -7,6 +7,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from tests.model.pods import Pod, Step
 from tests.model.world import World
+from workqueuejob.api.spec import RunPolicy
 
 
 class Schedule(RuleBasedStateMachine):
@@ -90,6 +91,10 @@ class Schedule(RuleBasedStateMachine):
     @rule(parallelism=st.integers(0, 5))
     def person_scales(self, parallelism: int) -> None:
         self.world.store.change_spec(parallelism=parallelism)
+
+    @rule(policy=st.sampled_from(RunPolicy))
+    def person_changes_when_the_run_ends(self, policy: RunPolicy) -> None:
+        self.world.store.change_spec(run_policy=policy)
 
     @rule(number=st.integers(0, 2))
     def person_changes_the_template(self, number: int) -> None:

@@ -30,6 +30,7 @@ def settings_of_runs(mode: str, items_per_pod: list[int]) -> st.SearchStrategy[S
         spec=st.fixed_dictionaries(
             {
                 "mode": st.just(mode),
+                "run_policy": st.sampled_from(["UntilDrained", "Continuous"]),
                 "parallelism": st.integers(1, 3),
                 "drained_after_seconds": st.sampled_from([0, 5]),
                 "backoff_limit": st.integers(0, 2),

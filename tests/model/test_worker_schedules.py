@@ -32,6 +32,7 @@ settings_of_runs = st.builds(
     ),
     spec=st.fixed_dictionaries(
         {
+            "run_policy": st.sampled_from(["UntilDrained", "Continuous"]),
             "parallelism": st.integers(1, 4),
             "drained_after_seconds": st.sampled_from([0, 5]),
             "backoff_limit": st.sampled_from([0, 2, 6]),

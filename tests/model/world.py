@@ -21,6 +21,7 @@ from tests.model.resource_store import ResourceStore
 from tests.model.strangers import Strangers
 from tests.model.workers import Worker
 from workqueuejob.api import Condition, WorkQueueJob
+from workqueuejob.api.spec import RunPolicy
 from workqueuejob.planning.verdict import ConditionType, find_end
 
 
@@ -86,6 +87,11 @@ class World:
     def end(self) -> Condition | None:
         """The condition that ended the run."""
         return find_end(self.store.current.status.conditions)
+
+    @property
+    def is_continuous(self) -> bool:
+        """Whether the run goes on when its queue is empty."""
+        return self.store.current.spec.run_policy is RunPolicy.CONTINUOUS
 
     @property
     def progressing(self) -> str | None:
@@ -166,11 +172,14 @@ class World:
             pod.is_frozen = False
         for _ in range(rounds):
             if self.is_settled:
-                return
+                break
             self.strangers.settle_all()
             self.pass_round(step)
             self.step_pods(Step.LEAVE)
             self.judge()
+        if self.is_settled and self.is_continuous and self.end is None:
+            self.store.change_spec(run_policy=RunPolicy.UNTIL_DRAINED)
+            self.run_to_end(step, rounds=rounds)
 
     def judge(self) -> None:
         """Check all that must hold now."""
@@ -189,6 +198,7 @@ class World:
         )
         return (
             self.end is not None
+            or (self.is_continuous and self.progressing in {"NoProgress", "BackoffLimitExceeded"})
             or (may_wait and self.progressing == "SurplusPodsWaiting")
             or (self.progressing == "WaitingForItems" and not self.queue.ready)
         )

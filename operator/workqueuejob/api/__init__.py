@@ -4,6 +4,7 @@ What the API server stores is read with `WorkQueueJob.from_manifest`, and a stat
 `to_manifest`. Nothing here talks to a cluster or a broker, or decides what a run should do.
 """
 
+from workqueuejob.api.busy_period import BusyPeriod, CountsBefore
 from workqueuejob.api.rabbitmq import AuthMechanism, ManagementAPI, RabbitMQQueue
 from workqueuejob.api.redis import RedisList, RedisQueue, RedisSentinel, RedisStream
 from workqueuejob.api.resource import ObjectMetadata, WorkQueueJob
@@ -52,11 +53,13 @@ __all__ = [
     "TLS",
     "Accounting",
     "AuthMechanism",
+    "BusyPeriod",
     "CASecretReference",
     "ClientCertificateSecretReference",
     "Condition",
     "ConditionStatus",
     "CountedItems",
+    "CountsBefore",
     "CredentialsSecretReference",
     "DeadLetter",
     "Decision",

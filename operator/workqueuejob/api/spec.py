@@ -34,6 +34,7 @@ class RunPolicy(StrEnum):
     """When a run ends."""
 
     UNTIL_DRAINED = "UntilDrained"
+    CONTINUOUS = "Continuous"
 
 
 class EmptyStart(StrEnum):
@@ -115,16 +116,18 @@ class WorkQueueJobSpec(Model):
 
     run_policy: RunPolicy = RunPolicy.UNTIL_DRAINED
     """When the run ends. UntilDrained: once every Job has finished and the queue stayed empty for
-    drainedAfterSeconds. Default: UntilDrained."""
+    drainedAfterSeconds. Continuous: never; while the queue is empty there is no Job, and items that
+    arrive get pods at once. May be changed: set to UntilDrained, a continuous run ends once the
+    queue is drained. Default: UntilDrained."""
 
     empty_start: EmptyStart = EmptyStart.COMPLETE
-    """What to do if the queue is empty at the start. Complete: the run is complete, with no pod.
-    Wait: wait for the first item. Default: Complete."""
+    """What to do if the queue is empty at the start, with runPolicy UntilDrained. Complete: the run
+    is complete, with no pod. Wait: wait for the first item. Default: Complete."""
 
     drained_after_seconds: Seconds = 5
     """Seconds for which the queue must stay empty, measured after the last Job has finished, before
-    the run is complete. Make it longer than the pauses of whatever fills the queue. 0: three
-    measurements in a row. Default: 5."""
+    the run is complete or, with runPolicy Continuous, the busy period is over. Make it longer than
+    the pauses of whatever fills the queue. 0: three measurements in a row. Default: 5."""
 
     parallelism: Parallelism = 1
     """The most pods that are active at once, over all Jobs of the run; it is what `kubectl scale`
@@ -144,8 +147,8 @@ class WorkQueueJobSpec(Model):
     after their last attempt. A change applies to Jobs created from then on."""
 
     failure_policy: FailurePolicy | None = None
-    """When to give the run up because too many items were dead-lettered or discarded; it needs
-    worker. Unset: never."""
+    """When to give the run up because too many items were dead-lettered or discarded, with
+    runPolicy Continuous in one busy period; it needs worker. Unset: never."""
 
     suspend: bool = False
     """true suspends the run: its Jobs are suspended, which ends their pods, and an item in work
@@ -155,7 +158,9 @@ class WorkQueueJobSpec(Model):
     backoff_limit: Count = 6
     """Failed pods that the whole run may have, not each Job. Once there are more, no new pods are
     planned, those that run finish, and the run is Failed with the reason BackoffLimitExceeded. With
-    worker an item's failure fails no pod: see retry and failurePolicy. Default: 6."""
+    runPolicy Continuous it is for one busy period, and the run pauses instead, longer each time,
+    before it tries again. With worker an item's failure fails no pod: see retry and failurePolicy.
+    Default: 6."""
 
     job_metadata: JobMetadata = JobMetadata()
     """Labels and annotations for the Jobs that the run creates. The WorkQueueJob's own are not

@@ -9,6 +9,7 @@ from typing import Annotated
 from pydantic import Field
 
 from workqueuejob.api.base import Model, atomic_list, list_map
+from workqueuejob.api.busy_period import BusyPeriod
 from workqueuejob.api.scalars import (
     INT32_MAX,
     Count,
@@ -229,7 +230,8 @@ class WorkQueueJobStatus(Model):
 
     progress: Annotated[str, Field(max_length=64)] | None = None
     """Items settled of items seen, such as 3/8; those that were dead-lettered or discarded are
-    settled too. The second number grows when items arrive."""
+    settled too. The second number grows when items arrive. With runPolicy Continuous: of the
+    current busy period, or else of the last one."""
 
     queue: QueueStatus | None = None
     """The queue as last measured. A failed measurement changes no number here; see the condition
@@ -258,7 +260,15 @@ class WorkQueueJobStatus(Model):
 
     waves_without_progress: Count | None = None
     """Consecutive waves after which the queue was as deep as before. Too many of them end the run
-    as Failed, with the reason NoProgress."""
+    as Failed, with the reason NoProgress; with runPolicy Continuous the pause before the next
+    attempt grows with it."""
+
+    current_busy_period: BusyPeriod | None = None
+    """What has been done since the queue was last empty. Only with runPolicy Continuous; absent
+    while it waits for items."""
+
+    last_busy_period: BusyPeriod | None = None
+    """What was done before the queue was last empty. Only with runPolicy Continuous."""
 
     start_time: Timestamp | None = None
     """When the run started."""
@@ -268,13 +278,13 @@ class WorkQueueJobStatus(Model):
 
     estimated_completion_time: Timestamp | None = None
     """When the run will be complete if items go on being done at itemsPerMinute and none arrive.
-    Absent: not enough is known."""
+    Absent: not enough is known, or runPolicy is Continuous."""
 
     items_per_minute: (
         Annotated[str, Field(max_length=32, pattern=r"^[0-9]+(\.[0-9]+)?$")] | None
     ) = None
-    """Items that succeeded per minute since the start, a decimal number such as 0.4. Absent: not
-    enough is known."""
+    """Items that succeeded per minute since the start, a decimal number such as 0.4; with runPolicy
+    Continuous in the current busy period, or else in the last one. Absent: not enough is known."""
 
     last_decision: Decision | None = None
     """What was last decided, and from which numbers."""

@@ -5,6 +5,7 @@ from workqueuejob.api.worker import FailurePolicy
 from workqueuejob.planning import item_messages
 from workqueuejob.planning.actions import TOO_MANY_DEAD_LETTERED, end_running_jobs
 from workqueuejob.planning.items import Doubt, count_items, count_put_aside, count_settled
+from workqueuejob.planning.periods import count_since
 from workqueuejob.planning.situation import RECHECK_SECONDS, Plan, Situation
 from workqueuejob.planning.verdict import Progress, Verdict
 
@@ -19,6 +20,8 @@ def end_after_too_many_dead_letters(situation: Situation) -> Plan | None:
     if policy is None:
         return None
     items = count_items(observed, situation.ledger, Doubt())
+    if items is not None:
+        items = count_since(items, situation.before)
     if items is None or _is_allowed(situation, policy, items):
         return None
     message = item_messages.too_many_dead_lettered(items, policy)

@@ -8,15 +8,16 @@ from workqueuejob.api import ItemsStatus
 from workqueuejob.planning import messages
 from workqueuejob.planning.actions import QUEUE_DRAINED, RUN_FAILED, end_running_jobs
 from workqueuejob.planning.evidence import is_anything_held
+from workqueuejob.planning.futility import futility_delay_seconds
 from workqueuejob.planning.items import Doubt, count_items, count_put_aside
 from workqueuejob.planning.observed import JobState, ObservedJob, count_active
+from workqueuejob.planning.periods import PeriodEnd
 from workqueuejob.planning.situation import RECHECK_SECONDS, RETURN_SECONDS, Plan, Situation
 from workqueuejob.planning.verdict import Progress, Verdict
 
-BACKOFF_LIMIT_EXCEEDED = "BackoffLimitExceeded"
-"""The reason that Kubernetes' Jobs and WorkQueueJobs have in common."""
+_GIVEN_UP = frozenset({Progress.BACKOFF_LIMIT_EXCEEDED, RUN_FAILED})
+"""The first is the reason that Kubernetes' Jobs and WorkQueueJobs have in common."""
 
-_GIVEN_UP = frozenset({BACKOFF_LIMIT_EXCEEDED, RUN_FAILED})
 _EXACT_PROOF_SECONDS = 1.0
 _LAGGING_PROOF_SECONDS = 15.0
 """RabbitMQ refreshes a quorum queue's unacked count every five seconds: three times."""
@@ -40,23 +41,20 @@ def wait_for_ending_jobs(situation: Situation) -> Plan | None:
 
 def end_after_too_many_failures(situation: Situation) -> Plan | None:
     """Start no wave beyond `backoffLimit`; pods that hold an item may finish it."""
-    observed, depth, spec = situation.observed, situation.depth, situation.spec
+    observed, first_wave = situation.observed, situation.before.waves + 1
+    jobs = [job for job in observed.jobs if job.wave >= first_wave]
     # Ours too: failures that were not recorded before we ended the Job are not counted any more.
-    given_up = any(job.failure_reason in _GIVEN_UP for job in observed.jobs)
-    if situation.ledger.failed <= spec.backoff_limit and not given_up:
+    given_up = any(job.failure_reason in _GIVEN_UP for job in jobs)
+    if situation.pods_failed <= situation.spec.backoff_limit and not given_up:
         return None
-    message = messages.backoff_limit_exceeded(
-        situation.ledger.failed, spec.backoff_limit, depth, _find_complaint(observed.jobs)
-    )
+    message = messages.backoff_limit_exceeded(situation, _find_complaint(jobs))
+    verdict = Verdict(Progress.WORKING, message)
     if not observed.unfinished:
-        if depth.ready == 0:
+        if situation.depth.ready == 0:
             return None
         if situation.is_return_expected:
-            verdict = Verdict(Progress.WORKING, message)
             return Plan(verdict, recheck_after_seconds=RECHECK_SECONDS)
-        verdict = Verdict(Progress.FAILED, message, BACKOFF_LIMIT_EXCEEDED)
-        return Plan(verdict, decision=message)
-    verdict = Verdict(Progress.WORKING, message)
+        return _give_up(situation, message)
     if _may_hold_an_item(situation):
         # What waits for an item that never comes looks as if it held one: it has its own end.
         verdict = find_waiting_pods(situation) or verdict
@@ -71,7 +69,24 @@ def end_after_too_many_failures(situation: Situation) -> Plan | None:
     return Plan(verdict, ends, message if ends else None, recheck_after_seconds=RECHECK_SECONDS)
 
 
-def _find_complaint(jobs: tuple[ObservedJob, ...]) -> str | None:
+def _give_up(situation: Situation, message: str) -> Plan:
+    """End the run as Failed; a Continuous one pauses, and then counts anew."""
+    if not situation.is_continuous:
+        verdict = Verdict(Progress.FAILED, message, Progress.BACKOFF_LIMIT_EXCEEDED)
+        return Plan(verdict, decision=message)
+    verdict = Verdict(Progress.BACKOFF_LIMIT_EXCEEDED, message)
+    delay = futility_delay_seconds(situation.periods_given_up)
+    if not situation.lasts(situation.evidence.quiet, seconds=delay):
+        return Plan(verdict, recheck_after_seconds=RECHECK_SECONDS)
+    return Plan(
+        verdict,
+        decision=message,
+        period_end=PeriodEnd(situation.now, is_given_up=True),
+        recheck_after_seconds=RECHECK_SECONDS,
+    )
+
+
+def _find_complaint(jobs: list[ObservedJob]) -> str | None:
     return next((job.complaint for job in reversed(jobs) if job.complaint), None)
 
 
@@ -110,15 +125,24 @@ def find_waiting_pods(situation: Situation) -> Verdict | None:
 
 
 def end_drained_run(situation: Situation) -> Plan | None:
-    """Call the run complete when the queue stays empty after every pod has ended."""
+    """Call the run complete when the queue stays empty after every pod has ended.
+
+    A Continuous one waits for items, which needs no proof where nothing has been done since.
+    """
     drained = situation.evidence.drained
     if drained is None:
         return None
     spec, waves = situation.spec, situation.ledger.waves
+    waiting = Verdict(Progress.WAITING_FOR_ITEMS, messages.WATCHING_FOR_ITEMS)
+    if situation.is_continuous and not situation.is_busy:
+        return Plan(waiting)
     seconds = _drained_proof_seconds(situation)
     if not situation.lasts(drained, seconds=seconds):
         verdict = Verdict(Progress.VERIFYING_DRAINED, messages.verifying(situation.ledger, seconds))
         return Plan(verdict, recheck_after_seconds=RECHECK_SECONDS)
+    if situation.is_continuous:
+        message = messages.period_over(situation)
+        return Plan(waiting, decision=message, futile_waves=0, period_end=PeriodEnd(drained.since))
     if waves == 0 and spec.empty_start == "Wait":
         return Plan(Verdict(Progress.WAITING_FOR_ITEMS, messages.WAITING_FOR_ITEMS))
     items = count_items(situation.observed, situation.ledger, Doubt())

@@ -13,6 +13,8 @@ from workqueuejob.planning.observed import ObservedJob
 MAX_FUTILE_WAVES = 3
 
 _FIRST_DELAY_SECONDS = 5
+_LONGEST_DELAY_SECONDS = 300
+_MOST_DOUBLINGS = 10
 
 
 def count_futile_pods(evidence: Evidence, jobs: tuple[ObservedJob, ...]) -> int:
@@ -42,4 +44,5 @@ def has_progressed(evidence: Evidence) -> bool:
 
 def futility_delay_seconds(futile_waves: int) -> float:
     """Return how long to wait, with no pod running, before the next attempt."""
-    return float(_FIRST_DELAY_SECONDS * 2**futile_waves)
+    delay = _FIRST_DELAY_SECONDS * 2 ** min(futile_waves, _MOST_DOUBLINGS)
+    return float(min(delay, _LONGEST_DELAY_SECONDS))

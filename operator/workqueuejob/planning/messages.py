@@ -9,7 +9,7 @@ from workqueuejob.api import ItemsStatus, WorkQueueJobSpec
 from workqueuejob.names import job_name
 from workqueuejob.planning.actions import CreateWave, GrowWave, RaiseParallelism
 from workqueuejob.planning.depth import QueueDepth
-from workqueuejob.planning.futility import count_idle_exits
+from workqueuejob.planning.futility import count_idle_exits, futility_delay_seconds
 from workqueuejob.planning.ledger import Ledger
 from workqueuejob.planning.observed import ObservedJob, PodProblem, count_open
 from workqueuejob.planning.situation import Situation
@@ -19,6 +19,7 @@ NAMESPACE_TERMINATING = "the namespace is being deleted; ended its Jobs so that 
 NO_PARALLELISM = "spec.parallelism is 0; raise it to start pods"
 SUSPENDED = "suspended by spec.suspend; set it to false to go on"
 WAITING_FOR_ITEMS = "the queue is empty; waiting for the first item (spec.emptyStart: Wait)"
+WATCHING_FOR_ITEMS = "the queue is empty; waiting for items (spec.runPolicy: Continuous)"
 
 
 def describe_depth(depth: QueueDepth) -> str:
@@ -131,6 +132,17 @@ def drained(ledger: Ledger, reads: int, items: ItemsStatus | None) -> str:
     )
 
 
+def period_over(situation: Situation) -> str:
+    """Say what a busy period has come to."""
+    waves = situation.ledger.waves - situation.before.waves
+    failed = situation.pods_failed
+    said = f", {count(failed, 'pod')} failed" if failed else ""
+    return (
+        f"the queue is empty again after {count(waves, 'wave')}{said};"
+        " waiting for items (spec.runPolicy: Continuous)"
+    )
+
+
 def _put_aside(items: ItemsStatus | None) -> str:
     dead, discarded = (items.dead_lettered or 0, items.discarded or 0) if items else (0, 0)
     said = f", {count(dead, 'item')} dead-lettered" if dead else ""
@@ -169,36 +181,46 @@ def no_progress(situation: Situation, futile_pods: int, waves: int) -> str:
     """Say that the program settles nothing, or gets nothing to settle, and what to look at."""
     depth = situation.depth
     if situation.has_workers:
-        return _nothing_taken(waves, depth)
+        return _nothing_taken(situation, waves)
     pods = situation.ledger.futile + futile_pods
+    then = _what_then(situation, situation.futile_waves)
     return (
         f"{count(pods, 'pod')} in {count(waves, 'consecutive wave')} exited 0 without settling an"
         f" item; {describe_depth(depth)}. The program must acknowledge its item, and exit with an"
-        " error when it could not; look at the pods' logs, mend it and create the WorkQueueJob anew"
+        f" error when it could not; look at the pods' logs, mend it{then}"
     )
 
 
-def _nothing_taken(waves: int, depth: QueueDepth) -> str:
+def _what_then(situation: Situation, attempts: int) -> str:
+    """Say how it goes on once a person has mended the cause."""
+    if not situation.is_continuous:
+        return " and create the WorkQueueJob anew"
+    delay = futility_delay_seconds(attempts)
+    return f"; the next attempt is made {delay:.0f} s after the last pod has ended"
+
+
+def _nothing_taken(situation: Situation, waves: int) -> str:
+    depth = situation.depth
     return (
         f"the pods of {count(waves, 'consecutive wave')} exited 0 without having tried an item;"
         f" {describe_depth(depth)}. Look at the pods' logs, and whether another consumer keeps the"
-        " items to itself (RabbitMQ: an exclusive one, or x-single-active-consumer); mend it and"
-        " create the WorkQueueJob anew"
+        " items to itself (RabbitMQ: an exclusive one, or x-single-active-consumer); mend it"
+        f"{_what_then(situation, situation.futile_waves)}"
     )
 
 
-def backoff_limit_exceeded(
-    failed: int, limit: int, depth: QueueDepth, complaint: str | None
-) -> str:
+def backoff_limit_exceeded(situation: Situation, complaint: str | None) -> str:
     """Say that too many pods failed, in their worker's words if it had any, and what is left."""
+    failed, limit = situation.pods_failed, situation.spec.backoff_limit
+    then = _what_then(situation, situation.periods_given_up)
     if failed > limit:
         seen = f"{count(failed, 'pod')} failed, more than spec.backoffLimit {limit} allows"
     else:
         seen = f"containers failed more often than spec.backoffLimit {limit} allows"
     said = f"; the last worker that failed said: {complaint}" if complaint else ""
     return (
-        f"{seen}{said}; {describe_depth(depth)}. Items that are left stay in the queue: look at the"
-        " failed pods' logs, mend the cause and create the WorkQueueJob anew"
+        f"{seen}{said}; {describe_depth(situation.depth)}. Items that are left stay in the queue:"
+        f" look at the failed pods' logs, mend the cause{then}"
     )
 
 

@@ -3,13 +3,15 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from workqueuejob.api import WorkQueueJobSpec
+from workqueuejob.api import CountsBefore, WorkQueueJobSpec
+from workqueuejob.api.spec import RunPolicy
 from workqueuejob.planning.actions import Action
 from workqueuejob.planning.depth import QueueDepth
 from workqueuejob.planning.evidence import Evidence, Streak
 from workqueuejob.planning.items import Doubt
 from workqueuejob.planning.ledger import Ledger
 from workqueuejob.planning.observed import Observed, ObservedJob
+from workqueuejob.planning.periods import PeriodEnd, count_failed, counts_before
 from workqueuejob.planning.verdict import Verdict
 
 SEVERAL_READS = 3
@@ -29,6 +31,7 @@ class Plan:
     decision: one sentence for `status.lastDecision`, when something was decided.
     doubt: pods whose success may have settled nothing.
     futile_waves: consecutive waves without progress from now on; None leaves it as it is.
+    period_end: of the current busy period, if it is over.
     recheck_after_seconds: when to look again though nothing changed; None: no need to.
     """
 
@@ -37,6 +40,7 @@ class Plan:
     decision: str | None = None
     doubt: Doubt = field(default_factory=Doubt)
     futile_waves: int | None = None
+    period_end: PeriodEnd | None = None
     recheck_after_seconds: float | None = None
 
 
@@ -78,6 +82,34 @@ class Situation:
         """Whether an item may be out of the queue's sight, as that of a worker killed just now."""
         may_hide = self.depth.consumers is not None and self.ledger.counted.uncertain > 0
         return may_hide and not self.lasts(self.evidence.quiet, seconds=RETURN_SECONDS)
+
+    @property
+    def is_continuous(self) -> bool:
+        """Whether the run goes on when its queue is empty."""
+        return self.spec.run_policy is RunPolicy.CONTINUOUS
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a busy period goes on, or a wave was made that is not recorded yet."""
+        status = self.observed.resource.status
+        is_unrecorded = self.ledger.waves > (status.waves or 0)
+        return status.current_busy_period is not None or is_unrecorded
+
+    @property
+    def before(self) -> CountsBefore:
+        """What had been counted before the current busy period; nothing where the run is one."""
+        return counts_before(self.observed.resource)
+
+    @property
+    def periods_given_up(self) -> int:
+        """Busy periods in a row that ended because too many pods failed."""
+        last = self.observed.resource.status.last_busy_period
+        return (last.given_up or 0) if last else 0
+
+    @property
+    def pods_failed(self) -> int:
+        """The failed pods that `backoffLimit` is for."""
+        return count_failed(self.observed.resource, self.ledger)
 
     @property
     def futile_waves(self) -> int:

@@ -6,6 +6,7 @@ A number that is not known is kept as it was: a failed measurement changes no nu
 from datetime import datetime, timedelta
 
 from workqueuejob.api import WorkQueueJobStatus
+from workqueuejob.api.busy_period import BusyPeriod
 from workqueuejob.api.status import (
     Decision,
     ItemsStatus,
@@ -20,6 +21,7 @@ from workqueuejob.planning.depth import QueueDepth
 from workqueuejob.planning.items import count_items, count_settled
 from workqueuejob.planning.ledger import count_job, count_run
 from workqueuejob.planning.observed import Observed, count_active, count_open
+from workqueuejob.planning.periods import PeriodEnd, describe_progress, follow_period
 from workqueuejob.planning.retries import list_delays
 from workqueuejob.planning.situation import Plan
 from workqueuejob.planning.verdict import Progress
@@ -34,12 +36,15 @@ def build_status(observed: Observed, plan: Plan, *, now: datetime) -> WorkQueueJ
     ledger = count_run(previous, observed.jobs)
     items = count_items(observed, ledger, plan.doubt)
     ended = plan.verdict.progress == Progress.COMPLETE
+    period_end = plan.period_end or (PeriodEnd(now) if plan.verdict.is_end else None)
+    current, last = follow_period(observed, ledger, items, end=period_end, now=now)
+    period = current or last
     status = previous.model_copy(
         update={
             "observed_generation": resource.metadata.generation,
             "conditions": build_conditions(observed, plan, now=now),
             "selector": f"{NAME_LABEL}={resource.metadata.name}",
-            "progress": _describe_progress(items) if items else previous.progress,
+            "progress": _describe_progress(items, period) or previous.progress,
             "queue": _build_queue(observed, items),
             "items": items or previous.items,
             "counted": ledger.counted if _counts_items(observed) else None,
@@ -54,12 +59,15 @@ def build_status(observed: Observed, plan: Plan, *, now: datetime) -> WorkQueueJ
             "waves_without_progress": _first_known(
                 plan.futile_waves, previous.waves_without_progress
             ),
+            "current_busy_period": current,
+            "last_busy_period": last,
             "start_time": previous.start_time or now,
             "completion_time": previous.completion_time or (now if ended else None),
             "last_decision": _build_decision(previous, plan, now=now),
         }
     )
-    return status.model_copy(update=_build_forecast(status, plan, now=now))
+    forecast = _forecast_period(period, now) if period else _forecast(status, plan, now)
+    return status.model_copy(update=forecast)
 
 
 def differs(old: WorkQueueJobStatus, new: WorkQueueJobStatus) -> bool:
@@ -78,6 +86,7 @@ def differs_in_more_than_numbers(old: WorkQueueJobStatus, new: WorkQueueJobStatu
             status.observed_generation,
             status.waves_without_progress,
             status.last_decision,
+            status.current_busy_period is None,
         )
 
     return essence(old) != essence(new)
@@ -120,8 +129,10 @@ def _count_foreign_dead(
     return max(0, depth.dead_lettered - ours)
 
 
-def _describe_progress(items: ItemsStatus) -> str:
-    return f"{count_settled(items)}/{items.total}"
+def _describe_progress(items: ItemsStatus | None, period: BusyPeriod | None) -> str | None:
+    if period is not None:
+        return describe_progress(period)
+    return f"{count_settled(items)}/{items.total}" if items else None
 
 
 def _counts_items(observed: Observed) -> bool:
@@ -158,7 +169,14 @@ def _build_decision(previous: WorkQueueJobStatus, plan: Plan, *, now: datetime) 
     return Decision(time=now, message=plan.decision)
 
 
-def _build_forecast(status: WorkQueueJobStatus, plan: Plan, *, now: datetime) -> dict[str, object]:
+def _forecast_period(period: BusyPeriod, now: datetime) -> dict[str, object]:
+    """Return the rate of a busy period; its run has no end to foretell."""
+    minutes = ((period.end_time or now) - period.start_time).total_seconds() / 60
+    rate = (period.succeeded or 0) / minutes if minutes > 0 else 0.0
+    return {"items_per_minute": f"{rate:.1f}" if rate else None, "estimated_completion_time": None}
+
+
+def _forecast(status: WorkQueueJobStatus, plan: Plan, now: datetime) -> dict[str, object]:
     """Return the rate over the whole run, and the end that it promises while the run goes on."""
     items, start = status.items, status.start_time
     if status.completion_time is not None:

@@ -27,6 +27,8 @@ class Progress(StrEnum):
     PODS_NOT_STARTING = "PodsNotStarting"
     SURPLUS_PODS_WAITING = "SurplusPodsWaiting"
     ITEMS_ABANDONED = "ItemsAbandoned"
+    NO_PROGRESS = "NoProgress"
+    BACKOFF_LIMIT_EXCEEDED = "BackoffLimitExceeded"
     DEAD_LETTER_TARGET_MISSING = "DeadLetterTargetMissing"
     COMPLETE = "Complete"
     FAILED = "Failed"

@@ -154,18 +154,26 @@ def _retry_after_futile_wave(situation: Situation, *, few: int) -> Plan:
     """Follow a wave that settled nothing, after a growing delay, by small ones, then by none."""
     futile = count_futile_pods(situation.evidence, situation.jobs)
     delay = futility_delay_seconds(situation.futile_waves)
-    message = messages.futile(futile, situation.depth, delay)
-    verdict = Verdict(Progress.WORKING, message)
+    verdict = _describe_futility(situation, futile, delay)
     if not situation.lasts(situation.evidence.quiet, seconds=delay):
         return Plan(verdict, recheck_after_seconds=RECHECK_SECONDS)
     waves, doubt = situation.futile_waves + 1, Doubt(futile=futile)
-    if waves >= MAX_FUTILE_WAVES:
+    if waves >= MAX_FUTILE_WAVES and not situation.is_continuous:
         message = messages.no_progress(situation, futile, waves)
-        verdict = Verdict(Progress.FAILED, message, "NoProgress")
+        verdict = Verdict(Progress.FAILED, message, Progress.NO_PROGRESS)
         return Plan(verdict, decision=message, doubt=doubt, futile_waves=waves)
     wave = _next_wave(situation, completions=few, parallelism=few)
     decision = messages.created(situation, wave)
     return Plan(verdict, (wave,), decision, doubt=doubt, futile_waves=waves)
+
+
+def _describe_futility(situation: Situation, futile: int, delay: float) -> Verdict:
+    """Say that a wave settled nothing; a Continuous run that would have failed says so too."""
+    waves = situation.futile_waves + 1
+    if waves >= MAX_FUTILE_WAVES and situation.is_continuous:
+        message = messages.no_progress(situation, futile, waves)
+        return Verdict(Progress.NO_PROGRESS, message)
+    return Verdict(Progress.WORKING, messages.futile(futile, situation.depth, delay))
 
 
 def _raise_waves(

@@ -249,7 +249,7 @@ def test_template_that_the_schema_would_refuse_can_still_be_read() -> None:
         {"worker": {"source": "Sidecar"}},
         {"retry": {"maxAttempts": 0}},
         {"retry": {"maxDelaySeconds": 86_401}},
-        {"runPolicy": "Continuous"},
+        {"runPolicy": "Once"},
         {"emptyStart": "Skip"},
         {"parallelism": -1},
         {"parallelism": 10_001},

@@ -198,7 +198,7 @@ def test_rule_compares_every_kind_of_queue_with_its_dead_letters() -> None:
     ("path", "values"),
     [
         (".spec.mode", ["Coarse", "Fine"]),
-        (".spec.runPolicy", ["UntilDrained"]),
+        (".spec.runPolicy", ["UntilDrained", "Continuous"]),
         (".spec.emptyStart", ["Complete", "Wait"]),
         (".spec.queue.rabbitmq.authMechanism", ["PLAIN", "EXTERNAL"]),
         (".spec.queue.rabbitmq.tls.verification", ["Full", "None"]),

@@ -1,0 +1,59 @@
+"""What a Continuous run has done between two times of an empty queue."""
+
+from workqueuejob.api.base import Model
+from workqueuejob.api.scalars import Count, Timestamp
+
+
+class CountsBefore(Model):
+    """The run's counters when a busy period began."""
+
+    succeeded: Count = 0
+    """Value of items.succeeded at the start of the period."""
+
+    dead_lettered: Count = 0
+    """Value of items.deadLettered at the start of the period."""
+
+    discarded: Count = 0
+    """Value of items.discarded at the start of the period."""
+
+    waves: Count = 0
+    """Value of waves at the start of the period."""
+
+    pods_failed: Count = 0
+    """Value of pods.failed at the start of the period."""
+
+
+class BusyPeriod(Model):
+    """The time from the first item that is seen to a queue that is proved empty."""
+
+    start_time: Timestamp
+    """When the first item was seen."""
+
+    end_time: Timestamp | None = None
+    """When the queue was empty and the last pod had ended. Absent: it goes on."""
+
+    items: Count | None = None
+    """Items seen in this period: those settled and those that remained."""
+
+    succeeded: Count | None = None
+    """Items that were worked on with success."""
+
+    dead_lettered: Count | None = None
+    """Items that were dead-lettered. Absent: unknown, or no worker."""
+
+    discarded: Count | None = None
+    """Items that were discarded. Absent: unknown, or no worker."""
+
+    waves: Count | None = None
+    """Jobs that were created."""
+
+    pods_failed: Count | None = None
+    """Pods that failed; compared with spec.backoffLimit."""
+
+    given_up: Count | None = None
+    """Busy periods in a row, this one included, that ended because more pods failed than
+    spec.backoffLimit allows; the pause before the next one grows with it. Absent: none."""
+
+    before: CountsBefore | None = None
+    """The run's counters when the period began, from which the others are counted. Absent once it
+    is over."""
