@@ -71,7 +71,7 @@ def gather_evidence(previous: Evidence, observed: Observed, *, now: datetime) ->
     depth, jobs, read = measurement.result, observed.jobs, measurement.started
     has_workers = observed.resource.spec.worker is not None
     ledger = count_run(observed.resource.status, jobs)
-    fingerprint = _fingerprint(jobs, depth)
+    fingerprint = _fingerprint(jobs, depth, ledger)
     same = fingerprint == previous.fingerprint
     settled = _count_settled(observed, ledger)
 
@@ -86,7 +86,7 @@ def gather_evidence(previous: Evidence, observed: Observed, *, now: datetime) ->
         quiet=extend(previous.quiet, holds=_is_quiet(jobs)),
         foreign=extend(previous.foreign, holds=is_foreign_consumer_present(jobs, depth)),
         abandoned=extend(previous.abandoned, holds=is_abandoned(jobs, depth)),
-        movement=_follow_movement(previous, observed, depth, done=_count_done(ledger, depth)),
+        movement=_follow_movement(previous, observed, depth, ledger),
         fingerprint=fingerprint,
         last_seen=(estimate_depth(depth), settled),
         vanished=_count_vanished(previous, observed, settled),
@@ -182,27 +182,32 @@ def _count_done(ledger: Ledger, depth: QueueDepth) -> int:
 
 
 def _follow_movement(
-    previous: Evidence, observed: Observed, depth: QueueDepth, *, done: int
+    previous: Evidence, observed: Observed, depth: QueueDepth, ledger: Ledger
 ) -> Movement:
     jobs, total = observed.jobs, estimate_depth(depth)
+    succeeded, done = ledger.succeeded, _count_done(ledger, depth)
     if previous.movement is None:
-        return begin_movement(jobs, total, done=done)
+        return begin_movement(jobs, total, succeeded=succeeded, done=done)
     was_quiet = previous.quiet is not None
-    return follow_movement(previous.movement, jobs, total, was_quiet=was_quiet, done=done)
+    return follow_movement(
+        previous.movement, jobs, total, was_quiet=was_quiet, succeeded=succeeded, done=done
+    )
 
 
 def _is_quiet(jobs: tuple[ObservedJob, ...]) -> bool:
     return all(job.state.is_terminal and not job.terminating for job in jobs)
 
 
-def _fingerprint(jobs: tuple[ObservedJob, ...], depth: QueueDepth) -> tuple[int, ...]:
+def _fingerprint(
+    jobs: tuple[ObservedJob, ...], depth: QueueDepth, ledger: Ledger
+) -> tuple[int, ...]:
     return (
         depth.ready,
         depth.consumers or 0,
         depth.in_flight or 0,
         count_active(jobs),
-        sum(job.succeeded for job in jobs),
-        sum(job.failed for job in jobs),
+        ledger.succeeded,
+        ledger.failed,
     )
 
 

@@ -7,7 +7,7 @@ library leaves without taking one.
 """
 
 from workqueuejob.planning.evidence import Evidence
-from workqueuejob.planning.movement import count_succeeded
+from workqueuejob.planning.ledger import Ledger
 from workqueuejob.planning.observed import ObservedJob
 
 MAX_FUTILE_WAVES = 3
@@ -31,10 +31,10 @@ def count_futile_pods(evidence: Evidence, jobs: tuple[ObservedJob, ...]) -> int:
     return sum(job.succeeded for job in jobs if job.wave > judged_after)
 
 
-def count_idle_exits(evidence: Evidence, jobs: tuple[ObservedJob, ...]) -> int:
+def count_idle_exits(evidence: Evidence, ledger: Ledger) -> int:
     """Return how many pods have succeeded since anything last moved."""
     movement = evidence.movement
-    return max(0, count_succeeded(jobs) - movement.succeeded) if movement is not None else 0
+    return max(0, ledger.succeeded - movement.succeeded) if movement is not None else 0
 
 
 def has_progressed(evidence: Evidence) -> bool:

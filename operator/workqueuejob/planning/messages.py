@@ -169,7 +169,7 @@ def futile(pods: int, depth: QueueDepth, delay_seconds: float) -> str:
 
 def taken_by_nobody(situation: Situation) -> str:
     """Say that a wave isn't given more pods, for those that it had left without an item."""
-    pods = count_idle_exits(situation.evidence, situation.jobs)
+    pods = count_idle_exits(situation.evidence, situation.ledger)
     return (
         f"{count(pods, 'pod')} exited 0 and left the queue as deep as before"
         f" ({describe_depth(situation.depth)}); no more are made before the depth moves or the last"

@@ -34,8 +34,13 @@ class Movement:
     succeeded: int = 0
 
 
-def begin_movement(jobs: tuple[ObservedJob, ...], depth: int, *, done: int = 0) -> Movement:
-    """Return what a first read says: nothing yet about the waves that are there."""
+def begin_movement(
+    jobs: tuple[ObservedJob, ...], depth: int, *, succeeded: int, done: int = 0
+) -> Movement:
+    """Return what a first read says: nothing yet about the waves that are there.
+
+    succeeded: pods of the whole run, of Jobs that are gone too.
+    """
     newest = _newest_wave(jobs)
     return Movement(
         depth=depth,
@@ -43,7 +48,7 @@ def begin_movement(jobs: tuple[ObservedJob, ...], depth: int, *, done: int = 0) 
         attempt_after=newest,
         still_after=newest,
         done=done,
-        succeeded=count_succeeded(jobs),
+        succeeded=succeeded,
     )
 
 
@@ -53,6 +58,7 @@ def follow_movement(
     depth: int,
     *,
     was_quiet: bool,
+    succeeded: int,
     done: int = 0,
 ) -> Movement:
     """Return what one more read says.
@@ -71,13 +77,8 @@ def follow_movement(
         still_after=newest if moves else previous.still_after,
         has_moved=moves or (previous.has_moved and not begins),
         done=done,
-        succeeded=count_succeeded(jobs) if moves else previous.succeeded,
+        succeeded=succeeded if moves else previous.succeeded,
     )
-
-
-def count_succeeded(jobs: tuple[ObservedJob, ...]) -> int:
-    """Return how many pods have succeeded, of Jobs that are there."""
-    return sum(job.succeeded for job in jobs)
 
 
 def _newest_wave(jobs: tuple[ObservedJob, ...]) -> int:

@@ -122,7 +122,7 @@ def _is_growing_in_vain(situation: Situation) -> bool:
     return (
         situation.spec.mode == "Fine"
         and bool(situation.observed.unfinished)
-        and count_idle_exits(situation.evidence, situation.jobs) >= situation.spec.parallelism
+        and count_idle_exits(situation.evidence, situation.ledger) >= situation.spec.parallelism
     )
 
 

@@ -15,6 +15,7 @@ from workqueuejob.planning.futility import (
     futility_delay_seconds,
     has_progressed,
 )
+from workqueuejob.planning.ledger import Ledger
 from workqueuejob.planning.observed import ObservedJob
 from workqueuejob.protocol.report import ItemCounts
 
@@ -126,8 +127,9 @@ def test_each_attempt_waits_twice_as_long() -> None:
 def test_pods_that_left_since_anything_moved_are_counted_in_one_wave_too() -> None:
     reads = [(a_depth(3), (a_wave(),)), (a_depth(2), (a_wave(succeeded=1),))]
     reads.append((a_depth(2), (a_wave(succeeded=3),)))
-    assert count_idle_exits(after_reads(*reads), (a_wave(succeeded=3),)) == 2
-    assert count_idle_exits(Evidence(), (a_wave(succeeded=3),)) == 0
+    ledger = Ledger(waves=1, succeeded=3, failed=0, futile=0)
+    assert count_idle_exits(after_reads(*reads), ledger) == 2
+    assert count_idle_exits(Evidence(), ledger) == 0
 
 
 @pytest.mark.parametrize(
