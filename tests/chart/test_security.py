@@ -14,7 +14,7 @@ OPERATOR_RULES = {
     ("wqj.dev", "workqueuejobs"): {"list", "watch"},
     ("wqj.dev", "workqueuejobs/status"): {"patch"},
     ("wqj.dev", "workqueuejobs/finalizers"): {"update"},
-    ("batch", "jobs"): {"list", "watch", "get", "create", "patch"},
+    ("batch", "jobs"): {"list", "watch", "get", "create", "patch", "delete"},
     ("batch", "jobs/status"): {"patch"},
     ("", "pods"): {"list", "watch", "delete"},
     ("", "secrets"): {"get"},

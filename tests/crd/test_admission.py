@@ -138,6 +138,8 @@ def test_defaults_are_filled_in(api_server: ApiServer) -> None:
         "parallelism": 1,
         "suspend": False,
         "backoffLimit": 6,
+        "successfulJobsHistoryLimit": 3,
+        "failedJobsHistoryLimit": 1,
         "template": {"spec": {"containers": [{"name": "worker", "image": "job-wq-1"}]}},
     }
 

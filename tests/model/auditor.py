@@ -64,4 +64,5 @@ class Auditor:
 
     @property
     def _ended_pods(self) -> list[Pod]:
-        return [pod for job in self._controller.jobs.values() for pod in job.ended_pods]
+        there = [pod for job in self._controller.jobs.values() for pod in job.ended_pods]
+        return there + [pod for _, pod in self._controller.expired_pods]

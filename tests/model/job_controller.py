@@ -90,12 +90,14 @@ class JobController:
     """The API server's Jobs and the controller that works on them.
 
     deleted_pods: those that are gone, with the names of their Jobs, in the order of their going.
+    expired_pods: those that went with a finished Job, likewise.
     """
 
     def __init__(self, clock: Clock, queue: Queue, program: Behaviour) -> None:
         self.clock, self.queue, self.program = clock, queue, program
         self.deleted_jobs = 0
         self.deleted_pods: list[tuple[str, Pod]] = []
+        self.expired_pods: list[tuple[str, Pod]] = []
         self.jobs: dict[str, Job] = {}
         self.created: list[str] = []
         self._version = 1000
@@ -116,6 +118,7 @@ class JobController:
         stored["metadata"] = manifest["metadata"] | {
             "creationTimestamp": self.clock.timestamp,
             "resourceVersion": self._next_version(),
+            "uid": f"uid of {name}",
         }
         self.created.append(name)
         indexes = [Index() for _ in range(manifest["spec"]["completions"])]
@@ -154,6 +157,15 @@ class JobController:
         for pod in job.live_pods:
             end(pod, Phase.FAILED, self.queue)
         self.deleted_pods += [(name, pod) for pod in (*job.pods, *job.ended_pods)]
+
+    def expire(self, name: str, *, uid: str, resource_version: str) -> None:
+        """Delete a finished Job, as the operator does; raise Conflict if it has changed."""
+        job = self._job(name, resource_version=resource_version)
+        assert job.manifest["metadata"]["uid"] == uid
+        assert job.is_terminal, "a Job was deleted that may still run"
+        assert not job.live_pods, "pods were deleted with their Job"
+        del self.jobs[name]
+        self.expired_pods += [(name, pod) for pod in job.ended_pods]
 
     # What happens on the nodes.
 

@@ -20,6 +20,7 @@ from workqueuejob.errors import ClusterUnavailable, Conflict, JobNameConflict, N
 from workqueuejob.planning.actions import (
     Action,
     CreateWave,
+    DeleteJob,
     EndJob,
     GrowWave,
     RaiseParallelism,
@@ -27,6 +28,7 @@ from workqueuejob.planning.actions import (
 )
 from workqueuejob.planning.depth import Measurement
 from workqueuejob.planning.evidence import Evidence, gather_evidence
+from workqueuejob.planning.history import list_expired
 from workqueuejob.planning.job_manifest import WorkerImage, build_job
 from workqueuejob.planning.job_reading import read_job
 from workqueuejob.planning.observed import Observed, ObservedJob, PodProblem
@@ -102,10 +104,11 @@ class Operator:
     def reconcile(self) -> Iterator[None]:
         """Observe, plan, apply, write the status: one round."""
         resource = self._store.current
-        if find_end(resource.status.conditions) and _is_current(resource):
-            return
         if not self._has_listed:
             self._list_jobs()
+        if find_end(resource.status.conditions) and _is_current(resource):
+            yield from self._delete(list_expired(resource, self._jobs))
+            return
         jobs = self._jobs
         yield
         problem = self._find_pod_problem()
@@ -126,6 +129,7 @@ class Operator:
                 observed = replace(observed, jobs=jobs)
             yield
             self._write_status(observed, decided)
+            yield from self._delete(decided.deletions)
         except Conflict:
             self._has_listed = False
         except ClusterUnavailable:
@@ -178,6 +182,18 @@ class Operator:
             if isinstance(action, CreateWave):
                 raise
             self._forget(action.job)
+
+    def _delete(self, deletions: tuple[DeleteJob, ...]) -> Iterator[None]:
+        for deletion in deletions:
+            yield
+            try:
+                self._controller.expire(
+                    deletion.job, uid=deletion.uid, resource_version=deletion.resource_version
+                )
+            except (NotFound, Conflict):
+                self._has_listed = False
+            else:
+                self._forget(deletion.job)
 
     def _request(self, resource: WorkQueueJob, action: Action) -> None:
         match action:

@@ -20,6 +20,7 @@ from workqueuejob.planning.actions import (
 )
 from workqueuejob.planning.depth import QueueDepth
 from workqueuejob.planning.futility import MAX_FUTILE_WAVES
+from workqueuejob.planning.ledger import is_folded
 from workqueuejob.planning.observed import Observed
 from workqueuejob.planning.periods import counts_before
 from workqueuejob.planning.situation import SEVERAL_READS, Plan
@@ -52,6 +53,7 @@ class Referee:
             self._ready_at_reads.append((measurement.started, len(self._queue.ready)))
         if all(job.is_terminal for job in self._controller.jobs.values()):
             self._ceiling = observed.resource.spec.parallelism
+        self._judge_deletions(observed, decided)
         for action in decided.actions:
             match action:
                 case CreateWave():
@@ -87,6 +89,11 @@ class Referee:
         assert len(status.jobs) <= JOBS_MAX, "status is not bounded"
         if find_end(status.conditions):
             assert all(job.is_terminal for job in jobs), "the run ended before its Jobs"
+
+    def _judge_deletions(self, observed: Observed, decided: Plan) -> None:
+        for deletion in decided.deletions:
+            job = next(job for job in observed.jobs if job.name == deletion.job)
+            assert is_folded(observed.resource.status, job.wave), "deleted but not in the totals"
 
     def _judge_wave(self, observed: Observed, action: CreateWave) -> None:
         assert observed.measurement is not None, "an unmeasured queue made a wave"

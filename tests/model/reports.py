@@ -16,6 +16,7 @@ class Reports:
         self._controller = controller
         self._book = ReportBook()
         self._deletions_seen = len(controller.deleted_pods)
+        self._expired_seen = len(controller.expired_pods)
 
     def catch_up(self) -> bool:
         """Take in all pods that have ended or gone; return whether there was news."""
@@ -23,6 +24,9 @@ class Reports:
         for name, pod in self._controller.deleted_pods[self._deletions_seen :]:
             news.append(self._book.put(_build_manifest(name, pod), is_gone=True))
         self._deletions_seen = len(self._controller.deleted_pods)
+        for name, pod in self._controller.expired_pods[self._expired_seen :]:
+            news.append(self._book.put(_build_manifest(name, pod), is_gone=True))
+        self._expired_seen = len(self._controller.expired_pods)
         return any(news)
 
     def attach(

@@ -34,6 +34,8 @@ def settings_of_runs(mode: str, items_per_pod: list[int]) -> st.SearchStrategy[S
                 "parallelism": st.integers(1, 3),
                 "drained_after_seconds": st.sampled_from([0, 5]),
                 "backoff_limit": st.integers(0, 2),
+                "successful_jobs_history_limit": st.sampled_from([0, 1, 3]),
+                "failed_jobs_history_limit": st.sampled_from([0, 1]),
                 "empty_start": st.sampled_from(["Complete", "Wait"]),
             }
         ),

@@ -35,6 +35,8 @@ settings_of_runs = st.builds(
             "run_policy": st.sampled_from(["UntilDrained", "Continuous"]),
             "parallelism": st.integers(1, 4),
             "drained_after_seconds": st.sampled_from([0, 5]),
+            "successful_jobs_history_limit": st.sampled_from([0, 1, 3]),
+            "failed_jobs_history_limit": st.sampled_from([0, 1]),
             "backoff_limit": st.sampled_from([0, 2, 6]),
         },
         optional={

@@ -17,10 +17,10 @@ that off (settings.scanning.disabled). Discovery is open to every service accoun
   resources: [workqueuejobs/finalizers]
   verbs: [update]
 # get: to see whose a Job is when its name is taken, and that it is unchanged before its pods are
-# ended. patch: suspend and parallelism.
+# ended. patch: suspend and parallelism. delete: finished Jobs beyond the history limits.
 - apiGroups: [batch]
   resources: [jobs]
-  verbs: [list, watch, get, create, patch]
+  verbs: [list, watch, get, create, patch, delete]
 # A wave whose pods have nothing left to take is ended by a success condition in its status.
 - apiGroups: [batch]
   resources: [jobs/status]

@@ -162,6 +162,14 @@ class WorkQueueJobSpec(Model):
     before it tries again. With worker an item's failure fails no pod: see retry and failurePolicy.
     Default: 6."""
 
+    successful_jobs_history_limit: Count = 3
+    """Finished Jobs to keep that succeeded, the newest ones. Older ones are deleted with their pods
+    and logs, once their results are in the status; it does not change any number there. Default:
+    3."""
+
+    failed_jobs_history_limit: Count = 1
+    """Finished Jobs to keep that failed, the newest ones. Default: 1."""
+
     job_metadata: JobMetadata = JobMetadata()
     """Labels and annotations for the Jobs that the run creates. The WorkQueueJob's own are not
     copied. A change applies to Jobs created from then on."""

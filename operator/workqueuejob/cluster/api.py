@@ -76,6 +76,17 @@ class ClusterAPI:
             if not token:
                 return jobs, page["metadata"]["resourceVersion"]
 
+    async def delete_job(
+        self, namespace: str, name: str, *, uid: str, resource_version: str
+    ) -> None:
+        """Delete this very Job, and its pods after it; one that is gone already is no error.
+
+        Conflict if the Job has changed since.
+        """
+        await self._delete(
+            **_JOBS, namespace=namespace, name=name, uid=uid, resource_version=resource_version
+        )
+
     async def patch_job_spec(
         self, namespace: str, name: str, spec: Mapping[str, Any], *, resource_version: str
     ) -> Manifest:
@@ -132,6 +143,20 @@ class ClusterAPI:
             name=name,
             body={"metadata": {"resourceVersion": resource_version}, "status": status},
         )
+
+    async def _delete(self, *, uid: str, resource_version: str, **where: str) -> None:
+        # A plain DELETE of a Job would leave its pods to themselves.
+        options = client.V1DeleteOptions(
+            propagation_policy="Background",
+            preconditions=client.V1Preconditions(uid=uid, resource_version=resource_version),
+        )
+        try:
+            with cluster_errors():
+                await self._objects.delete_namespaced_custom_object(
+                    **where, body=options, _request_timeout=_TIMEOUT_SECONDS
+                )
+        except NotFound:
+            return
 
     async def _patch(self, request: Callable[..., Any], **arguments: Any) -> Manifest:
         with cluster_errors():

@@ -17,7 +17,7 @@ import structlog
 
 from workqueuejob.api import WorkQueueJob
 from workqueuejob.cluster.api import ClusterAPI
-from workqueuejob.controller.applying import apply_actions
+from workqueuejob.controller.applying import apply_actions, delete_jobs
 from workqueuejob.controller.measuring import QueueMeasuring, QueueMeter
 from workqueuejob.controller.obstacles import OBSTACLES, Obstacles
 from workqueuejob.controller.pods import REREAD_SECONDS, PodWatchman
@@ -27,12 +27,14 @@ from workqueuejob.controller.store import JobStore
 from workqueuejob.errors import ClusterError, Conflict, QueueError
 from workqueuejob.metrics import RECONCILE_ERRORS, RECONCILES
 from workqueuejob.names import UID_LABEL
+from workqueuejob.planning.actions import DeleteJob
 from workqueuejob.planning.depth import Measurement
 from workqueuejob.planning.evidence import Evidence, gather_evidence
+from workqueuejob.planning.history import list_expired
 from workqueuejob.planning.job_manifest import WorkerImage
 from workqueuejob.planning.observed import Observed, ObservedJob
 from workqueuejob.planning.plan import plan
-from workqueuejob.planning.situation import Plan
+from workqueuejob.planning.situation import RECHECK_SECONDS, Plan
 from workqueuejob.planning.verdict import find_end
 
 _log = structlog.get_logger(__name__)
@@ -181,9 +183,14 @@ class Actor:
 
     async def _reconcile(self) -> float | None:
         resource = self.resource
-        if resource.metadata.deletion_timestamp is not None or _is_over(resource):
+        if resource.metadata.deletion_timestamp is not None:
             self._queue.close()
             return None
+        if _is_over(resource):
+            self._queue.close()
+            expired = list_expired(resource, self.store.jobs)
+            await self._delete_jobs(expired)
+            return RECHECK_SECONDS if expired else None
         await self._list_jobs_if_due()
         await self._obstacles.check(self._cluster, resource)
         await self._queue.follow(resource)
@@ -211,7 +218,11 @@ class Actor:
         written = await self._reporter.report(observed, decided, now=now)
         if written is not None:
             self._take_in(written)
+        await self._delete_jobs(decided.deletions)
         return self._next_delay(decided)
+
+    async def _delete_jobs(self, deletions: tuple[DeleteJob, ...]) -> None:
+        await delete_jobs(self._cluster, self.resource.metadata.namespace, self.store, deletions)
 
     async def _list_jobs_if_due(self) -> None:
         """List at first, and now and then: a watch may miss a deletion while it reconnects."""

@@ -13,6 +13,7 @@ from workqueuejob.metrics import JOBS_CREATED
 from workqueuejob.planning.actions import (
     Action,
     CreateWave,
+    DeleteJob,
     EndJob,
     GrowWave,
     RaiseParallelism,
@@ -45,6 +46,20 @@ async def apply_actions(
             if isinstance(action, CreateWave):
                 raise
             store.remove(action.job)
+
+
+async def delete_jobs(
+    cluster: ClusterAPI, namespace: str, store: JobStore, deletions: tuple[DeleteJob, ...]
+) -> None:
+    """Delete finished Jobs; raises the first ClusterError."""
+    for deletion in deletions:
+        await cluster.delete_job(
+            namespace,
+            deletion.job,
+            uid=deletion.uid,
+            resource_version=deletion.resource_version,
+        )
+        store.remove(deletion.job)
 
 
 async def _apply(

@@ -82,6 +82,15 @@ class EndJob:
     has_workers: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class DeleteJob:
+    """Delete a finished Job that is in the totals, and its ended pods with it."""
+
+    job: str
+    uid: str
+    resource_version: str
+
+
 def end_running_jobs(
     jobs: Iterable[ObservedJob],
     *,

@@ -15,7 +15,7 @@ from workqueuejob.planning.periods import PeriodEnd
 from workqueuejob.planning.situation import RECHECK_SECONDS, RETURN_SECONDS, Plan, Situation
 from workqueuejob.planning.verdict import Progress, Verdict
 
-_GIVEN_UP = frozenset({Progress.BACKOFF_LIMIT_EXCEEDED, RUN_FAILED})
+GIVEN_UP = frozenset({Progress.BACKOFF_LIMIT_EXCEEDED, RUN_FAILED})
 """The first is the reason that Kubernetes' Jobs and WorkQueueJobs have in common."""
 
 _EXACT_PROOF_SECONDS = 1.0
@@ -44,7 +44,7 @@ def end_after_too_many_failures(situation: Situation) -> Plan | None:
     observed, first_wave = situation.observed, situation.before.waves + 1
     jobs = [job for job in observed.jobs if job.wave >= first_wave]
     # Ours too: failures that were not recorded before we ended the Job are not counted any more.
-    given_up = any(job.failure_reason in _GIVEN_UP for job in jobs)
+    given_up = any(job.failure_reason in GIVEN_UP for job in jobs)
     if situation.pods_failed <= situation.spec.backoff_limit and not given_up:
         return None
     message = messages.backoff_limit_exceeded(situation, _find_complaint(jobs))

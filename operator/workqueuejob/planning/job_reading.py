@@ -39,6 +39,7 @@ def read_job(manifest: Mapping[str, Any]) -> ObservedJob:
         failure_reason=failure.get("reason") if failure else None,
         ended_by_us=ending is not None and ending.get("reason") in END_REASONS,
         template_hash=(metadata.get("annotations") or {}).get(TEMPLATE_HASH_ANNOTATION),
+        uid=metadata.get("uid", ""),
         resource_version=metadata.get("resourceVersion", ""),
     )
 

@@ -20,6 +20,7 @@ from workqueuejob.planning.endings import (
 )
 from workqueuejob.planning.evidence import Evidence
 from workqueuejob.planning.futility import count_futile_pods
+from workqueuejob.planning.history import list_expired_while_running
 from workqueuejob.planning.ledger import count_run
 from workqueuejob.planning.observed import JobState, Observed
 from workqueuejob.planning.outdated import end_outdated_waves
@@ -35,7 +36,9 @@ def plan(observed: Observed, evidence: Evidence, *, now: datetime) -> Plan:
     decided = next(filter(None, (rule(situation) for rule in _RULES)), None)
     chosen = decided or plan_waves(situation)
     return replace(
-        chosen, doubt=replace(chosen.doubt, doubtful=count_futile_pods(evidence, observed.jobs))
+        chosen,
+        doubt=replace(chosen.doubt, doubtful=count_futile_pods(evidence, observed.jobs)),
+        deletions=list_expired_while_running(situation),
     )
 
 

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from workqueuejob.api import CountsBefore, WorkQueueJobSpec
 from workqueuejob.api.spec import RunPolicy
-from workqueuejob.planning.actions import Action
+from workqueuejob.planning.actions import Action, DeleteJob
 from workqueuejob.planning.depth import QueueDepth
 from workqueuejob.planning.evidence import Evidence, Streak
 from workqueuejob.planning.items import Doubt
@@ -31,6 +31,7 @@ class Plan:
     decision: one sentence for `status.lastDecision`, when something was decided.
     doubt: pods whose success may have settled nothing.
     futile_waves: consecutive waves without progress from now on; None leaves it as it is.
+    deletions: finished Jobs that are not needed any more.
     period_end: of the current busy period, if it is over.
     recheck_after_seconds: when to look again though nothing changed; None: no need to.
     """
@@ -40,6 +41,7 @@ class Plan:
     decision: str | None = None
     doubt: Doubt = field(default_factory=Doubt)
     futile_waves: int | None = None
+    deletions: tuple[DeleteJob, ...] = ()
     period_end: PeriodEnd | None = None
     recheck_after_seconds: float | None = None
 

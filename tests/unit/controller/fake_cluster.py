@@ -45,6 +45,7 @@ class FakeCluster:
         created = copy.deepcopy(manifest)
         created["metadata"] |= {
             "resourceVersion": self.next_version(),
+            "uid": f"uid of {name}",
             "creationTimestamp": NOON.strftime("%Y-%m-%dT%H:%M:%SZ"),
         }
         self.jobs[name] = created
@@ -61,6 +62,15 @@ class FakeCluster:
         key, _, value = label_selector.partition("=")
         found = [j for j in self.jobs.values() if j["metadata"]["labels"].get(key) == value]
         return copy.deepcopy(found), str(self.version)
+
+    async def delete_job(
+        self, _namespace: str, name: str, *, uid: str, resource_version: str
+    ) -> None:
+        self.requests.append("delete job")
+        if name in self.jobs:
+            assert self.jobs[name]["metadata"]["uid"] == uid
+            _check_version(self.jobs[name], resource_version)
+            del self.jobs[name]
 
     async def patch_job_spec(
         self, _namespace: str, name: str, spec: Manifest, *, resource_version: str

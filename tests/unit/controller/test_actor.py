@@ -7,13 +7,13 @@ from typing import Any, cast
 
 import pytest
 
-from tests.builders import NAME, NAMESPACE, UID, a_template
+from tests.builders import NAME, NAMESPACE, UID, a_job_manifest, a_template
 from workqueuejob.api import WorkQueueJob
 from workqueuejob.cluster.api import ClusterAPI
 from workqueuejob.controller.actor import Actor, Surroundings
 from workqueuejob.controller.measuring import QueueMeter
 from workqueuejob.errors import TemplateInvalid
-from workqueuejob.names import job_name
+from workqueuejob.names import UID_LABEL, job_name
 from workqueuejob.planning.job_manifest import WorkerImage
 from workqueuejob.queues.fake import FakeBroker
 from workqueuejob.queues.meter import Meter
@@ -152,3 +152,43 @@ async def test_status_that_somebody_else_changed_is_read_again(broker: FakeBroke
         assert "status" not in cluster.work_queue_job
         actor.update(WorkQueueJob.from_manifest(cluster.work_queue_job))
         await until(lambda: reason_of(cluster, "Complete") == "QueueEmpty")
+
+
+def a_finished_manifest(wave: int) -> dict[str, Any]:
+    manifest = a_job_manifest(
+        wave,
+        spec={"completions": 1, "parallelism": 1},
+        status={"succeeded": 1, "conditions": [{"type": "Complete", "status": "True"}]},
+    )
+    manifest["metadata"]["labels"][UID_LABEL] = UID
+    manifest["metadata"]["uid"] = f"uid of {wave}"
+    return manifest
+
+
+async def test_finished_jobs_beyond_the_limit_are_deleted_after_they_were_counted(
+    broker: FakeBroker,
+) -> None:
+    cluster = FakeCluster(work_queue_job=a_stored_object(successfulJobsHistoryLimit=1))
+    for wave in (1, 2, 3):
+        cluster.jobs[job_name(NAME, UID, wave)] = a_finished_manifest(wave)
+
+    async with acting(cluster, broker):
+        await until(lambda: len(cluster.jobs) == 1)
+        await until(lambda: reason_of(cluster, "Complete") == "Drained")
+
+    assert list(cluster.jobs) == [job_name(NAME, UID, 3)]
+    assert cluster.requests.index("patch status") < cluster.requests.index("delete job")
+    assert cluster.work_queue_job["status"]["pods"]["succeeded"] == 3
+
+
+async def test_continuous_run_costs_the_api_server_nothing_while_it_waits(
+    broker: FakeBroker,
+) -> None:
+    cluster = FakeCluster(work_queue_job=a_stored_object(runPolicy="Continuous"))
+
+    async with acting(cluster, broker):
+        await until(lambda: reason_of(cluster, "Progressing") == "WaitingForItems")
+        before = list(cluster.requests)
+        await asyncio.sleep(0.5)  # ten measurements
+
+    assert cluster.requests == before
