@@ -7,6 +7,7 @@ it never holds a password or a URL with one.
     WorkQueueJobError
     ├── QueueError                   the queue can't be measured
     │   ├── ConnectionFailed
+    │   ├── HostNotAllowed
     │   ├── SecretNotFound
     │   ├── SecretKeyMissing
     │   ├── CredentialsNotURLSafe
@@ -48,6 +49,10 @@ class QueueError(WorkQueueJobError):
 
 class ConnectionFailed(QueueError):
     """The broker was not reached: refused, timeout or unknown host."""
+
+
+class HostNotAllowed(QueueError):
+    """The operator's allow-list has no pattern for a host; nothing was sent to it."""
 
 
 class SecretNotFound(QueueError):

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
 REFUSED = [
     ("{replicas: 6}", "/replicas", "got 6, want 5"),
     ("{replicas: one}", "/replicas", "want integer"),
+    ("{allowedHosts: '*.svc'}", "/allowedHosts", "want array"),
+    ("{allowedHosts: ['http://mq']}", "/allowedHosts/0", "does not match"),
+    ("{allowedHosts: ['m*q']}", "/allowedHosts/0", "does not match"),
+    ("{allowedHosts: ['a,b']}", "/allowedHosts/0", "does not match"),
     ("{logFormat: xml}", "/logFormat", "'json', 'text'"),
     ("{logLevel: verbose}", "/logLevel", "'debug', 'info', 'warning', 'error'"),
     ("{pollIntervalSeconds: 0}", "/pollIntervalSeconds", "got 0, want 0.1"),

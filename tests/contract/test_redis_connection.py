@@ -21,6 +21,7 @@ from workqueuejob.errors import (
     AuthorizationFailed,
     BrokerUnavailable,
     ConnectionFailed,
+    HostNotAllowed,
     MeasurementUnreliable,
     QueueNotFound,
     QueueTypeUnsupported,
@@ -32,6 +33,7 @@ from workqueuejob.protocol.redis_keys import dead_key
 from workqueuejob.protocol.report import ItemCounts
 from workqueuejob.protocol.retry import RetrySettings
 from workqueuejob.protocol.settings import RedisSource
+from workqueuejob.queues.hosts import AllowedHosts, parse_host_pattern
 from workqueuejob.queues.redis import RedisReference, connect
 from workqueuejob.worker.redis import RedisBroker, open_broker
 
@@ -369,6 +371,17 @@ def test_sentinel_that_is_down_is_passed_over(sentinels: Sentinels) -> None:
     measured(replace(settings, sentinel=replace(settings.sentinel, addresses=addresses)))
     with pytest.raises(ConnectionFailed, match=r"refused; correct spec.queue.redis.sentinel"):
         connect(RedisConnection(sentinel=Sentinel("mymaster", ("127.0.0.1:1",))))
+
+
+def test_master_that_is_not_allowed_is_not_connected_to(sentinels: Sentinels) -> None:
+    settings = sentinels.connection
+    assert settings.sentinel is not None
+    allowed = AllowedHosts(tuple(map(parse_host_pattern, settings.sentinel.addresses)))
+    host, port = sentinels.master.connection.host, sentinels.master.connection.port
+
+    with pytest.raises(HostNotAllowed, match=rf"{host}:{port} \(the answer of .*sentinel\)"):
+        connect(settings, allowed)
+    connect(settings, AllowedHosts((parse_host_pattern(host),))).close()
 
 
 def test_worker_and_probe_follow_the_master(sentinels: Sentinels) -> None:

@@ -10,6 +10,7 @@ from workqueuejob.controller.logs import LogFormat, configure_logs
 from workqueuejob.controller.run import run_operator
 from workqueuejob.controller.settings import DEFAULT_WORKER_IMAGE, Settings, build_identity
 from workqueuejob.errors import NotLeading
+from workqueuejob.queues.hosts import AllowedHosts, parse_host_pattern
 
 _log = structlog.get_logger(__name__)
 
@@ -65,6 +66,16 @@ def run(  # noqa: PLR0913, PLR0917 - an option is a parameter
             help="Always, IfNotPresent or Never. None: as Kubernetes has it.",
         ),
     ] = None,
+    allowed_host: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Connect to no broker but this one: name, *.name or address, and :port; may be"
+            " repeated. None: all.",
+        ),
+    ] = None,
+    allowed_hosts: Annotated[
+        str, typer.Option(envvar="WQJ_ALLOWED_HOSTS", help="The same, separated by commas.")
+    ] = "",
     identity: Annotated[
         str | None,
         typer.Option(
@@ -93,6 +104,7 @@ def run(  # noqa: PLR0913, PLR0917 - an option is a parameter
         identity=identity or build_identity(),
         lease_namespace=lease_namespace,
         lease_name=lease_name,
+        allowed_hosts=_read_hosts(tuple(allowed_host or ()) + _split(allowed_hosts)),
     )
     try:
         asyncio.run(run_operator(settings))
@@ -104,6 +116,13 @@ def run(  # noqa: PLR0913, PLR0917 - an option is a parameter
 
 def _split(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def _read_hosts(patterns: tuple[str, ...]) -> AllowedHosts:
+    try:
+        return AllowedHosts(tuple(parse_host_pattern(pattern) for pattern in patterns))
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--allowed-host") from error
 
 
 def main() -> None:

@@ -36,6 +36,7 @@ from workqueuejob.planning.observed import Observed, ObservedJob
 from workqueuejob.planning.plan import plan
 from workqueuejob.planning.situation import RECHECK_SECONDS, Plan
 from workqueuejob.planning.verdict import find_end
+from workqueuejob.queues.hosts import ALL_HOSTS, AllowedHosts
 
 _log = structlog.get_logger(__name__)
 
@@ -52,12 +53,14 @@ class Surroundings:
 
     instance: the operator's own name, for Events.
     worker_image: what injected workers are copied from.
+    allowed_hosts: those that may be connected to as brokers.
     """
 
     cluster: ClusterAPI
     meter: QueueMeter
     instance: str
     worker_image: WorkerImage
+    allowed_hosts: AllowedHosts = ALL_HOSTS
 
 
 class Actor:
@@ -70,7 +73,12 @@ class Actor:
         self._awake.set()
         self.resource = resource
         self.store = JobStore()
-        self._queue = QueueMeasuring(self._cluster, surroundings.meter, self._wake_from_thread)
+        self._queue = QueueMeasuring(
+            self._cluster,
+            surroundings.meter,
+            self._wake_from_thread,
+            allowed_hosts=surroundings.allowed_hosts,
+        )
         self._worker_image = surroundings.worker_image
         self._obstacles = Obstacles(surroundings.worker_image)
         self._reports = WorkerReports()

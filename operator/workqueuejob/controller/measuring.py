@@ -16,6 +16,7 @@ from workqueuejob.errors import AuthenticationFailed, QueueError, TLSFailed
 from workqueuejob.planning.depth import Measurement
 from workqueuejob.planning.environment import check_credentials
 from workqueuejob.protocol.connection import BrokerConnection
+from workqueuejob.queues.hosts import AllowedHosts
 from workqueuejob.queues.meter import Meter, Watch
 from workqueuejob.queues.references import QueueReference, build_reference
 from workqueuejob.queues.settings import required_secrets, resolve_connection
@@ -29,8 +30,16 @@ _REREAD_SECONDS = 3.0
 class QueueMeasuring:
     """Holds the watch that fits the current spec and Secrets."""
 
-    def __init__(self, cluster: ClusterAPI, meter: QueueMeter, wake: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        cluster: ClusterAPI,
+        meter: QueueMeter,
+        wake: Callable[[], None],
+        *,
+        allowed_hosts: AllowedHosts,
+    ) -> None:
         self._cluster = cluster
+        self._allowed_hosts = allowed_hosts
         self._meter = meter
         self._wake = wake
         self._watch: Watch[QueueReference] | None = None
@@ -74,7 +83,10 @@ class QueueMeasuring:
         started, now = time.monotonic(), datetime.now(UTC)
         try:
             connection = resolve_connection(
-                resource.spec.queue, namespace=resource.metadata.namespace, secrets=secrets
+                resource.spec.queue,
+                namespace=resource.metadata.namespace,
+                secrets=secrets,
+                allowed_hosts=self._allowed_hosts,
             )
             check_credentials(
                 resource.spec, username=connection.username, password=connection.password

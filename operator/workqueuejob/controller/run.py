@@ -6,6 +6,7 @@ import signal
 import socket
 import time
 from collections.abc import Coroutine
+from functools import partial
 from typing import Any, cast
 
 import kopf
@@ -66,7 +67,7 @@ class _Process:
         self._watching = asyncio.Event()
         self._meter = Meter(
             settings.poll_interval_seconds,
-            connect=connect,
+            connect=partial(connect, allowed_hosts=settings.allowed_hosts),
             observer=MeasurementMetrics(),
         )
         self._operator = Operator(
@@ -75,6 +76,7 @@ class _Process:
                 meter=self._meter,
                 instance=socket.gethostname(),
                 worker_image=WorkerImage(settings.worker_image, settings.worker_image_pull_policy),
+                allowed_hosts=settings.allowed_hosts,
             )
         )
 

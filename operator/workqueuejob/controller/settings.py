@@ -5,6 +5,8 @@ import uuid
 from dataclasses import dataclass, field
 from importlib.metadata import version
 
+from workqueuejob.queues.hosts import ALL_HOSTS, AllowedHosts
+
 DEFAULT_WORKER_IMAGE = f"workqueuejob/worker:{version('workqueuejob')}"
 
 
@@ -24,6 +26,7 @@ class Settings:
     worker_image_pull_policy: that container's imagePullPolicy; unset: as Kubernetes has it.
     identity: who this process is in the Lease; no two that run at once may have the same.
     lease_namespace, lease_name: the Lease by which replicas agree on a leader.
+    allowed_hosts: those that may be connected to as brokers.
     """
 
     namespaces: tuple[str, ...] = ()
@@ -34,3 +37,4 @@ class Settings:
     identity: str = field(default_factory=build_identity)
     lease_namespace: str = "default"
     lease_name: str = "workqueuejob"
+    allowed_hosts: AllowedHosts = ALL_HOSTS

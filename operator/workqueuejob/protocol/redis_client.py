@@ -8,6 +8,7 @@ sentinel-clients/), and nobody remembers what they said.
 import socket
 import ssl
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -55,10 +56,12 @@ def open_client(
     *,
     connect_timeout_seconds: float = CONNECT_TIMEOUT_SECONDS,
     reply_timeout_seconds: float = REPLY_TIMEOUT_SECONDS,
+    check_master: Callable[[str, int], None] | None = None,
 ) -> redis.Redis:
     """Connect and log in; raise TLSFailed, ConnectionFailed, or what redis-py raises.
 
-    With Sentinels to the server that they call the master now.
+    With Sentinels to the server that they call the master now; check_master is called with its
+    host and port before, and raises to prevent it.
     """
     settings: dict[str, Any] = {
         "db": connection.database,
@@ -69,6 +72,8 @@ def open_client(
     host, port = connection.host, connection.port
     if connection.sentinel is not None:
         host, port = _ask_sentinels(connection, connection.sentinel)
+        if check_master is not None:
+            check_master(host, port)
     return _open(host, port, settings)
 
 

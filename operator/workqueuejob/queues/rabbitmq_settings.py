@@ -14,40 +14,51 @@ from workqueuejob.protocol.connection import (
 )
 from workqueuejob.protocol.connection import RABBITMQ_FIELD as FIELD
 from workqueuejob.protocol.uri import BrokerAddress, parse_uri
-from workqueuejob.queues.hosts import resolve_host
+from workqueuejob.queues.hosts import AllowedHosts, resolve_host
 from workqueuejob.queues.secrets import SecretReader, read_tls
+
+_URL_PORTS = {"http": 80, "https": 443}
 
 
 def resolve_rabbitmq(
-    source: RabbitMQQueue, reader: SecretReader, *, namespace: str
+    source: RabbitMQQueue, reader: SecretReader, *, namespace: str, allowed_hosts: AllowedHosts
 ) -> RabbitMQConnection:
     """Return the connection's settings; raises as `settings.resolve_connection` does."""
     address = _read_address(source, reader)
     tls = _read_tls(source, reader, encrypted=address.encrypted)
     username, password = _choose_credentials(source, address)
-    management = source.management
+    host = resolve_host(address.host, namespace)
+    port = address.port or (AMQP_PORT if tls is None else AMQPS_PORT)
+    named = "host" if source.uri_secret_ref is None else "uriSecretRef"
+    allowed_hosts.check(host, port, field=f"{FIELD}.{named}")
     return RabbitMQConnection(
-        host=resolve_host(address.host, namespace),
-        port=address.port or (AMQP_PORT if tls is None else AMQPS_PORT),
+        host=host,
+        port=port,
         virtual_host=address.virtual_host or DEFAULT_VIRTUAL_HOST,
         username=username,
         password=password,
         auth_mechanism=str(source.auth_mechanism),
         tls=tls,
-        management_url=None if management is None else _resolve_url(management.url, namespace),
+        management_url=_resolve_management(source, namespace, allowed_hosts),
     )
 
 
-def _resolve_url(url: str, namespace: str) -> str:
+def _resolve_management(
+    source: RabbitMQQueue, namespace: str, allowed_hosts: AllowedHosts
+) -> str | None:
+    if source.management is None:
+        return None
     try:
-        parts = urlsplit(url)
+        parts = urlsplit(source.management.url)
     except ValueError:
         # Brackets around what is no IPv6 address are the client's to refuse.
-        return url
+        return source.management.url
     host = resolve_host(parts.hostname or "", namespace)
-    host = f"[{host}]" if ":" in host else host
     # As text: urllib raises for a port like 99999, which is the client's to refuse.
     _, colon, port = parts.netloc.rpartition("]")[2].partition(":")
+    number = int(port) if port.isdecimal() else _URL_PORTS.get(parts.scheme, 0)
+    allowed_hosts.check(host, number, field=f"{FIELD}.management.url")
+    host = f"[{host}]" if ":" in host else host
     return f"{parts.scheme}://{host}{colon}{port}{parts.path.rstrip('/')}"
 
 

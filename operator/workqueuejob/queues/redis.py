@@ -26,6 +26,7 @@ from workqueuejob.protocol.redis_keys import build_keys, processing_key
 from workqueuejob.protocol.redis_scripts import LIST_SCRIPTS, STREAM_SCRIPTS
 from workqueuejob.protocol.report import ItemCounts
 from workqueuejob.protocol.settings import DEFAULT_LEASE_SECONDS
+from workqueuejob.queues.hosts import ALL_HOSTS, AllowedHosts
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +51,15 @@ class RedisReference:
 class RedisProbe:
     """One Redis database; the Probe of `workqueuejob.queues.protocol`."""
 
-    def __init__(self, settings: RedisConnection) -> None:
+    def __init__(self, settings: RedisConnection, allowed_hosts: AllowedHosts) -> None:
         """Connect; raise a QueueError when that fails."""
         self._settings = settings
+
+        def check_master(host: str, port: int) -> None:
+            allowed_hosts.check(host, port, field=f"the answer of {FIELD}.sentinel")
+
         try:
-            self._client = open_client(settings)
+            self._client = open_client(settings, check_master=check_master)
         except KNOWN as error:
             raise translate(error, settings) from error
         self._lists = self._client.register_script(LIST_SCRIPTS.depth)
@@ -163,6 +168,6 @@ def _processing_key(queue: RedisReference) -> str | None:
     return queue.processing_key or processing_key(queue.key)
 
 
-def connect(settings: RedisConnection) -> RedisProbe:
+def connect(settings: RedisConnection, allowed_hosts: AllowedHosts = ALL_HOSTS) -> RedisProbe:
     """Open a probe; raise a QueueError when the server can't be reached or refuses."""
-    return RedisProbe(settings)
+    return RedisProbe(settings, allowed_hosts)

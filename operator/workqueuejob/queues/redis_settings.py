@@ -4,16 +4,23 @@ from workqueuejob.api.redis import RedisQueue
 from workqueuejob.protocol.connection import REDIS_FIELD as FIELD
 from workqueuejob.protocol.connection import REDIS_PORT, RedisConnection, Sentinel
 from workqueuejob.protocol.uri import BrokerAddress, parse_redis_uri
-from workqueuejob.queues.hosts import resolve_host
+from workqueuejob.queues.hosts import AllowedHosts, resolve_host
 from workqueuejob.queues.secrets import SecretReader, read_tls
 
 
-def resolve_redis(source: RedisQueue, reader: SecretReader, *, namespace: str) -> RedisConnection:
+def resolve_redis(
+    source: RedisQueue, reader: SecretReader, *, namespace: str, allowed_hosts: AllowedHosts
+) -> RedisConnection:
     """Return the connection's settings; raises as `settings.resolve_connection` does."""
     address = _read_address(source, reader)
+    host = resolve_host(address.host, namespace) if address.host else ""
+    port = address.port or REDIS_PORT
+    if host:
+        named = "host" if source.uri_secret_ref is None else "uriSecretRef"
+        allowed_hosts.check(host, port, field=f"{FIELD}.{named}")
     return RedisConnection(
-        host=resolve_host(address.host, namespace) if address.host else "",
-        port=address.port or REDIS_PORT,
+        host=host,
+        port=port,
         database=address.database or 0,
         username=address.username or None,
         password=address.password or None,
@@ -24,7 +31,7 @@ def resolve_redis(source: RedisQueue, reader: SecretReader, *, namespace: str) -
             encrypted=address.encrypted,
             schemes=("redis", "rediss"),
         ),
-        sentinel=_resolve_sentinel(source, namespace),
+        sentinel=_resolve_sentinel(source, namespace, allowed_hosts),
     )
 
 
@@ -51,11 +58,16 @@ def _read_address(source: RedisQueue, reader: SecretReader) -> BrokerAddress:
     )
 
 
-def _resolve_sentinel(source: RedisQueue, namespace: str) -> Sentinel | None:
+def _resolve_sentinel(
+    source: RedisQueue, namespace: str, allowed_hosts: AllowedHosts
+) -> Sentinel | None:
     if source.sentinel is None:
         return None
-    split = (address.rpartition(":") for address in source.sentinel.addresses)
-    return Sentinel(
-        master_name=source.sentinel.master_name,
-        addresses=tuple(f"{resolve_host(host, namespace)}:{port}" for host, _, port in split),
-    )
+    addresses = []
+    for place, address in enumerate(source.sentinel.addresses):
+        name, _, port = address.rpartition(":")
+        host = resolve_host(name.strip("[]"), namespace)
+        allowed_hosts.check(host, int(port), field=f"{FIELD}.sentinel.addresses[{place}]")
+        host = f"[{host}]" if ":" in host else host
+        addresses.append(f"{host}:{port}")
+    return Sentinel(master_name=source.sentinel.master_name, addresses=tuple(addresses))

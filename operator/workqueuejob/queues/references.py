@@ -7,6 +7,7 @@ from workqueuejob.planning.retries import list_delays
 from workqueuejob.protocol.connection import BrokerConnection, RabbitMQConnection
 from workqueuejob.protocol.rabbitmq import delay_queue
 from workqueuejob.queues import rabbitmq, redis
+from workqueuejob.queues.hosts import AllowedHosts
 from workqueuejob.queues.protocol import Probe
 from workqueuejob.queues.rabbitmq import RabbitMQReference
 from workqueuejob.queues.redis import RedisReference
@@ -24,12 +25,16 @@ def build_reference(resource: WorkQueueJob) -> QueueReference:
     raise QueueTypeUnsupported("spec.queue names no broker that is known here")
 
 
-def connect(settings: BrokerConnection) -> Probe[QueueReference]:
-    """Open a probe; raise a QueueError when the broker can't be reached or refuses."""
+def connect(settings: BrokerConnection, *, allowed_hosts: AllowedHosts) -> Probe[QueueReference]:
+    """Open a probe; raise a QueueError when the broker can't be reached or refuses.
+
+    Hosts that the spec names were checked when the settings were made; those that a broker names
+    are checked here.
+    """
     # A connection is only ever asked for references of its own broker's kind.
     if isinstance(settings, RabbitMQConnection):
         return rabbitmq.connect(settings)  # type: ignore[return-value]
-    return redis.connect(settings)  # type: ignore[return-value]
+    return redis.connect(settings, allowed_hosts)  # type: ignore[return-value]
 
 
 def _refer_to_rabbitmq(resource: WorkQueueJob, source: RabbitMQQueue) -> RabbitMQReference:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from workqueuejob.api import TLS, QueueSource
 from workqueuejob.errors import QueueTypeUnsupported
 from workqueuejob.protocol.connection import BrokerConnection
+from workqueuejob.queues.hosts import AllowedHosts
 from workqueuejob.queues.rabbitmq_settings import resolve_rabbitmq
 from workqueuejob.queues.redis_settings import resolve_redis
 from workqueuejob.queues.secrets import SecretReader
@@ -34,17 +35,21 @@ def resolve_connection(
     *,
     namespace: str,
     secrets: Mapping[str, Mapping[str, bytes] | None],
+    allowed_hosts: AllowedHosts,
 ) -> BrokerConnection:
     """Return the connection's settings; `secrets` maps a name to its data, or to None.
 
     Raises SecretNotFound, SecretKeyMissing, CredentialsNotURLSafe (a URI that can't be parsed)
-    or TLSFailed; each names the Secret, the key and the field.
+    or TLSFailed; each names the Secret, the key and the field. Raises HostNotAllowed, with host
+    and field, for every host that is named and may not be connected to.
     """
     reader = SecretReader(secrets, namespace)
     if queue.rabbitmq is not None:
-        return resolve_rabbitmq(queue.rabbitmq, reader, namespace=namespace)
+        return resolve_rabbitmq(
+            queue.rabbitmq, reader, namespace=namespace, allowed_hosts=allowed_hosts
+        )
     if queue.redis is not None:
-        return resolve_redis(queue.redis, reader, namespace=namespace)
+        return resolve_redis(queue.redis, reader, namespace=namespace, allowed_hosts=allowed_hosts)
     raise QueueTypeUnsupported(
         "spec.queue names no broker that is known here; set rabbitmq or redis"
     )

@@ -16,6 +16,7 @@ from workqueuejob.errors import TemplateInvalid
 from workqueuejob.names import UID_LABEL, job_name
 from workqueuejob.planning.job_manifest import WorkerImage
 from workqueuejob.queues.fake import FakeBroker
+from workqueuejob.queues.hosts import ALL_HOSTS, AllowedHosts, parse_host_pattern
 from workqueuejob.queues.meter import Meter
 
 from .fake_cluster import FakeCluster
@@ -39,7 +40,9 @@ def a_stored_object(**spec: Any) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def acting(cluster: FakeCluster, broker: FakeBroker) -> AsyncIterator[Actor]:
+async def acting(
+    cluster: FakeCluster, broker: FakeBroker, *, allowed_hosts: AllowedHosts = ALL_HOSTS
+) -> AsyncIterator[Actor]:
     # The broker in memory is asked for RabbitMQ's queues only.
     meter: QueueMeter = Meter(0.05, connect=cast("Any", broker.connect))
     surroundings = Surroundings(
@@ -47,6 +50,7 @@ async def acting(cluster: FakeCluster, broker: FakeBroker) -> AsyncIterator[Acto
         meter=meter,
         instance="test",
         worker_image=WorkerImage("worker"),
+        allowed_hosts=allowed_hosts,
     )
     actor = Actor(surroundings, WorkQueueJob.from_manifest(cluster.work_queue_job))
     try:
@@ -99,6 +103,21 @@ async def test_missing_secret_is_a_reason_and_the_run_goes_on_when_it_comes(
         await until(lambda: reason_of(cluster, "QueueReachable") == "Measured")
 
     assert FIRST in cluster.jobs
+
+
+async def test_host_that_is_not_allowed_is_never_connected_to(broker: FakeBroker) -> None:
+    broker.queues["job1"].publish("apple")
+    cluster = FakeCluster(work_queue_job=a_stored_object())
+    allowed = AllowedHosts((parse_host_pattern("*.example.com"),))
+
+    async with acting(cluster, broker, allowed_hosts=allowed):
+        await until(lambda: reason_of(cluster, "QueueReachable") == "HostNotAllowed")
+
+    conditions = cluster.work_queue_job["status"]["conditions"]
+    (message,) = [one["message"] for one in conditions if one["type"] == "QueueReachable"]
+    assert f"mq.{NAMESPACE}.svc:5672 (spec.queue.rabbitmq.host)" in message
+    assert cluster.jobs == {}
+    assert broker.rounds == 0
 
 
 async def test_refused_template_is_reported_in_the_api_servers_words(broker: FakeBroker) -> None:

@@ -8,6 +8,7 @@ import pytest
 from workqueuejob.api import QueueSource
 from workqueuejob.errors import CredentialsNotURLSafe, SecretKeyMissing, TLSFailed
 from workqueuejob.protocol.connection import RedisConnection, Sentinel, TLSSettings
+from workqueuejob.queues.hosts import ALL_HOSTS
 from workqueuejob.queues.settings import required_secrets, resolve_connection
 
 PEM = b"-----BEGIN CERTIFICATE-----\nabc\n-----END CERTIFICATE-----\n"
@@ -20,7 +21,9 @@ def source(**redis: Any) -> QueueSource:
 
 
 def resolve(secrets: Secrets | None = None, **redis: Any) -> RedisConnection:
-    found = resolve_connection(source(**redis), namespace="shop", secrets=secrets or {})
+    found = resolve_connection(
+        source(**redis), namespace="shop", secrets=secrets or {}, allowed_hosts=ALL_HOSTS
+    )
     assert isinstance(found, RedisConnection)
     return found
 

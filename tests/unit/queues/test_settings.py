@@ -14,7 +14,7 @@ from workqueuejob.errors import (
     TLSFailed,
 )
 from workqueuejob.protocol.connection import RabbitMQConnection
-from workqueuejob.queues.hosts import resolve_host
+from workqueuejob.queues.hosts import ALL_HOSTS, resolve_host
 from workqueuejob.queues.settings import (
     required_secrets,
     resolve_connection,
@@ -32,7 +32,9 @@ def source(**rabbitmq: Any) -> QueueSource:
 
 
 def resolve(secrets: Secrets | None = None, **rabbitmq: Any) -> RabbitMQConnection:
-    found = resolve_connection(source(**rabbitmq), namespace="shop", secrets=secrets or {})
+    found = resolve_connection(
+        source(**rabbitmq), namespace="shop", secrets=secrets or {}, allowed_hosts=ALL_HOSTS
+    )
     assert isinstance(found, RabbitMQConnection)
     return found
 
@@ -196,4 +198,6 @@ def test_required_secrets_are_all_that_the_spec_names() -> None:
 
 def test_queue_without_a_broker_is_refused() -> None:
     with pytest.raises(QueueTypeUnsupported):
-        resolve_connection(QueueSource.from_manifest({}), namespace="shop", secrets={})
+        resolve_connection(
+            QueueSource.from_manifest({}), namespace="shop", secrets={}, allowed_hosts=ALL_HOSTS
+        )

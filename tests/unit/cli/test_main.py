@@ -1,0 +1,38 @@
+"""What the command line makes of its options, up to where a server would be needed."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PROGRAM = Path(sys.executable).with_name("workqueuejob-operator")
+
+
+def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [PROGRAM, "run", *arguments],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment"),
+    [
+        (["--allowed-host=mq.example", "--allowed-host=http://mq"], {}),
+        ([], {"WQJ_ALLOWED_HOSTS": "mq.example, http://mq"}),
+    ],
+)
+def test_host_that_is_no_pattern_ends_the_start_by_name(
+    arguments: list[str], environment: dict[str, str]
+) -> None:
+    done = run(*arguments, **environment)
+
+    assert done.returncode == 2
+    assert "--allowed-host" in done.stderr
+    assert "http://mq" in done.stderr
