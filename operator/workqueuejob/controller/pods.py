@@ -1,6 +1,7 @@
 """Looks at pods, but only when a Job's own numbers say that some don't start."""
 
 import time
+from datetime import UTC, datetime
 
 from workqueuejob.api import WorkQueueJob
 from workqueuejob.cluster.api import ClusterAPI
@@ -9,6 +10,7 @@ from workqueuejob.planning.observed import ObservedJob, PodProblem
 from workqueuejob.planning.pod_reading import (
     find_back_off,
     find_pod_problem,
+    find_unclaimed_pods,
     is_any_failed_pod_deleted,
     is_pod_missing,
     missing_pods,
@@ -59,5 +61,10 @@ class PodWatchman:
                 limit=_SAMPLE,
             )
             self.sees_deleted_pods = is_any_failed_pod_deleted(pods)
-            self._problem = find_pod_problem(pods) or find_back_off(pods) or missing_pods(missing)
+            self._problem = (
+                find_pod_problem(pods)
+                or find_unclaimed_pods(pods, now=datetime.now(UTC))
+                or find_back_off(pods)
+                or missing_pods(missing)
+            )
         return self._problem

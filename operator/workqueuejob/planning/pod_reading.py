@@ -2,12 +2,16 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 from workqueuejob.planning.observed import ObservedJob, PodProblem
 
 BACK_OFF = "BackOff"
 """The reason of a problem that the Job's controller deals with by itself."""
+
+_CLAIMED_WITHIN = timedelta(seconds=20)
+"""A scheduler, and then a kubelet, says something of a pod within a second or so."""
 
 _STARTING = frozenset({"ContainerCreating", "PodInitializing"})
 """Waiting reasons that every healthy pod passes through."""
@@ -46,6 +50,30 @@ def _waiting(status: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             if waiting and waiting.get("reason", "PodInitializing") not in _STARTING:
                 message = waiting.get("message") or f"container {container['name']} is waiting"
                 yield waiting["reason"], message
+
+
+def find_unclaimed_pods(pods: Iterable[Mapping[str, Any]], *, now: datetime) -> PodProblem | None:
+    """Return that nobody has said a word of pods that have been there for a while, or None."""
+    unclaimed = [pod for pod in pods if _is_unclaimed(pod, now)]
+    if not unclaimed:
+        return None
+    spec: Mapping[str, Any] = unclaimed[0].get("spec") or {}
+    if spec.get("nodeName"):
+        who = f"the kubelet of node {spec['nodeName']!r} has not looked at them"
+        remedy = "correct spec.template.spec.nodeName, or bring the node back"
+    else:
+        who = f"the scheduler {spec.get('schedulerName')!r} has not looked at them"
+        remedy = "correct spec.template.spec.schedulerName, or start that scheduler"
+    return PodProblem(reason="Unclaimed", message=f"{who}; {remedy}", pods=len(unclaimed))
+
+
+def _is_unclaimed(pod: Mapping[str, Any], now: datetime) -> bool:
+    status: Mapping[str, Any] = pod.get("status") or {}
+    if status.get("phase") != "Pending" or status.get("containerStatuses"):
+        return False
+    known = {condition["type"] for condition in status.get("conditions") or ()}
+    created = datetime.fromisoformat(pod["metadata"]["creationTimestamp"])
+    return known <= {"PodScheduled"} and now - created > _CLAIMED_WITHIN
 
 
 def is_pod_missing(job: ObservedJob) -> bool:

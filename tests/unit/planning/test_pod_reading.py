@@ -4,11 +4,12 @@ from typing import Any
 
 import pytest
 
-from tests.builders import a_job
+from tests.builders import NOON, a_job, after
 from workqueuejob.planning.observed import ObservedJob, PodProblem
 from workqueuejob.planning.pod_reading import (
     find_back_off,
     find_pod_problem,
+    find_unclaimed_pods,
     is_any_failed_pod_deleted,
     is_pod_missing,
     missing_pods,
@@ -64,6 +65,46 @@ def test_problem_is_told_in_the_words_of_who_knows(
     pod: dict[str, Any], problem: PodProblem | None
 ) -> None:
     assert find_pod_problem([pod]) == problem
+
+
+def a_silent_pod(phase: str = "Pending", **spec: Any) -> dict[str, Any]:
+    pod = a_pod(phase) | {"spec": {"schedulerName": "default-scheduler"} | spec}
+    pod["metadata"]["creationTimestamp"] = NOON.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return pod
+
+
+@pytest.mark.parametrize(
+    ("spec", "words"),
+    [
+        ({"schedulerName": "nobody"}, "'nobody' has not looked at them; correct spec.template."),
+        ({"nodeName": "nowhere"}, "node 'nowhere' has not looked at them; correct spec.template."),
+    ],
+)
+def test_pods_that_nobody_has_looked_at_for_a_while_are_a_problem(
+    spec: dict[str, str], words: str
+) -> None:
+    pods = [a_silent_pod(**spec), a_silent_pod(**spec)]
+    problem = find_unclaimed_pods(pods, now=after(21))
+    assert problem is not None
+    assert (problem.reason, problem.pods) == ("Unclaimed", 2)
+    assert words in problem.message
+    assert find_unclaimed_pods(pods, now=after(20)) is None
+
+
+@pytest.mark.parametrize(
+    "status",
+    [
+        {"phase": "Running"},
+        {"phase": "Succeeded"},
+        {"phase": "Pending", "containerStatuses": [{"name": "worker"}]},
+        {"phase": "Pending", "conditions": [{"type": "Initialized", "status": "True"}]},
+        {},
+    ],
+    ids=str,
+)
+def test_pod_that_somebody_has_looked_at_is_claimed(status: dict[str, Any]) -> None:
+    pod = a_silent_pod() | {"status": status}
+    assert find_unclaimed_pods([pod], now=after(60)) is None
 
 
 def test_pod_that_ended_has_no_problem_with_starting() -> None:
