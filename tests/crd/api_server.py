@@ -50,13 +50,17 @@ class ApiServer:
     kubectl_path: Path
     objects: client.CustomObjectsApi
 
-    def create(self, manifest: Manifest, *, dry_run: bool = False) -> Manifest:
-        """Return the object as stored; unknown fields are errors, as kubectl has it."""
+    def create(
+        self, manifest: Manifest, *, dry_run: bool = False, validation: str = "Strict"
+    ) -> Manifest:
+        """Return the object as stored; unless told otherwise unknown fields are errors, as kubectl
+        has it.
+        """
         with _refusals():
             created = self.objects.create_namespaced_custom_object(
                 *_KIND,
                 manifest,
-                field_validation="Strict",
+                field_validation=validation,
                 dry_run="All" if dry_run else None,
             )
         return cast("Manifest", created)
@@ -85,6 +89,14 @@ class ApiServer:
         done = self._run(*arguments)
         assert done.returncode == 0, done.stderr
         return done.stdout
+
+    def try_text(self, text: bytes, path: Path) -> str:
+        """Try, through a file, to create a WorkQueueJob from any text; return the answer."""
+        path.write_bytes(text)
+        objects = f"/apis/{GROUP}/{VERSION}/namespaces/default/{PLURAL}"
+        options = "?dryRun=All&fieldValidation=Strict"
+        done = self._run("create", f"--raw={objects}{options}", "-f", str(path))
+        return done.stdout or done.stderr
 
     def await_discovery(self, resource: str) -> None:
         """Wait until kubectl finds a kind: a definition is established before it is discovered."""
