@@ -54,8 +54,8 @@ class Election:
     directory: Path
 
     @contextmanager
-    def running(self, identity: str) -> Iterator[Replica]:
-        """Run a replica until the context ends."""
+    def running(self, identity: str, *, kubeconfig: Path | None = None) -> Iterator[Replica]:
+        """Run a replica until the context ends; by default straight to the API server."""
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
@@ -65,7 +65,7 @@ class Election:
             "--namespace=default", f"--http-port={port}", f"--identity={identity}",
             "--lease-namespace=default", f"--lease-name={LEASE_NAME}",
         ]  # fmt: skip
-        environment = {**os.environ, "KUBECONFIG": str(self.api_server.kubeconfig)}
+        environment = {**os.environ, "KUBECONFIG": str(kubeconfig or self.api_server.kubeconfig)}
         with log_path.open("wb") as log:
             process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
         try:

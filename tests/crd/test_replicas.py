@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from .api_server import ApiServer, Create
+from .link import running_link
 from .replicas import Election, Replica, wait_for
 
 pytestmark = [pytest.mark.apiserver, pytest.mark.timeout(120)]
@@ -98,6 +99,30 @@ def test_leader_that_was_frozen_past_its_lease_ends_without_a_write(
         lambda: reason_of(election.api_server, name) == "ConnectionFailed",
         seconds=TAKEOVER_SECONDS,
     )
+
+
+def test_leader_that_is_cut_off_ends_and_is_succeeded(
+    election: Election, tmp_path: Path, create: Create
+) -> None:
+    with (
+        running_link(election.api_server.kubeconfig, tmp_path) as link,
+        election.running("first", kubeconfig=link.kubeconfig) as leader,
+    ):
+        wait_for(lambda: leader.get("/readyz")[0] == 200, seconds=40)
+        with election.running("second") as standby:
+            wait_for(lambda: standby.get("/readyz")[0] == 200, seconds=40)
+            assert election.holder() == "first"
+
+            link.stall()
+            name = create({"spec": NO_BROKER})
+
+            wait_for(
+                lambda: reason_of(election.api_server, name) == "ConnectionFailed",
+                seconds=TAKEOVER_SECONDS,
+            )
+            assert election.holder() == "second"
+            assert leader.process.wait(timeout=10) == 1
+            assert "leadership lost" in leader.log()
 
 
 def test_leader_without_a_lease_of_its_own_any_more_ends(
