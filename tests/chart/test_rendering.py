@@ -107,6 +107,8 @@ def test_namespaced_install_needs_nothing_cluster_wide(helm: Helm) -> None:
         "ClusterRole",
         "ClusterRoleBinding",
         "CustomResourceDefinition",
+        "ValidatingAdmissionPolicy",
+        "ValidatingAdmissionPolicyBinding",
     }
 
 
