@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from tests.chart.conftest import Helm, Manifest, Rendering
 
 OPERATOR_RULES = {
-    ("wqj.dev", "workqueuejobs"): {"list", "watch"},
+    ("wqj.dev", "workqueuejobs"): {"list", "watch", "delete"},
     ("wqj.dev", "workqueuejobs/status"): {"patch"},
     ("wqj.dev", "workqueuejobs/finalizers"): {"update"},
     ("batch", "jobs"): {"list", "watch", "get", "create", "patch", "delete"},

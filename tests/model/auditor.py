@@ -7,6 +7,7 @@ from tests.model.resource_store import ResourceStore
 from workqueuejob.api import Condition, ItemsStatus
 from workqueuejob.api.status import Accounting
 from workqueuejob.planning.items import count_settled
+from workqueuejob.planning.limits import DEADLINE_EXCEEDED
 from workqueuejob.planning.verdict import find_end
 from workqueuejob.protocol import exits
 
@@ -34,6 +35,8 @@ class Auditor:
         if end is None or self._has_judged_end:
             return
         self._has_judged_end = True
+        if end.reason == DEADLINE_EXCEEDED and self._broker.is_blind:
+            return
         self._judge_end(end)
         assert items.remaining == self._broker.remaining_measured, "left is not what is left"
         if self._is_exact(items):

@@ -56,6 +56,7 @@ class Broker:
         self.holders_lately: frozenset[str] = frozenset()
         self.holders_measured: frozenset[str] = frozenset()
         self.remaining_measured = 0
+        self.is_blind = False
 
     def refresh(self) -> None:
         """Bring up to date what lags, if it is due."""
@@ -67,6 +68,7 @@ class Broker:
         """Return a measurement; None if it takes too long."""
         self._started = max(self._started + _TICK, self.clock.seconds)
         fault = self.faults.popleft() if self.faults else None
+        self.is_blind = fault in {Fault.ERROR, Fault.TIMEOUT}
         if fault is Fault.TIMEOUT:
             return None
         return Measurement(self._started, self.clock.now, self._result(fault))

@@ -174,7 +174,7 @@ class Operator:
             self.fails_next_request = False
             raise ClusterUnavailable("503")
         try:
-            if isinstance(action, EndJob) and not action.has_workers:
+            if isinstance(action, EndJob) and not action.with_grace:
                 self._controller.delete_pods(action.job)
                 yield
             self._request(resource, action)

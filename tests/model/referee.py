@@ -11,6 +11,7 @@ from workqueuejob.errors import QueueError
 from workqueuejob.names import job_name
 from workqueuejob.planning.actions import (
     QUEUE_DRAINED,
+    RUN_DEADLINE,
     RUN_FAILED,
     TOO_MANY_DEAD_LETTERED,
     CreateWave,
@@ -116,6 +117,9 @@ class Referee:
         Where it tells late, one that has just taken its item may be; where it tells nothing, the
         user's own time-out decides.
         """
+        if action.reason == RUN_DEADLINE:
+            assert action.with_grace, "an item at work was cut short"
+            return
         assert observed.measurement is not None, "an unmeasured queue ended a Job"
         depth = observed.measurement.result
         assert isinstance(depth, QueueDepth), "an error ended a Job"

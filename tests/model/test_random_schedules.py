@@ -36,6 +36,7 @@ def settings_of_runs(mode: str, items_per_pod: list[int]) -> st.SearchStrategy[S
                 "backoff_limit": st.integers(0, 2),
                 "successful_jobs_history_limit": st.sampled_from([0, 1, 3]),
                 "failed_jobs_history_limit": st.sampled_from([0, 1]),
+                "active_deadline_seconds": st.sampled_from([None, None, 40]),
                 "empty_start": st.sampled_from(["Complete", "Wait"]),
             }
         ),

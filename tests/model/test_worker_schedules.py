@@ -37,6 +37,7 @@ settings_of_runs = st.builds(
             "drained_after_seconds": st.sampled_from([0, 5]),
             "successful_jobs_history_limit": st.sampled_from([0, 1, 3]),
             "failed_jobs_history_limit": st.sampled_from([0, 1]),
+            "active_deadline_seconds": st.sampled_from([None, None, 40]),
             "backoff_limit": st.sampled_from([0, 2, 6]),
         },
         optional={

@@ -4,10 +4,11 @@ Nothing for CustomResourceDefinitions and namespaces, which kopf would watch: th
 that off (settings.scanning.disabled). Discovery is open to every service account.
 */}}
 {{- define "workqueuejob.rules" -}}
-# The objects are watched, never read singly, and changed in their status only.
+# The objects are watched, never read singly, and changed in their status only. delete: what has ended,
+# by ttlSecondsAfterFinished.
 - apiGroups: [wqj.dev]
   resources: [workqueuejobs]
-  verbs: [list, watch]
+  verbs: [list, watch, delete]
 - apiGroups: [wqj.dev]
   resources: [workqueuejobs/status]
   verbs: [patch]

@@ -1,5 +1,6 @@
 """What a user asks for: the queue, the pods, and how a run begins and ends."""
 
+from datetime import timedelta
 from enum import StrEnum
 from typing import ClassVar
 
@@ -14,6 +15,7 @@ from workqueuejob.api.scalars import (
     Labels,
     Parallelism,
     PositiveCount,
+    PositiveSeconds,
     Seconds,
 )
 from workqueuejob.api.spec_rules import SPEC_RULES
@@ -155,6 +157,16 @@ class WorkQueueJobSpec(Model):
     goes back to the queue. false starts or resumes it; what was done stays counted. Default:
     false."""
 
+    active_deadline_seconds: PositiveSeconds | None = None
+    """Seconds that the run may take, from status.startTime on; it is not passed on to Jobs. After
+    that its pods are ended, with their grace period, and the run is Failed with the reason
+    DeadlineExceeded; items that are left stay in the queue. A suspended run begins anew when it is
+    resumed, as a Job does. Not with runPolicy Continuous. Unset: no limit."""
+
+    ttl_seconds_after_finished: Seconds | None = None
+    """Seconds after which a run that is Complete or Failed is deleted, with its Jobs and pods. Not
+    with runPolicy Continuous. Unset: never."""
+
     backoff_limit: Count = 6
     """Failed pods that the whole run may have, not each Job. Once there are more, no new pods are
     planned, those that run finish, and the run is Failed with the reason BackoffLimitExceeded. With
@@ -178,6 +190,12 @@ class WorkQueueJobSpec(Model):
     """The pods that work on the items: a Job's pod template, with all its fields. restartPolicy is
     Never unless set to OnFailure, which can't be had with worker. A change applies to Jobs created
     from then on; running pods keep the template they have."""
+
+    @property
+    def active_deadline(self) -> timedelta | None:
+        """`activeDeadlineSeconds` as a span of time; None: no limit."""
+        seconds = self.active_deadline_seconds
+        return None if seconds is None else timedelta(seconds=seconds)
 
     @property
     def items_settled_per_pod(self) -> int:

@@ -23,7 +23,21 @@ _IS_WORKED = (
 )
 
 
+def _never_ends(field: str, because: str) -> Rule:
+    return Rule(
+        rule=f"!has(self.{field}) || self.runPolicy != 'Continuous'",
+        message=(
+            f"{field} must not be set with runPolicy Continuous, {because}; remove it, or set"
+            " runPolicy to UntilDrained"
+        ),
+        field_path=f".{field}",
+        reason=RuleReason.FORBIDDEN,
+    )
+
+
 SPEC_RULES: tuple[Rule, ...] = (
+    _never_ends("activeDeadlineSeconds", "whose runs may go on for ever"),
+    _never_ends("ttlSecondsAfterFinished", "whose runs don't finish"),
     Rule(
         rule="self.mode == oldSelf.mode",
         message="mode is immutable; create another WorkQueueJob for another mode",

@@ -271,7 +271,10 @@ class WorkQueueJobStatus(Model):
     """What was done before the queue was last empty. Only with runPolicy Continuous."""
 
     start_time: Timestamp | None = None
-    """When the run started."""
+    """When the run started, or was last resumed. Absent while it is suspended."""
+
+    succeeded_before_start: Count | None = None
+    """Value of items.succeeded at startTime, from which itemsPerMinute is counted. Absent: zero."""
 
     completion_time: Timestamp | None = None
     """When the run was complete. Absent while it runs and if it failed."""

@@ -132,6 +132,18 @@ class ClusterAPI:
         items: list[Manifest] = found["items"]
         return items
 
+    async def delete_work_queue_job(
+        self, namespace: str, name: str, *, uid: str, resource_version: str
+    ) -> None:
+        """Delete this very WorkQueueJob, and what it owns after it; Conflict if it has changed."""
+        await self._delete(
+            **_WORK_QUEUE_JOBS,
+            namespace=namespace,
+            name=name,
+            uid=uid,
+            resource_version=resource_version,
+        )
+
     async def patch_status(
         self, namespace: str, name: str, status: Manifest, *, resource_version: str
     ) -> Manifest:

@@ -10,7 +10,7 @@ import random
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import structlog
@@ -32,6 +32,7 @@ from workqueuejob.planning.depth import Measurement
 from workqueuejob.planning.evidence import Evidence, gather_evidence
 from workqueuejob.planning.history import list_expired
 from workqueuejob.planning.job_manifest import WorkerImage
+from workqueuejob.planning.limits import time_left
 from workqueuejob.planning.observed import Observed, ObservedJob
 from workqueuejob.planning.plan import plan
 from workqueuejob.planning.situation import RECHECK_SECONDS, Plan
@@ -196,9 +197,7 @@ class Actor:
             return None
         if _is_over(resource):
             self._queue.close()
-            expired = list_expired(resource, self.store.jobs)
-            await self._delete_jobs(expired)
-            return RECHECK_SECONDS if expired else None
+            return await self._retire(resource)
         await self._list_jobs_if_due()
         await self._obstacles.check(self._cluster, resource)
         await self._queue.follow(resource)
@@ -227,7 +226,28 @@ class Actor:
         if written is not None:
             self._take_in(written)
         await self._delete_jobs(decided.deletions)
+        if _is_over(self.resource):
+            return 0.0
         return self._next_delay(decided)
+
+    async def _retire(self, resource: WorkQueueJob) -> float | None:
+        """Delete what is not to be kept of a run that is over; return when to look again."""
+        left = time_left(resource, now=datetime.now(UTC))
+        if left is not None and left <= timedelta():
+            metadata = resource.metadata
+            await self._cluster.delete_work_queue_job(
+                metadata.namespace,
+                metadata.name,
+                uid=metadata.uid,
+                resource_version=metadata.resource_version,
+            )
+            _log.info("deleted", reason="ttlSecondsAfterFinished is over")
+            return None
+        expired = list_expired(resource, self.store.jobs)
+        await self._delete_jobs(expired)
+        if expired:
+            return RECHECK_SECONDS
+        return left.total_seconds() if left is not None else None
 
     async def _delete_jobs(self, deletions: tuple[DeleteJob, ...]) -> None:
         await delete_jobs(self._cluster, self.resource.metadata.namespace, self.store, deletions)

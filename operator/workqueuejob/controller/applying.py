@@ -127,7 +127,7 @@ async def _end_job(cluster: ClusterAPI, namespace: str, action: EndJob) -> dict[
     current = await cluster.read_job(namespace, action.job)
     if current["metadata"]["resourceVersion"] != action.resource_version:
         raise Conflict(f"Job {action.job} has changed since its end was decided")
-    if not action.has_workers:
+    if not action.with_grace:
         await _delete_pods(cluster, namespace, action.job)
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     condition = {

@@ -10,6 +10,7 @@ QUEUE_DRAINED = "QueueDrained"
 TEMPLATE_CHANGED = "TemplateChanged"
 RUN_FAILED = "RunBackoffLimitExceeded"
 
+RUN_DEADLINE = "RunDeadlineExceeded"
 TOO_MANY_DEAD_LETTERED = "TooManyDeadLettered"
 
 NAMESPACE_TERMINATING = "NamespaceTerminating"
@@ -19,6 +20,7 @@ END_REASONS = frozenset(
         QUEUE_DRAINED,
         TEMPLATE_CHANGED,
         RUN_FAILED,
+        RUN_DEADLINE,
         TOO_MANY_DEAD_LETTERED,
         NAMESPACE_TERMINATING,
     }
@@ -70,8 +72,8 @@ class SetSuspend:
 class EndJob:
     """End a Job's pods and declare its success, or failure, decided.
 
-    has_workers: its pods may hold items, which their workers finish or give back within the
-        template's own grace period; other pods hold nothing, and are ended in seconds.
+    with_grace: its pods may hold items, so they get the template's own grace period to finish
+        them or give them back; other pods hold nothing, and are ended in seconds.
     """
 
     job: str
@@ -79,7 +81,7 @@ class EndJob:
     reason: str
     message: str
     resource_version: str
-    has_workers: bool = False
+    with_grace: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +99,7 @@ def end_running_jobs(
     succeeded: bool,
     reason: str,
     message: str,
-    has_workers: bool = False,
+    with_grace: bool = False,
 ) -> tuple[EndJob, ...]:
     """Return what ends those of the Jobs whose end is not decided yet."""
     return tuple(
@@ -107,7 +109,7 @@ def end_running_jobs(
             reason=reason,
             message=message,
             resource_version=job.resource_version,
-            has_workers=has_workers,
+            with_grace=with_grace,
         )
         for job in jobs
         if job.state is JobState.RUNNING

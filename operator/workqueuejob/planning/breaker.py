@@ -33,7 +33,7 @@ def end_after_too_many_dead_letters(situation: Situation) -> Plan | None:
         succeeded=False,
         reason=TOO_MANY_DEAD_LETTERED,
         message=message,
-        has_workers=True,
+        with_grace=True,
     )
     verdict = Verdict(Progress.WORKING, message)
     return Plan(verdict, ends, message if ends else None, recheck_after_seconds=RECHECK_SECONDS)

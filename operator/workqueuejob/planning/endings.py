@@ -64,7 +64,7 @@ def end_after_too_many_failures(situation: Situation) -> Plan | None:
         succeeded=False,
         reason=RUN_FAILED,
         message=message,
-        has_workers=situation.has_workers,
+        with_grace=situation.has_workers,
     )
     return Plan(verdict, ends, message if ends else None, recheck_after_seconds=RECHECK_SECONDS)
 
@@ -101,7 +101,7 @@ def end_surplus(situation: Situation) -> Plan | None:
         succeeded=True,
         reason=QUEUE_DRAINED,
         message=message,
-        has_workers=situation.has_workers,
+        with_grace=situation.has_workers,
     )
     verdict = Verdict(Progress.WORKING, message)
     return Plan(verdict, ends, message, recheck_after_seconds=RECHECK_SECONDS)

@@ -224,6 +224,17 @@ def backoff_limit_exceeded(situation: Situation, complaint: str | None) -> str:
     )
 
 
+def deadline_exceeded(situation: Situation) -> str:
+    """Say that the time is up, and what is left as far as it is known."""
+    depth = situation.observed.depth
+    seen = f" ({describe_depth(depth)})" if depth else ""
+    return (
+        "the run took longer than spec.activeDeadlineSeconds"
+        f" {situation.spec.active_deadline_seconds}; items that are left stay in the queue{seen}:"
+        " create the WorkQueueJob anew with more time or a higher parallelism"
+    )
+
+
 def count(number: int, noun: str) -> str:
     """Return a number with its noun, as in "1 pod" and "2 pods"."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

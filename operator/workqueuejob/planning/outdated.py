@@ -31,7 +31,7 @@ def end_outdated_waves(situation: Situation) -> Plan | None:
         succeeded=False,
         reason=TEMPLATE_CHANGED,
         message=message,
-        has_workers=situation.has_workers,
+        with_grace=situation.has_workers,
     )
     verdict = Verdict(Progress.WORKING, message)
     return Plan(verdict, ends, message, recheck_after_seconds=RECHECK_SECONDS)

@@ -22,6 +22,7 @@ from workqueuejob.planning.evidence import Evidence
 from workqueuejob.planning.futility import count_futile_pods
 from workqueuejob.planning.history import list_expired_while_running
 from workqueuejob.planning.ledger import count_run
+from workqueuejob.planning.limits import end_after_deadline
 from workqueuejob.planning.observed import JobState, Observed
 from workqueuejob.planning.outdated import end_outdated_waves
 from workqueuejob.planning.situation import Plan, Situation
@@ -77,7 +78,7 @@ def _leave_namespace(situation: Situation) -> Plan | None:
         succeeded=False,
         reason=NAMESPACE_TERMINATING,
         message=messages.NAMESPACE_TERMINATING,
-        has_workers=situation.has_workers,
+        with_grace=situation.has_workers,
     )
     return Plan(Verdict(NAMESPACE_TERMINATING, messages.NAMESPACE_TERMINATING), ends)
 
@@ -103,6 +104,7 @@ def _wait_for_measurement(situation: Situation) -> Plan | None:
 _RULES: tuple[Callable[[Situation], Plan | None], ...] = (
     _stay_ended,
     _leave_namespace,
+    end_after_deadline,
     _follow_suspend,
     _report_obstacle,
     _wait_for_measurement,

@@ -24,7 +24,7 @@ from workqueuejob.planning.observed import Observed, count_active, count_open
 from workqueuejob.planning.periods import PeriodEnd, describe_progress, follow_period
 from workqueuejob.planning.retries import list_delays
 from workqueuejob.planning.situation import Plan
-from workqueuejob.planning.verdict import Progress
+from workqueuejob.planning.verdict import Progress, find_end
 
 _TIME_FIELDS = {"items_per_minute", "estimated_completion_time"}
 """What changes with the clock alone, and is no reason to write."""
@@ -61,7 +61,7 @@ def build_status(observed: Observed, plan: Plan, *, now: datetime) -> WorkQueueJ
             ),
             "current_busy_period": current,
             "last_busy_period": last,
-            "start_time": previous.start_time or now,
+            **_build_start(observed, items, now=now),
             "completion_time": previous.completion_time or (now if ended else None),
             "last_decision": _build_decision(previous, plan, now=now),
         }
@@ -163,6 +163,21 @@ def _desired_parallelism(observed: Observed) -> int:
     return min(spec.parallelism, count_open(observed.jobs))
 
 
+def _build_start(
+    observed: Observed, items: ItemsStatus | None, *, now: datetime
+) -> dict[str, object]:
+    """Return when the run was started or resumed, and with how many items done."""
+    status = observed.resource.status
+    if find_end(status.conditions) is not None:
+        return {}
+    if observed.resource.spec.suspend:
+        return {"start_time": None, "succeeded_before_start": None}
+    if status.start_time is not None:
+        return {}
+    succeeded = (items or status.items or ItemsStatus()).succeeded
+    return {"start_time": now, "succeeded_before_start": succeeded or None}
+
+
 def _build_decision(previous: WorkQueueJobStatus, plan: Plan, *, now: datetime) -> Decision | None:
     if plan.decision is None:
         return previous.last_decision
@@ -182,9 +197,10 @@ def _forecast(status: WorkQueueJobStatus, plan: Plan, now: datetime) -> dict[str
     if status.completion_time is not None:
         now = status.completion_time
     minutes = (now - start).total_seconds() / 60 if start else 0.0
-    if not items or not items.succeeded or minutes <= 0:
+    succeeded = ((items.succeeded if items else None) or 0) - (status.succeeded_before_start or 0)
+    if not items or succeeded <= 0 or minutes <= 0:
         return {"items_per_minute": None, "estimated_completion_time": None}
-    rate = items.succeeded / minutes
+    rate = succeeded / minutes
     remaining = items.remaining or 0
     is_coming = remaining and plan.verdict.is_progressing
     end = now + timedelta(minutes=remaining / rate) if is_coming else None

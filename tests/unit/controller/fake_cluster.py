@@ -103,6 +103,14 @@ class FakeCluster:
         self.work_queue_job["metadata"]["resourceVersion"] = self.next_version()
         return copy.deepcopy(self.work_queue_job)
 
+    async def delete_work_queue_job(
+        self, _namespace: str, _name: str, *, uid: str, resource_version: str
+    ) -> None:
+        self.requests.append("delete workqueuejob")
+        assert self.work_queue_job["metadata"]["uid"] == uid
+        _check_version(self.work_queue_job, resource_version)
+        self.work_queue_job = {}
+
     async def list_pods(self, _namespace: str, **_selectors: Any) -> list[Manifest]:
         self.requests.append("list pods")
         return copy.deepcopy(self.pods)

@@ -211,3 +211,14 @@ async def test_continuous_run_costs_the_api_server_nothing_while_it_waits(
         await asyncio.sleep(0.5)  # ten measurements
 
     assert cluster.requests == before
+
+
+async def test_run_that_has_ended_is_deleted_when_its_time_is_over(broker: FakeBroker) -> None:
+    cluster = FakeCluster(work_queue_job=a_stored_object(ttlSecondsAfterFinished=1))
+
+    async with acting(cluster, broker):
+        await until(lambda: reason_of(cluster, "Complete") == "QueueEmpty")
+        assert "delete workqueuejob" not in cluster.requests
+        await until(lambda: "delete workqueuejob" in cluster.requests)
+
+    assert cluster.work_queue_job == {}

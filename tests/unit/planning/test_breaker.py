@@ -79,7 +79,7 @@ def test_more_dead_letters_than_allowed_end_the_jobs(
 def test_workers_may_finish_or_give_back_what_they_hold() -> None:
     (end,) = decide(a_job(active=2), depth=redis_depth(dead_lettered=3)).actions
     assert isinstance(end, EndJob)
-    assert end.has_workers
+    assert end.with_grace
 
 
 def test_run_fails_once_the_last_job_has_ended_and_says_what_is_left() -> None:

@@ -376,6 +376,6 @@ def test_worker_that_is_there_is_ended_for_nothing_but_dead_letters_and_template
     assume(not (evidence.surplus and any(job.active for job in observed.jobs)))
     for action in plan(observed, evidence, now=NOW).actions:
         if isinstance(action, EndJob):
-            assert action.has_workers
+            assert action.with_grace
             active = sum(job.active for job in observed.jobs)
             assert not active or action.reason in {TOO_MANY_DEAD_LETTERED, TEMPLATE_CHANGED}

@@ -159,7 +159,7 @@ def test_no_foreign_pod_is_surplus_where_consumers_are_unknown(
 def test_surplus_worker_gets_its_whole_grace(spec: dict[str, Any]) -> None:
     (end,) = decide(a_job(), spec=spec, depth=a_depth(), evidence=Evidence(surplus=LONG)).actions
     assert isinstance(end, EndJob)
-    assert (end.succeeded, end.has_workers) == (True, True)
+    assert (end.succeeded, end.with_grace) == (True, True)
 
 
 class TestTooManyFailedWorkers:
@@ -180,7 +180,7 @@ class TestTooManyFailedWorkers:
         assert [type(action) for action in decided.actions] == ([EndJob] if ends else [])
         for action in decided.actions:
             assert isinstance(action, EndJob)
-            assert action.has_workers
+            assert action.with_grace
 
     def test_pods_that_died_idle_count(self) -> None:
         # attach_reports adds them to what the Job has counted.
@@ -289,7 +289,7 @@ def test_outdated_workers_get_their_whole_grace() -> None:
     problem = PodProblem("ImagePullBackOff", "no such image", pods=1)
     (end,) = decide(job, spec=FINE, depth=a_depth(5), pod_problem=problem).actions
     assert isinstance(end, EndJob)
-    assert end.has_workers
+    assert end.with_grace
 
 
 @pytest.mark.parametrize(("spec", "has_workers"), [(FINE, True), ({}, False)])
@@ -299,7 +299,7 @@ def test_workers_get_their_whole_grace_when_their_namespace_goes(
     observed = observe(a_job(active=1), spec=spec, depth=a_depth(0, 1))
     (end,) = plan(replace(observed, namespace_terminating=True), Evidence(), now=after(60)).actions
     assert isinstance(end, EndJob)
-    assert end.has_workers is has_workers
+    assert end.with_grace is has_workers
 
 
 def test_worker_is_not_counted_on_for_more_items_than_one() -> None:

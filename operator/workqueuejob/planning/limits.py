@@ -1,0 +1,45 @@
+"""The limits in time: when a run must be over, and when one that is over may go."""
+
+from datetime import datetime, timedelta
+
+from workqueuejob.api import WorkQueueJob
+from workqueuejob.planning import messages
+from workqueuejob.planning.actions import RUN_DEADLINE, end_running_jobs
+from workqueuejob.planning.situation import RECHECK_SECONDS, Plan, Situation
+from workqueuejob.planning.verdict import Progress, Verdict, find_end
+
+DEADLINE_EXCEEDED = "DeadlineExceeded"
+
+
+def end_after_deadline(situation: Situation) -> Plan | None:
+    """End the run's pods, at work or not, and call it Failed when they are gone.
+
+    It takes no measurement: a run whose queue can't be reached must end too.
+    """
+    start, limit = situation.observed.resource.status.start_time, situation.spec.active_deadline
+    if start is None or limit is None or situation.spec.suspend or situation.now < start + limit:
+        return None
+    message = messages.deadline_exceeded(situation)
+    if not situation.observed.unfinished:
+        verdict = Verdict(Progress.FAILED, message, DEADLINE_EXCEEDED)
+        return Plan(verdict, decision=message)
+    ends = end_running_jobs(
+        situation.observed.unfinished,
+        succeeded=False,
+        reason=RUN_DEADLINE,
+        message=message,
+        with_grace=True,
+    )
+    verdict = Verdict(Progress.WORKING, message)
+    return Plan(verdict, ends, message if ends else None, recheck_after_seconds=RECHECK_SECONDS)
+
+
+def time_left(resource: WorkQueueJob, *, now: datetime) -> timedelta | None:
+    """Return how long a run that has ended is still kept, zero or less if it may go.
+
+    None: it does not go by itself, or has not ended.
+    """
+    end, seconds = find_end(resource.status.conditions), resource.spec.ttl_seconds_after_finished
+    if end is None or seconds is None:
+        return None
+    return end.last_transition_time + timedelta(seconds=seconds) - now
