@@ -23,6 +23,9 @@ WAVE_LABEL = f"{GROUP}/wave"
 WORKER_LABEL = f"{GROUP}/worker"
 """On every pod that our worker runs in, whose termination message is its report."""
 
+KUEUE_LABEL = "kueue.x-k8s.io/queue-name"
+"""On a Job: Kueue decides when it may run, and nobody else suspends, resumes or resizes it."""
+
 TEMPLATE_HASH_ANNOTATION = f"{GROUP}/template-hash"
 """On every Job: what its pods were made from."""
 

@@ -14,7 +14,7 @@ from tests.model.clock import Clock
 from tests.model.pods import SHORT_GRACE_SECONDS, Behaviour, Phase, Pod, Step, end
 from tests.model.queue import Queue
 from workqueuejob.errors import Conflict, JobNameConflict, NotFound
-from workqueuejob.names import WAVE_LABEL
+from workqueuejob.names import KUEUE_LABEL, WAVE_LABEL
 
 Manifest = dict[str, Any]
 
@@ -166,6 +166,12 @@ class JobController:
         assert not job.live_pods, "pods were deleted with their Job"
         del self.jobs[name]
         self.expired_pods += [(name, pod) for pod in job.ended_pods]
+
+    def admit(self) -> None:
+        """Let Kueue admit every Job that it is asked for, as far as it has suspended them."""
+        for job in self.jobs.values():
+            if KUEUE_LABEL in job.manifest["metadata"]["labels"] and job.spec.get("suspend"):
+                self._store(job, spec=job.spec | {"suspend": False})
 
     # What happens on the nodes.
 

@@ -13,11 +13,14 @@ from workqueuejob.planning.actions import (
     QUEUE_DRAINED,
     RUN_DEADLINE,
     RUN_FAILED,
+    RUN_SUSPENDED,
     TOO_MANY_DEAD_LETTERED,
+    Action,
     CreateWave,
     EndJob,
     GrowWave,
     RaiseParallelism,
+    SetSuspend,
 )
 from workqueuejob.planning.depth import QueueDepth
 from workqueuejob.planning.futility import MAX_FUTILE_WAVES
@@ -56,20 +59,27 @@ class Referee:
             self._ceiling = observed.resource.spec.parallelism
         self._judge_deletions(observed, decided)
         for action in decided.actions:
-            match action:
-                case CreateWave():
-                    self._judge_wave(observed, action)
-                case RaiseParallelism():
-                    known = next(job for job in observed.jobs if job.name == action.job)
-                    assert action.parallelism > known.parallelism, "parallelism was lowered"
-                case GrowWave():
-                    self._judge_growth(observed, action)
-                case EndJob():
-                    self._judge_end_of_job(observed, action)
-                case _:
-                    pass
+            self._judge_action(observed, action)
         if find_end(observed.resource.status.conditions) is None:
             self._judge_end_of_run(decided)
+
+    def _judge_action(self, observed: Observed, action: Action) -> None:
+        match action:
+            case CreateWave():
+                self._judge_wave(observed, action)
+            case SetSuspend():
+                known = next(job for job in observed.jobs if job.name == action.job)
+                assert not known.is_queued, "a Job of Kueue's was suspended or resumed"
+            case RaiseParallelism():
+                known = next(job for job in observed.jobs if job.name == action.job)
+                assert not known.is_queued, "a Job of Kueue's was resized"
+                assert action.parallelism > known.parallelism, "parallelism was lowered"
+            case GrowWave():
+                self._judge_growth(observed, action)
+            case EndJob():
+                self._judge_end_of_job(observed, action)
+            case _:
+                pass
 
     def excuse_restart(self) -> None:
         """Note that the operator forgot what it had seen."""
@@ -117,7 +127,7 @@ class Referee:
         Where it tells late, one that has just taken its item may be; where it tells nothing, the
         user's own time-out decides.
         """
-        if action.reason == RUN_DEADLINE:
+        if action.reason in {RUN_DEADLINE, RUN_SUSPENDED}:
             assert action.with_grace, "an item at work was cut short"
             return
         assert observed.measurement is not None, "an unmeasured queue ended a Job"

@@ -67,6 +67,10 @@ class Schedule(RuleBasedStateMachine):
         self.world.operator.hear_of(jobs[number % len(jobs)].name)
 
     @rule()
+    def kueue_admits(self) -> None:
+        self.world.controller.admit()
+
+    @rule()
     def watch_catches_up(self) -> None:
         self.world.deliver_events()
 

@@ -9,6 +9,7 @@ from tests.model.pods import Program, Step
 from tests.model.profiles import effort
 from tests.model.schedule import Schedule
 from tests.model.world import Setting, World
+from workqueuejob.names import KUEUE_LABEL
 
 pytestmark = pytest.mark.timeout(3600)
 
@@ -36,6 +37,7 @@ def settings_of_runs(mode: str, items_per_pod: list[int]) -> st.SearchStrategy[S
                 "backoff_limit": st.integers(0, 2),
                 "successful_jobs_history_limit": st.sampled_from([0, 1, 3]),
                 "failed_jobs_history_limit": st.sampled_from([0, 1]),
+                "job_metadata": st.sampled_from([{}, {}, {"labels": {KUEUE_LABEL: "team-a"}}]),
                 "active_deadline_seconds": st.sampled_from([None, None, 40]),
                 "empty_start": st.sampled_from(["Complete", "Wait"]),
             }

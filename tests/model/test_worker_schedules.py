@@ -11,6 +11,7 @@ from tests.model.profiles import effort
 from tests.model.schedule import Schedule
 from tests.model.workers import Worker
 from tests.model.world import Setting, World
+from workqueuejob.names import KUEUE_LABEL
 
 pytestmark = pytest.mark.timeout(3600)
 
@@ -37,6 +38,7 @@ settings_of_runs = st.builds(
             "drained_after_seconds": st.sampled_from([0, 5]),
             "successful_jobs_history_limit": st.sampled_from([0, 1, 3]),
             "failed_jobs_history_limit": st.sampled_from([0, 1]),
+            "job_metadata": st.sampled_from([{}, {}, {"labels": {KUEUE_LABEL: "team-a"}}]),
             "active_deadline_seconds": st.sampled_from([None, None, 40]),
             "backoff_limit": st.sampled_from([0, 2, 6]),
         },

@@ -150,6 +150,7 @@ class World:
     def pass_round(self, step: Step | None) -> None:
         """Let everybody take a turn, and a second pass; without a step the pods take their time."""
         self.operator.run_round()
+        self.controller.admit()
         self.sync_jobs()
         if step is not None:
             self.step_pods(step)

@@ -10,6 +10,7 @@ QUEUE_DRAINED = "QueueDrained"
 TEMPLATE_CHANGED = "TemplateChanged"
 RUN_FAILED = "RunBackoffLimitExceeded"
 
+RUN_SUSPENDED = "RunSuspended"
 RUN_DEADLINE = "RunDeadlineExceeded"
 TOO_MANY_DEAD_LETTERED = "TooManyDeadLettered"
 
@@ -21,6 +22,7 @@ END_REASONS = frozenset(
         TEMPLATE_CHANGED,
         RUN_FAILED,
         RUN_DEADLINE,
+        RUN_SUSPENDED,
         TOO_MANY_DEAD_LETTERED,
         NAMESPACE_TERMINATING,
     }

@@ -15,6 +15,7 @@ from workqueuejob.api import WorkQueueJob, WorkQueueJobSpec
 from workqueuejob.names import (
     API_VERSION,
     KIND,
+    KUEUE_LABEL,
     NAME_LABEL,
     TEMPLATE_HASH_ANNOTATION,
     UID_LABEL,
@@ -73,6 +74,7 @@ def build_job(resource: WorkQueueJob, wave: CreateWave, worker_image: WorkerImag
             "completions": wave.completions,
             "parallelism": wave.parallelism,
             "completionMode": "Indexed",
+            **({"suspend": True} if KUEUE_LABEL in spec.job_metadata.labels else {}),
             **_build_failure_policy(spec, template["spec"]["restartPolicy"]),
             "template": template,
         },

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from workqueuejob.names import TEMPLATE_HASH_ANNOTATION, WAVE_LABEL
+from workqueuejob.names import KUEUE_LABEL, TEMPLATE_HASH_ANNOTATION, WAVE_LABEL
 from workqueuejob.planning.actions import END_REASONS
 from workqueuejob.planning.observed import JobState, ObservedJob
 
@@ -39,6 +39,7 @@ def read_job(manifest: Mapping[str, Any]) -> ObservedJob:
         failure_reason=failure.get("reason") if failure else None,
         ended_by_us=ending is not None and ending.get("reason") in END_REASONS,
         template_hash=(metadata.get("annotations") or {}).get(TEMPLATE_HASH_ANNOTATION),
+        is_queued=KUEUE_LABEL in metadata["labels"],
         uid=metadata.get("uid", ""),
         resource_version=metadata.get("resourceVersion", ""),
     )

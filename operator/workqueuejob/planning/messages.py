@@ -6,7 +6,7 @@ Each says what was seen, where, and, where something is to be done, what to chan
 from collections.abc import Sequence
 
 from workqueuejob.api import ItemsStatus, WorkQueueJobSpec
-from workqueuejob.names import job_name
+from workqueuejob.names import KUEUE_LABEL, job_name
 from workqueuejob.planning.actions import CreateWave, GrowWave, RaiseParallelism
 from workqueuejob.planning.depth import QueueDepth
 from workqueuejob.planning.futility import count_idle_exits, futility_delay_seconds
@@ -66,6 +66,15 @@ def resumed(jobs: int) -> str:
 def working(pods: int) -> str:
     """Say that all is well."""
     return f"{count(pods, 'pod')} at work"
+
+
+def waiting_for_admission(jobs: Sequence[ObservedJob]) -> str:
+    """Say that Kueue has not admitted what there is to run."""
+    what = "it" if len(jobs) == 1 else "them"
+    return (
+        f"{count(len(jobs), 'Job')} suspended until Kueue admits {what}"
+        f" ({KUEUE_LABEL} in spec.jobMetadata.labels); kubectl get workloads tells what is awaited"
+    )
 
 
 def working_with_strangers(depth: QueueDepth, pods: int) -> str:

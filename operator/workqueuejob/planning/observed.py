@@ -42,6 +42,7 @@ class ObservedJob:
     ended_by_us: its end was our decision, so pods that failed from then on are nobody's failure.
     template_hash: of what its pods were made from.
     items: what its pods' workers have reported; None without a worker.
+    is_queued: Kueue suspends, resumes and resizes it, and nobody else.
     uid: of the Job, to delete this very one.
     complaint: why a worker of it could not go on, in its own words.
     """
@@ -65,6 +66,7 @@ class ObservedJob:
     template_hash: str | None = None
     items: CountedItems | None = None
     complaint: str | None = None
+    is_queued: bool = False
     uid: str = ""
     resource_version: str = ""
 

@@ -10,7 +10,12 @@ from datetime import datetime
 
 from workqueuejob.errors import QueueError
 from workqueuejob.planning import messages
-from workqueuejob.planning.actions import NAMESPACE_TERMINATING, SetSuspend, end_running_jobs
+from workqueuejob.planning.actions import (
+    NAMESPACE_TERMINATING,
+    RUN_SUSPENDED,
+    SetSuspend,
+    end_running_jobs,
+)
 from workqueuejob.planning.breaker import end_after_too_many_dead_letters
 from workqueuejob.planning.endings import (
     end_after_too_many_failures,
@@ -50,15 +55,26 @@ def _stay_ended(situation: Situation) -> Plan | None:
 
 
 def _follow_suspend(situation: Situation) -> Plan | None:
-    """Suspending ends pods by their Job's controller; resuming lets them start again."""
+    """Suspending ends pods by their Job's controller; resuming lets them start again.
+
+    Kueue would resume a Job that it has admitted, so such a Job is ended; others take its place.
+    """
     suspend = situation.spec.suspend
+    running = [job for job in situation.observed.unfinished if job.state is JobState.RUNNING]
     changes = tuple(
         SetSuspend(job.name, suspend=suspend, resource_version=job.resource_version)
-        for job in situation.observed.unfinished
-        if job.state is JobState.RUNNING and job.suspended is not suspend
+        for job in running
+        if job.suspended is not suspend and not job.is_queued
     )
     if suspend:
-        return Plan(Verdict(Progress.SUSPENDED, messages.SUSPENDED), changes)
+        ends = end_running_jobs(
+            (job for job in running if job.is_queued and not job.suspended),
+            succeeded=False,
+            reason=RUN_SUSPENDED,
+            message=messages.SUSPENDED,
+            with_grace=True,
+        )
+        return Plan(Verdict(Progress.SUSPENDED, messages.SUSPENDED), (*changes, *ends))
     if changes:
         message = messages.resumed(len(changes))
         return Plan(Verdict(Progress.WORKING, message), changes, message)

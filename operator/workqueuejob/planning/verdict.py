@@ -24,6 +24,7 @@ class Progress(StrEnum):
     VERIFYING_DRAINED = "VerifyingDrained"
     SUSPENDED = "Suspended"
     QUEUE_UNAVAILABLE = "QueueUnavailable"
+    WAITING_FOR_ADMISSION = "WaitingForAdmission"
     PODS_NOT_STARTING = "PodsNotStarting"
     SURPLUS_PODS_WAITING = "SurplusPodsWaiting"
     ITEMS_ABANDONED = "ItemsAbandoned"

@@ -108,6 +108,7 @@ def _is_elastic(job: ObservedJob) -> bool:
     return (
         job.state is JobState.RUNNING
         and not job.suspended
+        and not job.is_queued
         and job.completions == job.parallelism
         and job.open > 0
         and job.completions < MAX_COMPLETIONS
@@ -182,7 +183,7 @@ def _raise_waves(
     """Return what gives idle room to waves whose completions wait for it, and the room left."""
     raises: list[RaiseParallelism] = []
     for job in unfinished:
-        more = min(room, job.open - job.parallelism)
+        more = 0 if job.is_queued else min(room, job.open - job.parallelism)
         if more > 0:
             parallelism = job.parallelism + more
             raises.append(RaiseParallelism(job.name, parallelism, job.resource_version))
@@ -200,7 +201,7 @@ def _describe_work(situation: Situation) -> Verdict:
         return Verdict(Progress.DEAD_LETTER_TARGET_MISSING, message)
     if observed.pod_problem is not None:
         return _describe_problem(observed.pod_problem)
-    waiting = find_waiting_pods(situation)
+    waiting = find_waiting_pods(situation) or _find_unadmitted(situation)
     if waiting is not None:
         return waiting
     if situation.evidence.abandoned is not None:
@@ -216,6 +217,14 @@ def _describe_work(situation: Situation) -> Verdict:
     if situation.depth.delayed and not active and not situation.depth.ready:
         return Verdict(Progress.WORKING, item_messages.resting(situation.depth))
     return Verdict(Progress.WORKING, messages.working(active))
+
+
+def _find_unadmitted(situation: Situation) -> Verdict | None:
+    """Say that every Job of the run waits for Kueue."""
+    unfinished = situation.observed.unfinished
+    if not unfinished or not all(job.is_queued and job.suspended for job in unfinished):
+        return None
+    return Verdict(Progress.WAITING_FOR_ADMISSION, messages.waiting_for_admission(unfinished))
 
 
 def _is_dead_letter_target_missing(situation: Situation) -> bool:

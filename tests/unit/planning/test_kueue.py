@@ -1,0 +1,86 @@
+"""Jobs that Kueue admits: created suspended, and left to it."""
+
+from typing import Any
+
+from tests.builders import (
+    a_depth,
+    a_job,
+    a_job_manifest,
+    a_work_queue_job,
+    a_worker_spec,
+    after,
+    an_observation,
+)
+from workqueuejob.names import KUEUE_LABEL
+from workqueuejob.planning.actions import RUN_SUSPENDED, CreateWave, EndJob
+from workqueuejob.planning.evidence import Evidence
+from workqueuejob.planning.job_manifest import WorkerImage, build_job, hash_template
+from workqueuejob.planning.job_reading import read_job
+from workqueuejob.planning.observed import ObservedJob
+from workqueuejob.planning.plan import plan
+from workqueuejob.planning.situation import Plan
+from workqueuejob.planning.verdict import Progress
+
+LABELS: dict[str, Any] = {"job_metadata": {"labels": {KUEUE_LABEL: "team-a"}}}
+
+
+def decide(*jobs: ObservedJob, ready: int = 0, in_flight: int = 0, **spec: Any) -> Plan:
+    run = a_work_queue_job(**LABELS, **spec)
+    observed = an_observation(*jobs, depth=a_depth(ready, in_flight), resource=run)
+    return plan(observed, Evidence(), now=after(60))
+
+
+def test_wave_is_created_suspended_and_labelled() -> None:
+    wave = CreateWave(wave=1, completions=1, parallelism=1)
+
+    job = build_job(a_work_queue_job(**LABELS), wave, WorkerImage("worker"))
+
+    assert job["spec"]["suspend"] is True
+    assert job["metadata"]["labels"][KUEUE_LABEL] == "team-a"
+    assert "suspend" not in build_job(a_work_queue_job(), wave, WorkerImage("worker"))["spec"]
+
+
+def test_label_of_a_job_tells_whose_it_is() -> None:
+    manifest = a_job_manifest()
+    assert not read_job(manifest).is_queued
+
+    manifest["metadata"]["labels"][KUEUE_LABEL] = "team-a"
+    assert read_job(manifest).is_queued
+
+
+def test_wave_that_waits_is_not_resumed_and_says_so() -> None:
+    decided = decide(a_job(suspended=True, is_queued=True), ready=5, parallelism=2)
+
+    assert decided.actions == ()
+    assert decided.verdict.progress == Progress.WAITING_FOR_ADMISSION
+    assert not decided.verdict.is_progressing
+    assert "1 Job suspended until Kueue admits it" in decided.verdict.message
+
+
+def test_items_beyond_those_of_a_waiting_wave_get_another_wave() -> None:
+    decided = decide(a_job(suspended=True, is_queued=True), ready=7, parallelism=4)
+
+    assert decided.actions == (CreateWave(wave=2, completions=2, parallelism=2),)
+
+
+def test_admitted_wave_is_not_resized() -> None:
+    coarse = a_job(active=2, is_queued=True)
+    assert decide(coarse, ready=3, in_flight=2, parallelism=4).actions == ()
+
+    run: dict[str, Any] = {"mode": "Fine", "parallelism": 4, **a_worker_spec()}
+    current = hash_template(a_work_queue_job(**LABELS, **run).spec)
+    fine = a_job(completions=2, active=2, is_queued=True, template_hash=current)
+    decided = decide(fine, ready=3, in_flight=2, **run)
+    assert decided.actions == (CreateWave(wave=2, completions=2, parallelism=2),)
+
+
+def test_suspending_ends_what_kueue_admitted_and_leaves_the_rest_to_it() -> None:
+    admitted = a_job(1, active=2, is_queued=True)
+    waiting = a_job(2, suspended=True, is_queued=True)
+
+    decided = decide(admitted, waiting, suspend=True)
+
+    (end,) = decided.actions
+    assert isinstance(end, EndJob)
+    assert (end.job, end.reason, end.with_grace) == (admitted.name, RUN_SUSPENDED, True)
+    assert decide(waiting, ready=5).actions == ()
