@@ -58,6 +58,9 @@ class Referee:
         if all(job.is_terminal for job in self._controller.jobs.values()):
             self._ceiling = observed.resource.spec.parallelism
         self._judge_deletions(observed, decided)
+        if decided.scaling is not None:
+            wanted = decided.scaling.pods
+            assert wanted <= observed.resource.spec.parallelism, "more wanted than allowed"
         for action in decided.actions:
             self._judge_action(observed, action)
         if find_end(observed.resource.status.conditions) is None:

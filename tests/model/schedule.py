@@ -7,7 +7,10 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from tests.model.pods import Pod, Step
 from tests.model.world import World
+from workqueuejob.api import Autoscale
 from workqueuejob.api.spec import RunPolicy
+
+_few = st.sampled_from([1, 3, 60])
 
 
 class Schedule(RuleBasedStateMachine):
@@ -95,6 +98,13 @@ class Schedule(RuleBasedStateMachine):
     @rule(parallelism=st.integers(0, 5))
     def person_scales(self, parallelism: int) -> None:
         self.world.store.change_spec(parallelism=parallelism)
+
+    @rule(
+        autoscale=st.none()
+        | st.builds(Autoscale, items_per_worker=_few, finish_within_seconds=_few)
+    )
+    def person_scales_by_the_queue(self, autoscale: Autoscale | None) -> None:
+        self.world.store.change_spec(autoscale=autoscale)
 
     @rule(policy=st.sampled_from(RunPolicy))
     def person_changes_when_the_run_ends(self, policy: RunPolicy) -> None:

@@ -4,6 +4,7 @@ What the API server stores is read with `WorkQueueJob.from_manifest`, and a stat
 `to_manifest`. Nothing here talks to a cluster or a broker, or decides what a run should do.
 """
 
+from workqueuejob.api.autoscale import Autoscale, ScalingStatus
 from workqueuejob.api.busy_period import BusyPeriod, CountsBefore
 from workqueuejob.api.rabbitmq import AuthMechanism, ManagementAPI, RabbitMQQueue
 from workqueuejob.api.redis import RedisList, RedisQueue, RedisSentinel, RedisStream
@@ -53,6 +54,7 @@ __all__ = [
     "TLS",
     "Accounting",
     "AuthMechanism",
+    "Autoscale",
     "BusyPeriod",
     "CASecretReference",
     "ClientCertificateSecretReference",
@@ -86,6 +88,7 @@ __all__ = [
     "RedisStream",
     "Retry",
     "RunPolicy",
+    "ScalingStatus",
     "SecretKeyReference",
     "URISecretReference",
     "Verification",

@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
+from workqueuejob.api.autoscale import Autoscale
 from workqueuejob.api.base import Model, Rule, RuleReason
 from workqueuejob.api.rabbitmq import RabbitMQQueue
 from workqueuejob.api.redis import RedisQueue
@@ -136,6 +137,11 @@ class WorkQueueJobSpec(Model):
     sets. Fewer run when there are fewer items. 0 starts no pod. Raising it takes effect at once.
     Lowering it holds for Jobs created from then on: one that runs keeps its pods, for Kubernetes
     would delete them whatever they hold. Default: 1."""
+
+    autoscale: Autoscale | None = None
+    """Run fewer pods than parallelism allows, where fewer do. It never ends a pod: in mode Coarse
+    waves are kept small, so that fewer run before long; in mode Fine pods stay until they find
+    nothing more to take. Unset: as many pods as there are items, up to parallelism."""
 
     worker: Worker | None = None
     """Our worker, which takes the items, runs the container's command for each, and acknowledges an

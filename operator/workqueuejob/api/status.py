@@ -8,6 +8,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from workqueuejob.api.autoscale import ScalingStatus
 from workqueuejob.api.base import Model, atomic_list, list_map
 from workqueuejob.api.busy_period import BusyPeriod
 from workqueuejob.api.scalars import (
@@ -248,7 +249,11 @@ class WorkQueueJobStatus(Model):
     """The pods of all the run's Jobs, those of deleted Jobs included."""
 
     desired_parallelism: Parallelism | None = None
-    """Pods that should be active now: spec.parallelism, or fewer when there are fewer items."""
+    """Pods that should be active now: spec.parallelism, or fewer when there are fewer items or
+    spec.autoscale wants fewer."""
+
+    scaling: ScalingStatus | None = None
+    """How desiredParallelism came about. Absent: no spec.autoscale."""
 
     jobs: Annotated[
         tuple[JobStatus, ...], Field(max_length=JOBS_MAX, json_schema_extra=list_map("name"))

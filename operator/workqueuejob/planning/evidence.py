@@ -9,9 +9,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from workqueuejob.planning.depth import QueueDepth
+from workqueuejob.planning.items import Doubt, count_items, count_settled
 from workqueuejob.planning.ledger import Ledger, count_run
 from workqueuejob.planning.movement import Movement, begin_movement, follow_movement
 from workqueuejob.planning.observed import Observed, ObservedJob, count_active, count_open
+from workqueuejob.planning.pace import Pace, begin_pace, follow_pace
 from workqueuejob.planning.sizing import count_missing, is_foreign_consumer_present
 from workqueuejob.protocol.report import ItemCounts
 
@@ -42,6 +44,7 @@ class Evidence:
     abandoned: items are held although no pod of ours exists, at a broker that knows no consumers.
     last_seen: the queue's depth, and the items settled, at the last successful read.
     vanished: items of the last read before the queue was drained that no pod of ours accounts for.
+    pace: for how long items keep a pod; None without `autoscale`.
     movement: whether waves move anything; None before the first successful read.
     """
 
@@ -53,6 +56,7 @@ class Evidence:
     foreign: Streak | None = None
     abandoned: Streak | None = None
     movement: Movement | None = None
+    pace: Pace | None = None
     fingerprint: tuple[int, ...] = ()
     last_seen: tuple[int, int] | None = None
     vanished: int = 0
@@ -67,7 +71,7 @@ def gather_evidence(previous: Evidence, observed: Observed, *, now: datetime) ->
     if measurement is None:
         return previous
     if not isinstance(measurement.result, QueueDepth):
-        return Evidence(last_seen=previous.last_seen)
+        return Evidence(last_seen=previous.last_seen, pace=previous.pace)
     depth, jobs, read = measurement.result, observed.jobs, measurement.started
     has_workers = observed.resource.spec.worker is not None
     ledger = count_run(observed.resource.status, jobs)
@@ -87,6 +91,7 @@ def gather_evidence(previous: Evidence, observed: Observed, *, now: datetime) ->
         foreign=extend(previous.foreign, holds=is_foreign_consumer_present(jobs, depth)),
         abandoned=extend(previous.abandoned, holds=is_abandoned(jobs, depth)),
         movement=_follow_movement(previous, observed, depth, ledger),
+        pace=_follow_pace(previous, observed, depth, ledger, now),
         fingerprint=fingerprint,
         last_seen=(estimate_depth(depth), settled),
         vanished=_count_vanished(previous, observed, settled),
@@ -192,6 +197,35 @@ def _follow_movement(
     return follow_movement(
         previous.movement, jobs, total, was_quiet=was_quiet, succeeded=succeeded, done=done
     )
+
+
+def _follow_pace(
+    previous: Evidence, observed: Observed, depth: QueueDepth, ledger: Ledger, now: datetime
+) -> Pace | None:
+    items = count_items(observed, ledger, Doubt())
+    if observed.resource.spec.autoscale is None or items is None:
+        return None
+    settled, pods = count_settled(items), _count_busy(observed, depth)
+    if previous.pace is not None:
+        return follow_pace(previous.pace, settled=settled, pods=pods, now=now)
+    scaling = observed.resource.status.scaling
+    known = scaling.seconds_per_item if scaling else None
+    return begin_pace(
+        settled=settled, pods=pods, now=now, seconds_per_item=float(known) if known else None
+    )
+
+
+def _count_busy(observed: Observed, depth: QueueDepth) -> int:
+    """Return how many pods are kept by items.
+
+    In mode Coarse each item pays for its pod's start, and so for the time until it is there.
+    """
+    jobs = [job for job in observed.unfinished if not job.suspended]
+    if observed.resource.spec.mode == "Fine":
+        pods = sum(job.ready for job in jobs)
+    else:
+        pods = sum(max(job.share, job.active) for job in jobs)
+    return min(pods, estimate_depth(depth))
 
 
 def _is_quiet(jobs: tuple[ObservedJob, ...]) -> bool:

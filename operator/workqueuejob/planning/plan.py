@@ -44,6 +44,7 @@ def plan(observed: Observed, evidence: Evidence, *, now: datetime) -> Plan:
     return replace(
         chosen,
         doubt=replace(chosen.doubt, doubtful=count_futile_pods(evidence, observed.jobs)),
+        scaling=situation.scaling,
         deletions=list_expired_while_running(situation),
     )
 

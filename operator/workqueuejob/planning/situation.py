@@ -6,6 +6,7 @@ from datetime import datetime
 from workqueuejob.api import CountsBefore, WorkQueueJobSpec
 from workqueuejob.api.spec import RunPolicy
 from workqueuejob.planning.actions import Action, DeleteJob
+from workqueuejob.planning.autoscale import Scaling, choose_scaling
 from workqueuejob.planning.depth import QueueDepth
 from workqueuejob.planning.evidence import Evidence, Streak
 from workqueuejob.planning.items import Doubt
@@ -31,6 +32,7 @@ class Plan:
     decision: one sentence for `status.lastDecision`, when something was decided.
     doubt: pods whose success may have settled nothing.
     futile_waves: consecutive waves without progress from now on; None leaves it as it is.
+    scaling: how many pods are wanted, where that is chosen.
     deletions: finished Jobs that are not needed any more.
     period_end: of the current busy period, if it is over.
     recheck_after_seconds: when to look again though nothing changed; None: no need to.
@@ -41,6 +43,7 @@ class Plan:
     decision: str | None = None
     doubt: Doubt = field(default_factory=Doubt)
     futile_waves: int | None = None
+    scaling: Scaling | None = None
     deletions: tuple[DeleteJob, ...] = ()
     period_end: PeriodEnd | None = None
     recheck_after_seconds: float | None = None
@@ -84,6 +87,13 @@ class Situation:
         """Whether an item may be out of the queue's sight, as that of a worker killed just now."""
         may_hide = self.depth.consumers is not None and self.ledger.counted.uncertain > 0
         return may_hide and not self.lasts(self.evidence.quiet, seconds=RETURN_SECONDS)
+
+    @property
+    def scaling(self) -> Scaling | None:
+        """How many pods are wanted; None where all that are allowed are."""
+        pace = self.evidence.pace
+        seconds = pace.seconds_per_item if pace else None
+        return choose_scaling(self.observed, seconds, now=self.now)
 
     @property
     def is_continuous(self) -> bool:

@@ -44,9 +44,11 @@ def size(
     depth: QueueDepth,
     *,
     stalled: int = 0,
+    parallelism: int | None = None,
 ) -> Sizing:
     """Return what the ready items want and what `parallelism` allows.
 
+    parallelism: fewer pods than the spec's, where fewer are wanted.
     stalled: completions that will take no item before long, as those in a back-off.
     """
     held = count_held(jobs, depth)
@@ -58,7 +60,8 @@ def size(
     appetite = per_pod - 1 if spec.worker is None else 0
     spoken_for = per_pod * unheld + appetite * held
     wanted = max(0, -(-(depth.ready - spoken_for) // per_pod))
-    return Sizing(held=held, unheld=unheld, wanted=wanted, room=count_room(spec, jobs))
+    room = count_room(spec.parallelism if parallelism is None else parallelism, jobs)
+    return Sizing(held=held, unheld=unheld, wanted=wanted, room=room)
 
 
 def count_held(jobs: tuple[ObservedJob, ...], depth: QueueDepth) -> int:
@@ -78,13 +81,13 @@ def is_foreign_consumer_present(jobs: tuple[ObservedJob, ...], depth: QueueDepth
     return depth.consumers is not None and depth.consumers > possible
 
 
-def count_room(spec: WorkQueueJobSpec, jobs: tuple[ObservedJob, ...]) -> int:
-    """Return how many pods more `parallelism` allows.
+def count_room(parallelism: int, jobs: tuple[ObservedJob, ...]) -> int:
+    """Return how many pods more may run of so many.
 
     A completion waiting for its back-off keeps its place, for its pod may come at any moment.
     """
     taken = sum(max(job.share, job.active) + job.terminating for job in jobs)
-    return spec.parallelism - taken
+    return parallelism - taken
 
 
 def count_missing(jobs: tuple[ObservedJob, ...]) -> int:

@@ -6,6 +6,7 @@ A number that is not known is kept as it was: a failed measurement changes no nu
 from datetime import datetime, timedelta
 
 from workqueuejob.api import WorkQueueJobStatus
+from workqueuejob.api.autoscale import ScalingStatus
 from workqueuejob.api.busy_period import BusyPeriod
 from workqueuejob.api.status import (
     Decision,
@@ -26,7 +27,7 @@ from workqueuejob.planning.retries import list_delays
 from workqueuejob.planning.situation import Plan
 from workqueuejob.planning.verdict import Progress, find_end
 
-_TIME_FIELDS = {"items_per_minute", "estimated_completion_time"}
+_TIME_FIELDS = {"items_per_minute", "estimated_completion_time", "scaling"}
 """What changes with the clock alone, and is no reason to write."""
 
 
@@ -53,7 +54,8 @@ def build_status(observed: Observed, plan: Plan, *, now: datetime) -> WorkQueueJ
                 succeeded=ledger.succeeded,
                 failed=ledger.failed,
             ),
-            "desired_parallelism": _desired_parallelism(observed),
+            "desired_parallelism": _desired_parallelism(observed, plan),
+            "scaling": _build_scaling(observed, plan),
             "jobs": _build_jobs(observed),
             "waves": ledger.waves,
             "waves_without_progress": _first_known(
@@ -156,10 +158,25 @@ def _build_jobs(observed: Observed) -> tuple[JobStatus, ...]:
     )
 
 
-def _desired_parallelism(observed: Observed) -> int:
+def _build_scaling(observed: Observed, plan: Plan) -> ScalingStatus | None:
+    """Return the working; what is known stays while the queue can't be measured."""
+    if observed.resource.spec.autoscale is None:
+        return None
+    if plan.scaling is None:
+        return observed.resource.status.scaling
+    seconds = plan.scaling.seconds_per_item
+    return ScalingStatus(
+        seconds_per_item=None if seconds is None else f"{seconds:.2f}",
+        message=plan.scaling.message,
+    )
+
+
+def _desired_parallelism(observed: Observed, plan: Plan) -> int:
     spec = observed.resource.spec
     if spec.suspend:
         return 0
+    if plan.scaling is not None:
+        return plan.scaling.pods
     return min(spec.parallelism, count_open(observed.jobs))
 
 

@@ -37,7 +37,14 @@ _STALLED_SECONDS = 3.0
 def plan_waves(situation: Situation) -> Plan:
     """Return what the ready items need, within `parallelism`."""
     observed = situation.observed
-    sizing = size(situation.spec, observed.jobs, situation.depth, stalled=_count_stalled(situation))
+    scaling = situation.scaling
+    sizing = size(
+        situation.spec,
+        observed.jobs,
+        situation.depth,
+        stalled=_count_stalled(situation),
+        parallelism=scaling.pods if scaling else None,
+    )
     raises, room = _raise_waves(observed.unfinished, sizing.room)
     may_create = (
         sizing.wanted > 0
@@ -86,7 +93,12 @@ def _count_completions(situation: Situation, *, wanted: int, room: int) -> int:
     """Return how many pods a wave is to have in all: a Fine one has them all at once."""
     if situation.spec.mode == "Fine":
         return min(wanted, room)
-    return cap_completions(situation.spec, wanted)
+    capped = cap_completions(situation.spec, wanted)
+    scaling = situation.scaling
+    if scaling is None:
+        return capped
+    pods = -(-scaling.items_ahead // situation.spec.items_settled_per_pod)
+    return min(capped, max(pods, room))
 
 
 def _find_growth(situation: Situation, *, pods: int) -> GrowWave | None:

@@ -1,0 +1,45 @@
+"""How many of the pods that `parallelism` allows are wanted."""
+
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from workqueuejob.api.base import Model, Rule, RuleReason
+from workqueuejob.api.scalars import Message, PositiveCount, PositiveSeconds
+
+
+class Autoscale(Model):
+    """What decides on the number of pods; of several, the one that wants most."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            rule="has(self.itemsPerWorker) || has(self.finishWithinSeconds)",
+            message=(
+                "autoscale must say what decides; set itemsPerWorker or finishWithinSeconds, or"
+                " remove autoscale"
+            ),
+            reason=RuleReason.REQUIRED,
+        ),
+    )
+
+    items_per_worker: PositiveCount | None = None
+    """One pod for each so many items that are left."""
+
+    finish_within_seconds: PositiveSeconds | None = None
+    """As many pods as it takes to be done within so many seconds of status.startTime or, with
+    runPolicy Continuous, of the start of the busy period. It follows from the time that items have
+    taken lately. Once it is too late, as many as spec.parallelism allows."""
+
+
+class ScalingStatus(Model):
+    """How desiredParallelism came about."""
+
+    seconds_per_item: (
+        Annotated[str, Field(max_length=32, pattern=r"^[0-9]+(\.[0-9]+)?$")] | None
+    ) = None
+    """Seconds for which an item has kept a pod lately, a decimal number such as 1.02; in mode
+    Coarse with the pod's start. Absent: none was settled yet."""
+
+    message: Message | None = None
+    """The numbers and what follows from them, such as "120 items left at 1.02 s each and 61 s to go
+    need 3 of 8 pods"."""
