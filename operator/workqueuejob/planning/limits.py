@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from workqueuejob.api import WorkQueueJob
 from workqueuejob.planning import messages
 from workqueuejob.planning.actions import RUN_DEADLINE, end_running_jobs
-from workqueuejob.planning.situation import RECHECK_SECONDS, Plan, Situation
+from workqueuejob.planning.situation import RECHECK_SECONDS, RETURN_SECONDS, Plan, Situation
 from workqueuejob.planning.verdict import Progress, Verdict, find_end
 
 DEADLINE_EXCEEDED = "DeadlineExceeded"
@@ -20,7 +20,10 @@ def end_after_deadline(situation: Situation) -> Plan | None:
     if start is None or limit is None or situation.spec.suspend or situation.now < start + limit:
         return None
     message = messages.deadline_exceeded(situation)
+    verdict = Verdict(Progress.WORKING, message)
     if not situation.observed.unfinished:
+        if _may_item_return(situation):
+            return Plan(verdict, recheck_after_seconds=RECHECK_SECONDS)
         verdict = Verdict(Progress.FAILED, message, DEADLINE_EXCEEDED)
         return Plan(verdict, decision=message)
     ends = end_running_jobs(
@@ -30,8 +33,15 @@ def end_after_deadline(situation: Situation) -> Plan | None:
         message=message,
         with_grace=True,
     )
-    verdict = Verdict(Progress.WORKING, message)
     return Plan(verdict, ends, message if ends else None, recheck_after_seconds=RECHECK_SECONDS)
+
+
+def _may_item_return(situation: Situation) -> bool:
+    """Return whether what is left would be told too low: a worker's item comes back late."""
+    observed = situation.observed
+    if observed.depth is None or observed.depth.consumers is None or not situation.has_workers:
+        return False
+    return not situation.lasts(situation.evidence.quiet, seconds=RETURN_SECONDS)
 
 
 def time_left(resource: WorkQueueJob, *, now: datetime) -> timedelta | None:

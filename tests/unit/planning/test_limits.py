@@ -9,12 +9,14 @@ from tests.builders import (
     a_depth,
     a_finished_job,
     a_job,
+    a_streak,
     a_work_queue_job,
+    a_worker_spec,
     after,
     an_observation,
     an_unmeasured_observation,
 )
-from workqueuejob.api import Condition, ConditionStatus, ItemsStatus, WorkQueueJob
+from workqueuejob.api import Condition, ConditionStatus, CountedItems, ItemsStatus, WorkQueueJob
 from workqueuejob.api.status import WorkQueueJobStatus
 from workqueuejob.planning.actions import RUN_DEADLINE, EndJob
 from workqueuejob.planning.evidence import Evidence
@@ -62,6 +64,19 @@ def test_run_is_failed_once_its_pods_are_gone() -> None:
     assert (over.verdict.progress, over.verdict.end_reason) == ("Failed", "DeadlineExceeded")
     assert "spec.activeDeadlineSeconds 60" in over.verdict.message
     assert "2 ready" in over.verdict.message
+
+
+def test_item_of_a_worker_that_was_ended_is_awaited_before_what_is_left_is_told() -> None:
+    run = a_run(**a_worker_spec())
+    killed = CountedItems(uncertain=1)
+    ended = a_finished_job(state=JobState.FAILED, succeeded=0, items=killed)
+    observed = an_observation(ended, depth=a_depth(0, consumers=0), resource=run)
+
+    waiting = decide(observed, at=61)
+    over = plan(observed, Evidence(quiet=a_streak(11, until=80)), now=after(80))
+
+    assert waiting.verdict.progress == Progress.WORKING
+    assert over.verdict.end_reason == "DeadlineExceeded"
 
 
 def test_queue_that_can_not_be_measured_does_not_keep_a_run_alive() -> None:
