@@ -20,6 +20,7 @@ WRITES: dict[str, tuple[Any, ...]] = {
     "patch_job_condition": ("shop", "fruits-1", {"type": "SuccessCriteriaMet"}),
     "patch_status": ("shop", "fruits", {"waves": 1}),
     "delete_job": ("shop", "fruits-1"),
+    "delete_work_queue_job": ("shop", "fruits"),
     "delete_pod": ("shop", "fruits-1-0"),
     "create_event": ("shop", {"metadata": {"generateName": "fruits-"}}),
 }
@@ -28,6 +29,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "patch_job_condition": {"resource_version": "1"},
     "patch_status": {"resource_version": "1"},
     "delete_job": {"uid": "u", "resource_version": "1"},
+    "delete_work_queue_job": {"uid": "u", "resource_version": "1"},
     "delete_pod": {"uid": "u", "grace_period_seconds": 1},
 }
 READS: dict[str, tuple[Any, ...]] = {
