@@ -18,7 +18,7 @@ from .workspace import Manifest, Workspace, a_manifest, poll, reason_of
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
 
 PASSWORD = "s3cret-and-safe"
-WRITE = ("--verb=create,get,patch,delete", "--resource=workqueuejobs.wqj.dev")
+WRITE = ("--verb=create,get,list,watch,patch,delete", "--resource=workqueuejobs.wqj.dev")
 CREATE_JOBS = ("--verb=create", "--resource=jobs.batch")
 GET_LOGIN = ("--verb=get", "--resource=secrets", "--resource-name=rabbitmq")
 
