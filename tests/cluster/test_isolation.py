@@ -87,7 +87,7 @@ def test_injected_container_is_none_of_those_that_a_restricted_namespace_refuses
     redis.rpush(workspace.queue, "apple")
     workspace.apply(a_worker_job(workspace, "run"))
     refused = poll(lambda: _failed_creations(workspace), bool, seconds=60)
-    assert 'container "main"' in refused
+    assert 'container "worker"' in refused
     assert INIT_CONTAINER not in refused
 
 
