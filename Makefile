@@ -23,6 +23,13 @@ test: $(VENV)/ready ## Run everything: style, types, layers, unit, contract, cha
 check: $(VENV)/ready ## Run only what is quick and needs no server: style, types, layers and unit tests
 	@$(PYTHON) -u deploy/check.py --quick
 
+.PHONY: model-hour
+model-hour: $(VENV)/ready ## Try random schedules of the model for an hour, ever new ones
+	@end=$$(( SECONDS + 3600 )); \
+	while (( SECONDS < end )); do \
+		HYPOTHESIS_PROFILE=long $(VENV)/bin/pytest -q -n 2 tests/model; \
+	done
+
 .PHONY: cluster
 cluster: ## Start the local cluster, or mend it
 	@$(LOCAL) up
