@@ -1,0 +1,48 @@
+"""A spec that is changed in the middle of a run: the next wave follows it, running pods don't."""
+
+from typing import Any
+
+import pytest
+
+from tests.builders import a_depth, a_job, a_template, a_work_queue_job, a_worker_spec, after
+from tests.builders import an_observation as observe
+from workqueuejob.api import WorkQueueJob
+from workqueuejob.planning.actions import CreateWave
+from workqueuejob.planning.evidence import Evidence
+from workqueuejob.planning.job_manifest import hash_template
+from workqueuejob.planning.observed import ObservedJob
+from workqueuejob.planning.plan import plan
+
+BEFORE = a_work_queue_job(mode="Fine", parallelism=4, **a_worker_spec())
+
+EDITS: dict[str, dict[str, Any]] = {
+    "another template": {"template": a_template(priority=1)},
+    "another host": {"rabbitmq": {"host": "other"}},
+    "another Secret": {"rabbitmq": {"credentials_secret_ref": {"name": "rotated"}}},
+    "TLS": {"rabbitmq": {"tls": {}}},
+}
+
+
+def edited(edit: str) -> WorkQueueJob:
+    return a_work_queue_job(mode="Fine", parallelism=4, **a_worker_spec(), **EDITS[edit])
+
+
+def a_running_wave(**fields: Any) -> ObservedJob:
+    known = {"completions": 2, "parallelism": 2, "active": 2, "ready": 2}
+    return a_job(**known, template_hash=hash_template(BEFORE.spec), **fields)
+
+
+@pytest.mark.parametrize("edit", EDITS)
+def test_new_pods_are_those_of_a_new_wave(edit: str) -> None:
+    observed = observe(a_running_wave(), depth=a_depth(5, 2), resource=edited(edit))
+
+    assert plan(observed, Evidence(), now=after(0)).actions == (
+        CreateWave(wave=2, completions=2, parallelism=2),
+    )
+
+
+@pytest.mark.parametrize("edit", EDITS)
+def test_pods_at_work_are_left_alone(edit: str) -> None:
+    observed = observe(a_running_wave(), depth=a_depth(0, 2), resource=edited(edit))
+
+    assert plan(observed, Evidence(), now=after(0)).actions == ()
