@@ -7,15 +7,18 @@ import pytest
 
 from workqueuejob.api import (
     Accounting,
+    BusyPeriod,
     Condition,
     ConditionStatus,
     CountedItems,
+    CountsBefore,
     Decision,
     ItemsStatus,
     JobStatus,
     PodsStatus,
     Precision,
     QueueStatus,
+    ScalingStatus,
     WorkQueueJob,
     WorkQueueJobStatus,
 )
@@ -27,6 +30,15 @@ pytestmark = pytest.mark.apiserver
 
 NOW = datetime.now(UTC)
 COUNTED = CountedItems(succeeded=2, dead_lettered=1, attempts_failed=3, uncertain=1)
+PERIOD = BusyPeriod(
+    start_time=NOW,
+    items=9,
+    succeeded=2,
+    dead_lettered=1,
+    discarded=0,
+    waves=1,
+    pods_failed=0,
+)
 FULL_STATUS = WorkQueueJobStatus(
     observed_generation=1,
     conditions=(
@@ -70,6 +82,7 @@ FULL_STATUS = WorkQueueJobStatus(
     counted=COUNTED,
     pods=PodsStatus(active=2, succeeded=3, failed=0),
     desired_parallelism=2,
+    scaling=ScalingStatus(seconds_per_item="1.02", message="9 items left need 2 of 8 pods"),
     jobs=(
         JobStatus(
             name="fruits-7f3a-1",
@@ -84,7 +97,10 @@ FULL_STATUS = WorkQueueJobStatus(
     ),
     waves=1,
     waves_without_progress=0,
+    current_busy_period=PERIOD.model_copy(update={"before": CountsBefore(waves=3, succeeded=7)}),
+    last_busy_period=PERIOD.model_copy(update={"end_time": NOW, "given_up": 2}),
     start_time=NOW,
+    succeeded_before_start=1,
     completion_time=NOW,
     estimated_completion_time=NOW + timedelta(hours=1),
     items_per_minute="0.4",
