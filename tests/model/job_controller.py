@@ -159,10 +159,11 @@ class JobController:
         self.deleted_pods += [(name, pod) for pod in (*job.pods, *job.ended_pods)]
 
     def expire(self, name: str, *, uid: str, resource_version: str) -> None:
-        """Delete a finished Job, as the operator does; raise Conflict if it has changed."""
+        """Delete a Job, as the operator does; raise Conflict if it has changed."""
         job = self._job(name, resource_version=resource_version)
         assert job.manifest["metadata"]["uid"] == uid
-        assert job.is_terminal, "a Job was deleted that may still run"
+        assert job.is_terminal or job.spec["suspend"], "a Job was deleted that may still run"
+        self.deleted_jobs += not job.is_terminal
         assert not job.live_pods, "pods were deleted with their Job"
         del self.jobs[name]
         self.expired_pods += [(name, pod) for pod in job.ended_pods]
@@ -237,7 +238,8 @@ class JobController:
 
     def _finish(self, job: Job) -> None:
         conditions = job.conditions
-        if job.live_pods:
+        if job.live_pods or job.spec.get("suspend"):
+            # The API server takes no end of a Job without startTime.
             return
         if "FailureTarget" in conditions:
             self._add_condition(job, "Failed", conditions["FailureTarget"]["reason"])

@@ -213,6 +213,11 @@ class Operator:
                     action.job, condition, resource_version=action.resource_version
                 )
                 self._see(manifest)
+            case DeleteJob():
+                self._controller.expire(
+                    action.job, uid=action.uid, resource_version=action.resource_version
+                )
+                self._forget(action.job)
             case _:
                 assert_never(action)
 

@@ -53,13 +53,16 @@ async def delete_jobs(
 ) -> None:
     """Delete finished Jobs; raises the first ClusterError."""
     for deletion in deletions:
-        await cluster.delete_job(
-            namespace,
-            deletion.job,
-            uid=deletion.uid,
-            resource_version=deletion.resource_version,
-        )
-        store.remove(deletion.job)
+        await _delete_job(cluster, namespace, store, deletion)
+
+
+async def _delete_job(
+    cluster: ClusterAPI, namespace: str, store: JobStore, deletion: DeleteJob
+) -> None:
+    await cluster.delete_job(
+        namespace, deletion.job, uid=deletion.uid, resource_version=deletion.resource_version
+    )
+    store.remove(deletion.job)
 
 
 async def _apply(
@@ -84,6 +87,8 @@ async def _apply(
             store.put(await _patch(cluster, namespace, action, {"suspend": suspend}))
         case EndJob():
             store.put(await _end_job(cluster, namespace, action))
+        case DeleteJob():
+            await _delete_job(cluster, namespace, store, action)
         case _:
             assert_never(action)
 

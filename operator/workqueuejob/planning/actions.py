@@ -88,7 +88,7 @@ class EndJob:
 
 @dataclass(frozen=True, slots=True)
 class DeleteJob:
-    """Delete a finished Job that is in the totals, and its ended pods with it."""
+    """Delete a Job that has no pod at work: a finished one, or one that never was admitted."""
 
     job: str
     uid: str
@@ -102,20 +102,33 @@ def end_running_jobs(
     reason: str,
     message: str,
     with_grace: bool = False,
-) -> tuple[EndJob, ...]:
-    """Return what ends those of the Jobs whose end is not decided yet."""
-    return tuple(
-        EndJob(
-            job.name,
-            succeeded=succeeded,
-            reason=reason,
-            message=message,
-            resource_version=job.resource_version,
-            with_grace=with_grace,
-        )
-        for job in jobs
-        if job.state is JobState.RUNNING
+) -> tuple[EndJob | DeleteJob, ...]:
+    """Return what ends those of the Jobs whose end is not decided yet.
+
+    One that Kueue has not admitted is deleted once it has no pod: the API server takes no end of a
+    Job that has not started.
+    """
+    running = [job for job in jobs if job.state is JobState.RUNNING]
+    waiting = [job for job in running if job.is_queued and job.suspended]
+    return (
+        *(
+            EndJob(
+                job.name,
+                succeeded=succeeded,
+                reason=reason,
+                message=message,
+                resource_version=job.resource_version,
+                with_grace=with_grace,
+            )
+            for job in running
+            if job not in waiting
+        ),
+        *(
+            DeleteJob(job.name, uid=job.uid, resource_version=job.resource_version)
+            for job in waiting
+            if not job.active and not job.terminating
+        ),
     )
 
 
-Action: TypeAlias = CreateWave | RaiseParallelism | GrowWave | SetSuspend | EndJob
+Action: TypeAlias = CreateWave | RaiseParallelism | GrowWave | SetSuspend | EndJob | DeleteJob

@@ -9,6 +9,7 @@ from workqueuejob.api.status import Condition, ConditionStatus, WorkQueueJobStat
 from workqueuejob.planning.actions import (
     Action,
     CreateWave,
+    DeleteJob,
     EndJob,
     GrowWave,
     RaiseParallelism,
@@ -69,6 +70,8 @@ def _words_of(action: Action) -> tuple[str, str]:
             return "SurplusEnded", "EndJob"
         case EndJob(reason=reason):
             return reason, "EndJob"
+        case DeleteJob():
+            return "WaveWithdrawn", "DeleteJob"
         case _:
             assert_never(action)
 

@@ -1,18 +1,20 @@
 """Jobs that Kueue admits: created suspended, and left to it."""
 
+from dataclasses import replace
 from typing import Any
 
 from tests.builders import (
     a_depth,
     a_job,
     a_job_manifest,
+    a_streak,
     a_work_queue_job,
     a_worker_spec,
     after,
     an_observation,
 )
 from workqueuejob.names import KUEUE_LABEL
-from workqueuejob.planning.actions import RUN_SUSPENDED, CreateWave, EndJob
+from workqueuejob.planning.actions import RUN_SUSPENDED, CreateWave, DeleteJob, EndJob
 from workqueuejob.planning.evidence import Evidence
 from workqueuejob.planning.job_manifest import WorkerImage, build_job, hash_template
 from workqueuejob.planning.job_reading import read_job
@@ -72,6 +74,18 @@ def test_admitted_wave_is_not_resized() -> None:
     fine = a_job(completions=2, active=2, is_queued=True, template_hash=current)
     decided = decide(fine, ready=3, in_flight=2, **run)
     assert decided.actions == (CreateWave(wave=2, completions=2, parallelism=2),)
+
+
+def test_wave_that_never_was_admitted_is_withdrawn_when_nothing_is_left_for_it() -> None:
+    waiting = a_job(suspended=True, is_queued=True, uid="u")
+    run = a_work_queue_job(**LABELS)
+    surplus = Evidence(surplus=a_streak(60, until=60))
+
+    decided = plan(an_observation(waiting, resource=run), surplus, now=after(60))
+
+    assert decided.actions == (DeleteJob(waiting.name, uid="u", resource_version="101"),)
+    preempted = replace(waiting, terminating=1)
+    assert plan(an_observation(preempted, resource=run), surplus, now=after(60)).actions == ()
 
 
 def test_suspending_ends_what_kueue_admitted_and_leaves_the_rest_to_it() -> None:
