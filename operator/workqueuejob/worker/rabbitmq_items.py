@@ -92,7 +92,8 @@ def build_copy(
 ) -> BasicProperties:
     """Return the properties of a copy of an item, of which so many attempts have failed."""
     copied = copy.copy(properties)
-    headers = {k: v for k, v in (properties.headers or {}).items() if k not in _NOT_COPIED}
+    kept = {k: v for k, v in (properties.headers or {}).items() if k not in _NOT_COPIED}
+    headers: dict[str, Any] = _make_writable(kept)
     _forget_our_queues(headers)
     if attempts:
         headers[ATTEMPTS_HEADER] = attempts
@@ -139,6 +140,19 @@ def build_dead_letter(
     }
     more = {f"{DEAD_LETTER_PREFIX}{name}": value for name, value in said.items()}
     return build_copy(properties, item, attempts=0, more=more)
+
+
+def _make_writable(value: Any) -> Any:
+    """Return a header in which text stands for integers that AMQP has no room for.
+
+    pika reads a large float as one.
+    """
+    if isinstance(value, dict):
+        return {key: _make_writable(below) for key, below in value.items()}
+    if isinstance(value, list):
+        return [_make_writable(below) for below in value]
+    is_too_large = isinstance(value, int) and not -(2**63) <= value < 2**63
+    return str(value) if is_too_large else value
 
 
 def _forget_our_queues(headers: dict[str, Any]) -> None:

@@ -135,6 +135,51 @@ def test_properties_and_headers_stay_over_retry_and_dead_letter(
     }
 
 
+@pytest.mark.parametrize(
+    "properties",
+    [
+        {"message_id": b"caf\xe9\0\r\n"},
+        {"message_id": "$(reboot)" * 28, "correlation_id": b"\xff"},
+        {"headers": {"x-wqj-attempts": "many", "x-wqj-id": {"a": b"\xff"}}},
+        {"headers": {"x-wqj-attempts": [3], "x-delivery-count": b"\0"}},
+        {"headers": {"x-death": ["a", {"queue": 5}], "x-first-death-queue": [1]}},
+        {"headers": {"x-wqj-dead-letter-reason": 7, "x-wqj-lost": "yes"}},
+        {"headers": {b"caf\xe9": b"\xff" * 1000, "deep": {"a": [{"b": None}]}}},
+        {"priority": 255, "expiration": "86400000", "type": b"\xff", "content_encoding": b"\xfe"},
+    ],
+    ids=str,
+)
+def test_item_of_odd_properties_is_retried_and_dead_lettered_like_any_other(
+    bench: RabbitMQWorkerBench, keep: Keep, properties: dict[str, Any]
+) -> None:
+    bench.produce(b"apple", **properties)
+    broker = keep(bench.connect())
+    first = take(broker)
+    assert isinstance(first.id, str)
+    broker.retry(first, reason="exit code 3", delay_seconds=0)
+    again = take(broker)
+    assert again.attempt == first.attempt + 1
+    broker.dead_letter(again, reason="exit code 4")
+    ((dead, body),) = bench.peek(DEAD)
+    assert (body, dead.message_id) == (b"apple", properties.get("message_id"))
+
+
+def test_float_that_is_larger_than_any_integer_costs_no_item(
+    classic: RabbitMQWorkerBench, keep: Keep
+) -> None:
+    body = {
+        "properties": {"headers": {"large": 1e300}},
+        "routing_key": QUEUE,
+        "payload": "apple",
+        "payload_encoding": "string",
+    }
+    classic.server.api("POST", "exchanges", classic.vhost, "amq.default", "publish", body=body)
+    broker = keep(classic.connect())
+    broker.dead_letter(take(broker), reason="exit code 3")
+    ((dead, body_of_dead),) = classic.peek(DEAD)
+    assert (body_of_dead, dead.headers["large"]) == (b"apple", str(int(1e300)))
+
+
 def test_id_that_was_made_up_stays_over_our_own_copies(
     bench: RabbitMQWorkerBench, keep: Keep
 ) -> None:

@@ -63,6 +63,18 @@ def test_count_that_no_header_could_go_on_from_can_be_written_into_a_copy(attemp
     assert b"x-wqj-attempts" in b"".join(copied.encode())
 
 
+def test_integers_that_no_header_has_room_for_are_written_as_text() -> None:
+    headers = {"a": 10**300, "b": [-(2**63) - 1, {"c": 2**63}], "d": 2**63 - 1}
+    copied = build_copy(BasicProperties(headers=headers), Delivery("1", b""), attempts=0)
+    assert copied.headers == {
+        "a": str(10**300),
+        "b": [str(-(2**63) - 1), {"c": str(2**63)}],
+        "d": 2**63 - 1,
+        "x-wqj-id": "1",
+    }
+    assert copied.encode()
+
+
 @pytest.mark.parametrize(
     "deaths", [["a"], [["b"]], [None, {"queue": 5}], [{}], "text", {"queue": "x"}, 7]
 )
