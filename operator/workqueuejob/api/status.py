@@ -95,7 +95,7 @@ class QueueStatus(Model):
     is no such target."""
 
     retry_delays_seconds: Annotated[
-        tuple[DelaySeconds, ...], Field(max_length=64, json_schema_extra=atomic_list())
+        tuple[DelaySeconds, ...], Field(max_length=1024, json_schema_extra=atomic_list())
     ] = ()
     """Delays for which items may have been put to rest during the run. At RabbitMQ each is a queue
     of its own, which is measured as long as the run lasts, also when retry was changed since."""

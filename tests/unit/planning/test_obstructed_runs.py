@@ -132,3 +132,14 @@ class TestDelaysThatWereChanged:
     @pytest.mark.parametrize("spec", [{}, {"worker": {"source": "Image"}, "redis": {}}])
     def test_only_rabbitmq_has_a_queue_for_each(self, spec: dict[str, Any]) -> None:
         assert list_delays(a_work_queue_job(**spec)) == ()
+
+    def test_delays_of_many_edits_fit_the_status(self) -> None:
+        status = WorkQueueJobStatus()
+        for edit in range(30):
+            retry = {"max_attempts": 100, "initial_delay_seconds": 2 * edit + 1}
+            spec = a_worker_spec(retry=retry | {"max_delay_seconds": 86_400})
+            observed = an_observation(resource=a_work_queue_job(status=status, **spec))
+            status = build_status(observed, plan(observed, Evidence(), now=after(0)), now=after(0))
+        assert status.queue is not None
+        assert len(status.queue.retry_delays_seconds) > 300
+        assert WorkQueueJobStatus.from_manifest(status.to_manifest()) == status
