@@ -39,12 +39,6 @@ QUEUES = [
         "a virtual host of CRLF", "VirtualHostNotFound", r"'\r\n'", (f"{RABBITMQ}.vhost", "\r\n")
     ),
     unreachable(
-        "a virtual host past 255 bytes",
-        "ConnectionFailed",
-        "ShortStringTooLong",
-        (f"{RABBITMQ}.vhost", "é" * 200),
-    ),
-    unreachable(
         "a database that there is not",
         "QueueNotFound",
         "database 999999",

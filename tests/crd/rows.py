@@ -107,6 +107,7 @@ REFUSED: list[tuple[str, Manifest, str, str]] = [
     ("an empty queue name", rabbitmq(queue=""), f"{RABBITMQ}.queue", "at least 1"),
     ("a queue of 256 characters", rabbitmq(queue="q" * 256), f"{RABBITMQ}.queue", "255"),
     ("a queue of 256 bytes", rabbitmq(queue="é" * 128), f"{RABBITMQ}.queue", "255 bytes"),
+    ("a virtual host of 256 bytes", rabbitmq(vhost="é" * 128), f"{RABBITMQ}.vhost", "255 bytes"),
     ("an empty virtual host", rabbitmq(vhost=""), f"{RABBITMQ}.vhost", "at least 1"),
     ("an empty host", rabbitmq(host=""), f"{RABBITMQ}.host", "at least 1"),
     ("a URI as host", rabbitmq(host="amqp://mq"), f"{RABBITMQ}.host", "uriSecretRef"),

@@ -87,6 +87,11 @@ class RabbitMQQueue(Model):
             message="queue must be at most 255 bytes in UTF-8, as RabbitMQ's queue names are",
             field_path=".queue",
         ),
+        Rule(
+            rule="!has(self.vhost) || bytes(self.vhost).size() <= 255",
+            message="vhost must be at most 255 bytes in UTF-8, as AMQP's short strings are",
+            field_path=".vhost",
+        ),
         immutable("queue", remedy=_AN_OTHER_QUEUE),
         immutable("vhost", remedy=_AN_OTHER_QUEUE),
     )

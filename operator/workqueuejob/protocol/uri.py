@@ -6,6 +6,9 @@ from urllib.parse import SplitResult, unquote, urlsplit
 from workqueuejob.errors import CredentialsNotURLSafe
 
 SCHEMES = {"amqp": False, "amqps": True}
+SHORT_STRING_MAX_BYTES = 255
+"""Of AMQP: a virtual host's name is no longer."""
+
 REDIS_SCHEMES = {"redis": False, "rediss": True}
 
 
@@ -88,10 +91,13 @@ def _build_address(parts: SplitResult) -> BrokerAddress | None:
         # An unencoded / or ? in the password has cut it in two; its beginning would pass for a port
         # and be shown.
         return None
+    virtual_host = unquote(parts.path[1:])
+    if len(virtual_host.encode()) > SHORT_STRING_MAX_BYTES:
+        return None
     return BrokerAddress(
         host=parts.hostname,
         port=parts.port,
-        virtual_host=unquote(parts.path[1:]) or None,
+        virtual_host=virtual_host or None,
         username=None if parts.username is None else unquote(parts.username),
         password=None if parts.password is None else unquote(parts.password),
         encrypted=encrypted,

@@ -111,6 +111,7 @@ def test_uri_without_a_path_is_the_default_virtual_host(uri: bytes) -> None:
         b"mq:5672",
         b"amqp://ann:h#ush@mq",
         b"amqp://ann:hush@mq:0",
+        b"amqp://ann:hush@mq/" + b"%C3%A9" * 128,
         b"amqp://ann:hush@mq:65536",
         b"amqp://ann:hush@[::::]",
     ],
