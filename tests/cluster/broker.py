@@ -67,6 +67,12 @@ class Broker:
             count: int = channel.queue_declare(queue, passive=True).method.message_count
             return count
 
+    def purge(self, queue: str) -> int:
+        """Remove the items that are ready; return how many they were."""
+        with self.channel() as channel:
+            removed: int = channel.queue_purge(queue).method.message_count
+            return removed
+
     def add_user(self, name: str, password: str, *, permissions: bool = True) -> None:
         self._manage("PUT", f"users/{quote(name)}", {"password": password, "tags": "management"})
         if permissions:
@@ -96,6 +102,22 @@ class Broker:
         listed: list[dict[str, Any]] = json.loads(answer)
         # One that is just being opened or closed has no user yet, or no more.
         return [connection for connection in listed if connection.keys() >= columns]
+
+    def cut_connections(self, user: str, *, client: str) -> int:
+        """End the connections that a client of that name has as that user; return how many.
+
+        The broker knows of one seconds after it was opened.
+        """
+        listed: list[dict[str, Any]] = json.loads(self._manage("GET", "connections"))
+        cut = [
+            connection["name"]
+            for connection in listed
+            if connection.get("user") == user
+            and connection.get("client_properties", {}).get("connection_name") == client
+        ]
+        for name in cut:
+            self._manage("DELETE", f"connections/{quote(name)}")
+        return len(cut)
 
     def _manage(self, method: str, path: str, body: dict[str, Any] | None = None) -> bytes:
         response = urllib3.request(
