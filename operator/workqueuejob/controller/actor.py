@@ -32,6 +32,7 @@ from workqueuejob.planning.depth import Measurement
 from workqueuejob.planning.evidence import Evidence, gather_evidence
 from workqueuejob.planning.history import list_expired
 from workqueuejob.planning.job_manifest import WorkerImage
+from workqueuejob.planning.job_reading import read_controller_uid
 from workqueuejob.planning.limits import time_left
 from workqueuejob.planning.observed import Observed, ObservedJob
 from workqueuejob.planning.plan import plan
@@ -262,7 +263,9 @@ class Actor:
         jobs, resource_version = await self._cluster.list_jobs(
             metadata.namespace, label_selector=f"{UID_LABEL}={metadata.uid}"
         )
-        self.store.replace_all(jobs, resource_version=resource_version)
+        # Anybody may write a label.
+        ours = [job for job in jobs if read_controller_uid(job) == metadata.uid]
+        self.store.replace_all(ours, resource_version=resource_version)
         self._listed_at = now
 
     async def _observe(self, resource: WorkQueueJob) -> Observed:

@@ -17,6 +17,7 @@ from workqueuejob.api import WorkQueueJob
 from workqueuejob.controller.actor import Actor, Surroundings
 from workqueuejob.controller.settings import Settings
 from workqueuejob.names import GROUP, PLURAL, UID_LABEL, VERSION, WORKER_LABEL
+from workqueuejob.planning.job_reading import read_controller_uid
 from workqueuejob.planning.verdict import ConditionType, find_condition
 
 _log = structlog.get_logger(__name__)
@@ -72,7 +73,7 @@ class Operator:
     async def on_job(self, *, event: Mapping[str, Any], **_: Any) -> None:
         """Pass a Job on to its owner's actor."""
         manifest = event["object"]
-        actor = self._actors.get(_controller_uid(manifest))
+        actor = self._actors.get(read_controller_uid(manifest))
         if actor is None:
             return
         if event.get("type") == "DELETED":
@@ -128,11 +129,6 @@ def watched_namespaces(settings: Settings) -> dict[str, Any]:
 
 async def _login(**kwargs: Any) -> kopf.ConnectionInfo | None:
     return kopf.login_with_service_account(**kwargs) or kopf.login_with_kubeconfig(**kwargs)
-
-
-def _controller_uid(manifest: Mapping[str, Any]) -> str:
-    owners = manifest["metadata"].get("ownerReferences") or ()
-    return next((owner["uid"] for owner in owners if owner.get("controller")), "")
 
 
 def _progressing_reason(resource: WorkQueueJob) -> str:

@@ -89,6 +89,21 @@ async def test_wave_is_created_and_recorded_from_a_measured_queue(broker: FakeBr
     assert [event["reason"] for event in cluster.events] == ["WaveCreated"]
 
 
+async def test_job_that_only_bears_our_labels_is_left_alone(broker: FakeBroker) -> None:
+    broker.queues["job1"].publish("a")
+    cluster = FakeCluster(work_queue_job=a_stored_object(suspend=True))
+    foreign = a_job_manifest(7)
+    foreign["metadata"] |= {"name": "foreign"}
+    foreign["metadata"]["labels"][UID_LABEL] = UID
+    cluster.jobs["foreign"] = foreign
+
+    async with acting(cluster, broker):
+        await until(lambda: reason_of(cluster, "Progressing") == "Suspended")
+
+    assert "patch job" not in cluster.requests
+    assert cluster.work_queue_job["status"].get("jobs") is None
+
+
 async def test_missing_secret_is_a_reason_and_the_run_goes_on_when_it_comes(
     broker: FakeBroker,
 ) -> None:
