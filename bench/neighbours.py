@@ -1,0 +1,63 @@
+#!/usr/bin/env python3
+"""What ten broken WorkQueueJobs cost forty healthy ones, as a ratio to forty by themselves.
+
+Each healthy one has an item in a queue of its own; the time is that from `kubectl apply` until all
+of them are Complete. Run it on the cluster that the tests use, as
+`.venv/bin/python -m bench.neighbours --pairs 3`; a pair takes about two minutes.
+"""
+
+import argparse
+import statistics
+import time
+
+from deploy.environment import Cluster
+from tests.cluster.broker import Broker, forwarded_broker
+from tests.cluster.neighbours import arrange, build_broken, build_healthy, clear
+from tests.cluster.prepared import prepare
+from tests.cluster.workspace import open_workspace
+
+
+def main() -> None:
+    """Print one line a pair, and the median of the ratios."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--healthy", type=int, default=40)
+    parser.add_argument("--pairs", type=int, default=3)
+    options = parser.parse_args()
+    cluster = prepare()
+    names = [f"healthy-{number}" for number in range(options.healthy)]
+    ratios = []
+    with forwarded_broker(cluster) as broker:
+        for pair in range(options.pairs):
+            # The first of two is the slower one on a machine that is just warming up.
+            order = (True, False) if pair % 2 else (False, True)
+            times = {broken: _time(cluster, broker, names, broken=broken) for broken in order}
+            ratios.append(times[True] / times[False])
+            print(
+                f"{len(names)} alone {times[False]:.1f} s, beside 10 broken ones"
+                f" {times[True]:.1f} s, ratio {ratios[-1]:.2f}",
+                flush=True,
+            )
+    print(f"median ratio of {options.pairs}: {statistics.median(ratios):.2f}")
+
+
+def _time(cluster: Cluster, broker: Broker, names: list[str], *, broken: bool) -> float:
+    """Return the seconds until all healthy ones are Complete."""
+    workspace = open_workspace(cluster, broker)
+    try:
+        arrange(workspace)
+        healthy = build_healthy(workspace, names)
+        started = time.monotonic()
+        workspace.apply(*(build_broken(workspace) if broken else ()), *healthy)
+        waited = [f"wqj/{name}" for name in names]
+        workspace.kubectl("wait", "--for=condition=Complete", *waited, "--timeout=600s")
+        elapsed = time.monotonic() - started
+        clear(workspace, names)
+    finally:
+        workspace.close()
+        # What is being deleted would slow the next one.
+        cluster.kubectl("wait", "--for=delete", f"namespace/{workspace.namespace}")
+    return elapsed
+
+
+if __name__ == "__main__":
+    main()
