@@ -160,6 +160,20 @@ PODS = [
         (f"{POD}.priorityClassName", "nowhere"),
     ),
     with_item(
+        "a scheduler that there is not",
+        "Progressing",
+        "PodsNotStarting",
+        "scheduler 'nowhere' has not looked",
+        (f"{POD}.schedulerName", "nowhere"),
+    ),
+    with_item(
+        "a node that there is not",
+        "Progressing",
+        "PodsNotStarting",
+        "node 'nowhere' has not looked",
+        (f"{POD}.nodeName", "nowhere"),
+    ),
+    with_item(
         "a command that there is not",
         "Failed",
         "BackoffLimitExceeded",
@@ -179,7 +193,7 @@ PODS = [
         "settings of no worker",
         "Failed",
         "BackoffLimitExceeded",
-        "WQJ_SETTINGS",
+        "spec.backoffLimit 0 allows",
         *with_worker(
             (f"{CONTAINER}.env", [{"name": "WQJ_SETTINGS", "value": "{"}]),
             ("spec.backoffLimit", 0),
