@@ -196,6 +196,7 @@ def a_finished_manifest(wave: int) -> dict[str, Any]:
     )
     manifest["metadata"]["labels"][UID_LABEL] = UID
     manifest["metadata"]["uid"] = f"uid of {wave}"
+    manifest["metadata"]["ownerReferences"] = [{"uid": UID, "controller": True}]
     return manifest
 
 
