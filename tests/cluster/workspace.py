@@ -205,6 +205,9 @@ def build_manifest(
         "metadata": {"name": name},
         "spec": {
             "drainedAfterSeconds": 2,
+            # What a Job has done, and its pods' logs, are looked at when the run is over.
+            "successfulJobsHistoryLimit": 100,
+            "failedJobsHistoryLimit": 100,
             **spec,
             "template": {"spec": {"containers": [worker], **(pod or {})}},
         },
