@@ -1,5 +1,7 @@
 """A pid file is trusted only for the very process that wrote it."""
 
+import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -81,6 +83,22 @@ class TestProcessTable:
         config.write_text("two")
         assert table.ensure(sleeper)
         assert not is_alive(first)
+
+    def test_dead_component_is_revived(self, table: ProcessTable) -> None:
+        sleeper = Component("sleeper", ("sleep", "60"))
+        table.ensure(sleeper)
+        first = require(table, "sleeper")
+        assert not table.revive(sleeper)
+        os.kill(first.pid, signal.SIGKILL)
+        os.waitpid(first.pid, 0)
+        assert table.revive(sleeper)
+        assert require(table, "sleeper") != first
+
+    def test_component_that_was_stopped_is_not_revived(self, table: ProcessTable) -> None:
+        sleeper = Component("sleeper", ("sleep", "60"))
+        table.ensure(sleeper)
+        table.stop("sleeper")
+        assert not table.revive(sleeper)
 
     def test_stopped_component_leaves_no_pid_file(self, table: ProcessTable) -> None:
         table.ensure(Component("sleeper", ("sleep", "60")))

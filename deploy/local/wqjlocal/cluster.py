@@ -6,56 +6,27 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from wqjlocal import audit, certificates, containerd, control_plane, dns, node
+from wqjlocal import audit, certificates, containerd, dns, node
 from wqjlocal.api import ApiClient, answers, wait_until
 from wqjlocal.binaries import ensure_binaries
 from wqjlocal.cgroups import ensure_groups
 from wqjlocal.commands import last_lines, succeeds
+from wqjlocal.components import ENDPOINTS, HEALTH_URLS, build_component
 from wqjlocal.console import say, step
-from wqjlocal.control_plane import Endpoints
 from wqjlocal.errors import ApiRefused, ComponentFailed, WrongMachine
 from wqjlocal.firewall import ensure_forwarding
 from wqjlocal.kubeconfig import render_kubeconfig, write_private
-from wqjlocal.layout import (
-    API_PORT,
-    ETCD_CLIENT_PORT,
-    ETCD_PEER_PORT,
-    FIRST_SERVICE_ADDRESS,
-    NODE_ADDRESS,
-    NODE_NAME,
-    Layout,
-)
+from wqjlocal.layout import FIRST_SERVICE_ADDRESS, NODE_ADDRESS, NODE_NAME, Layout
 from wqjlocal.network import ensure_network
 from wqjlocal.packages import NODE_PACKAGES, install_packages
 from wqjlocal.pause import ensure_pause_image
 from wqjlocal.processes import Component, ProcessTable
 
-ENDPOINTS = Endpoints(NODE_ADDRESS, API_PORT, ETCD_CLIENT_PORT, ETCD_PEER_PORT)
 START_SECONDS = 60.0
 MAX_STARTS = 5
 NODE_SECONDS = 120.0
 # A node renews its lease every 10 s; an older one is left over from before a restart.
 LEASE_SECONDS = 25.0
-
-HEALTH_URLS = {
-    "etcd": f"{ENDPOINTS.etcd}/health",
-    "kube-controller-manager": f"https://127.0.0.1:{control_plane.CONTROLLER_MANAGER_PORT}/healthz",
-    "kube-scheduler": f"https://127.0.0.1:{control_plane.SCHEDULER_PORT}/healthz",
-    "kubelet": f"http://127.0.0.1:{node.KUBELET_HEALTH_PORT}/healthz",
-    "kube-proxy": f"http://127.0.0.1:{node.PROXY_HEALTH_PORT}/healthz",
-    "coredns": f"http://127.0.0.1:{dns.READY_PORT}/ready",
-}
-# In the order in which they start; `down` stops them the other way round.
-COMPONENTS = (
-    "etcd",
-    "kube-apiserver",
-    "kube-controller-manager",
-    "kube-scheduler",
-    "containerd",
-    "kubelet",
-    "kube-proxy",
-    "coredns",
-)
 
 
 def check_machine(layout: Layout) -> None:
@@ -187,18 +158,11 @@ def _start_control_plane(
     layout: Layout, binaries: Path, processes: ProcessTable, api: ApiClient
 ) -> list[Component]:
     """Those that are left to wait for: they come up while the node is started."""
-    config = layout.config
-    start_api_server(
-        processes,
-        control_plane.etcd(binaries, layout.state / "etcd", ENDPOINTS),
-        control_plane.api_server(binaries, layout, ENDPOINTS),
-        api,
-    )
+    etcd, server = (build_component(layout, binaries, name) for name in ("etcd", "kube-apiserver"))
+    start_api_server(processes, etcd, server, api)
     controllers = [
-        control_plane.controller_manager(
-            binaries, layout.pki, config / "controller-manager.kubeconfig"
-        ),
-        control_plane.scheduler(binaries, config / "scheduler.kubeconfig"),
+        build_component(layout, binaries, name)
+        for name in ("kube-controller-manager", "kube-scheduler")
     ]
     for component in controllers:
         processes.ensure(component)
@@ -212,9 +176,7 @@ def _start_node(
         start_containerd(layout, processes)
     dns.apply_dns(api)
     components = [
-        node.kubelet(binaries, layout),
-        node.proxy(binaries, layout),
-        dns.coredns(binaries, layout),
+        build_component(layout, binaries, name) for name in ("kubelet", "kube-proxy", "coredns")
     ]
     for component in components:
         processes.ensure(component)

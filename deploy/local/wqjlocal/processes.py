@@ -133,6 +133,16 @@ class ProcessTable:
         self._start(component)
         return True
 
+    def revive(self, component: Component) -> bool:
+        """Start it again if it was started and has died, whatever it ran with; True if it had.
+
+        Like an init system, does not wait until it is healthy.
+        """
+        was_started = (self.pids / f"{component.name}.pid").exists()
+        if not was_started or self.find(component.name) is not None:
+            return False
+        return self.ensure(component)
+
     def stop(self, name: str, *, grace_seconds: float = 10.0) -> None:
         """SIGTERM, and SIGKILL after the grace; forget the pid file once it is gone."""
         record = self.find(name)

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wqjlocal.api import ApiClient, answers
-from wqjlocal.cluster import COMPONENTS, ENDPOINTS, HEALTH_URLS, node_is_ready
+from wqjlocal.cluster import node_is_ready
 from wqjlocal.commands import succeeds
+from wqjlocal.components import COMPONENTS, ENDPOINTS, HEALTH_URLS
 from wqjlocal.containerd import ctr
 from wqjlocal.errors import ComponentFailed
 from wqjlocal.layout import NODE_NAME, Layout

@@ -11,8 +11,9 @@ import time
 from pathlib import Path
 
 from wqjlocal.cgroups import remove_groups
-from wqjlocal.cluster import COMPONENTS, start_containerd
+from wqjlocal.cluster import start_containerd
 from wqjlocal.commands import run, succeeds
+from wqjlocal.components import COMPONENTS
 from wqjlocal.console import step
 from wqjlocal.containerd import ctr
 from wqjlocal.errors import ComponentFailed
