@@ -30,6 +30,11 @@ model-hour: $(VENV)/ready ## Try random schedules of the model for an hour, ever
 		HYPOTHESIS_PROFILE=long $(VENV)/bin/pytest -q -n 2 tests/model; \
 	done
 
+SEED ?= 1
+.PHONY: chaos
+chaos: $(VENV)/ready ## Kill, freeze and cut off all there is while items are worked on; SEED=1
+	@PYTHONPATH=deploy/local $(VENV)/bin/python -u -m tests.chaos --seed $(SEED)
+
 .PHONY: cluster
 cluster: ## Start the local cluster, or mend it
 	@$(LOCAL) up
