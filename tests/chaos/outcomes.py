@@ -37,7 +37,7 @@ def wait_for_outcomes(
             break
         time.sleep(_LOOK_SECONDS)
     return {
-        load.name: _describe(surroundings, load, found[load.name], ended.get(load.name))
+        load.name: _describe(surroundings, load, found.get(load.name, {}), ended.get(load.name))
         for load in LOADS
     }
 
