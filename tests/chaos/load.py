@@ -16,9 +16,6 @@ from .victims import QUEUE_VARIABLE, RUN_VARIABLE
 
 Manifest = dict[str, Any]
 
-DRAINED_AFTER_SECONDS = 20
-"""Longer than a producer ever pauses: a run must not end before its last item is written."""
-
 _RABBITMQ, _REDIS = "rabbitmq", "redis"
 _LEDGER = "/ledger"
 _KEEP_LEDGER = """
@@ -102,7 +99,9 @@ def queues_of(broker: Target) -> frozenset[str]:
     return frozenset(load.name for load in LOADS if load.broker is broker)
 
 
-def build_work_queue_job(load: Load, *, run: str, ledger: Path, item_seconds: float) -> Manifest:
+def build_work_queue_job(
+    load: Load, *, run: str, ledger: Path, item_seconds: float, drained_after_seconds: int
+) -> Manifest:
     """Return the manifest; the workers write into the ledger's directory of this machine."""
     environment = {
         RUN_VARIABLE: run,
@@ -131,7 +130,7 @@ def build_work_queue_job(load: Load, *, run: str, ledger: Path, item_seconds: fl
             "queue": load.source,
             "parallelism": 2,
             "emptyStart": "Wait",
-            "drainedAfterSeconds": DRAINED_AFTER_SECONDS,
+            "drainedAfterSeconds": drained_after_seconds,
             # Faults are to cost attempts and pods, never an item or the run.
             "backoffLimit": 1000,
             "worker": {"source": "Injected"},

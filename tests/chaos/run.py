@@ -31,6 +31,8 @@ class Scale:
     """How large a run is.
 
     items: of each queue, written evenly over the plan's time.
+    drained_after_seconds: longer than a producer ever pauses and a killed broker needs to start,
+        for a run must not end before its last item is written.
     faults_wanted: a run with fewer has not shown what it was to show.
     end_seconds: what the WorkQueueJobs have to end in, once all is quiet.
     """
@@ -38,12 +40,22 @@ class Scale:
     plan: Plan
     items: int
     item_seconds: float
+    drained_after_seconds: int
     faults_wanted: int
     end_seconds: float
 
 
-LARGE = Scale(LONG, items=200, item_seconds=0.8, faults_wanted=40, end_seconds=240)
-SMALL = Scale(SHORT, items=30, item_seconds=0.4, faults_wanted=8, end_seconds=150)
+LARGE = Scale(
+    LONG,
+    items=160,
+    item_seconds=0.8,
+    drained_after_seconds=20,
+    faults_wanted=40,
+    end_seconds=240,
+)
+SMALL = Scale(
+    SHORT, items=30, item_seconds=0.4, drained_after_seconds=12, faults_wanted=8, end_seconds=150
+)
 
 
 _QUEUES = {broker: queues_of(broker) for broker in BROKERS}
@@ -101,6 +113,7 @@ class Run:
                     run=self.identity,
                     ledger=self.ledger,
                     item_seconds=self.scale.item_seconds,
+                    drained_after_seconds=self.scale.drained_after_seconds,
                 )
                 for load in LOADS
             )

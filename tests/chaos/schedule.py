@@ -93,7 +93,7 @@ EVERYTHING = (
 ONLY_THE_RUN = tuple(card for card in EVERYTHING if card.target not in COMPONENTS)
 """Leaves the node and the control plane alone."""
 
-LONG = Plan(faults=46, seconds=230, cards=EVERYTHING, rest_seconds=5)
+LONG = Plan(faults=46, seconds=180, cards=EVERYTHING, rest_seconds=5)
 SHORT = Plan(faults=12, seconds=36, cards=ONLY_THE_RUN, rest_seconds=3)
 
 
