@@ -61,7 +61,7 @@ LOADS = (
                 "management": {"url": f"http://{_RABBITMQ}:15672"},
             }
         },
-        {"mode": "Coarse", "itemsPerPod": 4},
+        {"mode": "Coarse", "itemsPerPod": 8},
         poison_every=25,
     ),
     Load(
@@ -86,7 +86,7 @@ LOADS = (
                 "leaseSeconds": 5,
             }
         },
-        {"mode": "Coarse", "itemsPerPod": 6},
+        {"mode": "Coarse", "itemsPerPod": 8},
         poison_every=25,
     ),
 )

@@ -48,7 +48,7 @@ class Scale:
 LARGE = Scale(
     LONG,
     items=160,
-    item_seconds=0.8,
+    item_seconds=1.2,
     drained_after_seconds=20,
     faults_wanted=40,
     end_seconds=240,
