@@ -36,6 +36,7 @@ class Load:
 
     source: `spec.queue`. spec: what else there is in the WorkQueueJob's.
     poison_every: one of so many items always fails.
+    is_continuous: it waits for items until it is told to end, when all have been sent.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Load:
     source: Mapping[str, Any]
     spec: Mapping[str, Any]
     poison_every: int | None = None
+    is_continuous: bool = False
 
     @property
     def dead_letter(self) -> str:
@@ -75,6 +77,7 @@ LOADS = (
         Target.REDIS,
         {"redis": {"host": _REDIS, "list": {"key": "list"}, "leaseSeconds": 5}},
         {"mode": "Fine"},
+        is_continuous=True,
     ),
     Load(
         "stream",
@@ -88,8 +91,15 @@ LOADS = (
         },
         {"mode": "Coarse", "itemsPerPod": 8},
         poison_every=25,
+        is_continuous=True,
     ),
 )
+UNTIL_DRAINED = {"runPolicy": "UntilDrained"}
+"""What winds a Continuous run down."""
+
+_CONTINUOUS = {"runPolicy": "Continuous", "drainedAfterSeconds": 2}
+"""Busy periods are to begin and end while things break."""
+
 QUORUM = frozenset({"quorum"})
 """Those that are declared with `x-queue-type: quorum`."""
 
@@ -129,8 +139,10 @@ def build_work_queue_job(
         "spec": {
             "queue": load.source,
             "parallelism": 2,
-            "emptyStart": "Wait",
             "drainedAfterSeconds": drained_after_seconds,
+            # Every Job is there to be looked at when the run is over.
+            "successfulJobsHistoryLimit": 1000,
+            "failedJobsHistoryLimit": 1000,
             # Faults are to cost attempts and pods, never an item or the run.
             "backoffLimit": 1000,
             "worker": {"source": "Injected"},
@@ -140,6 +152,7 @@ def build_work_queue_job(
                 "maxDelaySeconds": 1,
                 "deadLetter": {"name": load.dead_letter},
             },
+            **(_CONTINUOUS if load.is_continuous else {"emptyStart": "Wait"}),
             **load.spec,
             "template": {"spec": pod},
         },

@@ -4,6 +4,7 @@ import json
 import subprocess
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -24,7 +25,13 @@ Seen = TypeVar("Seen")
 def wait_for_outcomes(
     surroundings: Surroundings, *, seconds: float, say: Callable[[str], None]
 ) -> dict[str, Outcome]:
-    """Wait until every WorkQueueJob has ended, or the time is over; return what each came to."""
+    """Wait until every WorkQueueJob has ended, or the time is over; return what each came to.
+
+    Everything has been sent, so Continuous ones are told to end.
+    """
+    for load in LOADS:
+        if load.is_continuous:
+            _insist(partial(surroundings.wind_down, load))
     ended: dict[str, float] = {}
     deadline = time.monotonic() + seconds
     while True:

@@ -24,7 +24,7 @@ from .lines import (
     look_into_redis,
     open_rabbitmq,
 )
-from .load import LOADS, QUORUM, Load, Manifest
+from .load import LOADS, QUORUM, UNTIL_DRAINED, Load, Manifest
 from .schedule import BROKERS, Target
 
 BROKERS_MANIFEST = Path(__file__).with_name("brokers.yaml")
@@ -52,6 +52,12 @@ class Surroundings:
         words = ("get", "-n", self.namespace, kind, "-o", "json", "--request-timeout=5s")
         items: list[Manifest] = json.loads(self.cluster.kubectl(*words).stdout)["items"]
         return items
+
+    def wind_down(self, load: Load) -> None:
+        """Let a Continuous run end; raises CalledProcessError while the API server is away."""
+        patch = json.dumps({"spec": UNTIL_DRAINED})
+        words = ("patch", "wqj", load.name, "-n", self.namespace, "--type=merge", "-p", patch)
+        self.cluster.kubectl(*words, "--request-timeout=5s")
 
     def declare_queues(self) -> None:
         """Make every queue of RabbitMQ, and those for dead letters; Redis' keys come by writing."""
