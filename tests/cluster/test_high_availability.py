@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from deploy.environment import NAMESPACE, Cluster
+from deploy.environment import NAMESPACE, RELEASE, Cluster
 
 from .operator_process import (
     await_leader,
@@ -159,3 +159,16 @@ def read_container(cluster: Cluster, pod: str) -> Manifest:
     status: Manifest
     (status,) = cluster.get("pod", "-n", NAMESPACE, pod)["status"]["containerStatuses"]
     return status
+
+
+def test_lease_that_somebody_deleted_is_made_anew(workspace: Workspace) -> None:
+    cluster = workspace.cluster
+    cluster.kubectl("delete", "lease", "-n", NAMESPACE, RELEASE)
+    lease = ("get", "lease", "-n", NAMESPACE, RELEASE, "-o", "jsonpath={.spec.holderIdentity}")
+
+    poll(lambda: cluster.kubectl(*lease, check=False).stdout, bool, seconds=60)
+
+    await_leader(cluster)
+    begin_run(workspace)
+    workspace.publish(ITEMS[FIRST:])
+    assert_done_once(workspace)
