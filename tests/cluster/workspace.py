@@ -59,6 +59,8 @@ class Workspace:
         for a replacement; so the Jobs go first.
         """
         self.kubectl("delete", "wqj", "--all")
+        # What a test has orphaned.
+        self.kubectl("delete", "jobs", "--all", "--wait=false")
         self.cluster.kubectl("delete", "namespace", self.namespace, "--wait=false")
         self.broker.remove(self.queue)
 
