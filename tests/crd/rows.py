@@ -17,6 +17,18 @@ def labels(*path: str, **values: str) -> Manifest:
     return spec(**patch)
 
 
+def failing(**rule: object) -> Manifest:
+    return spec(podFailurePolicy={"rules": [{"action": "FailJob", **rule}]})
+
+
+def on_exit_codes(*values: int, **changes: object) -> Manifest:
+    return failing(onExitCodes={"operator": "In", "values": list(values), **changes})
+
+
+ON_CONDITION = {"onPodConditions": [{"type": "ConfigIssue", "status": "True"}]}
+POLICY = "spec.podFailurePolicy"
+
+
 def template(**changes: object) -> Manifest:
     return spec(template={"spec": changes})
 
@@ -60,6 +72,8 @@ ACCEPTED: list[tuple[str, Manifest]] = [
     ("pod labels of our name elsewhere", labels("template", "metadata", **{"my.wqj.dev__x": "y"})),
     ("a restart policy of the documents", template(restartPolicy="OnFailure")),
     ("a pod field of the future", template(fromTheFuture={"deep": [{"er": 1}]})),
+    ("a failure that ends the run", on_exit_codes(3, 42, containerName="worker")),
+    ("a condition that ends the run", failing(**ON_CONDITION)),
     ("a name of 40", {"metadata": {"name": "a" * 40}}),
     ("a name that begins with a digit", {"metadata": {"name": "2026-fruits"}}),
 ]
@@ -67,6 +81,48 @@ ACCEPTED: list[tuple[str, Manifest]] = [
 REFUSED: list[tuple[str, Manifest, str, str]] = [
     *REFUSED_REDIS,
     *REFUSED_WORKERS,
+    (
+        "a policy for pods that don't fail",
+        {
+            "spec": {
+                **failing(**ON_CONDITION)["spec"],
+                **template(restartPolicy="OnFailure")["spec"],
+            }
+        },
+        POLICY,
+        "needs restartPolicy Never",
+    ),
+    ("a rule for no failure", failing(), f"{POLICY}.rules[0]", "exactly one of onExitCodes"),
+    (
+        "a rule for two",
+        failing(**ON_CONDITION, onExitCodes={"operator": "In", "values": [1]}),
+        f"{POLICY}.rules[0]",
+        "exactly one of onExitCodes",
+    ),
+    (
+        "success as a failure",
+        on_exit_codes(0, 1),
+        f"{POLICY}.rules[0].onExitCodes.values",
+        "remove 0",
+    ),
+    (
+        "exit codes in disorder",
+        on_exit_codes(2, 1),
+        f"{POLICY}.rules[0].onExitCodes.values",
+        "sort them",
+    ),
+    (
+        "an exit code twice",
+        on_exit_codes(1, 1),
+        f"{POLICY}.rules[0].onExitCodes.values[1]",
+        "Duplicate",
+    ),
+    (
+        "an unknown action",
+        failing(action="Retry", **ON_CONDITION),
+        f"{POLICY}.rules[0].action",
+        "FailIndex",
+    ),
     ("no queue", spec(queue=None), "spec.queue", "Required"),
     ("a queue of no kind", {"spec": {"queue": {"rabbitmq": None}}}, "spec.queue", "set rabbitmq"),
     (

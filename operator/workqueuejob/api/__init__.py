@@ -6,6 +6,7 @@ What the API server stores is read with `WorkQueueJob.from_manifest`, and a stat
 
 from workqueuejob.api.autoscale import Autoscale, ScalingStatus
 from workqueuejob.api.busy_period import BusyPeriod, CountsBefore
+from workqueuejob.api.pod_failure_policy import PodFailurePolicy
 from workqueuejob.api.rabbitmq import AuthMechanism, ManagementAPI, RabbitMQQueue
 from workqueuejob.api.redis import RedisList, RedisQueue, RedisSentinel, RedisStream
 from workqueuejob.api.resource import ObjectMetadata, WorkQueueJob
@@ -76,6 +77,7 @@ __all__ = [
     "Mode",
     "ObjectMetadata",
     "OnExhausted",
+    "PodFailurePolicy",
     "PodsStatus",
     "Precision",
     "QueueSource",

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from workqueuejob.api.autoscale import Autoscale
 from workqueuejob.api.base import Model, Rule, RuleReason
+from workqueuejob.api.pod_failure_policy import PodFailurePolicy
 from workqueuejob.api.rabbitmq import RabbitMQQueue
 from workqueuejob.api.redis import RedisQueue
 from workqueuejob.api.scalars import (
@@ -179,6 +180,11 @@ class WorkQueueJobSpec(Model):
     runPolicy Continuous it is for one busy period, and the run pauses instead, longer each time,
     before it tries again. With worker an item's failure fails no pod: see retry and failurePolicy.
     Default: 6."""
+
+    pod_failure_policy: PodFailurePolicy | None = None
+    """Which failed pods count towards backoffLimit, and which end the run at once, as in a Job;
+    only with restartPolicy Never. A change applies to Jobs created from then on. Unset: every
+    failed pod counts, but for those that were evicted."""
 
     successful_jobs_history_limit: Count = 3
     """Finished Jobs to keep that succeeded, the newest ones. Older ones are deleted with their pods

@@ -154,6 +154,18 @@ SPEC_RULES: tuple[Rule, ...] = (
     ),
     Rule(
         rule=(
+            "!has(self.podFailurePolicy) || !has(self.template.spec.restartPolicy)"
+            " || self.template.spec.restartPolicy == 'Never'"
+        ),
+        message=(
+            "podFailurePolicy needs restartPolicy Never, for other pods restart their containers"
+            " and don't fail; remove template.spec.restartPolicy, or remove podFailurePolicy"
+        ),
+        field_path=".podFailurePolicy",
+        reason=RuleReason.FORBIDDEN,
+    ),
+    Rule(
+        rule=(
             "!has(self.worker) || !has(self.queue.rabbitmq)"
             " || !has(self.queue.rabbitmq.surplusPodTimeoutSeconds)"
         ),

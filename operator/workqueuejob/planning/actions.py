@@ -9,6 +9,7 @@ from workqueuejob.planning.observed import JobState, ObservedJob
 QUEUE_DRAINED = "QueueDrained"
 TEMPLATE_CHANGED = "TemplateChanged"
 RUN_FAILED = "RunBackoffLimitExceeded"
+RUN_FAILED_BY_POLICY = "RunPodFailurePolicy"
 
 RUN_SUSPENDED = "RunSuspended"
 RUN_DEADLINE = "RunDeadlineExceeded"
@@ -21,6 +22,7 @@ END_REASONS = frozenset(
         QUEUE_DRAINED,
         TEMPLATE_CHANGED,
         RUN_FAILED,
+        RUN_FAILED_BY_POLICY,
         RUN_DEADLINE,
         RUN_SUSPENDED,
         TOO_MANY_DEAD_LETTERED,

@@ -6,7 +6,12 @@ several spaced measurements that agree.
 
 from workqueuejob.api import ItemsStatus
 from workqueuejob.planning import messages
-from workqueuejob.planning.actions import QUEUE_DRAINED, RUN_FAILED, end_running_jobs
+from workqueuejob.planning.actions import (
+    QUEUE_DRAINED,
+    RUN_FAILED,
+    RUN_FAILED_BY_POLICY,
+    end_running_jobs,
+)
 from workqueuejob.planning.evidence import is_anything_held
 from workqueuejob.planning.futility import futility_delay_seconds
 from workqueuejob.planning.items import Doubt, count_items, count_put_aside
@@ -15,8 +20,9 @@ from workqueuejob.planning.periods import PeriodEnd
 from workqueuejob.planning.situation import RECHECK_SECONDS, RETURN_SECONDS, Plan, Situation
 from workqueuejob.planning.verdict import Progress, Verdict
 
-GIVEN_UP = frozenset({Progress.BACKOFF_LIMIT_EXCEEDED, RUN_FAILED})
-"""The first is the reason that Kubernetes' Jobs and WorkQueueJobs have in common."""
+_FAILED_BY_POLICY = frozenset({Progress.POD_FAILURE_POLICY, RUN_FAILED_BY_POLICY})
+GIVEN_UP = frozenset({Progress.BACKOFF_LIMIT_EXCEEDED, RUN_FAILED}) | _FAILED_BY_POLICY
+"""Of each pair the first is a reason that Kubernetes' Jobs and WorkQueueJobs have in common."""
 
 _EXACT_PROOF_SECONDS = 1.0
 _LAGGING_PROOF_SECONDS = 15.0
@@ -40,21 +46,33 @@ def wait_for_ending_jobs(situation: Situation) -> Plan | None:
 
 
 def end_after_too_many_failures(situation: Situation) -> Plan | None:
-    """Start no wave beyond `backoffLimit`; pods that hold an item may finish it."""
+    """Start no wave beyond `backoffLimit`; pods that hold an item may finish it.
+
+    The same holds after a FailJob of the user's, by which Kubernetes has ended the other pods of
+    that Job, but not those of the run's other Jobs.
+    """
     observed, first_wave = situation.observed, situation.before.waves + 1
     jobs = [job for job in observed.jobs if job.wave >= first_wave]
     # Ours too: failures that were not recorded before we ended the Job are not counted any more.
     given_up = any(job.failure_reason in GIVEN_UP for job in jobs)
     if situation.pods_failed <= situation.spec.backoff_limit and not given_up:
         return None
-    message = messages.backoff_limit_exceeded(situation, _find_complaint(jobs))
+    by_policy = next((job for job in jobs if job.failure_reason in _FAILED_BY_POLICY), None)
+    complaint = _find_complaint(jobs)
+    if by_policy is None:
+        reason, end_reason = Progress.BACKOFF_LIMIT_EXCEEDED, RUN_FAILED
+        message = messages.backoff_limit_exceeded(situation, complaint)
+    else:
+        reason, end_reason = Progress.POD_FAILURE_POLICY, RUN_FAILED_BY_POLICY
+        message = messages.failed_by_policy(situation, by_policy.name, complaint)
     verdict = Verdict(Progress.WORKING, message)
     if not observed.unfinished:
-        if situation.depth.ready == 0:
+        is_forgiven = by_policy is None or situation.is_continuous
+        if situation.depth.ready == 0 and is_forgiven:
             return None
         if situation.is_return_expected:
             return Plan(verdict, recheck_after_seconds=RECHECK_SECONDS)
-        return _give_up(situation, message)
+        return _give_up(situation, reason, message)
     if _may_hold_an_item(situation):
         # What waits for an item that never comes looks as if it held one: it has its own end.
         verdict = find_waiting_pods(situation) or verdict
@@ -62,19 +80,19 @@ def end_after_too_many_failures(situation: Situation) -> Plan | None:
     ends = end_running_jobs(
         observed.unfinished,
         succeeded=False,
-        reason=RUN_FAILED,
+        reason=end_reason,
         message=message,
         with_grace=situation.has_workers,
     )
     return Plan(verdict, ends, message if ends else None, recheck_after_seconds=RECHECK_SECONDS)
 
 
-def _give_up(situation: Situation, message: str) -> Plan:
+def _give_up(situation: Situation, reason: Progress, message: str) -> Plan:
     """End the run as Failed; a Continuous one pauses, and then counts anew."""
     if not situation.is_continuous:
-        verdict = Verdict(Progress.FAILED, message, Progress.BACKOFF_LIMIT_EXCEEDED)
+        verdict = Verdict(Progress.FAILED, message, reason)
         return Plan(verdict, decision=message)
-    verdict = Verdict(Progress.BACKOFF_LIMIT_EXCEEDED, message)
+    verdict = Verdict(reason, message)
     delay = futility_delay_seconds(situation.periods_given_up)
     if not situation.lasts(situation.evidence.quiet, seconds=delay):
         return Plan(verdict, recheck_after_seconds=RECHECK_SECONDS)

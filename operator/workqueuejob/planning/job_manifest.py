@@ -89,6 +89,9 @@ def hash_template(spec: WorkQueueJobSpec) -> str:
         "worker": spec.worker.to_manifest() if spec.worker else None,
         "retry": spec.retry.to_manifest() if spec.retry else None,
     }
+    if spec.pod_failure_policy is not None:
+        # Left out otherwise, so that Jobs that run keep the hash which they were made with.
+        parts["podFailurePolicy"] = spec.pod_failure_policy.to_manifest()
     canonical = json.dumps(parts, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
@@ -115,8 +118,14 @@ def _build_failure_policy(spec: WorkQueueJobSpec, restart_policy: str) -> Manife
     return {
         "backoffLimitPerIndex": spec.backoff_limit,
         "podReplacementPolicy": "Failed",
-        "podFailurePolicy": {"rules": [disrupted, *_build_worker_rules(spec)]},
+        "podFailurePolicy": {"rules": [disrupted, *_build_worker_rules(spec), *_own_rules(spec)]},
     }
+
+
+def _own_rules(spec: WorkQueueJobSpec) -> list[Manifest]:
+    """Return the user's rules, which are asked after ours."""
+    policy = spec.pod_failure_policy
+    return [rule.to_manifest() for rule in policy.failure_rules] if policy else []
 
 
 def _build_worker_rules(spec: WorkQueueJobSpec) -> list[Manifest]:

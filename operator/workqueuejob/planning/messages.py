@@ -233,6 +233,17 @@ def backoff_limit_exceeded(situation: Situation, complaint: str | None) -> str:
     )
 
 
+def failed_by_policy(situation: Situation, job: str, complaint: str | None) -> str:
+    """Say that a failure was one of those for which the user wants the run to end."""
+    then = _what_then(situation, situation.periods_given_up)
+    said = f"; its worker said: {complaint}" if complaint else ""
+    return (
+        f"a pod of Job {job} failed in a way for which spec.podFailurePolicy says FailJob{said};"
+        f" {describe_depth(situation.depth)}. Items that are left stay in the queue: look at that"
+        f" Job's conditions and the failed pod's logs, mend the cause{then}"
+    )
+
+
 def deadline_exceeded(situation: Situation) -> str:
     """Say that the time is up, and what is left as far as it is known."""
     depth = situation.observed.depth

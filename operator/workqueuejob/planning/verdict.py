@@ -30,6 +30,7 @@ class Progress(StrEnum):
     ITEMS_ABANDONED = "ItemsAbandoned"
     NO_PROGRESS = "NoProgress"
     BACKOFF_LIMIT_EXCEEDED = "BackoffLimitExceeded"
+    POD_FAILURE_POLICY = "PodFailurePolicy"
     DEAD_LETTER_TARGET_MISSING = "DeadLetterTargetMissing"
     COMPLETE = "Complete"
     FAILED = "Failed"

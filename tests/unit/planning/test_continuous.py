@@ -148,6 +148,20 @@ def test_too_many_failed_pods_pause_the_run(quiet_seconds: float, is_over: bool)
     assert (decided.period_end is not None) == is_over
 
 
+@pytest.mark.parametrize(("ready", "reason"), [(2, "PodFailurePolicy"), (0, "VerifyingDrained")])
+def test_fatal_failure_pauses_the_run_while_items_are_left(ready: int, reason: str) -> None:
+    run = a_continuous_run({"waves": 5, "current_busy_period": BUSY})
+    fatal = a_finished_job(5, state=JobState.FAILED, failure_reason="PodFailurePolicy")
+    drained = None if ready else a_streak(0, until=60)
+
+    decided = decide(
+        an_observation(fatal, depth=a_depth(ready), resource=run), Evidence(drained=drained)
+    )
+
+    assert decided.verdict.progress == reason
+    assert decided.verdict.end_reason is None
+
+
 def test_pause_grows_with_each_attempt_that_was_given_up() -> None:
     last = BusyPeriod(start_time=after(0), end_time=after(1), given_up=2)
     known = {"waves": 5, "pods": PodsStatus(failed=9), "current_busy_period": BUSY}

@@ -93,6 +93,21 @@ def test_evicted_pods_are_nobodys_failure() -> None:
     }
 
 
+POLICY: dict[str, Any] = {
+    "rules": [
+        {"action": "FailJob", "onExitCodes": {"operator": "In", "values": [3, 42]}},
+        {"action": "Count", "onPodConditions": [{"type": "DisruptionTarget"}]},
+    ]
+}
+
+
+def test_users_own_rules_follow_ours() -> None:
+    (ours, fail, count) = build(pod_failure_policy=POLICY)["spec"]["podFailurePolicy"]["rules"]
+    assert ours["action"] == "Ignore"
+    assert fail == POLICY["rules"][0]
+    assert count["onPodConditions"] == [{"type": "DisruptionTarget", "status": "True"}]
+
+
 def test_containers_that_restart_in_place_get_what_kubernetes_allows_them() -> None:
     spec = build(template=a_template(restartPolicy="OnFailure"), backoff_limit=4)["spec"]
     assert spec["completionMode"] == "Indexed"
@@ -147,6 +162,7 @@ def test_building_changes_nothing_in_the_resource() -> None:
         ({}, True),
         ({"parallelism": 9}, True),
         ({"template": a_template(priorityClassName="low")}, False),
+        ({"pod_failure_policy": POLICY}, False),
     ],
 )
 def test_hash_tells_one_template_from_another(change: dict[str, Any], *, same: bool) -> None:

@@ -20,6 +20,7 @@ from workqueuejob.api import Condition, ConditionStatus, JobStatus, PodsStatus, 
 from workqueuejob.errors import ConnectionFailed, MeasurementUnreliable, TemplateInvalid
 from workqueuejob.planning.actions import (
     RUN_FAILED,
+    RUN_FAILED_BY_POLICY,
     Action,
     CreateWave,
     EndJob,
@@ -245,6 +246,24 @@ class TestTooManyFailures:
         )
         decided = decide(an_observation(job, depth=a_depth(1)))
         assert decided.verdict.end_reason == "BackoffLimitExceeded"
+
+    @pytest.mark.parametrize("reason", ["PodFailurePolicy", RUN_FAILED_BY_POLICY])
+    @pytest.mark.parametrize("ready", [0, 1])
+    def test_failure_that_the_user_calls_fatal_fails_the_run(self, ready: int, reason: str) -> None:
+        job = a_finished_job(state=JobState.FAILED, failure_reason=reason, failed=9)
+        decided = decide(an_observation(job, depth=a_depth(ready)), DRAINED)
+        assert decided.verdict.end_reason == "PodFailurePolicy"
+        assert job.name in decided.verdict.message
+
+    def test_fatal_failure_leaves_other_waves_their_items(self) -> None:
+        fatal = a_finished_job(1, state=JobState.FAILED, failure_reason="PodFailurePolicy")
+        resource = a_work_queue_job(parallelism=9)
+        working = an_observation(fatal, a_job(2, active=1), depth=a_depth(9, 1), resource=resource)
+        assert decide(working).actions == ()
+        idle = an_observation(fatal, a_job(2, active=1), depth=a_depth(9, 0), resource=resource)
+        (end,) = decide(idle).actions
+        assert isinstance(end, EndJob)
+        assert (end.succeeded, end.reason) == (False, RUN_FAILED_BY_POLICY)
 
     def test_pods_that_wait_for_ever_still_have_their_end(self) -> None:
         # Found by reasoning for the model: a waiting consumer looks as if it held something.
