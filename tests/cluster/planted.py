@@ -9,8 +9,6 @@ from urllib.parse import quote, quote_plus
 
 from deploy.environment import NAMESPACE, RELEASE, Cluster
 
-from .workspace import poll
-
 OPERATOR_LABEL = f"app.kubernetes.io/instance={RELEASE}"
 
 # Each of these is written differently in a URL; none is escaped in JSON.
@@ -61,16 +59,6 @@ def _in_base64(text: bytes) -> Iterator[str]:
             yield encode(b"\0" * before + text).decode().rstrip("=")[first:-1]
 
 
-def _read_metrics(cluster: Cluster, pod: str) -> str:
-    """Return what the operator's pod serves; the API server's proxy may drop a connection."""
-    path = f"/api/v1/namespaces/{NAMESPACE}/pods/{pod}:http/proxy/metrics"
-    return poll(
-        lambda: cluster.kubectl("get", "--raw", path, check=False).stdout,
-        lambda served: "wqj_" in served,
-        seconds=30,
-    )
-
-
 def collect_everything(cluster: Cluster, namespace: str) -> dict[str, str]:
     """Return by its place all that a person can read: objects, logs and metrics.
 
@@ -87,7 +75,9 @@ def collect_everything(cluster: Cluster, namespace: str) -> dict[str, str]:
     ).stdout
     for pod in cluster.get("pods", "-n", NAMESPACE, "-l", OPERATOR_LABEL)["items"]:
         name = pod["metadata"]["name"]
-        found[f"metrics of {name}"] = _read_metrics(cluster, name)
+        # The name of a port means something to the proxy of a Service only.
+        metrics = f"/api/v1/namespaces/{NAMESPACE}/pods/{name}:8080/proxy/metrics"
+        found[f"metrics of {name}"] = cluster.kubectl("get", "--raw", metrics).stdout
     for pod in json.loads(found["pods"])["items"]:
         metadata = pod["metadata"]
         if metadata["namespace"] == namespace:
