@@ -85,7 +85,7 @@ def hash_template(spec: WorkQueueJobSpec) -> str:
     """Return what tells one kind of pod from another; the same for the same, for ever."""
     parts = {
         "template": spec.template,
-        "queue": spec.queue.to_manifest(),
+        "queue": _describe_queue(spec),
         "worker": spec.worker.to_manifest() if spec.worker else None,
         "retry": spec.retry.to_manifest() if spec.retry else None,
     }
@@ -94,6 +94,15 @@ def hash_template(spec: WorkQueueJobSpec) -> str:
         parts["podFailurePolicy"] = spec.pod_failure_policy.to_manifest()
     canonical = json.dumps(parts, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+
+
+def _describe_queue(spec: WorkQueueJobSpec) -> Manifest:
+    """Return the queue without what only the operator reads, and no pod is told."""
+    queue = spec.queue.to_manifest()
+    for name in ("management", "surplusPodTimeoutSeconds"):
+        queue.get("rabbitmq", {}).pop(name, None)
+    queue.get("redis", {}).get("list", {}).pop("processingKey", None)
+    return queue
 
 
 def _build_owner(resource: WorkQueueJob) -> Manifest:

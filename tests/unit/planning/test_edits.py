@@ -7,7 +7,7 @@ import pytest
 from tests.builders import a_depth, a_job, a_template, a_work_queue_job, a_worker_spec, after
 from tests.builders import an_observation as observe
 from workqueuejob.api import WorkQueueJob
-from workqueuejob.planning.actions import CreateWave
+from workqueuejob.planning.actions import CreateWave, GrowWave
 from workqueuejob.planning.evidence import Evidence
 from workqueuejob.planning.job_manifest import hash_template
 from workqueuejob.planning.observed import ObservedJob
@@ -38,6 +38,18 @@ def test_new_pods_are_those_of_a_new_wave(edit: str) -> None:
 
     assert plan(observed, Evidence(), now=after(0)).actions == (
         CreateWave(wave=2, completions=2, parallelism=2),
+    )
+
+
+def test_what_only_the_operator_reads_needs_no_new_pods_of_another_kind() -> None:
+    management = {"management": {"url": "http://mq:15672"}}
+    run = a_work_queue_job(mode="Fine", parallelism=4, rabbitmq=management, **a_worker_spec())
+    wave = a_running_wave()
+
+    observed = observe(wave, depth=a_depth(5, 2), resource=run)
+
+    assert plan(observed, Evidence(), now=after(0)).actions == (
+        GrowWave(wave.name, completions=4, resource_version=wave.resource_version),
     )
 
 

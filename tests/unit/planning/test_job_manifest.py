@@ -163,6 +163,9 @@ def test_building_changes_nothing_in_the_resource() -> None:
         ({"parallelism": 9}, True),
         ({"template": a_template(priorityClassName="low")}, False),
         ({"pod_failure_policy": POLICY}, False),
+        ({"rabbitmq": {"management": {"url": "http://mq:15672"}}}, True),
+        ({"rabbitmq": {"surplus_pod_timeout_seconds": 60}}, True),
+        ({"rabbitmq": {"host": "other"}}, False),
     ],
 )
 def test_hash_tells_one_template_from_another(change: dict[str, Any], *, same: bool) -> None:
@@ -176,6 +179,18 @@ def test_job_that_was_built_can_be_read() -> None:
     job = read_job(manifest)
     assert (job.wave, job.completions, job.parallelism, job.open) == (3, 8, 2, 8)
     assert job.template_hash == hash_template(a_work_queue_job().spec)
+
+
+def test_list_that_only_the_operator_reads_is_no_part_of_the_template() -> None:
+    hashes = {
+        hash_template(
+            a_work_queue_job(
+                queue={"redis": {"host": "redis", "list": {"key": "job2", **named}}}
+            ).spec
+        )
+        for named in ({}, {"processing_key": "held"})
+    }
+    assert len(hashes) == 1
 
 
 WORKER = a_worker_spec(mode="Fine")
