@@ -90,11 +90,15 @@ class EndJob:
 
 @dataclass(frozen=True, slots=True)
 class DeleteJob:
-    """Delete a Job that has no pod at work: a finished one, or one that never was admitted."""
+    """Delete a Job that has no pod at work: a finished one, or one that waits for its admission.
+
+    never_started: it has had no pod, so nothing that one did goes with it.
+    """
 
     job: str
     uid: str
     resource_version: str
+    never_started: bool = False
 
 
 def end_running_jobs(
@@ -126,7 +130,12 @@ def end_running_jobs(
             if job not in waiting
         ),
         *(
-            DeleteJob(job.name, uid=job.uid, resource_version=job.resource_version)
+            DeleteJob(
+                job.name,
+                uid=job.uid,
+                resource_version=job.resource_version,
+                never_started=job.is_as_created,
+            )
             for job in waiting
             if not job.active and not job.terminating
         ),

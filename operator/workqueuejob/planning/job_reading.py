@@ -40,6 +40,7 @@ def read_job(manifest: Mapping[str, Any]) -> ObservedJob:
         ended_by_us=ending is not None and ending.get("reason") in END_REASONS,
         template_hash=(metadata.get("annotations") or {}).get(TEMPLATE_HASH_ANNOTATION),
         is_queued=KUEUE_LABEL in metadata["labels"],
+        is_as_created=metadata.get("generation") == 1,
         uid=metadata.get("uid", ""),
         resource_version=metadata.get("resourceVersion", ""),
     )

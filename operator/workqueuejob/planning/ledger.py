@@ -32,8 +32,16 @@ class Ledger:
     counted: CountedItems = field(default_factory=CountedItems)
 
 
-def count_run(status: WorkQueueJobStatus, jobs: tuple[ObservedJob, ...]) -> Ledger:
-    """Return the run's totals from what status recorded and what the Jobs show now."""
+def count_run(
+    status: WorkQueueJobStatus,
+    jobs: tuple[ObservedJob, ...],
+    *,
+    never_started: frozenset[str] = frozenset(),
+) -> Ledger:
+    """Return the run's totals from what status recorded and what the Jobs show now.
+
+    never_started: names of Jobs that were withdrawn before they had a pod.
+    """
     listed = {job.wave: job for job in status.jobs or ()}
     recorded_waves = status.waves or 0
     pods = status.pods
@@ -48,7 +56,8 @@ def count_run(status: WorkQueueJobStatus, jobs: tuple[ObservedJob, ...]) -> Ledg
         if not job.ended_by_us:
             failed += max(0, job.failed - ((known.failed or 0) if known else 0))
         counted = _add_news(counted, count_job(job, known), known.items if known else None)
-    deleted = listed.keys() - {job.wave for job in jobs}
+    missing = listed.keys() - {job.wave for job in jobs}
+    deleted = [wave for wave in missing if listed[wave].name not in never_started]
     return Ledger(
         waves=max([recorded_waves, *(job.wave for job in jobs)]),
         succeeded=succeeded,

@@ -43,6 +43,7 @@ class ObservedJob:
     template_hash: of what its pods were made from.
     items: what its pods' workers have reported; None without a worker.
     is_queued: Kueue suspends, resumes and resizes it, and nobody else.
+    is_as_created: nobody has changed its spec, so one that was created suspended never had a pod.
     uid: of the Job, to delete this very one.
     complaint: why a worker of it could not go on, in its own words.
     """
@@ -67,6 +68,7 @@ class ObservedJob:
     items: CountedItems | None = None
     complaint: str | None = None
     is_queued: bool = False
+    is_as_created: bool = False
     uid: str = ""
     resource_version: str = ""
 

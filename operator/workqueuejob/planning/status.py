@@ -16,6 +16,7 @@ from workqueuejob.api.status import (
     QueueStatus,
 )
 from workqueuejob.names import NAME_LABEL
+from workqueuejob.planning.actions import DeleteJob
 from workqueuejob.planning.address import queue_address
 from workqueuejob.planning.conditions import build_conditions
 from workqueuejob.planning.depth import QueueDepth
@@ -34,7 +35,7 @@ _TIME_FIELDS = {"items_per_minute", "estimated_completion_time", "scaling"}
 def build_status(observed: Observed, plan: Plan, *, now: datetime) -> WorkQueueJobStatus:
     """Return the whole new status; what is not known stays as it was."""
     previous, resource = observed.resource.status, observed.resource
-    ledger = count_run(previous, observed.jobs)
+    ledger = count_run(previous, observed.jobs, never_started=_list_never_started(plan))
     items = count_items(observed, ledger, plan.doubt)
     ended = plan.verdict.progress == Progress.COMPLETE
     period_end = plan.period_end or (PeriodEnd(now) if plan.verdict.is_end else None)
@@ -70,6 +71,15 @@ def build_status(observed: Observed, plan: Plan, *, now: datetime) -> WorkQueueJ
     )
     forecast = _forecast_period(period, now) if period else _forecast(status, plan, now)
     return status.model_copy(update=forecast)
+
+
+def _list_never_started(plan: Plan) -> frozenset[str]:
+    """Return the Jobs that the plan, which has been carried out, withdrew before they had a pod."""
+    return frozenset(
+        action.job
+        for action in plan.actions
+        if isinstance(action, DeleteJob) and action.never_started
+    )
 
 
 def differs(old: WorkQueueJobStatus, new: WorkQueueJobStatus) -> bool:

@@ -3,6 +3,8 @@
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from tests.builders import (
     a_depth,
     a_job,
@@ -13,6 +15,7 @@ from tests.builders import (
     after,
     an_observation,
 )
+from workqueuejob.api import JobStatus, WorkQueueJobStatus
 from workqueuejob.names import KUEUE_LABEL
 from workqueuejob.planning.actions import RUN_SUSPENDED, CreateWave, DeleteJob, EndJob
 from workqueuejob.planning.evidence import Evidence
@@ -21,6 +24,7 @@ from workqueuejob.planning.job_reading import read_job
 from workqueuejob.planning.observed import ObservedJob
 from workqueuejob.planning.plan import plan
 from workqueuejob.planning.situation import Plan
+from workqueuejob.planning.status import build_status
 from workqueuejob.planning.verdict import Progress
 
 LABELS: dict[str, Any] = {"job_metadata": {"labels": {KUEUE_LABEL: "team-a"}}}
@@ -86,6 +90,31 @@ def test_wave_that_never_was_admitted_is_withdrawn_when_nothing_is_left_for_it()
     assert decided.actions == (DeleteJob(waiting.name, uid="u", resource_version="101"),)
     preempted = replace(waiting, terminating=1)
     assert plan(an_observation(preempted, resource=run), surplus, now=after(60)).actions == ()
+
+
+@pytest.mark.parametrize(("as_created", "uncertain"), [(True, 0), (False, 1)])
+def test_withdrawn_wave_leaves_nothing_to_doubt_if_it_never_had_a_pod(
+    uncertain: int, *, as_created: bool
+) -> None:
+    waiting = a_job(suspended=True, is_queued=True, is_as_created=as_created)
+    recorded = WorkQueueJobStatus(waves=1, jobs=(JobStatus(name=waiting.name, wave=1),))
+    run = a_work_queue_job(status=recorded, **LABELS, **a_worker_spec(mode="Fine"))
+    surplus = Evidence(surplus=a_streak(60, until=60))
+    decided = plan(an_observation(waiting, resource=run), surplus, now=after(60))
+
+    status = build_status(an_observation(resource=run), decided, now=after(60))
+
+    assert [type(action) for action in decided.actions] == [DeleteJob]
+    assert (status.jobs, status.waves) == ((), 1)
+    assert status.counted is not None
+    assert status.counted.uncertain == uncertain
+
+
+@pytest.mark.parametrize(("generation", "as_created"), [(1, True), (2, False)])
+def test_admission_changes_a_jobs_spec(generation: int, *, as_created: bool) -> None:
+    manifest = a_job_manifest()
+    manifest["metadata"]["generation"] = generation
+    assert read_job(manifest).is_as_created is as_created
 
 
 def test_suspending_ends_what_kueue_admitted_and_leaves_the_rest_to_it() -> None:
