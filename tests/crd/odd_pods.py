@@ -182,6 +182,21 @@ PODS = [
         ("spec.backoffLimit", 0),
     ),
     with_item(
+        "a failure that ends the run",
+        "Failed",
+        "PodFailurePolicy",
+        "spec.podFailurePolicy says FailJob",
+        (f"{CONTAINER}.command", ["/nowhere"]),
+        (
+            "spec.podFailurePolicy",
+            {
+                "rules": [
+                    {"action": "FailJob", "onExitCodes": {"operator": "NotIn", "values": [255]}}
+                ]
+            },
+        ),
+    ),
+    with_item(
         "a directory that there can't be",
         "Failed",
         "BackoffLimitExceeded",
