@@ -163,12 +163,14 @@ def read_container(cluster: Cluster, pod: str) -> Manifest:
 
 def test_lease_that_somebody_deleted_is_made_anew(workspace: Workspace) -> None:
     cluster = workspace.cluster
-    cluster.kubectl("delete", "lease", "-n", NAMESPACE, RELEASE)
-    lease = ("get", "lease", "-n", NAMESPACE, RELEASE, "-o", "jsonpath={.spec.holderIdentity}")
+    with running_replicas(cluster, 0):
+        # A leader would write its Lease back, also when it ends.
+        selector = f"app.kubernetes.io/instance={RELEASE}"
+        cluster.kubectl(
+            "wait", "pod", "-n", NAMESPACE, "-l", selector, "--for=delete", "--timeout=60s"
+        )
+        cluster.kubectl("delete", "lease", "-n", NAMESPACE, RELEASE)
 
-    poll(lambda: cluster.kubectl(*lease, check=False).stdout, bool, seconds=60)
-
-    await_leader(cluster)
     begin_run(workspace)
     workspace.publish(ITEMS[FIRST:])
     assert_done_once(workspace)
