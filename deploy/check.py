@@ -51,13 +51,14 @@ def main() -> int:
 
 def _check(title: str, command: tuple[str, ...]) -> int:
     with step(title):
-        done = subprocess.run(
-            [str(BIN / command[0]), *command[1:]],
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        return _run_quietly(*command)
+
+
+def _run_quietly(program: str, *arguments: str) -> int:
+    """Run a program of the environment; only what fails is heard."""
+    done = subprocess.run(
+        [str(BIN / program), *arguments], cwd=ROOT, capture_output=True, text=True, check=False
+    )
     if done.returncode:
         sys.stdout.write(done.stdout + done.stderr)
     return done.returncode
@@ -68,11 +69,11 @@ def _test_on_cluster() -> int:
     begun = datetime.now(UTC).isoformat()
     try:
         _prepared("up")
-        code = _pytest("tests/cluster", workers=4)
-        # Only a whole run shows what is never used.
-        return code or _check("grants", ("python", "-m", "tests.cluster.grants", "--since", begun))
+        code = _pytest("tests/cluster", workers=6)
+        # Quietly, here and below, so that the test runner has the last word. Only a whole run
+        # shows what is never used.
+        return code or _run_quietly("python", "-m", "tests.cluster.grants", "--since", begun)
     finally:
-        # Quietly, so that the test runner has the last word.
         _prepared("down", quiet=True)
         if not was_up and "KUBE_CONTEXT" not in os.environ:
             subprocess.run([LOCAL, "down"], check=True, capture_output=True)
@@ -92,7 +93,9 @@ def _prepared(verb: str, *, quiet: bool = False) -> None:
 
 
 def _pytest(*paths: str, workers: int) -> int:
-    command = [str(BIN / "pytest"), "-q", "-n", str(workers), "--dist", "loadfile", *paths]
+    # In the order in which they were collected: the cluster tests have one of their own.
+    distribution = ("-n", str(workers), "--dist", "loadfile", "--no-loadscope-reorder")
+    command = [str(BIN / "pytest"), "-q", *distribution, *paths]
     return subprocess.run(command, cwd=ROOT, check=False).returncode
 
 
