@@ -59,22 +59,14 @@ class ClusterAPI:
 
     async def list_jobs(self, namespace: str, *, label_selector: str) -> tuple[list[Manifest], str]:
         """Return the Jobs and the resourceVersion that the list is of."""
-        jobs: list[Manifest] = []
-        token: str | None = None
-        while True:
-            with cluster_errors():
-                page: Manifest = await self._objects.list_namespaced_custom_object(
-                    **_JOBS,
-                    namespace=namespace,
-                    label_selector=label_selector,
-                    limit=_PAGE,
-                    _continue=token,
-                    _request_timeout=_TIMEOUT_SECONDS,
-                )
-            jobs += page["items"]
-            token = page["metadata"].get("continue")
-            if not token:
-                return jobs, page["metadata"]["resourceVersion"]
+        jobs, metadata = await self._list(
+            self._objects.list_namespaced_custom_object_without_preload_content,
+            None,
+            **_JOBS,
+            namespace=namespace,
+            label_selector=label_selector,
+        )
+        return jobs, metadata["resourceVersion"]
 
     async def delete_job(
         self, namespace: str, name: str, *, uid: str, resource_version: str
@@ -117,20 +109,14 @@ class ClusterAPI:
 
     async def list_work_queue_jobs(self, namespace: str | None, *, limit: int) -> list[Manifest]:
         """Return at most `limit` WorkQueueJobs of a namespace, or of all."""
-        with cluster_errors():
-            if namespace is None:
-                found: Manifest = await self._objects.list_cluster_custom_object(
-                    **_WORK_QUEUE_JOBS, limit=limit, _request_timeout=_TIMEOUT_SECONDS
-                )
-            else:
-                found = await self._objects.list_namespaced_custom_object(
-                    **_WORK_QUEUE_JOBS,
-                    namespace=namespace,
-                    limit=limit,
-                    _request_timeout=_TIMEOUT_SECONDS,
-                )
-        items: list[Manifest] = found["items"]
-        return items
+        if namespace is None:
+            request = self._objects.list_cluster_custom_object_without_preload_content
+            where = {}
+        else:
+            request = self._objects.list_namespaced_custom_object_without_preload_content
+            where = {"namespace": namespace}
+        found, _ = await self._list(request, limit, **_WORK_QUEUE_JOBS, **where)
+        return found
 
     async def delete_work_queue_job(
         self, namespace: str, name: str, *, uid: str, resource_version: str
@@ -155,6 +141,26 @@ class ClusterAPI:
             name=name,
             body={"metadata": {"resourceVersion": resource_version}, "status": status},
         )
+
+    async def _list(
+        self, request: Callable[..., Any], limit: int | None, /, **arguments: Any
+    ) -> tuple[list[Manifest], Manifest]:
+        """Return one page of at most `limit` objects, or all, and the last page's metadata."""
+        found: list[Manifest] = []
+        token: str | None = None
+        while True:
+            with cluster_errors():
+                response = await request(
+                    **arguments,
+                    limit=limit or _PAGE,
+                    _continue=token,
+                    _request_timeout=_TIMEOUT_SECONDS,
+                )
+                page = await _read_json(response)
+            found += page["items"]
+            token = page["metadata"].get("continue")
+            if limit is not None or not token:
+                return found, page["metadata"]
 
     async def _delete(self, *, uid: str, resource_version: str, **where: str) -> None:
         # A plain DELETE of a Job would leave its pods to themselves.
@@ -188,23 +194,14 @@ class ClusterAPI:
         limit: int | None = None,
     ) -> list[Manifest]:
         """Return at most `limit` pods; all, by as many pages as it takes, if it is None."""
-        pods: list[Manifest] = []
-        token: str | None = None
-        while True:
-            with cluster_errors():
-                response = await self._core.list_namespaced_pod_without_preload_content(
-                    namespace,
-                    label_selector=label_selector,
-                    field_selector=field_selector,
-                    limit=limit or _PAGE,
-                    _continue=token,
-                    _request_timeout=_TIMEOUT_SECONDS,
-                )
-                page = await _read_json(response)
-            pods += page["items"]
-            token = page["metadata"].get("continue")
-            if limit is not None or not token:
-                return pods
+        pods, _ = await self._list(
+            self._core.list_namespaced_pod_without_preload_content,
+            limit,
+            namespace=namespace,
+            label_selector=label_selector,
+            field_selector=field_selector,
+        )
+        return pods
 
     async def delete_pod(
         self, namespace: str, name: str, *, uid: str, grace_period_seconds: int
