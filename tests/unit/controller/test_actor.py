@@ -230,7 +230,8 @@ async def test_continuous_run_costs_the_api_server_nothing_while_it_waits(
 
 
 async def test_run_that_has_ended_is_deleted_when_its_time_is_over(broker: FakeBroker) -> None:
-    cluster = FakeCluster(work_queue_job=a_stored_object(ttlSecondsAfterFinished=1))
+    # Its end is recorded in whole seconds: after 1 of them it might go at once.
+    cluster = FakeCluster(work_queue_job=a_stored_object(ttlSecondsAfterFinished=2))
 
     async with acting(cluster, broker):
         await until(lambda: reason_of(cluster, "Complete") == "QueueEmpty")
