@@ -1,9 +1,10 @@
 """Writes Events onto a WorkQueueJob."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from workqueuejob.api import WorkQueueJob
+from workqueuejob.cluster.times import write_micro_time
 from workqueuejob.names import API_VERSION, GROUP, KIND, OPERATOR
 from workqueuejob.planning.events import Event
 
@@ -29,7 +30,7 @@ def build_event(
         },
         "reportingController": f"{GROUP}/{OPERATOR}",
         "reportingInstance": instance[:128],
-        "eventTime": now.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z"),
+        "eventTime": write_micro_time(now),
         "type": event.type.value,
         "reason": event.reason,
         "action": event.action,

@@ -3,12 +3,13 @@
 Its client is not guarded (`connection.api_client`): the Lease is what the guard asks about.
 """
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from kubernetes.aio import client
 
 from workqueuejob.cluster.errors import cluster_errors
+from workqueuejob.cluster.times import write_micro_time
 from workqueuejob.errors import NotFound
 from workqueuejob.names import OPERATOR
 from workqueuejob.planning.leadership import Lease, LeaseTimes
@@ -99,6 +100,4 @@ def _read_time(text: str | None) -> datetime | None:
 
 
 def _write_time(time: datetime | None) -> str | None:
-    if time is None:
-        return None
-    return time.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    return None if time is None else write_micro_time(time)
