@@ -10,7 +10,7 @@ from kubernetes.aio import client
 
 from workqueuejob.cluster.errors import cluster_errors
 from workqueuejob.cluster.times import write_micro_time
-from workqueuejob.errors import NotFound
+from workqueuejob.errors import Conflict, JobNameConflict, NotFound
 from workqueuejob.names import OPERATOR
 from workqueuejob.planning.leadership import Lease, LeaseTimes
 
@@ -45,7 +45,7 @@ class LeaseAPI:
     async def write(self, lease: Lease) -> Lease:
         """Create the Lease, or replace the version that it was made from; return it as stored.
 
-        Raises JobNameConflict or Conflict when somebody else was faster.
+        Raises Conflict when somebody else was faster.
         """
         arguments = {
             **_LEASES,
@@ -54,13 +54,17 @@ class LeaseAPI:
             "field_manager": OPERATOR,
             "_request_timeout": _TIMEOUT_SECONDS,
         }
-        with cluster_errors():
-            if lease.resource_version:
-                stored = await self._objects.replace_namespaced_custom_object(
-                    name=self._name, **arguments
-                )
-            else:
-                stored = await self._objects.create_namespaced_custom_object(**arguments)
+        try:
+            with cluster_errors():
+                if lease.resource_version:
+                    stored = await self._objects.replace_namespaced_custom_object(
+                        name=self._name, **arguments
+                    )
+                else:
+                    stored = await self._objects.create_namespaced_custom_object(**arguments)
+        except JobNameConflict as error:
+            # A name that is taken is a Job's trouble elsewhere; here it is a race that was lost.
+            raise Conflict(str(error)) from error
         return _read_lease(stored)
 
 

@@ -14,7 +14,7 @@ from typing import Protocol
 
 import structlog
 
-from workqueuejob.errors import ClusterError, Conflict, JobNameConflict, NotFound, NotLeading
+from workqueuejob.errors import ClusterError, Conflict, NotFound, NotLeading
 from workqueuejob.metrics import LEADER
 from workqueuejob.planning.leadership import (
     Lease,
@@ -47,7 +47,7 @@ class LeaseStore(Protocol):
         ...
 
     async def write(self, lease: Lease) -> Lease:
-        """Create it or replace its version; raises ClusterError, Conflict if it has changed."""
+        """Create it or replace its version; raises ClusterError, Conflict if another was faster."""
         ...
 
 
@@ -117,7 +117,7 @@ class Leadership:
                 if wait > 0:
                     return wait
             await self._claim(lease)
-        except (Conflict, JobNameConflict):
+        except Conflict:
             # Another replica was faster; it has the Lease now.
             return _AFTER_ERROR_SECONDS
         except ClusterError as error:
@@ -136,7 +136,7 @@ class Leadership:
             except NotLeading:
                 self._lose()
                 raise
-            except (Conflict, JobNameConflict, NotFound):
+            except (Conflict, NotFound):
                 return await self._look_who_leads()
             except ClusterError as error:
                 self._note(error)

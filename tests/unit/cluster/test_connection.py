@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from aiohttp.test_utils import TestServer
 from kubernetes.aio import client
 
 from workqueuejob.cluster.api import ClusterAPI
 from workqueuejob.cluster.connection import GuardedClient
 from workqueuejob.cluster.leases import LeaseAPI
-from workqueuejob.errors import NotLeading
+from workqueuejob.errors import Conflict, NotLeading
 from workqueuejob.planning.leadership import Lease
 
 WRITES: dict[str, tuple[Any, ...]] = {
@@ -142,3 +143,18 @@ async def test_lease_that_is_not_stored_yet_is_created(server: Server) -> None:
         await leases.write(Lease("pod-1_uid", 8, acquired=None, renewed=None))
 
     assert server.requests == ["POST /apis/coordination.k8s.io/v1/namespaces/shop/leases"]
+
+
+async def test_lease_that_somebody_else_has_just_created_is_a_conflict() -> None:
+    async def refuse_creation(_: web.Request) -> web.Response:
+        status = {"reason": "AlreadyExists", "message": 'leases "wqj" already exists'}
+        return web.json_response(status, status=409)
+
+    application = web.Application()
+    application.router.add_post("/{path:.*}", refuse_creation)
+    async with TestServer(application) as taken:
+        configuration = client.Configuration(host=str(taken.make_url("")).rstrip("/"))
+        async with client.ApiClient(configuration) as opened:
+            leases = LeaseAPI(opened, namespace="shop", name="wqj")
+            with pytest.raises(Conflict, match="already exists"):
+                await leases.write(Lease("pod-1_uid", 8, acquired=None, renewed=None))
