@@ -46,7 +46,7 @@ class RabbitMQConnection:
     @property
     def address(self) -> str:
         """`host:port`, for messages and logs."""
-        return _address(self.host, self.port)
+        return join_address(self.host, self.port)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +80,17 @@ class RedisConnection:
         """`host:port`, or the Sentinels' name of the master, for messages and logs."""
         if self.sentinel is not None:
             return f"{self.sentinel.master_name} by sentinel {self.sentinel.addresses[0]}"
-        return _address(self.host, self.port)
+        return join_address(self.host, self.port)
 
 
 BrokerConnection = RabbitMQConnection | RedisConnection
 
 
-def _address(host: str, port: int) -> str:
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+def join_address(host: str, port: int | str) -> str:
+    """Return `host:port`."""
+    return f"{bracket(host)}:{port}"
+
+
+def bracket(host: str) -> str:
+    """Return a host as it stands before a port: an IPv6 address in brackets."""
+    return f"[{host}]" if ":" in host else host

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from workqueuejob.errors import HostNotAllowed
+from workqueuejob.protocol.connection import join_address
 
 _LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 _NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*", re.ASCII)
@@ -66,10 +67,10 @@ class AllowedHosts:
         """Raise HostNotAllowed unless a pattern matches; `field` is where the host comes from."""
         if not self.patterns or any(one.matches(host, port) for one in self.patterns):
             return
-        where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         raise HostNotAllowed(
-            f"{where} ({field}) is none of the hosts that this operator may connect to; name an"
-            " allowed host, or have whoever runs the operator add it to the chart's allowedHosts"
+            f"{join_address(host, port)} ({field}) is none of the hosts that this operator may"
+            " connect to; name an allowed host, or have whoever runs the operator add it to the"
+            " chart's allowedHosts"
         )
 
 

@@ -11,6 +11,7 @@ from workqueuejob.protocol.connection import (
     DEFAULT_VIRTUAL_HOST,
     RabbitMQConnection,
     TLSSettings,
+    bracket,
 )
 from workqueuejob.protocol.connection import RABBITMQ_FIELD as FIELD
 from workqueuejob.protocol.uri import BrokerAddress, parse_uri
@@ -58,8 +59,7 @@ def _resolve_management(
     _, colon, port = parts.netloc.rpartition("]")[2].partition(":")
     number = int(port) if port.isdecimal() else _URL_PORTS.get(parts.scheme, 0)
     allowed_hosts.check(host, number, field=f"{FIELD}.management.url")
-    host = f"[{host}]" if ":" in host else host
-    return f"{parts.scheme}://{host}{colon}{port}{parts.path.rstrip('/')}"
+    return f"{parts.scheme}://{bracket(host)}{colon}{port}{parts.path.rstrip('/')}"
 
 
 def _read_address(source: RabbitMQQueue, reader: SecretReader) -> BrokerAddress:

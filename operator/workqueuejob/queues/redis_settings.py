@@ -2,7 +2,12 @@
 
 from workqueuejob.api.redis import RedisQueue
 from workqueuejob.protocol.connection import REDIS_FIELD as FIELD
-from workqueuejob.protocol.connection import REDIS_PORT, RedisConnection, Sentinel
+from workqueuejob.protocol.connection import (
+    REDIS_PORT,
+    RedisConnection,
+    Sentinel,
+    join_address,
+)
 from workqueuejob.protocol.uri import BrokerAddress, parse_redis_uri
 from workqueuejob.queues.hosts import AllowedHosts, resolve_host
 from workqueuejob.queues.secrets import SecretReader, read_tls
@@ -68,6 +73,5 @@ def _resolve_sentinel(
         name, _, port = address.rpartition(":")
         host = resolve_host(name.strip("[]"), namespace)
         allowed_hosts.check(host, int(port), field=f"{FIELD}.sentinel.addresses[{place}]")
-        host = f"[{host}]" if ":" in host else host
-        addresses.append(f"{host}:{port}")
+        addresses.append(join_address(host, port))
     return Sentinel(master_name=source.sentinel.master_name, addresses=tuple(addresses))
