@@ -18,7 +18,9 @@ FAILURE_HEADER = "x-wqj-last-failure"
 DEAD_LETTER_PREFIX = "x-wqj-dead-letter-"
 """Of the headers of a dead-lettered item: reason, attempts, time, pod, queue."""
 
-_NAME_MAX_BYTES = 255
+NAME_MAX_BYTES = 255
+"""Of a queue or a virtual host: AMQP's short string holds no more."""
+
 _DIGEST_LENGTH = 16
 
 
@@ -59,8 +61,8 @@ def classic_arguments(arguments: dict[str, Any]) -> dict[str, Any]:
 def _derive(queue: str, suffix: str) -> str:
     """Return queue and suffix, shortened in the middle to what AMQP's short string holds."""
     name = queue + suffix
-    if len(name.encode()) <= _NAME_MAX_BYTES:
+    if len(name.encode()) <= NAME_MAX_BYTES:
         return name
     digest = hashlib.sha256(queue.encode()).hexdigest()[:_DIGEST_LENGTH]
-    room = _NAME_MAX_BYTES - len(suffix.encode()) - _DIGEST_LENGTH
+    room = NAME_MAX_BYTES - len(suffix.encode()) - _DIGEST_LENGTH
     return queue.encode()[:room].decode(errors="ignore") + digest + suffix

@@ -4,11 +4,9 @@ from dataclasses import dataclass, field
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from workqueuejob.errors import CredentialsNotURLSafe
+from workqueuejob.protocol.rabbitmq import NAME_MAX_BYTES
 
 SCHEMES = {"amqp": False, "amqps": True}
-SHORT_STRING_MAX_BYTES = 255
-"""Of AMQP: a virtual host's name is no longer."""
-
 REDIS_SCHEMES = {"redis": False, "rediss": True}
 
 
@@ -92,7 +90,7 @@ def _build_address(parts: SplitResult) -> BrokerAddress | None:
         # and be shown.
         return None
     virtual_host = unquote(parts.path[1:])
-    if len(virtual_host.encode()) > SHORT_STRING_MAX_BYTES:
+    if len(virtual_host.encode()) > NAME_MAX_BYTES:
         return None
     return BrokerAddress(
         host=parts.hostname,
