@@ -17,7 +17,7 @@ import structlog
 
 from workqueuejob.api import WorkQueueJob
 from workqueuejob.cluster.api import ClusterAPI
-from workqueuejob.controller.applying import apply_actions, delete_jobs
+from workqueuejob.controller.applying import apply_actions
 from workqueuejob.controller.measuring import QueueMeasuring, QueueMeter
 from workqueuejob.controller.obstacles import OBSTACLES, Obstacles
 from workqueuejob.controller.pods import REREAD_SECONDS, PodWatchman
@@ -27,7 +27,7 @@ from workqueuejob.controller.store import JobStore
 from workqueuejob.errors import ClusterError, Conflict, QueueError
 from workqueuejob.metrics import RECONCILE_ERRORS, RECONCILES
 from workqueuejob.names import UID_LABEL
-from workqueuejob.planning.actions import DeleteJob
+from workqueuejob.planning.actions import Action
 from workqueuejob.planning.depth import Measurement
 from workqueuejob.planning.evidence import Evidence, gather_evidence
 from workqueuejob.planning.history import list_expired
@@ -207,13 +207,7 @@ class Actor:
         self._evidence = gather_evidence(self._evidence, observed, now=now)
         decided = plan(observed, self._evidence, now=now)
         try:
-            await apply_actions(
-                self._cluster,
-                resource,
-                self.store,
-                decided.actions,
-                worker_image=self._worker_image,
-            )
+            await self._apply(resource, decided.actions)
         except OBSTACLES as obstacle:
             self._obstacles.meet(obstacle)
             _log.warning("no Job could be made", reason=obstacle.reason)
@@ -226,7 +220,7 @@ class Actor:
         written = await self._reporter.report(observed, decided, now=now)
         if written is not None:
             self._take_in(written)
-        await self._delete_jobs(decided.deletions)
+        await self._apply(self.resource, decided.deletions)
         if _is_over(self.resource):
             return 0.0
         return self._next_delay(decided)
@@ -245,13 +239,15 @@ class Actor:
             _log.info("deleted", reason="ttlSecondsAfterFinished is over")
             return None
         expired = list_expired(resource, self.store.jobs)
-        await self._delete_jobs(expired)
+        await self._apply(resource, expired)
         if expired:
             return RECHECK_SECONDS
         return left.total_seconds() if left is not None else None
 
-    async def _delete_jobs(self, deletions: tuple[DeleteJob, ...]) -> None:
-        await delete_jobs(self._cluster, self.resource.metadata.namespace, self.store, deletions)
+    async def _apply(self, resource: WorkQueueJob, actions: tuple[Action, ...]) -> None:
+        await apply_actions(
+            self._cluster, resource, self.store, actions, worker_image=self._worker_image
+        )
 
     async def _list_jobs_if_due(self) -> None:
         """List at first, and now and then: a watch may miss a deletion while it reconnects."""

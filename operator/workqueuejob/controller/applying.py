@@ -48,23 +48,6 @@ async def apply_actions(
             store.remove(action.job)
 
 
-async def delete_jobs(
-    cluster: ClusterAPI, namespace: str, store: JobStore, deletions: tuple[DeleteJob, ...]
-) -> None:
-    """Delete finished Jobs; raises the first ClusterError."""
-    for deletion in deletions:
-        await _delete_job(cluster, namespace, store, deletion)
-
-
-async def _delete_job(
-    cluster: ClusterAPI, namespace: str, store: JobStore, deletion: DeleteJob
-) -> None:
-    await cluster.delete_job(
-        namespace, deletion.job, uid=deletion.uid, resource_version=deletion.resource_version
-    )
-    store.remove(deletion.job)
-
-
 async def _apply(
     cluster: ClusterAPI,
     resource: WorkQueueJob,
@@ -87,8 +70,9 @@ async def _apply(
             store.put(await _patch(cluster, namespace, action, {"suspend": suspend}))
         case EndJob():
             store.put(await _end_job(cluster, namespace, action))
-        case DeleteJob():
-            await _delete_job(cluster, namespace, store, action)
+        case DeleteJob(job=job, uid=uid, resource_version=version):
+            await cluster.delete_job(namespace, job, uid=uid, resource_version=version)
+            store.remove(job)
         case _:
             assert_never(action)
 
