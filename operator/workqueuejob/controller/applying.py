@@ -20,6 +20,7 @@ from workqueuejob.planning.actions import (
     SetSuspend,
 )
 from workqueuejob.planning.job_manifest import WorkerImage, build_job
+from workqueuejob.planning.job_reading import read_controller_uid
 
 _log = structlog.get_logger(__name__)
 
@@ -97,8 +98,7 @@ async def _create_wave(
         return await cluster.create_job(manifest)
     except JobNameConflict as conflict:
         existing = await cluster.read_job(resource.metadata.namespace, name)
-        owners = existing["metadata"].get("ownerReferences") or ()
-        if any(o.get("controller") and o["uid"] == resource.metadata.uid for o in owners):
+        if read_controller_uid(existing) == resource.metadata.uid:
             return existing
         raise JobNameConflict(
             f"a Job named {name} exists and belongs to somebody else; delete or rename it:"
