@@ -26,6 +26,9 @@ WORKER_LABEL = f"{GROUP}/worker"
 KUEUE_LABEL = "kueue.x-k8s.io/queue-name"
 """On a Job: Kueue decides when it may run, and nobody else suspends, resumes or resizes it."""
 
+JOB_LABEL = "batch.kubernetes.io/job-name"
+"""On every pod of a Job, by Kubernetes: the Job's name."""
+
 TEMPLATE_HASH_ANNOTATION = f"{GROUP}/template-hash"
 """On every Job: what its pods were made from."""
 

@@ -10,6 +10,7 @@ from workqueuejob.cluster.api import ClusterAPI
 from workqueuejob.controller.store import JobStore
 from workqueuejob.errors import Conflict, JobNameConflict, NotFound
 from workqueuejob.metrics import JOBS_CREATED
+from workqueuejob.names import JOB_LABEL
 from workqueuejob.planning.actions import (
     Action,
     CreateWave,
@@ -135,7 +136,7 @@ async def _end_job(cluster: ClusterAPI, namespace: str, action: EndJob) -> dict[
 async def _delete_pods(cluster: ClusterAPI, namespace: str, job: str) -> None:
     pods = await cluster.list_pods(
         namespace,
-        label_selector=f"batch.kubernetes.io/job-name={job}",
+        label_selector=f"{JOB_LABEL}={job}",
         field_selector="status.phase!=Succeeded,status.phase!=Failed",
     )
     for pod in pods:

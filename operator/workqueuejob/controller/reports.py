@@ -8,7 +8,7 @@ from typing import Any
 
 from workqueuejob.api import WorkQueueJob
 from workqueuejob.cluster.api import ClusterAPI
-from workqueuejob.names import WORKER_LABEL
+from workqueuejob.names import JOB_LABEL, WORKER_LABEL
 from workqueuejob.planning.observed import ObservedJob
 from workqueuejob.planning.report_book import ReportBook
 
@@ -30,7 +30,7 @@ class WorkerReports:
         for name in self._book.find_unlisted(resource, jobs):
             for pod in await cluster.list_pods(
                 resource.metadata.namespace,
-                label_selector=f"{WORKER_LABEL},batch.kubernetes.io/job-name={name}",
+                label_selector=f"{WORKER_LABEL},{JOB_LABEL}={name}",
             ):
                 self._book.put(pod)
             self._book.note_listed(name)
