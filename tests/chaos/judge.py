@@ -7,7 +7,7 @@ cost no delivery.
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 from .evidence import POISON, Evidence, Injection, Outcome, Sent, Work
 
@@ -48,7 +48,7 @@ class Verdict:
 def judge(evidence: Evidence, *, faults_wanted: int) -> Verdict:
     """Return the figures of every queue, and every promise that was broken."""
     figures = {queue: _count(evidence, queue) for queue in evidence.sent}
-    columns = zip(*(_columns(one) for one in figures.values()), strict=True)
+    columns = zip(*map(astuple, figures.values()), strict=True)
     return Verdict(
         figures,
         Figures(*(sum(column) for column in columns)),
@@ -99,13 +99,6 @@ def _count(evidence: Evidence, queue: str) -> Figures:
 
 def _list_done(evidence: Evidence, queue: str) -> list[str]:
     return [entry.item for entry in evidence.work if entry.queue == queue and entry.done]
-
-
-def _columns(figures: Figures) -> tuple[int, ...]:
-    return (
-        figures.sent, figures.unconfirmed, figures.processed, figures.repeated,
-        figures.outstanding, figures.lost, figures.jobs,
-    )  # fmt: skip
 
 
 def _measure_convergence(evidence: Evidence) -> float:
