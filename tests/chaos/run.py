@@ -20,7 +20,7 @@ from .faults import Breaker
 from .load import LOADS, build_work_queue_job, queues_of, read_ledger
 from .outcomes import list_objects, save_objects, wait_for_outcomes
 from .producer import Producer
-from .schedule import BROKERS, LONG, SHORT, Plan, build_schedule
+from .schedule import BROKERS, LONG, SHORT, Fault, Plan, build_schedule
 from .supervision import Supervisor
 from .surroundings import JobWatch, Surroundings, open_surroundings
 from .victims import Finder
@@ -57,7 +57,6 @@ SMALL = Scale(
     SHORT, items=30, item_seconds=0.4, drained_after_seconds=12, faults_wanted=8, end_seconds=150
 )
 
-
 _QUEUES = {broker: queues_of(broker) for broker in BROKERS}
 
 
@@ -76,7 +75,7 @@ class Run:
         began = time.time()
         schedule = build_schedule(self.seed, self.scale.plan)
         with JobWatch(self.surroundings.cluster, self.surroundings.namespace) as watch:
-            injections, sent, outcomes = self._perform()
+            injections, sent, outcomes = self._perform(schedule)
             watch.note(list_objects(self.surroundings, "jobs"))
             save_objects(self.surroundings, directory)
         return Evidence(
@@ -90,7 +89,9 @@ class Run:
             outcomes=outcomes,
         )
 
-    def _perform(self) -> tuple[tuple[Injection, ...], dict[str, Sent], dict[str, Outcome]]:
+    def _perform(
+        self, schedule: tuple[Fault, ...]
+    ) -> tuple[tuple[Injection, ...], dict[str, Sent], dict[str, Outcome]]:
         say = partial(_say, time.monotonic())
         layout = build_layout()
         processes = ProcessTable(layout.pids, layout.logs)
@@ -99,7 +100,7 @@ class Run:
             self._apply_work()
             producers = self._start_producers()
             breaker = Breaker(self.surroundings.cluster, finder, supervisor, _QUEUES, say)
-            breaker.run(build_schedule(self.seed, self.scale.plan))
+            breaker.run(schedule)
             sent = {queue: producer.wait() for queue, producer in producers.items()}
             say("all faults are over, and all items are sent")
             outcomes = wait_for_outcomes(self.surroundings, seconds=self.scale.end_seconds, say=say)
