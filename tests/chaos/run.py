@@ -30,7 +30,7 @@ from .victims import Finder
 class Scale:
     """How large a run is.
 
-    items: of each queue, written evenly over the plan's time.
+    items: of each queue at least, written evenly over the plan's time.
     drained_after_seconds: longer than a producer ever pauses and a killed broker needs to start,
         for a run must not end before its last item is written.
     faults_wanted: a run with fewer has not shown what it was to show.
