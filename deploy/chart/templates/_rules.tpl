@@ -22,7 +22,7 @@ that off (settings.scanning.disabled). Discovery is open to every service accoun
 - apiGroups: [batch]
   resources: [jobs]
   verbs: [list, watch, get, create, patch, delete]
-# A wave whose pods have nothing left to take is ended by a success condition in its status.
+# A wave is ended by a condition in its status: a success when nothing is left to take, or a failure.
 - apiGroups: [batch]
   resources: [jobs/status]
   verbs: [patch]
