@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from deploy.environment import NAMESPACE
+from tests.cluster.operator_process import OPERATOR_LABEL
 from tests.cluster.worker_jobs import ended_as
 
 from .evidence import Outcome
@@ -61,7 +62,7 @@ def save_objects(surroundings: Surroundings, directory: Path) -> None:
         text = json.dumps(list_objects(surroundings, kind), indent=1)
         (directory / f"{kind}.json").write_text(text + "\n")
     logged = surroundings.cluster.kubectl(
-        "logs", "-n", NAMESPACE, "-l", "app.kubernetes.io/name=workqueuejob", "--tail=-1",
+        "logs", "-n", NAMESPACE, "-l", OPERATOR_LABEL, "--tail=-1",
         check=False,
     )  # fmt: skip
     (directory / "operator.log").write_text(logged.stdout + logged.stderr)

@@ -11,6 +11,9 @@ from deploy.environment import NAMESPACE, RELEASE, Cluster
 from .processes import processes_of
 from .workspace import Manifest, poll
 
+OPERATOR_LABEL = f"app.kubernetes.io/instance={RELEASE}"
+"""The selector of the operator's pods."""
+
 _PROGRAM = b"workqueuejob-operator"
 _DEPLOYMENT = f"deployment/{RELEASE}"
 
@@ -89,8 +92,7 @@ def restart_operator(cluster: Cluster) -> None:
 
 def list_operator_pods(cluster: Cluster) -> list[Manifest]:
     """Return the operator's pods that are not being deleted."""
-    selector = f"app.kubernetes.io/instance={RELEASE}"
-    pods: list[Manifest] = cluster.get("pods", "-n", NAMESPACE, "-l", selector)["items"]
+    pods: list[Manifest] = cluster.get("pods", "-n", NAMESPACE, "-l", OPERATOR_LABEL)["items"]
     return [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
 
 

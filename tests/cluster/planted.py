@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import quote, quote_plus
 
-from deploy.environment import NAMESPACE, RELEASE, Cluster
+from deploy.environment import NAMESPACE, Cluster
 
-OPERATOR_LABEL = f"app.kubernetes.io/instance={RELEASE}"
+from .operator_process import OPERATOR_LABEL, list_operator_pods
 
 # Each of these is written differently in a URL; none is escaped in JSON.
 UNSAFE = "/@:%+ "
@@ -73,7 +73,7 @@ def collect_everything(cluster: Cluster, namespace: str) -> dict[str, str]:
     found["operator's log"] = cluster.kubectl(
         "logs", "-n", NAMESPACE, "-l", OPERATOR_LABEL, "--tail=-1", "--prefix"
     ).stdout
-    for pod in cluster.get("pods", "-n", NAMESPACE, "-l", OPERATOR_LABEL)["items"]:
+    for pod in list_operator_pods(cluster):
         name = pod["metadata"]["name"]
         # The name of a port means something to the proxy of a Service only.
         metrics = f"/api/v1/namespaces/{NAMESPACE}/pods/{name}:8080/proxy/metrics"

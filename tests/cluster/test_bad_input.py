@@ -13,6 +13,7 @@ from deploy.environment import LOCAL_REGISTRY, NAMESPACE, RELEASE
 from tests.crd.accepted_rows import ACCEPTED_ODD
 from tests.crd.odd import Accepted, changed, write
 
+from .operator_process import list_operator_pods
 from .prepared import BROKER_HOST, REDIS_HOST
 from .workspace import Manifest, Workspace, a_manifest, poll, reason_of
 
@@ -103,11 +104,9 @@ def _find_wrong(workspace: Workspace) -> Iterator[tuple[str, str]]:
 
 def _operator_pods(workspace: Workspace) -> dict[str, int]:
     """Return how often each of the operator's pods was started again."""
-    selector = f"app.kubernetes.io/instance={RELEASE}"
-    pods: list[Manifest] = workspace.cluster.get("pods", "-n", NAMESPACE, "-l", selector)["items"]
     return {
         pod["metadata"]["name"]: pod["status"]["containerStatuses"][0]["restartCount"]
-        for pod in pods
+        for pod in list_operator_pods(workspace.cluster)
     }
 
 

@@ -11,6 +11,7 @@ import pytest
 from deploy.environment import NAMESPACE, RELEASE, Cluster
 
 from .operator_process import (
+    OPERATOR_LABEL,
     await_leader,
     kill_leader,
     list_operator_pods,
@@ -165,9 +166,8 @@ def test_lease_that_somebody_deleted_is_made_anew(workspace: Workspace) -> None:
     cluster = workspace.cluster
     with running_replicas(cluster, 0):
         # A leader would write its Lease back, also when it ends.
-        selector = f"app.kubernetes.io/instance={RELEASE}"
         cluster.kubectl(
-            "wait", "pod", "-n", NAMESPACE, "-l", selector, "--for=delete", "--timeout=60s"
+            "wait", "pod", "-n", NAMESPACE, "-l", OPERATOR_LABEL, "--for=delete", "--timeout=60s"
         )
         cluster.kubectl("delete", "lease", "-n", NAMESPACE, RELEASE)
 

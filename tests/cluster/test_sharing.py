@@ -6,6 +6,7 @@ import pytest
 
 from deploy.environment import NAMESPACE, RELEASE
 
+from .operator_process import list_operator_pods
 from .redis import Redis
 from .workspace import PRINT, Manifest, Workspace, a_manifest, poll, reason_of
 
@@ -109,8 +110,7 @@ def _read_operator(workspace: Workspace, path: str) -> str:
 
 
 def _operator_address(workspace: Workspace) -> str:
-    selector = f"app.kubernetes.io/instance={RELEASE}"
-    pods = workspace.cluster.get("pods", "-n", NAMESPACE, "-l", selector)["items"]
+    pods = list_operator_pods(workspace.cluster)
     (address,) = (pod["status"]["podIP"] for pod in pods if "podIP" in pod["status"])
     return str(address)
 
