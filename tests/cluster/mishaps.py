@@ -5,7 +5,7 @@ what a test of one would do is to wait.
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +15,7 @@ from deploy.environment import Cluster
 from workqueuejob.names import job_name
 
 from .broker import Broker
+from .objects import a_login, a_secret
 from .prepared import BROKER_HOST, BROKER_NAMESPACE
 from .workspace import Manifest, Workspace, a_manifest, open_workspace
 
@@ -98,17 +99,8 @@ def _make_healthy(workspace: Workspace) -> None:
     workspace.apply(healthy(workspace))
 
 
-def _secret(data: Mapping[str, str]) -> Manifest:
-    return {
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "metadata": {"name": "rabbitmq"},
-        "stringData": dict(data),
-    }
-
-
 def _login(workspace: Workspace, password: str) -> Manifest:
-    return _secret({"username": workspace.queue, "password": password})
+    return a_login("rabbitmq", workspace.queue, password)
 
 
 def _add_user(workspace: Workspace, password: str = PASSWORD, *, permissions: bool = True) -> None:
@@ -123,7 +115,7 @@ def _uri_in_a_secret(workspace: Workspace) -> None:
     source = mended["spec"]["queue"]["rabbitmq"]
     del source["host"]
     source["uriSecretRef"] = {"name": "rabbitmq"}
-    workspace.apply(_secret({"uri": uri}), mended)
+    workspace.apply(a_secret("rabbitmq", {"uri": uri}), mended)
 
 
 _SERVICE_WITHOUT_ENDPOINTS = {
@@ -270,7 +262,7 @@ MISHAPS = (
         "SecretKeyMissing",
         ("key 'password' of Secret 'rabbitmq'", "add it", "the Secret has: pass, username"),
         lambda workspace: (
-            _secret({"username": workspace.queue, "pass": PASSWORD}),
+            a_secret("rabbitmq", {"username": workspace.queue, "pass": PASSWORD}),
             healthy(workspace, rabbitmq=_CREDENTIALS),
         ),
         lambda workspace: workspace.apply(_login(workspace, PASSWORD)),

@@ -6,6 +6,7 @@ from typing import Any
 
 from deploy.environment import WORKER
 
+from .objects import a_login
 from .workspace import Manifest, Workspace, a_manifest, message_of, reason_of
 
 SILENT = "import socket, time; s = socket.create_server(('', 5672), backlog=99); time.sleep(3600)"
@@ -70,9 +71,7 @@ def arrange(workspace: Workspace) -> None:
         _an_object("v1", "Pod", "silent", {"spec": pod}, labels=selector),
         _an_object("v1", "Service", "silent", {"spec": {"ports": ports, "selector": selector}}),
         _an_object("v1", "Service", "nobody", {"spec": {"ports": ports}}),
-        _an_object(
-            "v1", "Secret", "wrong", {"stringData": {"username": "guest", "password": "wrong"}}
-        ),
+        a_login("wrong", "guest", "wrong"),
     )
     workspace.kubectl("wait", "--for=condition=Ready", "pod/silent", "--timeout=60s")
     for broken in BROKEN:

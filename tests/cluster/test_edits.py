@@ -6,6 +6,7 @@ import pytest
 
 from workqueuejob.names import OPERATOR
 
+from .objects import a_login
 from .prepared import BROKER_HOST
 from .workspace import (
     Manifest,
@@ -38,8 +39,10 @@ def test_host_and_credentials_are_changed_for_the_next_wave_and_running_pods_go_
     workspace.publish(FIRST)
     show = 'echo "as ${WQJ_BROKER_USERNAME:-guest} at ${BROKER_URL##*@}"'
     command = f"{print_after(6)}; {show}"
-    workspace.apply(_login(user, "s3cret"), a_manifest(workspace, "moved", command=command,
-                                                       parallelism=2))  # fmt: skip
+    workspace.apply(
+        a_login("login", user, "s3cret"),
+        a_manifest(workspace, "moved", command=command, parallelism=2),
+    )
     workspace.wait_for_depth(0)
     before = _names(workspace, "moved")
 
@@ -80,7 +83,7 @@ def test_secret_that_is_rotated_is_used_by_pods_to_come_and_by_the_operator(
     workspace.broker.add_user(user, "s3cret-old")
     workspace.publish(items)
     workspace.apply(
-        _login(user, "s3cret-old"),
+        a_login("login", user, "s3cret-old"),
         a_manifest(
             workspace, "rotated", command=print_after(3), parallelism=2,
             rabbitmq={"credentialsSecretRef": {"name": "login"}},
@@ -89,7 +92,7 @@ def test_secret_that_is_rotated_is_used_by_pods_to_come_and_by_the_operator(
     workspace.wait_for_depth(4)
 
     workspace.broker.add_user(user, "s3cret-new")
-    workspace.apply(_login(user, "s3cret-new"))
+    workspace.apply(a_login("login", user, "s3cret-new"))
     # Who is logged in would not notice otherwise.
     poll(lambda: workspace.broker.cut_connections(user, client=OPERATOR), bool, seconds=20)
 
@@ -98,15 +101,6 @@ def test_secret_that_is_rotated_is_used_by_pods_to_come_and_by_the_operator(
     assert ended["status"]["progress"] == "6/6"
     assert ended["status"]["pods"]["failed"] == 0
     assert sorted(workspace.logs("rotated")) == sorted(items)
-
-
-def _login(user: str, password: str) -> Manifest:
-    return {
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "metadata": {"name": "login"},
-        "stringData": {"username": user, "password": password},
-    }
 
 
 def _names(workspace: Workspace, name: str) -> set[str]:

@@ -6,10 +6,11 @@ from deploy.environment import NAMESPACE, Cluster
 from workqueuejob.planning.injection import INIT_CONTAINER
 
 from .broker import Broker
+from .objects import a_login
 from .prepared import BROKER_NAMESPACE
 from .redis import Redis
 from .worker_jobs import a_worker_job, count_processed, ended_as
-from .workspace import Manifest, Workspace, a_manifest, message_of, open_workspace, poll
+from .workspace import Workspace, a_manifest, message_of, open_workspace, poll
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
 
@@ -27,15 +28,6 @@ RESTRICTED_BY_ITSELF = {
 """Of the container alone: what the pod says of all its containers would help the injected one."""
 
 
-def a_login(workspace: Workspace, password: str) -> Manifest:
-    return {
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "metadata": {"name": "rabbitmq"},
-        "stringData": {"username": workspace.queue, "password": password},
-    }
-
-
 def test_secret_of_the_same_name_in_another_namespace_is_not_read(
     workspace: Workspace, cluster: Cluster, broker: Broker
 ) -> None:
@@ -46,14 +38,15 @@ def test_secret_of_the_same_name_in_another_namespace_is_not_read(
     try:
         # The neighbour's run is measured with the right password, over a connection that is shared
         # by all who have the same.
-        neighbour.apply(a_login(workspace, PASSWORD), {**manifest, "metadata": {"name": "theirs"}})
+        login = a_login("rabbitmq", workspace.queue, PASSWORD)
+        neighbour.apply(login, {**manifest, "metadata": {"name": "theirs"}})
         neighbour.wait_for_reason("theirs", "QueueReachable", "Measured", seconds=60)
 
         workspace.apply(manifest)
         missing = workspace.wait_for_reason("run", "QueueReachable", "SecretNotFound", seconds=30)
         assert f"in namespace '{workspace.namespace}'" in message_of(missing, "QueueReachable")
 
-        workspace.apply(a_login(workspace, "another"))
+        workspace.apply(a_login("rabbitmq", workspace.queue, "another"))
         workspace.wait_for_reason("run", "QueueReachable", "AuthenticationFailed", seconds=60)
     finally:
         neighbour.close()

@@ -8,6 +8,7 @@ from urllib.parse import quote
 import pytest
 import trustme
 
+from .objects import a_secret
 from .planted import Writings, collect_everything, plant
 from .prepared import BROKER_HOST, REDIS_HOST
 from .redis import Redis
@@ -65,14 +66,7 @@ class Planting:
     def hide(self, run: str, data: dict[str, str], *, planted: Sequence[str]) -> None:
         """Put data into a Secret of the run's name."""
         self.secrets.extend(planted)
-        self.workspace.apply(
-            {
-                "apiVersion": "v1",
-                "kind": "Secret",
-                "metadata": {"name": run},
-                "stringData": data,
-            }
-        )
+        self.workspace.apply(a_secret(run, data))
 
     def hide_login(self, run: str, password: str) -> None:
         self.hide(run, {"username": self.name(run), "password": password}, planted=[password])

@@ -13,6 +13,7 @@ import pytest
 
 from deploy.environment import NAMESPACE, RELEASE, Cluster
 
+from .objects import a_login
 from .workspace import Manifest, Workspace, a_manifest, poll, reason_of
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
@@ -51,13 +52,8 @@ def create(workspace: Workspace, manifest: Manifest) -> str:
     return as_user(workspace, "create", "-f", "-", manifest=manifest).stderr
 
 
-def a_login(workspace: Workspace) -> Manifest:
-    return {
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "metadata": {"name": "rabbitmq"},
-        "stringData": {"username": workspace.queue, "password": PASSWORD},
-    }
+def the_login(workspace: Workspace) -> Manifest:
+    return a_login("rabbitmq", workspace.queue, PASSWORD)
 
 
 def a_run(workspace: Workspace, name: str = "run") -> Manifest:
@@ -69,7 +65,7 @@ def a_run(workspace: Workspace, name: str = "run") -> Manifest:
 def test_user_is_told_right_by_right_what_is_missing_then_gets_a_run(workspace: Workspace) -> None:
     workspace.broker.add_user(workspace.queue, PASSWORD)
     workspace.publish(["apple", "pear"])
-    workspace.apply(a_login(workspace))
+    workspace.apply(the_login(workspace))
 
     grant(workspace, "write", *WRITE)
     refused = poll(
@@ -103,7 +99,7 @@ def test_role_edit_is_enough_for_all_of_a_run(workspace: Workspace) -> None:
         "create", "rolebinding", "edit", "--clusterrole=edit", f"--user={a_user(workspace)}"
     )
     poll(
-        lambda: create(workspace, a_login(workspace)),
+        lambda: create(workspace, the_login(workspace)),
         lambda said: "cannot create" not in said,
         seconds=30,
     )
@@ -117,7 +113,7 @@ def test_role_edit_is_enough_for_all_of_a_run(workspace: Workspace) -> None:
 def test_foreground_deletion_ends_without_any_right_to_create(workspace: Workspace) -> None:
     """The garbage collector takes a finalizer away, which is an update of the object."""
     workspace.broker.declare(workspace.queue)
-    workspace.apply(a_login(workspace), a_run(workspace))
+    workspace.apply(the_login(workspace), a_run(workspace))
     grant(workspace, "write", *WRITE)
     deleted = poll(
         lambda: as_user(workspace, "delete", "wqj", "run", "--cascade=foreground"),

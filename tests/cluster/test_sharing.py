@@ -6,6 +6,7 @@ import pytest
 
 from deploy.environment import NAMESPACE, RELEASE
 
+from .objects import a_login
 from .operator_process import list_operator_pods
 from .redis import Redis
 from .workspace import PRINT, Manifest, Workspace, a_manifest, poll, reason_of
@@ -22,12 +23,6 @@ def test_five_work_queue_jobs_of_one_broker_share_a_connection(workspace: Worksp
     queues = [f"{user}-{name}" for name in NAMES]
     for queue in queues:
         workspace.broker.declare(queue)
-    secret = {
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "metadata": {"name": "rabbitmq"},
-        "stringData": {"username": user, "password": PASSWORD},
-    }
     waiting = [
         a_manifest(
             workspace, name, emptyStart="Wait",
@@ -36,7 +31,7 @@ def test_five_work_queue_jobs_of_one_broker_share_a_connection(workspace: Worksp
         for name, queue in zip(NAMES, queues, strict=True)
     ]  # fmt: skip
 
-    workspace.apply(secret, *waiting)
+    workspace.apply(a_login("rabbitmq", user, PASSWORD), *waiting)
 
     for name in NAMES:
         workspace.wait_for_reason(name, "Progressing", "WaitingForItems", seconds=30)
