@@ -5,6 +5,7 @@ import pytest
 from .workspace import (
     CONSUME,
     PRINT,
+    SHORT_GRACE,
     Manifest,
     Workspace,
     a_manifest,
@@ -17,8 +18,6 @@ from .workspace import (
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
 
 ITEMS = ("apple", "banana", "cherry", "date", "fig", "grape")
-SHORT_GRACE = {"terminationGracePeriodSeconds": 1}
-"""As PID 1, amqp-consume ignores SIGTERM and stays through its grace."""
 
 
 def test_suspended_run_gives_its_items_back_and_resumes_where_it_was(workspace: Workspace) -> None:

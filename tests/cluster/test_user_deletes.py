@@ -4,6 +4,7 @@ import pytest
 
 from .workspace import (
     CONSUME,
+    SHORT_GRACE,
     Manifest,
     Workspace,
     a_manifest,
@@ -16,8 +17,6 @@ from .workspace import (
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
 
 ITEMS = ("apple", "banana", "cherry", "date")
-SHORT_GRACE = {"terminationGracePeriodSeconds": 1}
-"""As PID 1, amqp-consume ignores SIGTERM and stays through its grace."""
 
 
 def test_foreground_deletion_waits_for_the_pods_and_gives_the_items_back(

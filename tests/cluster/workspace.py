@@ -21,6 +21,9 @@ CONSUME = '/usr/bin/amqp-consume --url="$BROKER_URL" -q "$QUEUE" -c 1'
 PRINT = f"{CONSUME} awk 1"
 """Prints its item as a line."""
 
+SHORT_GRACE = {"terminationGracePeriodSeconds": 1}
+"""Of a pod with CONSUME: as PID 1 it ignores SIGTERM and stays through its grace."""
+
 
 def print_after(seconds: int) -> str:
     """Return a command that works for some seconds on its item, then prints it."""
