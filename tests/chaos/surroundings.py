@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Self
 
 from deploy.environment import Cluster
+from tests.cluster.objects import a_namespace
 from tests.cluster.workspace import poll
 
 from .evidence import Wave
@@ -139,12 +140,7 @@ class JobWatch:
 @contextmanager
 def open_surroundings(cluster: Cluster, namespace: str) -> Iterator[Surroundings]:
     """Make the namespace and the brokers, and wait for them; take all down again."""
-    labelled = {
-        "apiVersion": "v1",
-        "kind": "Namespace",
-        "metadata": {"name": namespace, "labels": {"wqj-test": "true"}},
-    }
-    cluster.kubectl("create", "-f", "-", stdin=json.dumps(labelled))
+    cluster.kubectl("create", "-f", "-", stdin=json.dumps(a_namespace(namespace)))
     try:
         cluster.apply(BROKERS_MANIFEST.read_text(), namespace=namespace)
         cluster.kubectl(

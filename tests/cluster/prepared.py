@@ -9,6 +9,8 @@ import sys
 from deploy import environment
 from deploy.environment import Cluster, EnvironmentProblem
 
+from .objects import LEFT_OVERS
+
 BROKER_NAMESPACE = "wqj-test-broker"
 BROKER_HOST = f"rabbitmq-service.{BROKER_NAMESPACE}"
 REDIS_HOST = f"redis.{BROKER_NAMESPACE}"
@@ -52,7 +54,7 @@ def take_down() -> None:
     if cluster.kubectl("get", "namespace", BROKER_NAMESPACE, check=False).returncode:
         return
     installed = cluster.get("namespace", BROKER_NAMESPACE)["metadata"]["labels"][_OPERATOR_LABEL]
-    for namespace in cluster.get("namespaces", "-l", "wqj-test=true")["items"]:
+    for namespace in cluster.get("namespaces", "-l", LEFT_OVERS)["items"]:
         name = namespace["metadata"]["name"]
         cluster.kubectl("delete", "workqueuejobs", "--all", "-n", name)
         cluster.kubectl("delete", "namespace", name, "--ignore-not-found")

@@ -15,6 +15,7 @@ from deploy import environment
 from deploy.environment import BUSYBOX, INJECTED, Cluster
 from workqueuejob.planning.injection import INIT_CONTAINER, LAUNCHER, inject_worker
 
+from .objects import a_namespace
 from .workspace import Manifest, poll
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
@@ -71,11 +72,10 @@ def cluster() -> Cluster:
 def namespace(cluster: Cluster) -> Iterator[str]:
     """A namespace that refuses whatever is not restricted, and pods without resources."""
     name = f"wqj-test-{uuid.uuid4().hex[:8]}"
-    labels = {"wqj-test": "true", "pod-security.kubernetes.io/enforce": "restricted"}
-    metadata = {"name": name, "labels": labels}
+    restricted = {"pod-security.kubernetes.io/enforce": "restricted"}
     quota = {"requests.cpu": "1", "limits.cpu": "1", "requests.memory": "1Gi"}
     manifests: list[Manifest] = [
-        {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata},
+        a_namespace(name, labels=restricted),
         {
             "apiVersion": "v1",
             "kind": "ResourceQuota",

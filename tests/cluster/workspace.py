@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from deploy.environment import WORKER, Cluster
 
 from .broker import Broker
+from .objects import a_namespace
 from .prepared import BROKER_HOST
 
 Manifest = dict[str, Any]
@@ -153,14 +154,9 @@ def poll(
 
 
 def open_workspace(cluster: Cluster, broker: Broker) -> Workspace:
-    """Make a namespace that bears the mark by which left-overs are found."""
+    """Return a workspace in a namespace that is made now."""
     name = f"wqj-test-{uuid.uuid4().hex[:8]}"
-    namespace = {
-        "apiVersion": "v1",
-        "kind": "Namespace",
-        "metadata": {"name": name, "labels": {"wqj-test": "true"}},
-    }
-    cluster.kubectl("create", "-f", "-", stdin=json.dumps(namespace))
+    cluster.kubectl("create", "-f", "-", stdin=json.dumps(a_namespace(name)))
     return Workspace(cluster, broker, name)
 
 
