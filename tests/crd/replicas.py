@@ -5,8 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,12 +92,3 @@ class Election:
         client.CoordinationV1Api(self.api_server.objects.api_client).delete_namespaced_lease(
             LEASE_NAME, "default"
         )
-
-
-def wait_for(holds: Callable[[], bool], *, seconds: float) -> float:
-    """Wait until it holds; return how long that took; fail when it takes longer."""
-    began = time.monotonic()
-    while not holds():
-        assert time.monotonic() - began < seconds, f"not so after {seconds} s"
-        time.sleep(0.1)
-    return time.monotonic() - began

@@ -3,7 +3,6 @@
 import dataclasses
 import os
 import subprocess
-import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -19,6 +18,7 @@ from workqueuejob.names import GROUP, PLURAL
 from .api_server import ApiServer, Create, Refused
 from .manifests import build_manifest, merged, rabbitmq, spec
 from .secret_references import SECRET_REFERENCES, naming_secret
+from .waiting import wait_for
 
 pytestmark = pytest.mark.apiserver
 
@@ -47,13 +47,6 @@ def as_user(server: ApiServer, name: str) -> ApiServer:
     return dataclasses.replace(server, objects=client.CustomObjectsApi(api_client))
 
 
-def wait_until(holds: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + 30
-    while not holds():
-        assert time.monotonic() < deadline, f"{what} is not in force after 30 s"
-        time.sleep(0.05)
-
-
 def grant(server: ApiServer, user: str, *rules: Rule) -> None:
     """Give a user rights in the namespace, and wait until the API server heeds them."""
     api_client = server.objects.api_client
@@ -74,7 +67,9 @@ def grant(server: ApiServer, user: str, *rules: Rule) -> None:
         "name": rule.get("resourceNames", [""])[0],
     }  # fmt: skip
     review = {"spec": {"user": user, "resourceAttributes": asked}}
-    wait_until(lambda: reviews.create_subject_access_review(review).status.allowed, name)
+    wait_for(
+        lambda: reviews.create_subject_access_review(review).status.allowed, seconds=30, what=name
+    )
 
 
 @pytest.fixture
@@ -95,7 +90,7 @@ def policy(api_server: ApiServer, tmp_path_factory: pytest.TempPathFactory) -> I
     api_server.kubectl("apply", "-f", str(rendered))
     stranger = as_user(api_server, "stranger")
     grant(api_server, "stranger", WRITE)
-    wait_until(lambda: _is_refused(stranger), "the policy")
+    wait_for(lambda: _is_refused(stranger), seconds=30, what="the policy")
     yield
     api_server.kubectl("delete", "-f", str(rendered))
 

@@ -9,7 +9,8 @@ import pytest
 
 from .api_server import ApiServer, Create
 from .link import running_link
-from .replicas import Election, Replica, wait_for
+from .replicas import Election, Replica
+from .waiting import wait_for
 
 pytestmark = [pytest.mark.apiserver, pytest.mark.timeout(120)]
 
