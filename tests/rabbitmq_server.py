@@ -10,7 +10,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -23,6 +22,7 @@ from urllib.parse import quote
 import pytest
 import urllib3
 
+from tests.ports import find_free_ports
 from tests.rabbitmq_configuration import (
     ADMIN,
     Certificates,
@@ -207,7 +207,7 @@ class RabbitMQServer:
 @contextmanager
 def running_rabbitmq(directory: Path) -> Iterator[RabbitMQServer]:
     """Run epmd and one node below `directory` for the duration of the block."""
-    ports = Ports(*_free_ports(6))
+    ports = Ports(*find_free_ports(6))
     certificates = write_certificates(directory)
     write_configuration(directory, ports)
     server = RabbitMQServer(directory, ports, certificates)
@@ -227,14 +227,6 @@ def rabbitmq_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rabbit
         pytest.skip("rabbitmq-server is not installed")
     with running_rabbitmq(tmp_path_factory.mktemp("rabbitmq")) as server:
         yield server
-
-
-def _free_ports(count: int) -> list[int]:
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [int(one.getsockname()[1]) for one in sockets]
 
 
 @contextmanager

@@ -7,7 +7,6 @@ was started is stopped by its process id. It never touches a system-wide Redis.
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -20,6 +19,7 @@ import pytest
 import redis
 import trustme
 
+from tests.ports import find_free_ports
 from workqueuejob.protocol.connection import RedisConnection, Sentinel
 
 __all__ = ["RedisServer", "Sentinels", "redis_server", "running_redis", "running_sentinels"]
@@ -134,7 +134,7 @@ class Sentinels:
 def running_redis(directory: Path, *options: str) -> Iterator[RedisServer]:
     """Run one server below `directory` for the duration of the block."""
     directory.mkdir(exist_ok=True)
-    port, tls_port = _free_ports(2)
+    port, tls_port = find_free_ports(2)
     server = RedisServer(directory, port, tls_port, _write_certificates(directory), options)
     try:
         server.start()
@@ -154,7 +154,7 @@ def running_sentinels(directory: Path) -> Iterator[Sentinels]:
         replica = stack.enter_context(
             running_redis(directory / "two", "--repl-diskless-sync-delay", "0", *follows)
         )
-        (port,) = _free_ports(1)
+        (port,) = find_free_ports(1)
         configuration = directory / "sentinel.conf"
         configuration.write_text(
             f"bind 127.0.0.1\nport {port}\ndir {directory}\n"
@@ -254,11 +254,3 @@ def _until(holds: Callable[[], bool]) -> None:
                 return
         time.sleep(0.05)
     raise RuntimeError("the Sentinel did not do it in time")
-
-
-def _free_ports(count: int) -> list[int]:
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [int(one.getsockname()[1]) for one in sockets]

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,6 +12,8 @@ from typing import Any
 
 import urllib3
 from kubernetes import client
+
+from tests.ports import find_free_ports
 
 from .api_server import ApiServer
 
@@ -55,9 +56,7 @@ class Election:
     @contextmanager
     def running(self, identity: str, *, kubeconfig: Path | None = None) -> Iterator[Replica]:
         """Run a replica until the context ends; by default straight to the API server."""
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
+        (port,) = find_free_ports(1)
         log_path = self.directory / f"{identity}.log"
         command = [
             str(Path(sys.executable).with_name("workqueuejob-operator")), "run",
