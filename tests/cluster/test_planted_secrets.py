@@ -8,8 +8,10 @@ from urllib.parse import quote
 import pytest
 import trustme
 
+from tests.writings import Writings
+
 from .objects import a_secret
-from .planted import Writings, collect_everything, plant
+from .planted import collect_everything, plant
 from .prepared import BROKER_HOST, REDIS_HOST
 from .redis import Redis
 from .worker_jobs import a_rabbitmq_queue, a_redis_list, a_worker_job
