@@ -1,6 +1,7 @@
 """Limits of a run's time and of its objects' lives, and a run that somebody else admits."""
 
 import json
+from typing import Any
 
 import pytest
 
@@ -19,16 +20,22 @@ pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
 QUEUE_NAME = "kueue.x-k8s.io/queue-name"
 
 
+def start_run(
+    workspace: Workspace, redis: Redis, name: str, *, count: int, **fields: Any
+) -> list[str]:
+    """Let two pods begin with so many items, and return these; fields: as of `a_worker_job`."""
+    items = [f"item-{number}" for number in range(count)]
+    redis.rpush(workspace.queue, *items)
+    workspace.apply(a_worker_job(workspace, name, parallelism=2, **fields))
+    return items
+
+
 def test_run_ends_at_its_deadline_and_gives_its_items_back(
     workspace: Workspace, redis: Redis
 ) -> None:
-    items = [f"item-{number}" for number in range(10)]
-    redis.rpush(workspace.queue, *items)
-    workspace.apply(
-        a_worker_job(
-            workspace, "late", command=print_stdin_after(60), parallelism=2,
-            activeDeadlineSeconds=8, pod={"terminationGracePeriodSeconds": 2},
-        )
+    items = start_run(
+        workspace, redis, "late", count=10, command=print_stdin_after(60),
+        activeDeadlineSeconds=8, pod={"terminationGracePeriodSeconds": 2},
     )  # fmt: skip
 
     ended = workspace.wait_for_end("late", seconds=90)
@@ -54,13 +61,9 @@ def test_jobs_with_kueues_label_wait_until_they_are_admitted(
     workspace: Workspace, redis: Redis
 ) -> None:
     """Kueue admits a Job by resuming it; the test does so in its place."""
-    items = [f"item-{number}" for number in range(6)]
-    redis.rpush(workspace.queue, *items)
-    workspace.apply(
-        a_worker_job(
-            workspace, "queued", command=print_stdin_after(0.5), parallelism=2,
-            jobMetadata={"labels": {QUEUE_NAME: "fruits"}},
-        )
+    items = start_run(
+        workspace, redis, "queued", count=6, command=print_stdin_after(0.5),
+        jobMetadata={"labels": {QUEUE_NAME: "fruits"}},
     )  # fmt: skip
     workspace.wait_for_reason("queued", "Progressing", "WaitingForAdmission", seconds=60)
     (job,) = workspace.jobs()
