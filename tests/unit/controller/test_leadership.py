@@ -74,6 +74,14 @@ def a_replica(store: FakeLease, clock: Clock, name: str) -> Leadership:
     return Leadership(store, name, times=TIMES, clock=clock)
 
 
+@pytest.fixture
+async def leader(store: FakeLease, clock: Clock) -> Leadership:
+    """Return a replica of the name `first` that has just taken the Lease."""
+    replica = a_replica(store, clock, "first")
+    await replica.attempt()
+    return replica
+
+
 async def test_the_first_leads_and_the_second_stands_by(store: FakeLease, clock: Clock) -> None:
     first, second = a_replica(store, clock, "first"), a_replica(store, clock, "second")
 
@@ -113,11 +121,8 @@ async def test_a_killed_leader_is_succeeded_when_its_lease_has_expired(
 
 
 async def test_a_leader_that_was_frozen_past_its_lease_may_not_write(
-    store: FakeLease, clock: Clock
+    store: FakeLease, clock: Clock, leader: Leadership
 ) -> None:
-    leader = a_replica(store, clock, "first")
-    await leader.attempt()
-
     clock.now += TIMES.renew_deadline
 
     with pytest.raises(NotLeading, match="first has not renewed its Lease for 6 s"):
@@ -157,10 +162,8 @@ async def test_age_counts_from_before_the_renewal_was_sent(store: FakeLease, clo
 
 
 async def test_an_outage_shorter_than_the_deadline_costs_nothing(
-    store: FakeLease, clock: Clock
+    store: FakeLease, clock: Clock, leader: Leadership
 ) -> None:
-    leader = a_replica(store, clock, "first")
-    await leader.attempt()
     store.failure = ClusterUnavailable("the API server did not answer: ClientConnectorError")
 
     clock.now += 5
@@ -176,10 +179,8 @@ async def test_an_outage_shorter_than_the_deadline_costs_nothing(
 
 
 async def test_a_renewal_whose_answer_was_lost_is_found_again(
-    store: FakeLease, clock: Clock
+    store: FakeLease, clock: Clock, leader: Leadership
 ) -> None:
-    leader = a_replica(store, clock, "first")
-    await leader.attempt()
     store.deafness = ClusterUnavailable("the API server did not answer: TimeoutError")
 
     for _ in range(3):
@@ -191,10 +192,8 @@ async def test_a_renewal_whose_answer_was_lost_is_found_again(
 
 
 async def test_a_lease_that_another_has_taken_is_lost_at_once(
-    store: FakeLease, clock: Clock
+    store: FakeLease, leader: Leadership
 ) -> None:
-    leader = a_replica(store, clock, "first")
-    await leader.attempt()
     assert store.lease is not None
     await store.write(replace(store.lease, holder="second"))
 
@@ -205,10 +204,8 @@ async def test_a_lease_that_another_has_taken_is_lost_at_once(
 
 
 async def test_a_lease_that_was_deleted_by_hand_is_made_anew(
-    store: FakeLease, clock: Clock
+    store: FakeLease, leader: Leadership
 ) -> None:
-    leader = a_replica(store, clock, "first")
-    await leader.attempt()
     store.lease = None
 
     await leader.renew()
@@ -232,10 +229,8 @@ async def test_a_clean_end_hands_over_at_once(store: FakeLease, clock: Clock) ->
 
 
 async def test_a_clean_end_after_an_unanswered_renewal_hands_over_too(
-    store: FakeLease, clock: Clock
+    store: FakeLease, leader: Leadership
 ) -> None:
-    leader = a_replica(store, clock, "first")
-    await leader.attempt()
     store.deafness = ClusterUnavailable("interrupted")
     await leader.renew()
 
