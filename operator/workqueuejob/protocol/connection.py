@@ -86,7 +86,7 @@ class RedisConnection:
 BrokerConnection = RabbitMQConnection | RedisConnection
 
 
-def join_address(host: str, port: int | str) -> str:
+def join_address(host: str, port: int) -> str:
     """Return `host:port`."""
     return f"{bracket(host)}:{port}"
 

@@ -75,7 +75,7 @@ def _read_address(source: RabbitMQQueue, reader: SecretReader) -> BrokerAddress:
         username = reader.read_text(credentials.name, credentials.username_key, field=where)
         password = reader.read_text(credentials.name, credentials.password_key, field=where)
     return BrokerAddress(
-        host=(source.host or "").strip("[]"),
+        host=source.host or "",
         port=source.port,
         virtual_host=source.vhost,
         username=username,

@@ -2,12 +2,7 @@
 
 from workqueuejob.api.redis import RedisQueue
 from workqueuejob.protocol.connection import REDIS_FIELD as FIELD
-from workqueuejob.protocol.connection import (
-    REDIS_PORT,
-    RedisConnection,
-    Sentinel,
-    join_address,
-)
+from workqueuejob.protocol.connection import REDIS_PORT, RedisConnection, Sentinel
 from workqueuejob.protocol.uri import BrokerAddress, parse_redis_uri
 from workqueuejob.queues.hosts import AllowedHosts, resolve_host
 from workqueuejob.queues.secrets import SecretReader, read_tls
@@ -55,7 +50,7 @@ def _read_address(source: RedisQueue, reader: SecretReader) -> BrokerAddress:
         if credentials.username_key is not None:
             username = reader.read_text(credentials.name, credentials.username_key, field=where)
     return BrokerAddress(
-        host=(source.host or "").strip("[]"),
+        host=source.host or "",
         port=source.port,
         username=username,
         password=password,
@@ -71,7 +66,7 @@ def _resolve_sentinel(
     addresses = []
     for place, address in enumerate(source.sentinel.addresses):
         name, _, port = address.rpartition(":")
-        host = resolve_host(name.strip("[]"), namespace)
+        host = resolve_host(name, namespace)
         allowed_hosts.check(host, int(port), field=f"{FIELD}.sentinel.addresses[{place}]")
-        addresses.append(join_address(host, port))
+        addresses.append(f"{host}:{port}")
     return Sentinel(master_name=source.sentinel.master_name, addresses=tuple(addresses))
