@@ -9,7 +9,7 @@ import pytest
 
 from .api_server import ApiServer, Create
 from .link import running_link
-from .replicas import Election, Replica
+from .replicas import LEASE_NAME, Election, Replica
 from .waiting import wait_for
 
 pytestmark = [pytest.mark.apiserver, pytest.mark.timeout(120)]
@@ -130,7 +130,7 @@ def test_leader_without_a_lease_of_its_own_any_more_ends(
     election: Election, leader: Replica
 ) -> None:
     election.api_server.kubectl(
-        "patch", "lease", "replicas-test", "--type=merge",
+        "patch", "lease", LEASE_NAME, "--type=merge",
         "-p", '{"spec": {"holderIdentity": "somebody-else"}}',
     )  # fmt: skip
     began = time.monotonic()
