@@ -1,4 +1,4 @@
-"""A hundred manifests and more that nobody should write: what the API server says of each.
+"""Two hundred manifests that nobody should write: what the API server says of each.
 
 What it takes is run by an operator in `tests/cluster/test_bad_input.py`.
 """
