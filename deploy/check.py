@@ -31,6 +31,9 @@ STATIC: dict[str, tuple[str, ...]] = {
 }
 QUICK = ("tests/unit", "tests/model", "tests/local")
 SERVED = ("tests/contract", "tests/crd", "tests/chart")
+ALONE = "disturbs_the_operator"
+ONE_BY_ONE = ("--dist", "load", "--maxschedchunk", "1")
+"""The cluster tests have an order of their own, and whoever is free takes the next."""
 
 
 def main() -> int:
@@ -69,10 +72,13 @@ def _test_on_cluster() -> int:
     begun = datetime.now(UTC).isoformat()
     try:
         _prepared("up")
-        code = _pytest("tests/cluster", workers=6)
-        # Quietly, here and below, so that the test runner has the last word. Only a whole run
-        # shows what is never used.
-        return code or _run_quietly("python", "-m", "tests.cluster.grants", "--since", begun)
+        return (
+            _pytest("tests/cluster", "-m", f"not {ALONE}", *ONE_BY_ONE, workers=4)
+            or _pytest("tests/cluster", "-m", ALONE, workers=0)
+            # Quietly, here and below, so that the test runner has the last word. Only a whole
+            # run shows what is never used.
+            or _run_quietly("python", "-m", "tests.cluster.grants", "--since", begun)
+        )
     finally:
         _prepared("down", quiet=True)
         if not was_up and "KUBE_CONTEXT" not in os.environ:
@@ -92,10 +98,8 @@ def _prepared(verb: str, *, quiet: bool = False) -> None:
     )
 
 
-def _pytest(*paths: str, workers: int) -> int:
-    # In the order in which they were collected: the cluster tests have one of their own.
-    distribution = ("-n", str(workers), "--dist", "loadfile", "--no-loadscope-reorder")
-    command = [str(BIN / "pytest"), "-q", *distribution, *paths]
+def _pytest(*arguments: str, workers: int) -> int:
+    command = [str(BIN / "pytest"), "-q", "-n", str(workers), "--dist", "loadfile", *arguments]
     return subprocess.run(command, cwd=ROOT, check=False).returncode
 
 

@@ -85,16 +85,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with what waits long; end with what needs the operator alone, and holds others up.
-
-    The many short ones come before that: they fill what time is left on any worker.
-    """
+    """Begin with what waits long; the many short ones fill what time is left on any worker."""
     items.sort(key=_find_place)
 
 
 def _find_place(item: pytest.Item) -> int:
-    if item.get_closest_marker("disturbs_the_operator"):
-        return 3
     if "mishap" in getattr(item, "fixturenames", ()):
         return 2
     return 0 if item.get_closest_marker("starts_early") else 1

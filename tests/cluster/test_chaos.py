@@ -19,7 +19,7 @@ from wqjlocal.processes import parse_stat
 pytestmark = [
     pytest.mark.cluster,
     pytest.mark.disturbs_the_operator,
-    # It waits for all other tests to end.
+    # Beside other tests it waits for all of them to end.
     pytest.mark.timeout(600),
 ]
 

@@ -33,7 +33,7 @@ from .workspace import (
 pytestmark = [
     pytest.mark.cluster,
     pytest.mark.disturbs_the_operator,
-    # It waits for all other tests to end.
+    # Beside other tests it waits for all of them to end.
     pytest.mark.timeout(600),
 ]
 
@@ -42,10 +42,10 @@ FIRST, LATER = 16, 8
 ITEMS = [f"item-{number:02}" for number in range(FIRST + LATER)]
 
 
-@pytest.fixture
-def two_replicas(workspace: Workspace) -> Iterator[Cluster]:
-    with running_replicas(workspace.cluster, 2):
-        yield workspace.cluster
+@pytest.fixture(scope="module")
+def two_replicas(cluster: Cluster) -> Iterator[Cluster]:
+    with running_replicas(cluster, 2):
+        yield cluster
 
 
 def begin_run(workspace: Workspace) -> None:

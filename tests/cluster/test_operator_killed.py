@@ -11,7 +11,7 @@ from .workspace import Workspace, a_manifest, print_after, reason_of
 pytestmark = [
     pytest.mark.cluster,
     pytest.mark.disturbs_the_operator,
-    # It waits for all other tests to end.
+    # Beside other tests it waits for all of them to end.
     pytest.mark.timeout(600),
 ]
 
