@@ -201,8 +201,14 @@ class World:
             self.end is not None
             or (self.is_continuous and self.progressing in {"NoProgress", "BackoffLimitExceeded"})
             or (may_wait and self.progressing == "SurplusPodsWaiting")
-            or (self.progressing == "WaitingForItems" and not self.queue.ready)
+            or (self.progressing == "WaitingForItems" and not self.queue.ready and self.is_told)
         )
+
+    @property
+    def is_told(self) -> bool:
+        """Whether the status is for the spec as it is now."""
+        current = self.store.current
+        return current.status.observed_generation == current.metadata.generation
 
     def _start_operator(self) -> Operator:
         return Operator(
