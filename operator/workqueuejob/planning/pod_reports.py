@@ -48,7 +48,11 @@ def read_pod_report(manifest: Mapping[str, Any], *, is_gone: bool = False) -> Po
     return PodReport(
         uid=metadata["uid"],
         job=(metadata.get("labels") or {}).get(_JOB_LABEL, ""),
-        items=_count(report, is_uncertain=is_gone or _is_uncertain(state, report)),
+        items=_count(
+            report,
+            is_uncertain=_is_uncertain(state, report)
+            or (is_gone and not _is_unused(state, report)),
+        ),
         succeeded=terminated.get("exitCode") == exits.DONE,
         died_idle=_has_died_idle(manifest, terminated, report),
         complaint=report.note if report and terminated.get("exitCode") == exits.FAILED else None,
@@ -108,6 +112,12 @@ def _is_uncertain(state: Mapping[str, Any], report: Report | None) -> bool:
     if terminated.get("exitCode") in _ORDERLY:
         return False
     return report is None or report.holding
+
+
+def _is_unused(state: Mapping[str, Any], report: Report | None) -> bool:
+    """Return whether it has ended in order and without an item, so that nothing is lost with it."""
+    exit_code = (state.get("terminated") or {}).get("exitCode")
+    return exit_code in _ORDERLY and report is not None and report.counts == ItemCounts()
 
 
 def _has_died_idle(

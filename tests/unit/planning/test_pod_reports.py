@@ -93,6 +93,15 @@ def test_deleted_pod_is_uncertain_for_no_other_operator_can_read_it() -> None:
     )
 
 
+def test_deleted_pod_that_never_had_an_item_leaves_nothing_to_be_told() -> None:
+    unused = write_report(ItemCounts(), holding=False, note="told to stop")
+    pod = a_pod(terminated(75, unused), phase="Failed")
+    assert read(pod, is_gone=True).items == CountedItems()
+
+    killed = a_pod(terminated(137, unused), phase="Failed")
+    assert read(killed, is_gone=True).items == CountedItems(uncertain=1)
+
+
 def test_pod_that_ran_when_it_was_deleted_has_told_nothing() -> None:
     report = read(a_pod({"running": {}}, phase="Running"), is_gone=True)
     assert report.items == CountedItems(uncertain=1)
