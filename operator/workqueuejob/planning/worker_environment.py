@@ -4,6 +4,7 @@ Secrets stay references, which the kubelet resolves.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from workqueuejob.api import TLS, RabbitMQQueue, Verification, WorkQueueJob
@@ -26,18 +27,22 @@ _TERMINATION_MESSAGE_PATH = "/dev/termination-log"
 
 
 def build_worker_environment(
-    resource: WorkQueueJob, container: Mapping[str, Any]
+    resource: WorkQueueJob, container: Mapping[str, Any], *, is_warm: bool = False
 ) -> list[Variable]:
-    """Return the variables of the container that the worker runs in."""
+    """Return the variables of the container that the worker runs in.
+
+    is_warm: whether it is to wait for its first item.
+    """
     spec = resource.spec
     source = spec.queue.rabbitmq or spec.queue.redis
     if source is None:
         return []
+    settings = replace(_build_settings(resource, source, container), waits_for_first=is_warm)
     return [
         {"name": names.POD_NAME, "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
         *_refer_to_credentials(source),
         *_refer_to_certificates(source.tls),
-        plain(names.SETTINGS, write_settings(_build_settings(resource, source, container))),
+        plain(names.SETTINGS, write_settings(settings)),
     ]
 
 

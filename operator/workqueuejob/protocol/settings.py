@@ -97,6 +97,7 @@ class WorkerSettings:
         UID); empty counts nowhere.
     quota: items to settle before the pod is done; None works until the queue is drained.
     idle_seconds: how long nothing must be ready before a worker takes the queue for drained.
+    waits_for_first: whether it waits without end for its first item, in a pod that is kept warm.
     grace_seconds: between SIGTERM and SIGKILL, the pod's terminationGracePeriodSeconds.
     item_timeout_seconds: None sets no limit.
     prefix_output: whether each line that a command prints gets its item's id.
@@ -109,6 +110,7 @@ class WorkerSettings:
     run: str = ""
     quota: int | None = None
     idle_seconds: float = 2.0
+    waits_for_first: bool = False
     grace_seconds: int = DEFAULT_GRACE_SECONDS
     item_timeout_seconds: int | None = None
     prefix_output: bool = False

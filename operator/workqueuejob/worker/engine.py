@@ -8,7 +8,8 @@
     somebody else has it             nothing: it is theirs to settle
 
 Decides when a worker is done: its quota is settled, nothing was ready for the idle time, or it was
-told to stop. Knows one item at a time, and neither commands nor signals nor any broker.
+told to stop. One in a pod that is kept warm waits for its first item without end. Knows one item
+at a time, and neither commands nor signals nor any broker.
 """
 
 from collections.abc import Callable
@@ -61,6 +62,7 @@ class Engine:
         self.broker = SteadyBroker(self._open, timing=timing)
         self._open_broker = open_broker
         self._ahead: FetchesAhead | None = None
+        self._awaits_first = settings.waits_for_first
 
     @property
     def is_done(self) -> bool:
@@ -87,9 +89,9 @@ class Engine:
         while not (self.is_done or self._stop.requested):
             idle_since = max(idle_since, self.broker.mended_at)
             rest = idle_since + self.settings.idle_seconds - self.clock()
-            item = self._take(min(max(rest, 0), SLICE_SECONDS))
+            item = self._take(self._slice(rest))
             if item is None:
-                if rest <= 0:
+                if rest <= 0 and not self._awaits_first:
                     return None
             elif item.attempt > self.settings.retry.max_attempts:
                 self._give_up_on(item)
@@ -177,12 +179,16 @@ class Engine:
             self._note_lost(item)
         return broker.renew_seconds
 
+    def _slice(self, rest: float) -> float:
+        return SLICE_SECONDS if self._awaits_first else min(max(rest, 0), SLICE_SECONDS)
+
     def _take(self, timeout_seconds: float) -> Item | None:
         def act(broker: Broker) -> Item | None:
             delivery = broker.take(timeout_seconds=timeout_seconds)
             if delivery is None:
                 return None
             self.held = item = Item(self, delivery)
+            self._awaits_first = False
             if delivery.lost:
                 self.report.take(attempts_lost=1)
             else:

@@ -51,6 +51,14 @@ def test_worker_of_a_rabbitmq_queue_reads_back_what_the_spec_says() -> None:
     )
 
 
+def test_worker_of_a_warm_pod_is_told_to_wait() -> None:
+    resource, container = a_redis_worker(mode="Fine"), {"name": "worker"}
+    for is_warm in (False, True):
+        variables = build_worker_environment(resource, container, is_warm=is_warm)
+        (text,) = (v["value"] for v in variables if v["name"] == "WQJ_SETTINGS")
+        assert read_settings(text).waits_for_first is is_warm
+
+
 def test_worker_of_a_redis_list_reads_back_what_the_spec_says() -> None:
     resource = a_redis_worker(port=6380, database=2, lease_seconds=60, mode="Fine")
     assert settings_of(resource) == WorkerSettings(

@@ -18,6 +18,8 @@ from workqueuejob.worker.engine import Engine
 from workqueuejob.worker.item import Item
 from workqueuejob.worker.memory import MemoryBroker
 
+ONE_ATTEMPT = RetrySettings(max_attempts=1, initial_delay_seconds=0, dead_letter="dead")
+
 
 def take(engine: Engine) -> Item:
     item = engine.next()
@@ -55,6 +57,43 @@ def test_item_that_comes_within_the_idle_time_is_worked_on() -> None:
 
     plant.clock.on_sleep = produce
     assert drain(plant.engine) == [b"late"]
+
+
+def test_worker_of_a_warm_pod_waits_for_its_first_item_without_end() -> None:
+    plant = Plant(idle_seconds=2.0, waits_for_first=True)
+    began = plant.clock()
+    fresh = [b"late", b"next"]
+
+    def produce() -> None:
+        if plant.clock() >= began + 3600 and fresh:
+            plant.queue.put(fresh.pop(0))
+
+    plant.clock.on_sleep = produce
+    assert drain(plant.engine) == [b"late", b"next"]
+    assert 3602.0 <= plant.clock() - began < 3603.5
+    assert plant.engine.exit_code == exits.DONE
+
+
+def test_item_that_failed_was_a_first_item_too() -> None:
+    plant = Plant(b"poison", idle_seconds=2.0, waits_for_first=True, retry=ONE_ATTEMPT)
+    plant.engine.fail(take(plant.engine), "no good")
+    began = plant.clock()
+    assert plant.engine.next() is None
+    assert plant.clock() - began < 2.5
+
+
+def test_worker_that_waits_for_its_first_item_stops_when_it_is_told_to() -> None:
+    plant = Plant(waits_for_first=True)
+    began = plant.clock()
+
+    def tell() -> None:
+        if plant.clock() > began + 60:
+            plant.stop.request()
+
+    plant.clock.on_sleep = tell
+    assert plant.engine.next() is None
+    assert plant.clock() - began < 61
+    assert plant.engine.exit_code == exits.STOPPED_EARLY
 
 
 def test_settled_quota_ends_the_worker_and_leaves_the_rest() -> None:
