@@ -23,6 +23,9 @@ WAVE_LABEL = f"{GROUP}/wave"
 WORKER_LABEL = f"{GROUP}/worker"
 """On every pod that our worker runs in, whose termination message is its report."""
 
+WARM_LABEL = f"{GROUP}/warm"
+"""On the Job and the pods of a wave that is kept although nothing is ready."""
+
 KUEUE_LABEL = "kueue.x-k8s.io/queue-name"
 """On a Job: Kueue decides when it may run, and nobody else suspends, resumes or resizes it."""
 

@@ -56,6 +56,12 @@ def worked(queue: Manifest | None = None, **changes: Any) -> Manifest:
     return merged(queue or {}, {"spec": merged(worker, changes)})
 
 
+def warm(queue: Manifest | None = None, pods: int = 2, **changes: Any) -> Manifest:
+    """Return a patch that lets our worker's pods wait for items, up to four of them at work."""
+    kept = {"mode": "Fine", "parallelism": 4, "autoscale": {"minParallelism": pods}}
+    return worked(queue, **kept | {"runPolicy": "Continuous"} | changes)
+
+
 def spec(**changes: Any) -> Manifest:
     """Return a patch of spec."""
     return {"spec": changes}

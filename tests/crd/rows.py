@@ -265,7 +265,7 @@ REFUSED: list[tuple[str, Manifest, str, str]] = [
         "scaling by nothing",
         spec(autoscale={}),
         "spec.autoscale",
-        "set itemsPerWorker or finishWithinSeconds",
+        "set itemsPerWorker, finishWithinSeconds or minParallelism",
     ),
     (
         "no items for a pod",

@@ -3,7 +3,7 @@
 import pytest
 
 from .api_server import ApiServer, Create, Refused
-from .manifests import Manifest, rabbitmq, redis, spec, worked
+from .manifests import Manifest, rabbitmq, redis, spec, warm, worked
 
 pytestmark = pytest.mark.apiserver
 
@@ -172,3 +172,29 @@ def test_how_our_worker_works_can_be_changed(
     api_server: ApiServer, create: Create, change: Manifest
 ) -> None:
     assert api_server.patch(create(worked(redis())), change)["metadata"]["generation"] == 2
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(spec(runPolicy="UntilDrained"), id="it winds down"),
+        pytest.param(spec(parallelism=0), id="it is scaled to zero"),
+        pytest.param(spec(autoscale={"minParallelism": 4}), id="more pods are kept"),
+        pytest.param(spec(autoscale=None), id="none is kept any more"),
+    ],
+)
+def test_run_that_keeps_pods_can_be_changed_by_one_field(
+    api_server: ApiServer, create: Create, change: Manifest
+) -> None:
+    assert api_server.patch(create(warm(redis())), change)["metadata"]["generation"] == 2
+
+
+def test_run_can_not_be_scaled_below_the_pods_that_it_keeps(
+    api_server: ApiServer, create: Create
+) -> None:
+    with pytest.raises(Refused) as refused:
+        api_server.patch(create(warm(redis())), spec(parallelism=1))
+
+    ((where, message),) = refused.value.causes
+    assert where == "spec.autoscale.minParallelism"
+    assert "minParallelism must be at most parallelism; lower it, or raise parallelism" in message

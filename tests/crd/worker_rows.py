@@ -1,6 +1,6 @@
 """What a user may write of our worker, of retries and of giving up, and what not."""
 
-from .manifests import Manifest, rabbitmq, redis, spec, worked
+from .manifests import Manifest, rabbitmq, redis, spec, warm, worked
 
 CONTAINERS = "spec.template.spec.containers"
 QUEUE = "spec.queue.rabbitmq"
@@ -32,6 +32,9 @@ def delivered(**changes: str) -> Manifest:
 def limited(limit: object, **changes: object) -> Manifest:
     return worked(failurePolicy={"maxDeadLettered": limit, **changes})
 
+
+MANAGED = rabbitmq(management={"url": "http://mq:15672"})
+MIN_PARALLELISM = "spec.autoscale.minParallelism"
 
 ACCEPTED_WORKERS: list[tuple[str, Manifest]] = [
     ("our worker at RabbitMQ", worked()),
@@ -74,9 +77,54 @@ ACCEPTED_WORKERS: list[tuple[str, Manifest]] = [
     ("a percentage of dead letters", limited("5%", minSettledItems=0)),
     ("every percentage up to 100", limited("100%")),
     ("a shorter consumer timeout", worked(rabbitmq(consumerTimeoutSeconds=600), retry=DEAD)),
+    ("pods that wait at a list", warm(redis())),
+    ("pods that wait at RabbitMQ", warm(MANAGED, retry=DEAD)),
+    ("as many that wait as there may be", warm(redis(), 4)),
+    ("pods that wait for a run that is wound down", warm(redis(), runPolicy="UntilDrained")),
+    ("pods that wait for a run scaled to zero", warm(redis(), parallelism=0)),
+    (
+        "no pods that wait",
+        spec(autoscale={"minParallelism": 0, "itemsPerWorker": 1}),
+    ),
 ]
 
 REFUSED_WORKERS: list[tuple[str, Manifest, str, str]] = [
+    (
+        "pods that wait in mode Coarse",
+        warm(redis(), mode="Coarse"),
+        MIN_PARALLELISM,
+        "minParallelism needs mode Fine",
+    ),
+    (
+        "pods that wait without worker",
+        warm(redis(), worker=None),
+        MIN_PARALLELISM,
+        "minParallelism needs worker",
+    ),
+    (
+        "pods that wait, unseen by the broker",
+        warm(),
+        MIN_PARALLELISM,
+        "minParallelism needs spec.queue.rabbitmq.management",
+    ),
+    (
+        "more pods that wait than there may be",
+        warm(redis(), 5),
+        MIN_PARALLELISM,
+        "minParallelism must be at most parallelism",
+    ),
+    (
+        "less than no pods that wait",
+        warm(redis(), -1, parallelism=0),
+        MIN_PARALLELISM,
+        "equal to 0",
+    ),
+    (
+        "no pods that wait, and nothing else",
+        warm(redis(), 0),
+        "spec.autoscale",
+        "set itemsPerWorker, finishWithinSeconds or minParallelism",
+    ),
     ("a worker from nowhere", worked(worker={"source": None}), "spec.worker.source", "Required"),
     (
         "a worker from somewhere",

@@ -1,11 +1,11 @@
-"""How many of the pods that `parallelism` allows are wanted."""
+"""How many of the pods that `parallelism` allows are wanted, and how many in any case."""
 
 from typing import Annotated, ClassVar
 
 from pydantic import Field
 
 from workqueuejob.api.base import Model, Rule, RuleReason
-from workqueuejob.api.scalars import Message, PositiveCount, PositiveSeconds
+from workqueuejob.api.scalars import Message, Parallelism, PositiveCount, PositiveSeconds
 
 
 class Autoscale(Model):
@@ -13,14 +13,22 @@ class Autoscale(Model):
 
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
-            rule="has(self.itemsPerWorker) || has(self.finishWithinSeconds)",
+            rule=(
+                "has(self.itemsPerWorker) || has(self.finishWithinSeconds)"
+                " || self.minParallelism > 0"
+            ),
             message=(
-                "autoscale must say what decides; set itemsPerWorker or finishWithinSeconds, or"
-                " remove autoscale"
+                "autoscale must say what decides; set itemsPerWorker, finishWithinSeconds or"
+                " minParallelism, or remove autoscale"
             ),
             reason=RuleReason.REQUIRED,
         ),
     )
+
+    min_parallelism: Parallelism = 0
+    """Pods that a Continuous run keeps although nothing is ready, so that items which arrive need
+    not wait for a pod to start. It needs mode Fine and worker, and with RabbitMQ management. With
+    runPolicy UntilDrained it has no effect. Default: 0."""
 
     items_per_worker: PositiveCount | None = None
     """One pod for each so many items that are left."""

@@ -30,7 +30,8 @@ class BusyPeriod(Model):
     """When the first item was seen."""
 
     end_time: Timestamp | None = None
-    """When the queue was empty and the last pod had ended. Absent: it goes on."""
+    """When the queue was empty and the last pod had ended, but for those that are kept and wait.
+    Absent: it goes on."""
 
     items: Count | None = None
     """Items seen in this period: those settled and those that remained."""

@@ -120,9 +120,9 @@ class WorkQueueJobSpec(Model):
 
     run_policy: RunPolicy = RunPolicy.UNTIL_DRAINED
     """When the run ends. UntilDrained: once every Job has finished and the queue stayed empty for
-    drainedAfterSeconds. Continuous: never; while the queue is empty there is no Job, and items that
-    arrive get pods at once. May be changed: set to UntilDrained, a continuous run ends once the
-    queue is drained. Default: UntilDrained."""
+    drainedAfterSeconds. Continuous: never; while the queue is empty there is no Job, unless
+    autoscale.minParallelism keeps pods, and items that arrive get pods at once. May be changed: set
+    to UntilDrained, a continuous run ends once the queue is drained. Default: UntilDrained."""
 
     empty_start: EmptyStart = EmptyStart.COMPLETE
     """What to do if the queue is empty at the start, with runPolicy UntilDrained. Complete: the run
@@ -140,9 +140,10 @@ class WorkQueueJobSpec(Model):
     would delete them whatever they hold. Default: 1."""
 
     autoscale: Autoscale | None = None
-    """Run fewer pods than parallelism allows, where fewer do. It never ends a pod: in mode Coarse
-    waves are kept small, so that fewer run before long; in mode Fine pods stay until they find
-    nothing more to take. Unset: as many pods as there are items, up to parallelism."""
+    """Run fewer pods than parallelism allows, where fewer do, or keep some although nothing is
+    ready. It ends no pod that may hold an item: in mode Coarse waves are kept small, so that fewer
+    run before long; in mode Fine pods stay until they find nothing more to take. Unset: as many
+    pods as there are items, up to parallelism."""
 
     worker: Worker | None = None
     """Our worker, which takes the items, runs the container's command for each, and acknowledges an

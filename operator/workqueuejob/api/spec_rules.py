@@ -35,9 +35,41 @@ def _never_ends(field: str, because: str) -> Rule:
     )
 
 
+def _for_warm_pods(rule: str, message: str) -> Rule:
+    """Also without effect, in UntilDrained: pods may still wait, and must be known to hold nothing.
+
+    So that one field is enough to wind a run down, runPolicy is not asked for.
+    """
+    return Rule(
+        rule=f"!has(self.autoscale) || self.autoscale.minParallelism == 0 || {rule}",
+        message=message,
+        field_path=".autoscale.minParallelism",
+        reason=RuleReason.FORBIDDEN,
+    )
+
+
 SPEC_RULES: tuple[Rule, ...] = (
     _never_ends("activeDeadlineSeconds", "whose runs may go on for ever"),
     _never_ends("ttlSecondsAfterFinished", "whose runs don't finish"),
+    _for_warm_pods(
+        "self.mode == 'Fine'",
+        "minParallelism needs mode Fine, whose pods wait for items; remove it, or use mode Fine",
+    ),
+    _for_warm_pods(
+        "has(self.worker)",
+        "minParallelism needs worker, which waits for its first item; set worker, or remove"
+        " minParallelism",
+    ),
+    _for_warm_pods(
+        "!has(self.queue.rabbitmq) || has(self.queue.rabbitmq.management)",
+        "minParallelism needs spec.queue.rabbitmq.management, which tells a pod that waits from"
+        " one that holds an item; set it, or remove minParallelism",
+    ),
+    _for_warm_pods(
+        # So that kubectl scale to zero goes on to stop a run.
+        "self.parallelism == 0 || self.autoscale.minParallelism <= self.parallelism",
+        "minParallelism must be at most parallelism; lower it, or raise parallelism",
+    ),
     Rule(
         rule="self.mode == oldSelf.mode",
         message="mode is immutable; create another WorkQueueJob for another mode",

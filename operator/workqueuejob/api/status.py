@@ -250,7 +250,7 @@ class WorkQueueJobStatus(Model):
 
     desired_parallelism: Parallelism | None = None
     """Pods that should be active now: spec.parallelism, or fewer when there are fewer items or
-    spec.autoscale wants fewer."""
+    spec.autoscale wants fewer; no fewer than it keeps."""
 
     scaling: ScalingStatus | None = None
     """How desiredParallelism came about. Absent: no spec.autoscale."""

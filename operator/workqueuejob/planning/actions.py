@@ -7,6 +7,7 @@ from typing import TypeAlias
 from workqueuejob.planning.observed import JobState, ObservedJob
 
 QUEUE_DRAINED = "QueueDrained"
+WARM_PODS_NOT_NEEDED = "WarmPodsNotNeeded"
 TEMPLATE_CHANGED = "TemplateChanged"
 RUN_FAILED = "RunBackoffLimitExceeded"
 RUN_FAILED_BY_POLICY = "RunPodFailurePolicy"
@@ -20,6 +21,7 @@ NAMESPACE_TERMINATING = "NamespaceTerminating"
 END_REASONS = frozenset(
     {
         QUEUE_DRAINED,
+        WARM_PODS_NOT_NEEDED,
         TEMPLATE_CHANGED,
         RUN_FAILED,
         RUN_FAILED_BY_POLICY,
@@ -34,11 +36,15 @@ END_REASONS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class CreateWave:
-    """Create the Job of a wave."""
+    """Create the Job of a wave.
+
+    is_warm: its pods wait for their first item.
+    """
 
     wave: int
     completions: int
     parallelism: int
+    is_warm: bool = False
 
 
 @dataclass(frozen=True, slots=True)

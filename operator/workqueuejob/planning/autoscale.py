@@ -8,6 +8,7 @@ import math
 from dataclasses import dataclass
 from datetime import datetime
 
+from workqueuejob.api import WorkQueueJobSpec
 from workqueuejob.api.autoscale import Autoscale
 from workqueuejob.api.spec import RunPolicy
 from workqueuejob.planning.depth import QueueDepth
@@ -26,11 +27,20 @@ _TOLERANCE_PODS = 0.25
 
 @dataclass(frozen=True, slots=True)
 class Scaling:
-    """How many pods are wanted, and why."""
+    """How many pods are wanted, and why.
+
+    limit: how many may run; None is no more than are wanted.
+    """
 
     pods: int
     message: str | None = None
     seconds_per_item: float | None = None
+    limit: int | None = None
+
+    @property
+    def most(self) -> int:
+        """How many pods may run."""
+        return self.pods if self.limit is None else self.limit
 
     @property
     def items_ahead(self) -> int:
@@ -47,20 +57,33 @@ def choose_scaling(
     autoscale, depth = observed.resource.spec.autoscale, observed.depth
     if autoscale is None or depth is None:
         return None
-    left, most = count_left(depth), observed.resource.spec.parallelism
+    most, kept = observed.resource.spec.parallelism, count_kept(observed.resource.spec)
+    left = depth.left_beside_waiting if kept else count_left(depth)
     if not left or not most:
-        return Scaling(pods=0, seconds_per_item=seconds_per_item)
+        return Scaling(kept, f"no item left; {_say_kept(kept)}" if kept else None, seconds_per_item)
     by_time = _by_time(observed, left, seconds_per_item, now)
     wishes = [*_by_items(autoscale, left), *by_time]
-    pods, why = max(wishes, key=lambda wish: wish[0])
+    pods, why = max(wishes or [(left, f"{_items(left)} left need")], key=lambda wish: wish[0])
     chosen = max(1, min(pods, most))
     wanted = f"{chosen} of {most} pods" if pods <= most else f"{pods} pods, of which {most} may run"
-    return Scaling(chosen, f"{why} {wanted}", seconds_per_item)
+    message = f"{why} {wanted}" + (f"; {_say_kept(kept)}" if kept > chosen else "")
+    return Scaling(max(chosen, kept), message, seconds_per_item, limit=None if wishes else most)
+
+
+def count_kept(spec: WorkQueueJobSpec) -> int:
+    """Return how many pods are kept although nothing is ready."""
+    if spec.autoscale is None or spec.run_policy is not RunPolicy.CONTINUOUS:
+        return 0
+    return min(spec.autoscale.min_parallelism, spec.parallelism)
 
 
 def count_left(depth: QueueDepth) -> int:
     """Return the items that are not settled; where the broker hides the held ones, one a pod."""
     return depth.ready + depth.delayed + (depth.holders or 0)
+
+
+def _say_kept(kept: int) -> str:
+    return f"kept {kept} warm (minParallelism)"
 
 
 def _by_items(autoscale: Autoscale, left: int) -> list[tuple[int, str]]:

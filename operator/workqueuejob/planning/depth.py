@@ -45,6 +45,15 @@ class QueueDepth:
         return self.consumers if self.in_flight is None else self.in_flight
 
     @property
+    def left_beside_waiting(self) -> int:
+        """Items that are not settled, where consumers may be waiting for their first one.
+
+        As long as items are ready, every consumer holds one.
+        """
+        held = self.holders if self.ready else self.in_flight_known
+        return self.ready + self.delayed + (held or 0)
+
+    @property
     def in_flight_known(self) -> int | None:
         """Items in flight as of now or, failing that, of some seconds ago."""
         return self.in_flight_lately if self.in_flight is None else self.in_flight

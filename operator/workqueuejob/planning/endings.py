@@ -17,18 +17,19 @@ from workqueuejob.planning.futility import futility_delay_seconds
 from workqueuejob.planning.items import Doubt, count_items, count_put_aside
 from workqueuejob.planning.observed import JobState, ObservedJob, count_active
 from workqueuejob.planning.periods import PeriodEnd
-from workqueuejob.planning.situation import RECHECK_SECONDS, RETURN_SECONDS, Plan, Situation
+from workqueuejob.planning.situation import (
+    BLIND_PROOF_SECONDS,
+    RECHECK_SECONDS,
+    RETURN_SECONDS,
+    Plan,
+    Situation,
+)
 from workqueuejob.planning.verdict import Progress, Verdict
 
 _FAILED_BY_POLICY = frozenset({Progress.POD_FAILURE_POLICY, RUN_FAILED_BY_POLICY})
 GIVEN_UP = frozenset({Progress.BACKOFF_LIMIT_EXCEEDED, RUN_FAILED}) | _FAILED_BY_POLICY
 """Of each pair the first is a reason that Kubernetes' Jobs and WorkQueueJobs have in common."""
 
-_EXACT_PROOF_SECONDS = 1.0
-_LAGGING_PROOF_SECONDS = 15.0
-"""RabbitMQ refreshes a quorum queue's unacked count every five seconds: three times."""
-_BLIND_PROOF_SECONDS = 30.0
-"""A quorum queue whose node restarts answers zero for some time."""
 _IDLE_SUSPICION_SECONDS = 30.0
 
 
@@ -51,12 +52,9 @@ def end_after_too_many_failures(situation: Situation) -> Plan | None:
     The same holds after a FailJob of the user's, by which Kubernetes has ended the other pods of
     that Job, but not those of the run's other Jobs.
     """
-    observed, first_wave = situation.observed, situation.before.waves + 1
-    jobs = [job for job in observed.jobs if job.wave >= first_wave]
-    # Ours too: failures that were not recorded before we ended the Job are not counted any more.
-    given_up = any(job.failure_reason in GIVEN_UP for job in jobs)
-    if situation.pods_failed <= situation.spec.backoff_limit and not given_up:
+    if not is_given_up(situation):
         return None
+    observed, jobs = situation.observed, _list_period(situation)
     by_policy = next((job for job in jobs if job.failure_reason in _FAILED_BY_POLICY), None)
     complaint = _find_complaint(jobs)
     if by_policy is None:
@@ -87,6 +85,22 @@ def end_after_too_many_failures(situation: Situation) -> Plan | None:
     return Plan(verdict, ends, message if ends else None, recheck_after_seconds=RECHECK_SECONDS)
 
 
+def is_given_up(situation: Situation) -> bool:
+    """Return whether too many pods have failed, in this busy period, for another one to start.
+
+    While a Continuous run waits for items, only pods fail that it keeps warm.
+    """
+    if situation.is_continuous and not situation.is_busy:
+        return False
+    # Ours too: failures that were not recorded before we ended the Job are not counted any more.
+    has_verdict = any(job.failure_reason in GIVEN_UP for job in _list_period(situation))
+    return has_verdict or situation.pods_failed > situation.spec.backoff_limit
+
+
+def _list_period(situation: Situation) -> list[ObservedJob]:
+    return [job for job in situation.jobs if job.wave > situation.before.waves]
+
+
 def _give_up(situation: Situation, reason: Progress, message: str) -> Plan:
     """End the run as Failed; a Continuous one pauses, and then counts anew."""
     if not situation.is_continuous:
@@ -112,10 +126,10 @@ def end_surplus(situation: Situation) -> Plan | None:
     """End completions that no item is left for, as a success of those before them."""
     if not (_is_surplus_proved(situation) or _is_surplus_timed_out(situation)):
         return None
-    running = [job for job in situation.observed.unfinished if job.open]
-    message = messages.surplus_ended(running)
+    passing = [job for job in situation.observed.passing if not job.state.is_terminal]
+    message = messages.surplus_ended([job for job in passing if job.open])
     ends = end_running_jobs(
-        situation.observed.unfinished,
+        passing,
         succeeded=True,
         reason=QUEUE_DRAINED,
         message=message,
@@ -156,7 +170,8 @@ def end_drained_run(situation: Situation) -> Plan | None:
         return Plan(waiting)
     seconds = _drained_proof_seconds(situation)
     if not situation.lasts(drained, seconds=seconds):
-        verdict = Verdict(Progress.VERIFYING_DRAINED, messages.verifying(situation.ledger, seconds))
+        message = messages.verifying(situation, seconds)
+        verdict = Verdict(Progress.VERIFYING_DRAINED, message)
         return Plan(verdict, recheck_after_seconds=RECHECK_SECONDS)
     if situation.is_continuous:
         message = messages.period_over(situation)
@@ -181,7 +196,7 @@ def _drained_proof_seconds(situation: Situation) -> float:
     """
     asked, depth = situation.spec.drained_after_seconds, situation.depth
     if situation.evidence.vanished and depth.in_flight is None:
-        return max(_BLIND_PROOF_SECONDS, asked)
+        return max(BLIND_PROOF_SECONDS, asked)
     return max(RETURN_SECONDS, asked) if situation.is_return_expected else asked
 
 
@@ -197,13 +212,7 @@ def _may_hold_an_item(situation: Situation) -> bool:
 
 
 def _is_surplus_proved(situation: Situation) -> bool:
-    if situation.depth.in_flight is not None:
-        shortest = _EXACT_PROOF_SECONDS
-    elif situation.depth.in_flight_lately is not None:
-        shortest = _LAGGING_PROOF_SECONDS
-    else:
-        shortest = _BLIND_PROOF_SECONDS
-    seconds = max(shortest, situation.spec.drained_after_seconds)
+    seconds = max(situation.proof_seconds, situation.spec.drained_after_seconds)
     return situation.lasts(situation.evidence.surplus, seconds=seconds)
 
 

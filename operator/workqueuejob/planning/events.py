@@ -7,6 +7,7 @@ from typing import assert_never
 
 from workqueuejob.api.status import Condition, ConditionStatus, WorkQueueJobStatus
 from workqueuejob.planning.actions import (
+    QUEUE_DRAINED,
     Action,
     CreateWave,
     DeleteJob,
@@ -66,7 +67,7 @@ def _words_of(action: Action) -> tuple[str, str]:
             return "WavesSuspended", "PatchJob"
         case SetSuspend():
             return "WavesResumed", "PatchJob"
-        case EndJob(succeeded=True):
+        case EndJob(reason=reason) if reason == QUEUE_DRAINED:
             return "SurplusEnded", "EndJob"
         case EndJob(reason=reason):
             return reason, "EndJob"

@@ -35,11 +35,12 @@ class Streak:
 class Evidence:
     """The streaks that end things: None where the last read broke them.
 
-    drained: every Job is terminal and the queue is empty.
+    drained: every Job is terminal, but for pods kept warm, and the queue is empty.
     surplus: pods are active or due although no item is ready, held or on its way.
     stalled: a Job has fewer pods than it may, as while a completion waits for its back-off.
+    unheld: nothing is ready, and nothing is known to be held.
     idle: nothing is ready, and no number of Jobs or queue has changed.
-    quiet: no pod of ours exists.
+    quiet: no pod of ours exists, but for those kept warm.
     foreign: more consumers than we have pods.
     abandoned: items are held although no pod of ours exists, at a broker that knows no consumers.
     last_seen: the queue's depth, and the items settled, at the last successful read.
@@ -51,6 +52,7 @@ class Evidence:
     drained: Streak | None = None
     surplus: Streak | None = None
     stalled: Streak | None = None
+    unheld: Streak | None = None
     idle: Streak | None = None
     quiet: Streak | None = None
     foreign: Streak | None = None
@@ -74,6 +76,7 @@ def gather_evidence(previous: Evidence, observed: Observed, *, now: datetime) ->
         return Evidence(last_seen=previous.last_seen, pace=previous.pace)
     depth, jobs, read = measurement.result, observed.jobs, measurement.started
     has_workers = observed.resource.spec.worker is not None
+    passing, warm = observed.passing, observed.warm
     ledger = count_run(observed.resource.status, jobs)
     fingerprint = _fingerprint(jobs, depth, ledger)
     same = fingerprint == previous.fingerprint
@@ -83,11 +86,14 @@ def gather_evidence(previous: Evidence, observed: Observed, *, now: datetime) ->
         return _extend(streak, holds=holds, read=read, now=now)
 
     return Evidence(
-        drained=extend(previous.drained, holds=is_drained(jobs, depth)),
-        surplus=extend(previous.surplus, holds=is_surplus(jobs, depth, has_workers=has_workers)),
+        drained=extend(previous.drained, holds=is_drained(passing, depth, warm=warm)),
+        surplus=extend(
+            previous.surplus, holds=is_surplus(passing, depth, has_workers=has_workers, warm=warm)
+        ),
         stalled=extend(previous.stalled, holds=count_missing(jobs) > 0),
+        unheld=extend(previous.unheld, holds=depth.ready == 0 and depth.in_flight_known == 0),
         idle=extend(previous.idle if same else None, holds=depth.ready == 0),
-        quiet=extend(previous.quiet, holds=_is_quiet(jobs)),
+        quiet=extend(previous.quiet, holds=_is_quiet(passing)),
         foreign=extend(previous.foreign, holds=is_foreign_consumer_present(jobs, depth)),
         abandoned=extend(previous.abandoned, holds=is_abandoned(jobs, depth)),
         movement=_follow_movement(previous, observed, depth, ledger),
@@ -107,18 +113,18 @@ def estimate_depth(depth: QueueDepth) -> int:
     return depth.ready + depth.delayed + (depth.holders or 0)
 
 
-def is_drained(jobs: tuple[ObservedJob, ...], depth: QueueDepth) -> bool:
+def is_drained(
+    jobs: tuple[ObservedJob, ...], depth: QueueDepth, *, warm: tuple[ObservedJob, ...] = ()
+) -> bool:
     """Return whether nothing is left and nobody of ours is left to give something back.
 
     Items that strangers hold are theirs to settle, where the broker knows that there is a consumer
-    that holds them; elsewhere a held item may be that of a worker which is no more.
+    that holds them; elsewhere a held item may be that of a worker which is no more. Whether a pod
+    that is kept warm holds one can only be told where none is held at all.
     """
-    return (
-        _is_quiet(jobs)
-        and depth.ready == 0
-        and depth.delayed == 0
-        and not is_abandoned(jobs, depth)
-    )
+    if not _is_quiet(jobs) or depth.ready or depth.delayed:
+        return False
+    return not is_abandoned(jobs, depth) if _is_quiet(warm) else depth.in_flight_known == 0
 
 
 def is_abandoned(jobs: tuple[ObservedJob, ...], depth: QueueDepth) -> bool:
@@ -127,9 +133,13 @@ def is_abandoned(jobs: tuple[ObservedJob, ...], depth: QueueDepth) -> bool:
 
 
 def is_surplus(
-    jobs: tuple[ObservedJob, ...], depth: QueueDepth, *, has_workers: bool = False
+    jobs: tuple[ObservedJob, ...],
+    depth: QueueDepth,
+    *,
+    has_workers: bool = False,
+    warm: tuple[ObservedJob, ...] = (),
 ) -> bool:
-    """Return whether open completions exist that no item is left for.
+    """Return whether open completions exist that no item is left for, beside those kept warm.
 
     A running pod counts as waiting only while it is a consumer: one that is not may be
     finishing what it has already acked. A worker leaves by itself; it may hold what the queue
@@ -137,7 +147,7 @@ def is_surplus(
     """
     if depth.ready or depth.delayed or depth.in_flight_known or not count_open(jobs):
         return False
-    consumers = depth.consumers or 0
+    consumers = max(0, (depth.consumers or 0) - count_active(warm))
     if has_workers and any(job.terminating for job in jobs):
         return False
     if has_workers or depth.in_flight_known is None:
@@ -225,7 +235,7 @@ def _count_busy(observed: Observed, depth: QueueDepth) -> int:
         pods = sum(job.ready for job in jobs)
     else:
         pods = sum(max(job.share, job.active) for job in jobs)
-    return min(pods, estimate_depth(depth))
+    return min(pods, depth.left_beside_waiting if observed.warm else estimate_depth(depth))
 
 
 def _is_quiet(jobs: tuple[ObservedJob, ...]) -> bool:

@@ -12,6 +12,7 @@ from workqueuejob.planning.endings import GIVEN_UP
 from workqueuejob.planning.ledger import is_folded
 from workqueuejob.planning.observed import JobState, ObservedJob
 from workqueuejob.planning.situation import Situation
+from workqueuejob.planning.warm import find_newest_warm
 
 _AT_ONCE = 10
 """Requests of one round, so that nothing more urgent waits for them."""
@@ -39,12 +40,15 @@ def list_expired(
 def list_expired_while_running(situation: Situation) -> tuple[DeleteJob, ...]:
     """Return the same for a run that goes on, which looks at the Jobs of its latest attempt."""
 
+    newest_warm = find_newest_warm(situation)
+
     def is_needed(job: ObservedJob) -> bool:
         movement = situation.evidence.movement
         is_verdict = job.failure_reason in _VERDICTS and job.wave > situation.before.waves
         if movement is None or is_verdict:
             return True
-        return job.wave > max(movement.attempt_after, movement.still_after)
+        is_attempt = job.wave > max(movement.attempt_after, movement.still_after)
+        return is_attempt or job is newest_warm
 
     return list_expired(situation.observed.resource, situation.jobs, is_needed=is_needed)
 

@@ -19,6 +19,7 @@ from workqueuejob.names import (
     NAME_LABEL,
     TEMPLATE_HASH_ANNOTATION,
     UID_LABEL,
+    WARM_LABEL,
     WAVE_LABEL,
     WORKER_LABEL,
     job_name,
@@ -55,6 +56,7 @@ def build_job(resource: WorkQueueJob, wave: CreateWave, worker_image: WorkerImag
         NAME_LABEL: metadata.name,
         UID_LABEL: metadata.uid,
         WAVE_LABEL: str(wave.wave),
+        **({WARM_LABEL: "true"} if wave.is_warm else {}),
     }
     template = _build_template(resource, labels, worker_image)
     return {
@@ -167,7 +169,8 @@ def _build_template(
     else:
         labels = {**labels, WORKER_LABEL: "true"}
         worked = _find_worked(spec, pod)
-        _add_environment(worked, build_worker_environment(resource, worked))
+        is_warm = WARM_LABEL in labels
+        _add_environment(worked, build_worker_environment(resource, worked, is_warm=is_warm))
         if spec.is_worker_injected:
             # So that kubectl logs does not ask which container: ours is done by then.
             annotations = metadata.setdefault("annotations", {})

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from workqueuejob.names import KUEUE_LABEL, TEMPLATE_HASH_ANNOTATION, WAVE_LABEL
+from workqueuejob.names import KUEUE_LABEL, TEMPLATE_HASH_ANNOTATION, WARM_LABEL, WAVE_LABEL
 from workqueuejob.planning.actions import END_REASONS
 from workqueuejob.planning.observed import JobState, ObservedJob
 
@@ -40,6 +40,7 @@ def read_job(manifest: Mapping[str, Any]) -> ObservedJob:
         ended_by_us=ending is not None and ending.get("reason") in END_REASONS,
         template_hash=(metadata.get("annotations") or {}).get(TEMPLATE_HASH_ANNOTATION),
         is_queued=KUEUE_LABEL in metadata["labels"],
+        is_warm=WARM_LABEL in metadata["labels"],
         is_as_created=metadata.get("generation") == 1,
         uid=metadata.get("uid", ""),
         resource_version=metadata.get("resourceVersion", ""),

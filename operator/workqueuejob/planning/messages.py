@@ -42,6 +42,7 @@ def created(situation: Situation, wave: CreateWave) -> str:
         f" open:"
         f" created {name} with {count(wave.completions, 'completion')},"
         f" parallelism {wave.parallelism}"
+        + (f", so that {situation.kept} are kept warm" if wave.is_warm else "")
     )
 
 
@@ -63,9 +64,11 @@ def resumed(jobs: int) -> str:
     return f"spec.suspend is false: resumed {count(jobs, 'Job')}"
 
 
-def working(pods: int) -> str:
-    """Say that all is well."""
-    return f"{count(pods, 'pod')} at work"
+def working(pods: int, *, of: int | None = None) -> str:
+    """Say that all is well, and if not all are at work, of how many."""
+    if of is None or of == pods:
+        return f"{count(pods, 'pod')} at work"
+    return f"{pods} of {count(of, 'pod')} at work"
 
 
 def waiting_for_admission(jobs: Sequence[ObservedJob]) -> str:
@@ -124,9 +127,13 @@ def surplus_waiting(spec: WorkQueueJobSpec, pods: int) -> str:
     )
 
 
-def verifying(ledger: Ledger, seconds: float) -> str:
+def verifying(situation: Situation, seconds: float) -> str:
     """Say that the end is being proved."""
-    seen = "the queue is empty" + (" and every pod has ended" if ledger.waves else "")
+    seen = "the queue is empty"
+    if any(not job.state.is_terminal for job in situation.observed.warm):
+        seen += " and no pod holds an item"
+    elif situation.ledger.waves:
+        seen += " and every pod has ended"
     return f"{seen}; watching {seconds:.0f} s for late items"
 
 

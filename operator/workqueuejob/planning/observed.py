@@ -10,6 +10,7 @@ from datetime import datetime
 from enum import Enum, auto
 
 from workqueuejob.api import WorkQueueJob
+from workqueuejob.api.spec import RunPolicy
 from workqueuejob.api.status import CountedItems
 from workqueuejob.errors import WorkQueueJobError
 from workqueuejob.planning.depth import Measurement, QueueDepth
@@ -38,6 +39,7 @@ class ObservedJob:
     failed: failed pods, without those that our failure policy ignores.
     failed_indexes: completions that the Job's controller has given up.
     ending_since: when its end was decided; None while it runs.
+    is_warm: its pods wait for their first item, and so need not end while the queue is empty.
     failure_reason: the reason of its Failed or FailureTarget condition.
     ended_by_us: its end was our decision, so pods that failed from then on are nobody's failure.
     template_hash: of what its pods were made from.
@@ -68,6 +70,7 @@ class ObservedJob:
     items: CountedItems | None = None
     complaint: str | None = None
     is_queued: bool = False
+    is_warm: bool = False
     is_as_created: bool = False
     uid: str = ""
     resource_version: str = ""
@@ -115,6 +118,23 @@ class Observed:
         """The queue's depth, or None while it is unknown."""
         result = self.measurement.result if self.measurement else None
         return result if isinstance(result, QueueDepth) else None
+
+    @property
+    def warm(self) -> tuple[ObservedJob, ...]:
+        """The Jobs whose pods may wait for ever, as a Continuous run lets them."""
+        is_continuous = self.resource.spec.run_policy is RunPolicy.CONTINUOUS
+        return tuple(job for job in self.jobs if job.is_warm and is_continuous)
+
+    @property
+    def passing(self) -> tuple[ObservedJob, ...]:
+        """The Jobs whose pods end by themselves, or are to be ended: all others."""
+        warm = self.warm
+        return tuple(job for job in self.jobs if job not in warm)
+
+    @property
+    def is_passing(self) -> bool:
+        """Whether a Job is unfinished whose pods end by themselves."""
+        return any(not job.state.is_terminal for job in self.passing)
 
     @property
     def unfinished(self) -> tuple[ObservedJob, ...]:

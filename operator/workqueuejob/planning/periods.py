@@ -10,6 +10,7 @@ from datetime import datetime
 from workqueuejob.api import ItemsStatus, WorkQueueJob, WorkQueueJobStatus
 from workqueuejob.api.busy_period import BusyPeriod, CountsBefore
 from workqueuejob.api.spec import RunPolicy
+from workqueuejob.planning.items import count_settled
 from workqueuejob.planning.ledger import Ledger
 from workqueuejob.planning.observed import Observed
 
@@ -64,7 +65,7 @@ def follow_period(
     status = observed.resource.status
     current, last = status.current_busy_period, status.last_busy_period
     if current is None:
-        if end is not None or not _has_periods(observed.resource) or not _is_busy(observed):
+        if end is not None or not _has_periods(observed.resource) or not _is_busy(observed, items):
             return None, last
         current = BusyPeriod(start_time=now, before=_count_all(status))
     current = _count_on(current, ledger, items)
@@ -93,9 +94,22 @@ def _has_periods(resource: WorkQueueJob) -> bool:
     )
 
 
-def _is_busy(observed: Observed) -> bool:
+def _is_busy(observed: Observed, items: ItemsStatus | None) -> bool:
+    """Return whether there is, or was a moment ago, anything to do; pods that wait don't tell."""
     depth = observed.depth
-    return depth is not None and bool(depth.ready or depth.delayed or observed.unfinished)
+    if depth is None:
+        return False
+    is_at_work = any(not job.is_warm for job in observed.unfinished)
+    return bool(depth.ready or depth.delayed) or is_at_work or _is_warm_pod_busy(observed, items)
+
+
+def _is_warm_pod_busy(observed: Observed, items: ItemsStatus | None) -> bool:
+    """Return whether one holds an item, or has settled one between two measurements."""
+    if not observed.warm or observed.depth is None:
+        return False
+    known = observed.resource.status.items or ItemsStatus()
+    is_news = items is not None and count_settled(items) > count_settled(known)
+    return bool(observed.depth.in_flight_known) or is_news
 
 
 def _count_all(status: WorkQueueJobStatus) -> CountsBefore:

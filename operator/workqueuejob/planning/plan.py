@@ -32,6 +32,7 @@ from workqueuejob.planning.observed import JobState, Observed
 from workqueuejob.planning.outdated import end_outdated_waves
 from workqueuejob.planning.situation import Plan, Situation
 from workqueuejob.planning.verdict import Progress, Verdict, find_end
+from workqueuejob.planning.warm import end_needless_warm_waves, keep_warm
 from workqueuejob.planning.waves import plan_waves
 
 
@@ -40,7 +41,7 @@ def plan(observed: Observed, evidence: Evidence, *, now: datetime) -> Plan:
     ledger = count_run(observed.resource.status, observed.jobs)
     situation = Situation(observed, evidence, ledger, now)
     decided = next(filter(None, (rule(situation) for rule in _RULES)), None)
-    chosen = decided or plan_waves(situation)
+    chosen = decided or keep_warm(situation, plan_waves(situation))
     return replace(
         chosen,
         doubt=replace(chosen.doubt, doubtful=count_futile_pods(evidence, observed.jobs)),
@@ -118,6 +119,12 @@ def _wait_for_measurement(situation: Situation) -> Plan | None:
     return None
 
 
+def _follow_drained(situation: Situation) -> Plan | None:
+    """A Continuous run may want pods that wait, whatever else an empty queue means."""
+    decided = end_drained_run(situation)
+    return keep_warm(situation, decided) if decided else None
+
+
 _RULES: tuple[Callable[[Situation], Plan | None], ...] = (
     _stay_ended,
     _leave_namespace,
@@ -127,8 +134,9 @@ _RULES: tuple[Callable[[Situation], Plan | None], ...] = (
     _wait_for_measurement,
     wait_for_ending_jobs,
     end_after_too_many_dead_letters,
+    end_needless_warm_waves,
     end_after_too_many_failures,
     end_surplus,
     end_outdated_waves,
-    end_drained_run,
+    _follow_drained,
 )

@@ -6,7 +6,7 @@ from datetime import datetime
 from workqueuejob.api import CountsBefore, WorkQueueJobSpec
 from workqueuejob.api.spec import RunPolicy
 from workqueuejob.planning.actions import Action, DeleteJob
-from workqueuejob.planning.autoscale import Scaling, choose_scaling
+from workqueuejob.planning.autoscale import Scaling, choose_scaling, count_kept
 from workqueuejob.planning.depth import QueueDepth
 from workqueuejob.planning.evidence import Evidence, Streak
 from workqueuejob.planning.items import Doubt
@@ -20,6 +20,13 @@ SEVERAL_READS = 3
 
 RETURN_SECONDS = 10.0
 """An item that a worker held past RabbitMQ's time-out comes back some seconds after its death."""
+
+BLIND_PROOF_SECONDS = 30.0
+"""A quorum queue whose node restarts answers zero for some time."""
+
+_EXACT_PROOF_SECONDS = 1.0
+_LAGGING_PROOF_SECONDS = 15.0
+"""RabbitMQ refreshes a quorum queue's unacked count every five seconds: three times."""
 
 RECHECK_SECONDS = 0.5
 IDLE_RECHECK_SECONDS = 5.0
@@ -96,6 +103,20 @@ class Situation:
         return choose_scaling(self.observed, seconds, now=self.now)
 
     @property
+    def kept(self) -> int:
+        """How many pods are kept although nothing is ready."""
+        return count_kept(self.spec)
+
+    @property
+    def proof_seconds(self) -> float:
+        """How long the numbers must agree before pods are ended because of them."""
+        if self.depth.in_flight is not None:
+            return _EXACT_PROOF_SECONDS
+        if self.depth.in_flight_lately is not None:
+            return _LAGGING_PROOF_SECONDS
+        return BLIND_PROOF_SECONDS
+
+    @property
     def is_continuous(self) -> bool:
         """Whether the run goes on when its queue is empty."""
         return self.spec.run_policy is RunPolicy.CONTINUOUS
@@ -104,7 +125,8 @@ class Situation:
     def is_busy(self) -> bool:
         """Whether a busy period goes on, or a wave was made that is not recorded yet."""
         status = self.observed.resource.status
-        is_unrecorded = self.ledger.waves > (status.waves or 0)
+        recorded = status.waves or 0
+        is_unrecorded = any(job.wave > recorded and not job.is_warm for job in self.jobs)
         return status.current_busy_period is not None or is_unrecorded
 
     @property
@@ -122,6 +144,15 @@ class Situation:
     def pods_failed(self) -> int:
         """The failed pods that `backoffLimit` is for."""
         return count_failed(self.observed.resource, self.ledger)
+
+    @property
+    def is_dead_letter_target_missing(self) -> bool:
+        """Whether no item may be tried: a queue must be there before the first item needs it.
+
+        Redis makes its keys by itself.
+        """
+        is_wanted = self.spec.queue.rabbitmq is not None and self.spec.dead_letter_name is not None
+        return is_wanted and self.depth.dead_lettered is None
 
     @property
     def futile_waves(self) -> int:

@@ -10,10 +10,10 @@ from workqueuejob.planning.futility import (
     futility_delay_seconds,
     has_progressed,
 )
+from workqueuejob.planning.hindrances import find_hindrance
 from workqueuejob.planning.items import Doubt
 from workqueuejob.planning.job_manifest import hash_template
-from workqueuejob.planning.observed import JobState, ObservedJob, PodProblem, count_active
-from workqueuejob.planning.pod_reading import BACK_OFF
+from workqueuejob.planning.observed import JobState, ObservedJob, count_active
 from workqueuejob.planning.situation import (
     IDLE_RECHECK_SECONDS,
     RECHECK_SECONDS,
@@ -43,14 +43,14 @@ def plan_waves(situation: Situation) -> Plan:
         observed.jobs,
         situation.depth,
         stalled=_count_stalled(situation),
-        parallelism=scaling.pods if scaling else None,
+        parallelism=scaling.most if scaling else None,
     )
     raises, room = _raise_waves(observed.unfinished, sizing.room)
     may_create = (
         sizing.wanted > 0
         and room > 0
         and observed.obstacle is None
-        and not _is_dead_letter_target_missing(situation)
+        and not situation.is_dead_letter_target_missing
         and len(observed.unfinished) < MAX_UNFINISHED_WAVES
     )
     if not may_create:
@@ -110,7 +110,7 @@ def _find_growth(situation: Situation, *, pods: int) -> GrowWave | None:
         return None
     current = hash_template(situation.spec)
     for job in reversed(situation.observed.unfinished):
-        if _is_elastic(job) and job.template_hash == current:
+        if _is_elastic(job) and job.template_hash == current and not job.is_warm:
             completions = job.completions + pods
             return GrowWave(job.name, completions, job.resource_version)
     return None
@@ -134,7 +134,7 @@ def _is_growing_in_vain(situation: Situation) -> bool:
     """
     return (
         situation.spec.mode == "Fine"
-        and bool(situation.observed.unfinished)
+        and situation.observed.is_passing
         and count_idle_exits(situation.evidence, situation.ledger) >= situation.spec.parallelism
     )
 
@@ -205,15 +205,8 @@ def _raise_waves(
 
 def _describe_work(situation: Situation) -> Verdict:
     """Say what the run is waiting for, if it waits."""
-    observed, active = situation.observed, count_active(situation.jobs)
-    if observed.obstacle is not None:
-        return Verdict.of_obstacle(observed.obstacle)
-    if _is_dead_letter_target_missing(situation):
-        message = item_messages.dead_letter_target_missing(situation.spec)
-        return Verdict(Progress.DEAD_LETTER_TARGET_MISSING, message)
-    if observed.pod_problem is not None:
-        return _describe_problem(observed.pod_problem)
-    waiting = find_waiting_pods(situation) or _find_unadmitted(situation)
+    active = count_active(situation.jobs)
+    waiting = find_hindrance(situation) or find_waiting_pods(situation)
     if waiting is not None:
         return waiting
     if situation.evidence.abandoned is not None:
@@ -226,24 +219,18 @@ def _describe_work(situation: Situation) -> Verdict:
         return Verdict(Progress.WORKING, messages.working_with_strangers(situation.depth, active))
     if situation.spec.parallelism == 0 and not active:
         return Verdict(Progress.WORKING, messages.NO_PARALLELISM)
-    if situation.depth.delayed and not active and not situation.depth.ready:
+    at_work = _count_at_work(situation, active)
+    if situation.depth.delayed and not at_work and not situation.depth.ready:
         return Verdict(Progress.WORKING, item_messages.resting(situation.depth))
-    return Verdict(Progress.WORKING, messages.working(active))
+    return Verdict(Progress.WORKING, messages.working(at_work, of=active))
 
 
-def _find_unadmitted(situation: Situation) -> Verdict | None:
-    """Say that every Job of the run waits for Kueue."""
-    unfinished = situation.observed.unfinished
-    if not unfinished or not all(job.is_queued and job.suspended for job in unfinished):
-        return None
-    return Verdict(Progress.WAITING_FOR_ADMISSION, messages.waiting_for_admission(unfinished))
-
-
-def _is_dead_letter_target_missing(situation: Situation) -> bool:
-    """A queue must be there before the first item needs it; Redis makes its keys by itself."""
-    spec = situation.spec
-    is_wanted = spec.queue.rabbitmq is not None and spec.dead_letter_name is not None
-    return is_wanted and situation.depth.dead_lettered is None
+def _count_at_work(situation: Situation, active: int) -> int:
+    """Return how many pods have something to do, where some may wait that are kept warm."""
+    held, depth = situation.depth.in_flight_known, situation.depth
+    if depth.ready or held is None or not any(j.is_warm for j in situation.observed.unfinished):
+        return active
+    return min(active, held)
 
 
 def _is_stalled_at_redis(situation: Situation) -> bool:
@@ -264,12 +251,6 @@ def _describe_abandoned(situation: Situation) -> Verdict:
     if spec.worker is None and situation.lasts(situation.evidence.abandoned, seconds=seconds):
         return Verdict(Progress.ITEMS_ABANDONED, item_messages.abandoned(spec, depth))
     return Verdict(Progress.WORKING, item_messages.held_by_nobody(depth))
-
-
-def _describe_problem(problem: PodProblem) -> Verdict:
-    if problem.reason == BACK_OFF:
-        return Verdict(Progress.WORKING, messages.backing_off(problem))
-    return Verdict(Progress.PODS_NOT_STARTING, messages.not_starting(problem))
 
 
 def _recheck_delay(situation: Situation) -> float:

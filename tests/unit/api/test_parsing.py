@@ -220,7 +220,7 @@ def test_secrets_of_the_usual_types_fit_as_they_are(
 
 def test_unknown_fields_of_a_newer_version_are_ignored() -> None:
     manifest = build_manifest(
-        spec=build_spec(autoscale={"minParallelism": 1}),
+        spec=build_spec(autoscale={"itemsPerWorker": 1, "cooldownSeconds": 5}),
         status={"phase": "Running", "queue": {"ready": 3, "expired": 2}},
     )
 

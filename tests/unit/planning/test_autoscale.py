@@ -42,6 +42,49 @@ def test_so_many_items_get_a_pod(left: int, pods: int) -> None:
     assert choose(a_depth(left), autoscale={"items_per_worker": 10}).pods == pods
 
 
+CONTINUOUS: dict[str, Any] = {"run_policy": "Continuous"}
+
+
+@pytest.mark.parametrize(
+    ("ready", "pods", "message"),
+    [
+        (0, 2, "no item left; kept 2 warm (minParallelism)"),
+        (5, 2, "5 items left at 10 a pod need 1 of 8 pods; kept 2 warm (minParallelism)"),
+        (21, 3, "21 items left at 10 a pod need 3 of 8 pods"),
+    ],
+)
+def test_so_many_pods_are_wanted_in_any_case(ready: int, pods: int, message: str) -> None:
+    autoscale = {"min_parallelism": 2, "items_per_worker": 10}
+
+    scaling = choose(a_depth(ready), autoscale=autoscale, **CONTINUOUS)
+
+    assert (scaling.pods, scaling.most, scaling.message) == (pods, pods, message)
+    assert choose(a_depth(), autoscale=autoscale).pods == 0
+
+
+def test_pods_that_are_kept_do_not_limit_how_many_there_are() -> None:
+    scaling = choose(a_depth(5), autoscale={"min_parallelism": 2}, **CONTINUOUS)
+
+    assert (scaling.pods, scaling.most) == (5, 8)
+    assert scaling.message == "5 items left need 5 of 8 pods"
+
+
+def test_no_more_are_kept_than_may_run() -> None:
+    depth, autoscale = a_depth(), {"min_parallelism": 5}
+
+    assert choose(depth, autoscale=autoscale, parallelism=3, **CONTINUOUS).pods == 3
+    assert choose(depth, autoscale=autoscale, parallelism=0, **CONTINUOUS).pods == 0
+
+
+def test_pods_that_wait_at_a_quorum_queue_are_no_items() -> None:
+    waiting = a_depth(in_flight=None, in_flight_lately=0, consumers=2)
+    busy = a_depth(ready=3, in_flight=None, in_flight_lately=0, consumers=2)
+    autoscale = {"min_parallelism": 2}
+
+    assert choose(waiting, autoscale=autoscale, **CONTINUOUS).pods == 2
+    assert choose(busy, autoscale=autoscale, **CONTINUOUS).pods == 5
+
+
 def test_items_that_rest_or_are_held_count_too() -> None:
     depth = a_depth(5, 4, delayed=3)
 

@@ -22,11 +22,13 @@ from workqueuejob.api import (
     WorkQueueJob,
     WorkQueueJobStatus,
 )
+from workqueuejob.api.spec import RunPolicy
 from workqueuejob.api.status import CountedItems, ItemsStatus, QueueStatus
 from workqueuejob.errors import ConnectionFailed, JobRejected, MeasurementUnreliable, QueueNotFound
 from workqueuejob.planning.actions import (
     TEMPLATE_CHANGED,
     TOO_MANY_DEAD_LETTERED,
+    WARM_PODS_NOT_NEEDED,
     CreateWave,
     EndJob,
     GrowWave,
@@ -117,6 +119,7 @@ streaks = (
 evidence_of_all_kinds = st.builds(
     Evidence,
     drained=streaks,
+    unheld=streaks,
     surplus=streaks,
     idle=streaks,
     quiet=streaks,
@@ -154,6 +157,7 @@ statuses = st.builds(
     ),
     queue=st.none() | st.builds(QueueStatus, dead_lettered_at_start=st.none() | small),
 )
+WARM: dict[str, Any] = {"autoscale": {"min_parallelism": 4}}
 KINDS: dict[str, dict[str, Any]] = {
     "foreign": {},
     "foreign, Fine": {"mode": "Fine"},
@@ -162,6 +166,15 @@ KINDS: dict[str, dict[str, Any]] = {
     "worker, Fine": a_worker_spec(mode="Fine"),
     "worker, breaker": a_worker_spec(mode="Fine", failure_policy={"max_dead_lettered": 3}),
     "Redis, worker": {"redis": {}, "mode": "Fine", "worker": {"source": "Image"}},
+    "worker, warm": a_worker_spec(mode="Fine", run_policy="Continuous", **WARM),
+    "Redis, worker, warm": {
+        "redis": {},
+        "mode": "Fine",
+        "worker": {"source": "Image"},
+        "run_policy": "Continuous",
+        **WARM,
+    },
+    "worker, warm, winding down": a_worker_spec(mode="Fine", **WARM),
 }
 resources = st.builds(
     lambda kind, status, parallelism, suspend, timeout, per_pod, drained, limit: a_work_queue_job(
@@ -192,6 +205,8 @@ def observations(draw: st.DrawFn, results: st.SearchStrategy[QueueDepth] = depth
     current = hash_template(resource.spec)
     hashes = st.sampled_from([current, current, None, "former"])
     drawn = [draw(waves(wave)) for wave in range(1, draw(st.integers(0, 3)) + 1)]
+    if resource.spec.autoscale is not None:
+        drawn = [replace(job, is_warm=draw(st.booleans())) for job in drawn]
     return Observed(
         resource=resource,
         jobs=tuple(replace(job, template_hash=draw(hashes)) for job in drawn),
@@ -369,6 +384,36 @@ def test_ledger_adds_up(observed: Observed, evidence: Evidence) -> None:
 
 @effort(400)
 @given(observations(), evidence_of_all_kinds)
+def test_pods_wait_for_nothing_but_an_empty_queue_and_in_no_number_but_the_least(
+    observed: Observed, evidence: Evidence
+) -> None:
+    decided = plan(observed, evidence, now=NOW)
+    for action in decided.actions:
+        if isinstance(action, CreateWave) and action.is_warm:
+            spec, depth = observed.resource.spec, observed.depth
+            assert spec.autoscale is not None
+            assert spec.run_policy is RunPolicy.CONTINUOUS
+            assert depth is not None
+            assert depth.ready == 0
+            assert count_open(apply_plan(observed.jobs, decided)) <= spec.autoscale.min_parallelism
+
+
+@effort(400)
+@given(observations(), evidence_of_all_kinds)
+def test_pods_that_wait_are_ended_only_where_nothing_was_held_several_times(
+    observed: Observed, evidence: Evidence
+) -> None:
+    warm = {job.name for job in observed.jobs if job.is_warm}
+    for action in plan(observed, evidence, now=NOW).actions:
+        if isinstance(action, EndJob) and action.reason == WARM_PODS_NOT_NEEDED:
+            assert action.job in warm
+            assert action.with_grace
+            assert evidence.unheld is not None
+            assert evidence.unheld.reads >= 3
+
+
+@effort(400)
+@given(observations(), evidence_of_all_kinds)
 def test_worker_that_is_there_is_ended_for_nothing_but_dead_letters_and_templates(
     observed: Observed, evidence: Evidence
 ) -> None:
@@ -378,4 +423,5 @@ def test_worker_that_is_there_is_ended_for_nothing_but_dead_letters_and_template
         if isinstance(action, EndJob):
             assert action.with_grace
             active = sum(job.active for job in observed.jobs)
-            assert not active or action.reason in {TOO_MANY_DEAD_LETTERED, TEMPLATE_CHANGED}
+            known = {TOO_MANY_DEAD_LETTERED, TEMPLATE_CHANGED, WARM_PODS_NOT_NEEDED}
+            assert not active or action.reason in known
