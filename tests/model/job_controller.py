@@ -15,6 +15,7 @@ from tests.model.pods import SHORT_GRACE_SECONDS, Behaviour, Phase, Pod, Step, e
 from tests.model.queue import Queue
 from workqueuejob.errors import Conflict, JobNameConflict, NotFound
 from workqueuejob.names import KUEUE_LABEL, WAVE_LABEL
+from workqueuejob.protocol.settings import SETTINGS, read_settings
 
 Manifest = dict[str, Any]
 
@@ -79,6 +80,13 @@ class Job:
     def is_ending(self) -> bool:
         """Whether its end is decided."""
         return not {"SuccessCriteriaMet", "FailureTarget"}.isdisjoint(self.conditions)
+
+    @property
+    def awaits_first(self) -> bool:
+        """Whether its workers are told to wait for their first item."""
+        (container,) = self.spec["template"]["spec"]["containers"]
+        told = [v["value"] for v in container["env"] if v["name"] == SETTINGS]
+        return any(read_settings(text.replace("$$", "$")).waits_for_first for text in told)
 
     @property
     def live_pods(self) -> list[Pod]:
@@ -256,7 +264,8 @@ class JobController:
         room = min(job.spec["parallelism"], open_indexes) - len(job.live_pods)
         for index in list(self._startable(job))[: max(0, room)]:
             job.pods_made += 1
-            job.pods.append(Pod(f"{job.name}-{index}-{job.pods_made}", index))
+            name = f"{job.name}-{index}-{job.pods_made}"
+            job.pods.append(Pod(name, index, awaits_first=job.awaits_first))
 
     def _startable(self, job: Job) -> Iterator[int]:
         taken = {pod.index for pod in job.live_pods}

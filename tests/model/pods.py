@@ -49,6 +49,7 @@ class Pod:
     exit_code: of its container, once it has ended.
     counts, message: what its worker has counted, and what its termination message says.
     is_frozen: its worker renews no lease.
+    awaits_first: its worker waits for its first item without end.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Pod:
     counts: ItemCounts = field(default_factory=ItemCounts)
     message: str = ""
     is_frozen: bool = False
+    awaits_first: bool = False
 
     @property
     def is_live(self) -> bool:

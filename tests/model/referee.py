@@ -2,10 +2,12 @@
 
 from collections import deque
 
-from tests.model.broker import Broker
+from tests.model.broker import Broker, Detail
 from tests.model.job_controller import JobController
+from tests.model.pods import Pod
 from tests.model.resource_store import ResourceStore
 from tests.model.strangers import Strangers
+from workqueuejob.api.spec import RunPolicy
 from workqueuejob.api.status import JOBS_MAX
 from workqueuejob.errors import QueueError
 from workqueuejob.names import job_name
@@ -15,6 +17,7 @@ from workqueuejob.planning.actions import (
     RUN_FAILED,
     RUN_SUSPENDED,
     TOO_MANY_DEAD_LETTERED,
+    WARM_PODS_NOT_NEEDED,
     Action,
     CreateWave,
     EndJob,
@@ -25,7 +28,7 @@ from workqueuejob.planning.actions import (
 from workqueuejob.planning.depth import QueueDepth
 from workqueuejob.planning.futility import MAX_FUTILE_WAVES
 from workqueuejob.planning.ledger import is_folded
-from workqueuejob.planning.observed import Observed
+from workqueuejob.planning.observed import Observed, count_open
 from workqueuejob.planning.periods import counts_before
 from workqueuejob.planning.situation import SEVERAL_READS, Plan
 from workqueuejob.planning.verdict import Progress, find_end
@@ -116,7 +119,17 @@ class Referee:
         first = counts_before(observed.resource).waves + 1
         given_up = any(j.failure_reason == RUN_FAILED for j in observed.jobs if j.wave >= first)
         assert not given_up, "a run that had given up made a wave"
+        if action.is_warm:
+            self._judge_warm_wave(observed, action)
         self._disturbances_at_waves[action.wave] = self._disturbances
+
+    def _judge_warm_wave(self, observed: Observed, action: CreateWave) -> None:
+        spec = observed.resource.spec
+        assert spec.run_policy is RunPolicy.CONTINUOUS, "pods are kept for a run that ends"
+        assert observed.depth is not None
+        assert not observed.depth.ready, "pods are kept to wait although items are ready"
+        least = spec.autoscale.min_parallelism if spec.autoscale else 0
+        assert count_open(observed.jobs) + action.completions <= least, "too many are kept"
 
     def _judge_growth(self, observed: Observed, action: GrowWave) -> None:
         assert observed.depth is not None, "an unmeasured queue gave a wave more pods"
@@ -144,15 +157,20 @@ class Referee:
         if action.job not in self._controller.jobs or (timed and action.reason == QUEUE_DRAINED):
             return
         holders = self._broker.holders_measured
-        if depth.in_flight_lately is not None and action.reason == QUEUE_DRAINED:
+        is_by_numbers = action.reason in {QUEUE_DRAINED, WARM_PODS_NOT_NEEDED}
+        if depth.in_flight_lately is not None and is_by_numbers:
             holders &= self._broker.holders_lately
+        if action.reason == WARM_PODS_NOT_NEEDED:
+            assert action.with_grace, "an item at work was cut short"
+            # Held out of sight for longer than the broker lets it be: its grace is all it has.
+            holders -= self._queue.hidden
         pods = {pod.name for pod in self._controller.jobs[action.job].live_pods}
         assert not pods & holders, f"a pod at work was ended: {action.reason}"
 
     def _judge_end_of_run(self, decided: Plan) -> None:
         if decided.period_end is not None and not decided.period_end.is_given_up:
             assert any(ready == 0 for _, ready in self._ready_at_reads), "over, but never empty"
-            assert not self._controller.live_pods, "over, but pods exist"
+            assert not self._list_busy(), "over, but pods are at work"
         if decided.verdict.progress == Progress.COMPLETE:
             was_empty = any(ready == 0 for _, ready in self._ready_at_reads)
             assert was_empty, "Complete although the queue never was empty"
@@ -161,6 +179,18 @@ class Referee:
             last = max(self._disturbances_at_waves)
             for wave in range(last - MAX_FUTILE_WAVES + 1, last + 1):
                 assert self._is_futile(wave), "NoProgress although a wave settled something"
+
+    def _list_busy(self) -> list[Pod]:
+        """Return the pods that don't wait for their first item, as far as the broker can tell."""
+        holders = self._broker.holders_measured - self._queue.hidden
+        if self._broker.detail is Detail.LAGS:
+            holders &= self._broker.holders_lately
+        return [
+            pod
+            for job in self._controller.jobs.values()
+            for pod in job.live_pods
+            if not job.awaits_first or pod.name in holders
+        ]
 
     def _is_futile(self, wave: int) -> bool:
         """What others do meanwhile, or the operator can't see, may hide what a wave settled."""

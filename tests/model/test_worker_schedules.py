@@ -11,6 +11,7 @@ from tests.model.profiles import effort
 from tests.model.schedule import Schedule
 from tests.model.workers import Worker
 from tests.model.world import Setting, World
+from workqueuejob.api import Autoscale
 from workqueuejob.names import KUEUE_LABEL
 
 pytestmark = pytest.mark.timeout(3600)
@@ -68,11 +69,14 @@ class WorkerSchedule(Schedule):
         setting=settings_of_runs,
         items=st.sampled_from([*range(1, 13), 0]),
         rounds=st.sampled_from([3, 2, 4, 8, 1, 0]),
+        warm=st.sampled_from([0, 0, 0, 1, 2, 3]),
     )
-    def begin(self, setting: Setting, items: int, rounds: int) -> None:
+    def begin(self, setting: Setting, items: int, rounds: int, warm: int) -> None:
         """Begin where something is going on; chance alone seldom gets there."""
         assert setting.worker is not None
         self.world, self.worker = World(setting), setting.worker
+        if self.may_keep_pods:
+            self.person_keeps_pods_warm(warm)
         self.world.queue.publish(items)
         self.pass_rounds(rounds, Step.WORK)
 
@@ -80,6 +84,18 @@ class WorkerSchedule(Schedule):
     def holding(self) -> list[Pod]:
         """The pods that hold an item."""
         return [pod for pod in self.running if pod.name in self.world.queue.held]
+
+    @property
+    def may_keep_pods(self) -> bool:
+        """Whether the API server would take minParallelism."""
+        return self.worker.quota is None and self.world.setting.detail is not Detail.HIDES
+
+    @precondition(lambda self: self.may_keep_pods)
+    @rule(pods=st.integers(0, 4))
+    def person_keeps_pods_warm(self, pods: int) -> None:
+        known = self.world.store.current.spec.autoscale or Autoscale(items_per_worker=2)
+        autoscale = known.model_copy(update={"min_parallelism": pods})
+        self.world.store.change_spec(autoscale=autoscale)
 
     @rule(fault=st.sampled_from(_FAULTS), times=st.integers(1, 2))
     def measurement_fails(self, fault: Fault, times: int) -> None:

@@ -38,6 +38,7 @@ class Worker:
                 start(pod, queue)
                 self._write(pod, queue)
             return
+        pod.awaits_first = pod.awaits_first and pod.name not in queue.held
         if step is Step.CRASH:
             self.be_killed(pod, queue)
         elif pod.name in queue.held:
@@ -45,7 +46,8 @@ class Worker:
         elif pod.is_terminating:
             self._exit(pod, queue, exits.STOPPED_EARLY)
         elif self._is_done(pod) or (step is Step.LEAVE and not queue.takeable):
-            self._exit(pod, queue, exits.DONE)
+            if not pod.awaits_first:
+                self._exit(pod, queue, exits.DONE)
         elif step is not Step.LEAVE:
             queue.take(pod.name)
             self._write(pod, queue)
