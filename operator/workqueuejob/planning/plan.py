@@ -16,6 +16,7 @@ from workqueuejob.planning.actions import (
     SetSuspend,
     end_running_jobs,
 )
+from workqueuejob.planning.autoscale import choose_scaling
 from workqueuejob.planning.breaker import end_after_too_many_dead_letters
 from workqueuejob.planning.endings import (
     end_after_too_many_failures,
@@ -39,13 +40,15 @@ from workqueuejob.planning.waves import plan_waves
 def plan(observed: Observed, evidence: Evidence, *, now: datetime) -> Plan:
     """Return what to do about what was observed."""
     ledger = count_run(observed.resource.status, observed.jobs)
-    situation = Situation(observed, evidence, ledger, now)
+    seconds_per_item = evidence.pace.seconds_per_item if evidence.pace else None
+    scaling = choose_scaling(observed, seconds_per_item, now=now)
+    situation = Situation(observed, evidence, ledger, scaling, now)
     decided = next(filter(None, (rule(situation) for rule in _RULES)), None)
     chosen = decided or keep_warm(situation, plan_waves(situation))
     return replace(
         chosen,
         doubt=replace(chosen.doubt, doubtful=count_futile_pods(evidence, observed.jobs)),
-        scaling=situation.scaling,
+        scaling=scaling,
         deletions=list_expired_while_running(situation),
     )
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from workqueuejob.api import CountsBefore, WorkQueueJobSpec
 from workqueuejob.api.spec import RunPolicy
 from workqueuejob.planning.actions import Action, DeleteJob
-from workqueuejob.planning.autoscale import Scaling, choose_scaling, count_kept
+from workqueuejob.planning.autoscale import Scaling, count_kept
 from workqueuejob.planning.depth import QueueDepth
 from workqueuejob.planning.evidence import Evidence, Streak
 from workqueuejob.planning.items import Doubt
@@ -58,11 +58,15 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """One observation, all that is known around it, and the time."""
+    """One observation, all that is known around it, and the time.
+
+    scaling: how many pods are wanted; None where all that are allowed are.
+    """
 
     observed: Observed
     evidence: Evidence
     ledger: Ledger
+    scaling: Scaling | None
     now: datetime
 
     @property
@@ -94,13 +98,6 @@ class Situation:
         """Whether an item may be out of the queue's sight, as that of a worker killed just now."""
         may_hide = self.depth.consumers is not None and self.ledger.counted.uncertain > 0
         return may_hide and not self.lasts(self.evidence.quiet, seconds=RETURN_SECONDS)
-
-    @property
-    def scaling(self) -> Scaling | None:
-        """How many pods are wanted; None where all that are allowed are."""
-        pace = self.evidence.pace
-        seconds = pace.seconds_per_item if pace else None
-        return choose_scaling(self.observed, seconds, now=self.now)
 
     @property
     def kept(self) -> int:
