@@ -50,4 +50,4 @@ class ScalingStatus(Model):
 
     message: Message | None = None
     """The numbers and what follows from them, such as "120 items left at 1.02 s each and 61 s to go
-    need 3 of 8 pods"."""
+    need 2 of 8 pods"."""
