@@ -11,7 +11,6 @@ from datetime import datetime
 from workqueuejob.api import WorkQueueJobSpec
 from workqueuejob.api.autoscale import Autoscale
 from workqueuejob.api.spec import RunPolicy
-from workqueuejob.planning.depth import QueueDepth
 from workqueuejob.planning.observed import Observed
 
 HORIZON_SECONDS = 10.0
@@ -58,7 +57,7 @@ def choose_scaling(
     if autoscale is None or depth is None:
         return None
     most, kept = observed.resource.spec.parallelism, count_kept(observed.resource.spec)
-    left = depth.left_beside_waiting if kept else count_left(depth)
+    left = depth.left_beside_waiting if kept else depth.left
     if not left or not most:
         return Scaling(kept, f"no item left; {_say_kept(kept)}" if kept else None, seconds_per_item)
     by_time = _by_time(observed, left, seconds_per_item, now)
@@ -75,11 +74,6 @@ def count_kept(spec: WorkQueueJobSpec) -> int:
     if spec.autoscale is None or spec.run_policy is not RunPolicy.CONTINUOUS:
         return 0
     return min(spec.autoscale.min_parallelism, spec.parallelism)
-
-
-def count_left(depth: QueueDepth) -> int:
-    """Return the items that are not settled; where the broker hides the held ones, one a pod."""
-    return depth.ready + depth.delayed + (depth.holders or 0)
 
 
 def _say_kept(kept: int) -> str:

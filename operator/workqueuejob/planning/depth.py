@@ -45,6 +45,15 @@ class QueueDepth:
         return self.consumers if self.in_flight is None else self.in_flight
 
     @property
+    def left(self) -> int:
+        """Items ready, delayed and held.
+
+        Where the broker hides what is held, each consumer counts as one item: with a prefetch of 1
+        that is exact while items are ready, and an upper bound otherwise.
+        """
+        return self.ready + self.delayed + (self.holders or 0)
+
+    @property
     def left_beside_waiting(self) -> int:
         """Items that are not settled, where consumers may be waiting for their first one.
 

@@ -19,6 +19,7 @@ from workqueuejob.protocol.connection import (
     DEFAULT_CREDENTIALS,
     DEFAULT_VIRTUAL_HOST,
     REDIS_PORT,
+    join_address,
 )
 from workqueuejob.protocol.settings import BROKER_PASSWORD, BROKER_USERNAME
 
@@ -91,7 +92,7 @@ def _build_amqp_url(rabbitmq: RabbitMQQueue) -> list[Variable]:
     )
     vhost = rabbitmq.vhost or DEFAULT_VIRTUAL_HOST
     path = "" if vhost == DEFAULT_VIRTUAL_HOST else f"/{quote(vhost, safe='')}"
-    address = f"{_bracket(rabbitmq.host or '')}:{rabbitmq.port or default_port}{path}"
+    address = f"{join_address(rabbitmq.host or '', rabbitmq.port or default_port)}{path}"
     credentials = rabbitmq.credentials_secret_ref
     if credentials is not None:
         return [
@@ -111,7 +112,7 @@ def _build_redis_url(redis: RedisQueue) -> list[Variable]:
     if redis.host is None:
         return []
     scheme = "rediss" if redis.tls is not None else "redis"
-    address = f"{_bracket(redis.host)}:{redis.port or REDIS_PORT}/{redis.database or 0}"
+    address = f"{join_address(redis.host, redis.port or REDIS_PORT)}/{redis.database or 0}"
     credentials = redis.credentials_secret_ref
     if credentials is None:
         return [plain(BROKER_URL, f"{scheme}://{address}")]
@@ -128,7 +129,3 @@ def _build_redis_url(redis: RedisQueue) -> list[Variable]:
 
 def _referring(value: str) -> Variable:
     return {"name": BROKER_URL, "value": value}
-
-
-def _bracket(host: str) -> str:
-    return f"[{host}]" if ":" in host else host

@@ -99,18 +99,9 @@ def gather_evidence(previous: Evidence, observed: Observed, *, now: datetime) ->
         movement=_follow_movement(previous, observed, depth, ledger),
         pace=_follow_pace(previous, observed, depth, ledger, now),
         fingerprint=fingerprint,
-        last_seen=(estimate_depth(depth), settled),
+        last_seen=(depth.left, settled),
         vanished=_count_vanished(previous, observed, settled),
     )
-
-
-def estimate_depth(depth: QueueDepth) -> int:
-    """Return items ready, delayed and held.
-
-    Where the broker hides what is held, each consumer counts as one item: with a prefetch of 1
-    that is exact while items are ready, and an upper bound otherwise.
-    """
-    return depth.ready + depth.delayed + (depth.holders or 0)
 
 
 def is_drained(
@@ -180,10 +171,10 @@ def _count_vanished(previous: Evidence, observed: Observed, total_settled: int) 
 
 def _count_settled(observed: Observed, ledger: Ledger) -> int:
     """Return the items that our pods have settled, as far as they have told."""
-    spec, counted = observed.resource.spec, ledger.counted
+    spec = observed.resource.spec
     if spec.worker is None:
         return ledger.succeeded * spec.items_settled_per_pod
-    return counted.succeeded + counted.dead_lettered + counted.discarded
+    return count_settled(ledger.counted)
 
 
 def _count_done(ledger: Ledger, depth: QueueDepth) -> int:
@@ -191,15 +182,14 @@ def _count_done(ledger: Ledger, depth: QueueDepth) -> int:
     mean something. A pod that was killed with an item in hand has made an attempt too.
     """
     reported, counts = ledger.counted, depth.counts or ItemCounts()
-    told = (reported.succeeded, reported.dead_lettered, reported.discarded)
-    attempts = (reported.attempts_failed, reported.uncertain)
-    return sum(told + attempts) + counts.settled + counts.attempts_failed + counts.attempts_lost
+    told = count_settled(reported) + reported.attempts_failed + reported.uncertain
+    return told + counts.settled + counts.attempts_failed + counts.attempts_lost
 
 
 def _follow_movement(
     previous: Evidence, observed: Observed, depth: QueueDepth, ledger: Ledger
 ) -> Movement:
-    jobs, total = observed.jobs, estimate_depth(depth)
+    jobs, total = observed.jobs, depth.left
     succeeded, done = ledger.succeeded, _count_done(ledger, depth)
     if previous.movement is None:
         return begin_movement(jobs, total, succeeded=succeeded, done=done)
@@ -212,8 +202,10 @@ def _follow_movement(
 def _follow_pace(
     previous: Evidence, observed: Observed, depth: QueueDepth, ledger: Ledger, now: datetime
 ) -> Pace | None:
+    if observed.resource.spec.autoscale is None:
+        return None
     items = count_items(observed, ledger, Doubt())
-    if observed.resource.spec.autoscale is None or items is None:
+    if items is None:
         return None
     settled, pods = count_settled(items), _count_busy(observed, depth)
     if previous.pace is not None:
@@ -235,7 +227,7 @@ def _count_busy(observed: Observed, depth: QueueDepth) -> int:
         pods = sum(job.ready for job in jobs)
     else:
         pods = sum(max(job.share, job.active) for job in jobs)
-    return min(pods, depth.left_beside_waiting if observed.warm else estimate_depth(depth))
+    return min(pods, depth.left_beside_waiting if observed.warm else depth.left)
 
 
 def _is_quiet(jobs: tuple[ObservedJob, ...]) -> bool:

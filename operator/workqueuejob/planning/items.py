@@ -7,11 +7,15 @@ tells, the fall of the queue's depth, and then the ledger says that it is inferr
 
 from dataclasses import dataclass
 
+from workqueuejob.api.busy_period import BusyPeriod, CountsBefore
 from workqueuejob.api.status import Accounting, CountedItems, ItemsStatus, QueueStatus
 from workqueuejob.planning.depth import QueueDepth
 from workqueuejob.planning.ledger import Ledger
 from workqueuejob.planning.observed import Observed, count_active
 from workqueuejob.protocol.report import ItemCounts
+
+Outcomes = ItemsStatus | CountedItems | BusyPeriod | CountsBefore
+"""Whatever says how many items succeeded and how many were put aside."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,12 +183,12 @@ def _count_newly_dead(queue: QueueStatus | None, depth: QueueDepth) -> int:
     return max(0, depth.dead_lettered - before)
 
 
-def count_put_aside(items: ItemsStatus | CountedItems) -> int:
+def count_put_aside(items: Outcomes) -> int:
     """Return the items that were given up: dead-lettered or discarded."""
     return (items.dead_lettered or 0) + (items.discarded or 0)
 
 
-def count_settled(items: ItemsStatus | CountedItems) -> int:
+def count_settled(items: Outcomes) -> int:
     """Return the items that nobody will see again."""
     return (items.succeeded or 0) + count_put_aside(items)
 

@@ -38,7 +38,7 @@ def count_failed(resource: WorkQueueJob, ledger: Ledger) -> int:
 
 def count_since(items: ItemsStatus, before: CountsBefore) -> ItemsStatus:
     """Return a ledger without what had been settled before."""
-    settled = before.succeeded + before.dead_lettered + before.discarded
+    settled = count_settled(before)
     return items.model_copy(
         update={
             "total": max(0, (items.total or 0) - settled),
@@ -80,8 +80,7 @@ def follow_period(
 
 def describe_progress(period: BusyPeriod) -> str:
     """Return items settled of items seen."""
-    settled = (period.succeeded or 0) + (period.dead_lettered or 0) + (period.discarded or 0)
-    return f"{settled}/{period.items or 0}"
+    return f"{count_settled(period)}/{period.items or 0}"
 
 
 def _has_periods(resource: WorkQueueJob) -> bool:

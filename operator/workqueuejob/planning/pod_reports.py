@@ -5,12 +5,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from workqueuejob.api.status import CountedItems
+from workqueuejob.names import JOB_LABEL
 from workqueuejob.planning.observed import ObservedJob
 from workqueuejob.protocol import exits
 from workqueuejob.protocol.report import ItemCounts, Report, read_report
 from workqueuejob.protocol.settings import SETTINGS
 
-_JOB_LABEL = "batch.kubernetes.io/job-name"
 _ENDED = frozenset({"Succeeded", "Failed"})
 _ORDERLY = frozenset({exits.DONE, exits.FAILED, exits.STOPPED_EARLY})
 
@@ -47,7 +47,7 @@ def read_pod_report(manifest: Mapping[str, Any], *, is_gone: bool = False) -> Po
     report = read_report(terminated.get("message") or "")
     return PodReport(
         uid=metadata["uid"],
-        job=(metadata.get("labels") or {}).get(_JOB_LABEL, ""),
+        job=(metadata.get("labels") or {}).get(JOB_LABEL, ""),
         items=_count(
             report,
             is_uncertain=_is_uncertain(state, report)

@@ -17,7 +17,6 @@ from workqueuejob.planning.depth import QueueDepth
 from workqueuejob.planning.evidence import (
     Evidence,
     Streak,
-    estimate_depth,
     gather_evidence,
     is_anything_held,
     is_drained,
@@ -207,7 +206,7 @@ def test_what_may_be_held_is_taken_to_be_held(depth: QueueDepth, *, held: bool) 
     ],
 )
 def test_depth_is_all_that_is_ready_delayed_or_held(depth: QueueDepth, items: int) -> None:
-    assert estimate_depth(depth) == items
+    assert depth.left == items
 
 
 def test_pods_that_do_not_come_make_a_streak() -> None:
