@@ -64,7 +64,7 @@ format: $(VENV)/ready ## Format the code
 .PHONY: lock
 lock: $(VENV)/ready ## Resolve the dependencies anew into the lock files
 	@$(VENV)/bin/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header pyproject.toml --extra operator -o requirements.lock
-	@$(VENV)/bin/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header pyproject.toml --extra worker -c requirements.lock -o requirements-worker.lock
+	@$(VENV)/bin/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header pyproject.toml --extra worker --extra kafka -c requirements.lock -o requirements-worker.lock
 	@$(VENV)/bin/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header pyproject.toml --all-extras --group dev -c requirements.lock -o requirements-dev.lock
 
 .PHONY: clean

@@ -20,12 +20,19 @@ def test_worker_brings_the_brokers_clients_only() -> None:
     assert {re.split(r"[<>=]", requirement)[0] for requirement in needed} == {"pika", "redis"}
 
 
+def test_kafkas_client_is_asked_for_by_whoever_needs_it() -> None:
+    needed = PROJECT["optional-dependencies"]["kafka"]
+
+    assert {re.split(r"[<>=]", requirement)[0] for requirement in needed} == {"confluent-kafka"}
+
+
 def test_workers_image_has_what_these_need_and_no_more() -> None:
     locked = dict(_NAME.findall((ROOT / "requirements-worker.lock").read_text()))
 
     # redis-py fills in for asyncio.timeout of older Pythons.
     assert locked == {
         "async-timeout": "python_full_version < '3.11.3'",
+        "confluent-kafka": "",
         "pika": "",
         "redis": "",
     }
