@@ -16,12 +16,14 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "deploy" / "local"))
 
 from wqjlocal.console import step  # noqa: E402 - the path comes first
+from wqjlocal.kafka import KAFKA_PACKAGES, ensure_kafka  # noqa: E402
+from wqjlocal.layout import build_layout  # noqa: E402
 from wqjlocal.packages import install_packages  # noqa: E402
 
 BIN = ROOT / ".venv" / "bin"
 LOCAL = ROOT / "deploy" / "local" / "cluster"
 LOG = Path("/tmp/workqueuejob-packages.log")  # noqa: S108 - a log, on any machine
-SERVERS = ("rabbitmq-server", "redis-server", "redis-sentinel")
+SERVERS = ("rabbitmq-server", "redis-server", "redis-sentinel", *KAFKA_PACKAGES)
 
 STATIC: dict[str, tuple[str, ...]] = {
     "style": ("ruff", "check", "."),
@@ -48,6 +50,7 @@ def main() -> int:
     if quick:
         return _pytest(*QUICK, workers=2)
     install_packages(SERVERS, log=LOG)
+    ensure_kafka(build_layout())
     subprocess.run([LOCAL, "binaries"], check=True, stdout=subprocess.DEVNULL)
     return _pytest(*QUICK, *SERVED, workers=2) or _test_on_cluster()
 
