@@ -17,6 +17,7 @@ it never holds a password or a URL with one.
     │   ├── VirtualHostNotFound
     │   ├── QueueNotFound
     │   ├── QueueTypeUnsupported
+    │   ├── ConsumerGroupInUse
     │   └── MeasurementUnreliable    the broker answered, with something that can't be true
     ├── WorkerError                  the worker can't go on with an item, or at all
     │   ├── SettingsInvalid
@@ -89,6 +90,10 @@ class QueueNotFound(QueueError):
 
 class QueueTypeUnsupported(QueueError):
     """The queue is of a kind that is not a work queue, such as a stream."""
+
+
+class ConsumerGroupInUse(QueueError):
+    """Programs that are not ours have partitions of the topic, and what is in them."""
 
 
 class MeasurementUnreliable(QueueError):

@@ -14,6 +14,7 @@ REDIS_PORT = 6379
 
 RABBITMQ_FIELD = "spec.queue.rabbitmq"
 REDIS_FIELD = "spec.queue.redis"
+KAFKA_FIELD = "spec.queue.kafka"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,27 @@ class RedisConnection:
         return join_address(self.host, self.port)
 
 
-BrokerConnection = RabbitMQConnection | RedisConnection
+@dataclass(frozen=True, slots=True)
+class KafkaConnection:
+    """One Kafka cluster.
+
+    bootstrap_servers: `host:port` each; they name all others.
+    sasl_mechanism: PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512; None means no login.
+    """
+
+    bootstrap_servers: tuple[str, ...]
+    sasl_mechanism: str | None = None
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+    tls: TLSSettings | None = None
+
+    @property
+    def address(self) -> str:
+        """The first of the bootstrap servers, for messages and logs."""
+        return self.bootstrap_servers[0]
+
+
+BrokerConnection = RabbitMQConnection | RedisConnection | KafkaConnection
 
 
 def join_address(host: str, port: int) -> str:

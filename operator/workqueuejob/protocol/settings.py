@@ -35,6 +35,8 @@ PRIVATE_VARIABLES = frozenset(
 DEFAULT_LEASE_SECONDS = 30
 DEFAULT_GRACE_SECONDS = 30
 DEFAULT_CONSUMER_TIMEOUT_SECONDS = 1800
+DEFAULT_SESSION_TIMEOUT_SECONDS = 45
+DEFAULT_MAX_POLL_INTERVAL_SECONDS = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,32 @@ class RedisSource:
 
 
 @dataclass(frozen=True, slots=True)
+class KafkaSource:
+    """A topic as one consumer group sees it.
+
+    start_from: where a partition begins of which the group has committed nothing.
+    targets: the ends up to which to work, as `kafka_offsets.LogEnds` writes them; None follows.
+    username: for SASL; wins over the environment's, as the spec's does over the Secret's.
+    session_timeout_seconds: after which the group takes a silent worker's partitions away.
+    max_poll_interval_seconds: the same for one whose poll loop is stuck; also for how long a
+        rebalance waits for a worker at the most.
+    """
+
+    bootstrap_servers: tuple[str, ...]
+    topic: str
+    consumer_group: str
+    start_from: str = "Earliest"
+    targets: str | None = None
+    sasl_mechanism: str | None = None
+    username: str | None = None
+    session_timeout_seconds: float = DEFAULT_SESSION_TIMEOUT_SECONDS
+    max_poll_interval_seconds: float = DEFAULT_MAX_POLL_INTERVAL_SECONDS
+
+
+Source = RabbitMQSource | RedisSource | KafkaSource
+
+
+@dataclass(frozen=True, slots=True)
 class TLSChoice:
     """That the connection is encrypted, and how the broker is verified."""
 
@@ -103,7 +131,7 @@ class WorkerSettings:
     prefix_output: whether each line that a command prints gets its item's id.
     """
 
-    source: RabbitMQSource | RedisSource
+    source: Source
     retry: RetrySettings = field(default_factory=RetrySettings)
     tls: TLSChoice | None = None
     delivery: DeliverySettings = field(default_factory=DeliverySettings)
@@ -117,10 +145,12 @@ class WorkerSettings:
     termination_message_path: str = "/dev/termination-log"
 
 
-_SOURCES: dict[str, type[RabbitMQSource] | type[RedisSource]] = {
+_SOURCES: dict[str, type[RabbitMQSource] | type[RedisSource] | type[KafkaSource]] = {
     "rabbitmq": RabbitMQSource,
     "redis": RedisSource,
+    "kafka": KafkaSource,
 }
+_LISTS = ("sentinel_addresses", "bootstrap_servers")
 
 
 def write_settings(settings: WorkerSettings) -> str:
@@ -136,8 +166,9 @@ def read_settings(text: str) -> WorkerSettings:
     found: dict[str, Any] = json.loads(text)
     kind = _SOURCES[found.pop("broker")]
     source = found.pop("source")
-    if "sentinel_addresses" in source:
-        source["sentinel_addresses"] = tuple(source["sentinel_addresses"])
+    for name in _LISTS:
+        if name in source:
+            source[name] = tuple(source[name])
     tls = found.pop("tls", None)
     return WorkerSettings(
         source=kind(**source),

@@ -16,6 +16,7 @@ from workqueuejob.protocol.connection import (
     DEFAULT_VIRTUAL_HOST,
     REDIS_PORT,
     BrokerConnection,
+    KafkaConnection,
     RabbitMQConnection,
     RedisConnection,
     Sentinel,
@@ -24,6 +25,7 @@ from workqueuejob.protocol.connection import (
 from workqueuejob.protocol.redis_keys import dead_key
 from workqueuejob.protocol.retry import RetrySettings
 from workqueuejob.protocol.settings import (
+    KafkaSource,
     RabbitMQSource,
     RedisSource,
     WorkerSettings,
@@ -63,6 +65,8 @@ def build_connection(settings: WorkerSettings, environ: Environment) -> BrokerCo
     source = settings.source
     if isinstance(source, RabbitMQSource):
         return _build_rabbitmq(source, settings, environ)
+    if isinstance(source, KafkaSource):
+        return _build_kafka(source, settings, environ)
     return _build_redis(source, settings, environ)
 
 
@@ -131,6 +135,19 @@ def _build_redis(
         password=address.password,
         tls=_read_tls(settings, address, environ),
         sentinel=sentinel,
+    )
+
+
+def _build_kafka(
+    source: KafkaSource, settings: WorkerSettings, environ: Environment
+) -> KafkaConnection:
+    login = _with_credentials(BrokerAddress(host=""), environ)
+    return KafkaConnection(
+        bootstrap_servers=source.bootstrap_servers,
+        sasl_mechanism=source.sasl_mechanism,
+        username=source.username or login.username,
+        password=login.password,
+        tls=_read_tls(settings, login, environ),
     )
 
 

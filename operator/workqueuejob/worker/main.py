@@ -128,7 +128,7 @@ def _handle_signals(runner: Runner, stop: Stop) -> None:
 
 def _describe(settings: WorkerSettings) -> dict[str, object]:
     said = asdict(settings.source)
-    queue = {"queue": said.get("queue") or said.get("key")}
+    queue = {"queue": said.get("queue") or said.get("key") or said.get("topic")}
     return queue if settings.quota is None else {**queue, "quota": settings.quota}
 
 

@@ -1,14 +1,18 @@
+from dataclasses import replace
+
 import pytest
 
 from workqueuejob.errors import SettingsInvalid
 from workqueuejob.protocol import settings as names
 from workqueuejob.protocol.connection import (
+    KafkaConnection,
     RabbitMQConnection,
     RedisConnection,
     Sentinel,
     TLSSettings,
 )
 from workqueuejob.protocol.settings import (
+    KafkaSource,
     RabbitMQSource,
     RedisSource,
     TLSChoice,
@@ -124,3 +128,27 @@ def test_certificate_login_needs_no_password() -> None:
 def test_pod_is_named_by_the_operator_or_else_by_its_host() -> None:
     assert pod_name({names.POD_NAME: "fruits-1"}) == "fruits-1"
     assert pod_name({})
+
+
+KAFKA = KafkaSource(
+    bootstrap_servers=("k1:9092", "k2:9092"),
+    topic="orders",
+    consumer_group="billing",
+    targets="id:3,4",
+    sasl_mechanism="PLAIN",
+)
+
+
+def test_settings_of_kafka_are_read_back() -> None:
+    settings = WorkerSettings(source=KAFKA)
+    assert read_environment({names.SETTINGS: write_settings(settings)}) == settings
+
+
+def test_kafka_logs_in_by_the_secret_but_as_whom_the_settings_name() -> None:
+    environ = {names.BROKER_USERNAME: "secret-ann", names.BROKER_PASSWORD: "p@ss"}
+    expected = KafkaConnection(
+        ("k1:9092", "k2:9092"), sasl_mechanism="PLAIN", username="secret-ann", password="p@ss"
+    )
+    assert build_connection(WorkerSettings(source=KAFKA), environ) == expected
+    named = WorkerSettings(source=replace(KAFKA, username="ann"))
+    assert build_connection(named, environ) == replace(expected, username="ann")
