@@ -82,3 +82,17 @@ class FetchesAhead(Protocol):
     """
 
     fetch_ahead: bool
+
+
+@runtime_checkable
+class Apportioned(Protocol):
+    """What a broker has besides if it shares a queue out between its workers.
+
+    has_share: whether there is something to take from. While there is not, what is left may be
+        ours to do as soon as somebody hands it over, and to wait for that is not to be idle.
+    """
+
+    @property
+    def has_share(self) -> bool:
+        """False while others have all there is."""
+        ...

@@ -23,7 +23,7 @@ from workqueuejob.errors import (
 )
 from workqueuejob.protocol import exits
 from workqueuejob.protocol.settings import WorkerSettings
-from workqueuejob.worker.broker import Broker, Delivery, FetchesAhead
+from workqueuejob.worker.broker import Apportioned, Broker, Delivery, FetchesAhead
 from workqueuejob.worker.item import Item
 from workqueuejob.worker.notices import say
 from workqueuejob.worker.reporting import Report
@@ -63,6 +63,7 @@ class Engine:
         self._open_broker = open_broker
         self._ahead: FetchesAhead | None = None
         self._awaits_first = settings.waits_for_first
+        self._apportioned: Apportioned | None = None
 
     @property
     def is_done(self) -> bool:
@@ -91,7 +92,9 @@ class Engine:
             rest = idle_since + self.settings.idle_seconds - self.clock()
             item = self._take(self._slice(rest))
             if item is None:
-                if rest <= 0 and not self._awaits_first:
+                if not self._has_share():
+                    idle_since = self.clock()
+                elif rest <= 0 and not self._awaits_first:
                     return None
             elif item.attempt > self.settings.retry.max_attempts:
                 self._give_up_on(item)
@@ -169,7 +172,11 @@ class Engine:
     def _open(self) -> Broker:
         broker = self._open_broker()
         self._ahead = broker if isinstance(broker, FetchesAhead) else None
+        self._apportioned = broker if isinstance(broker, Apportioned) else None
         return broker
+
+    def _has_share(self) -> bool:
+        return self._apportioned is None or self._apportioned.has_share
 
     def _keep(self, broker: Broker) -> float:
         item = self.held

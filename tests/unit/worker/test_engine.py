@@ -96,6 +96,25 @@ def test_worker_that_waits_for_its_first_item_stops_when_it_is_told_to() -> None
     assert plant.engine.exit_code == exits.STOPPED_EARLY
 
 
+class LateShare(MemoryBroker):
+    """Has nothing to take from before its time has come."""
+
+    share_at = 0.0
+
+    @property
+    def has_share(self) -> bool:
+        return self.queue.clock() >= self.share_at
+
+
+def test_waiting_for_a_share_of_the_queue_is_not_to_be_idle() -> None:
+    plant = Plant(idle_seconds=2.0)
+    broker = LateShare(plant.queue)
+    broker.share_at = plant.clock() + 60
+    engine = plant.build_engine(lambda: broker)
+    assert engine.next() is None
+    assert 61.5 < plant.clock() - broker.share_at + 60 < 63
+
+
 def test_settled_quota_ends_the_worker_and_leaves_the_rest() -> None:
     plant = Plant(b"apple", b"banana", b"cherry", quota=2)
     assert drain(plant.engine) == [b"apple", b"banana"]
