@@ -6,9 +6,9 @@ that a worker needs to start.
 
 from typing import TypedDict
 
-from workqueuejob.protocol.connection import RabbitMQConnection, RedisConnection
+from workqueuejob.protocol.connection import KafkaConnection, RabbitMQConnection, RedisConnection
 from workqueuejob.protocol.retry import RetrySettings
-from workqueuejob.protocol.settings import RabbitMQSource, RedisSource, WorkerSettings
+from workqueuejob.protocol.settings import KafkaSource, RabbitMQSource, RedisSource, WorkerSettings
 from workqueuejob.worker.broker import Broker
 from workqueuejob.worker.connecting import Environment, build_connection, pod_name
 
@@ -38,4 +38,8 @@ def open_broker(settings: WorkerSettings, environ: Environment, *, prefetch: int
             from workqueuejob.worker import redis
 
             return redis.open_broker(connection, source, **told)
+        case KafkaSource() as source, KafkaConnection():
+            from workqueuejob.worker import kafka
+
+            return kafka.open_broker(connection, source, **told)
     raise AssertionError(f"no broker for {settings.source!r}")

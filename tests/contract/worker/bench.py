@@ -23,9 +23,17 @@ class Bench(Protocol):
     """One empty queue of one kind at one broker, fresh for each test.
 
     lease_seconds: how long after a worker's death its item comes back at the latest.
+    shares_every_item: whether any worker gets any item, and not only its own share of them.
+    rests_aside: whether items pass one that rests until its next attempt.
     """
 
     lease_seconds: float
+    shares_every_item: bool
+    rests_aside: bool
+
+    def make_room(self, workers: int) -> None:
+        """Let so many workers hold an item each; before anything is produced."""
+        ...
 
     def connect(
         self, *, retry: RetrySettings | None = None, prefetch: int = 1, pod: str = "pod-1"

@@ -12,6 +12,8 @@ DEAD_LETTER = "dead"
 
 class MemoryBench:
     lease_seconds = 0.3
+    shares_every_item = True
+    rests_aside = True
 
     def __init__(self) -> None:
         self.queue = MemoryQueue(lease_seconds=self.lease_seconds)
@@ -21,6 +23,9 @@ class MemoryBench:
     ) -> Broker:
         settings = retry or RetrySettings(dead_letter=DEAD_LETTER)
         return MemoryBroker(self.queue, retry=settings, prefetch=prefetch, pod=pod)
+
+    def make_room(self, workers: int) -> None:
+        pass
 
     def produce(self, *bodies: bytes) -> None:
         self.queue.put(*bodies)

@@ -30,6 +30,8 @@ class RabbitMQWorkerBench:
     """One virtual host with one queue. A killed worker's items come back at once."""
 
     lease_seconds = 0.5
+    shares_every_item = True
+    rests_aside = True
     queue_type = "classic"
     settling_seconds = 0.0
 
@@ -80,6 +82,9 @@ class RabbitMQWorkerBench:
             socket.socket(fileno=os.dup(number)) for number in open_sockets() - before
         ]
         return broker
+
+    def make_room(self, workers: int) -> None:
+        pass
 
     def produce(self, *bodies: bytes, **properties: Any) -> None:
         for body in bodies:

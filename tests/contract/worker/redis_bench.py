@@ -22,6 +22,8 @@ _numbers = itertools.count(1)
 class RedisListBench:
     consumer_group: str | None = None
     lease_seconds = 1.0
+    shares_every_item = True
+    rests_aside = True
 
     def __init__(self, server: RedisServer, stack: ExitStack) -> None:
         self.server = server
@@ -61,6 +63,9 @@ class RedisListBench:
             run=run,
             lease_seconds=self.lease_seconds,
         )
+
+    def make_room(self, workers: int) -> None:
+        pass
 
     def produce(self, *bodies: bytes) -> None:
         self.client.rpush(self.key, *bodies)

@@ -1,0 +1,163 @@
+"""Kafka topics under the worker's contract, with sessions of a second."""
+
+import itertools
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from typing import Any
+
+from confluent_kafka import (
+    Consumer,
+    ConsumerGroupTopicPartitions,
+    IsolationLevel,
+    Producer,
+    TopicPartition,
+)
+from confluent_kafka.admin import NewPartitions, NewTopic, OffsetSpec
+
+from tests.contract.worker.bench import DeadLetter
+from tests.kafka_server import KafkaServer
+from workqueuejob.protocol.connection import KafkaConnection
+from workqueuejob.protocol.retry import RetrySettings
+from workqueuejob.protocol.settings import KafkaSource
+from workqueuejob.worker.kafka import KafkaBroker, open_broker
+
+LARGE = {"max.message.bytes": str(4 << 20)}
+
+_numbers = itertools.count(1)
+
+
+class KafkaBench:
+    """A topic of one partition, for only within a partition items have an order."""
+
+    lease_seconds = 1.0
+    shares_every_item = False
+    rests_aside = False
+
+    def __init__(self, server: KafkaServer, stack: ExitStack) -> None:
+        self.server = server
+        self.topic = f"work.{next(_numbers)}"
+        self.source = KafkaSource(
+            bootstrap_servers=(server.bootstrap,),
+            topic=self.topic,
+            consumer_group=f"workers/{self.topic}",
+            session_timeout_seconds=self.lease_seconds,
+        )
+        self.connection = KafkaConnection((server.bootstrap,))
+        self.admin = server.admin()
+        self._stack = stack
+        self._partitions = 1
+        self._sent = itertools.count()
+        self._producer = Producer(
+            {"bootstrap.servers": server.bootstrap, "message.max.bytes": 4 << 20, "linger.ms": 0}
+        )
+        self.create_topic(self.topic)
+        self.create_topic(self.dead_letter)
+
+    @property
+    def dead_letter(self) -> str:
+        return f"{self.topic}.dead"
+
+    def create_topic(self, name: str, partitions: int = 1, **configuration: str) -> None:
+        config = {**LARGE, **{key.replace("_", "."): one for key, one in configuration.items()}}
+        found = self.admin.create_topics([NewTopic(name, partitions, 1, config=config)])
+        found[name].result(10)
+
+    def make_room(self, workers: int) -> None:
+        if workers > self._partitions:
+            self.admin.create_partitions([NewPartitions(self.topic, workers)])[self.topic].result(9)
+            self._partitions = workers
+
+    def connect(
+        self,
+        *,
+        retry: RetrySettings | None = None,
+        prefetch: int = 1,
+        pod: str = "pod-1",
+        run: str = "",
+        **source: Any,
+    ) -> KafkaBroker:
+        return open_broker(
+            self.connection,
+            replace(self.source, **source),
+            retry=retry or RetrySettings(dead_letter=self.dead_letter),
+            run=run,
+            pod=pod,
+            prefetch=prefetch,
+        )
+
+    def produce(self, *bodies: bytes) -> None:
+        for body in bodies:
+            self._producer.produce(self.topic, body, partition=next(self._sent) % self._partitions)
+        assert self._producer.flush(10) == 0
+
+    def kill(self, broker: KafkaBroker) -> None:
+        broker.disconnect()
+
+    def committed(self) -> list[TopicPartition]:
+        every = [TopicPartition(self.topic, number) for number in range(self._partitions)]
+        asked = ConsumerGroupTopicPartitions(self.source.consumer_group, every)
+        (found,) = self.admin.list_consumer_group_offsets([asked]).values()
+        return list(found.result(10).topic_partitions)
+
+    def ends(self) -> list[int]:
+        asked = {
+            TopicPartition(self.topic, number): OffsetSpec.latest()
+            for number in range(self._partitions)
+        }
+        found = self.admin.list_offsets(asked, isolation_level=IsolationLevel.READ_COMMITTED)
+        return [one.result(10).offset for one in found.values()]
+
+    def count_left(self) -> int:
+        pairs = zip(self.ends(), self.committed(), strict=True)
+        return sum(end - max(one.offset, 0) for end, one in pairs)
+
+    def delete_before(self, offset: int) -> None:
+        """Remove the beginning of the first partition, as retention does."""
+        before = TopicPartition(self.topic, 0, offset)
+        self.admin.delete_records([before])[before].result(10)
+
+    def describe_group(self) -> list[tuple[str, list[int]]]:
+        """Return each member's id and partitions; ids change when members leave and come back."""
+        group = self.source.consumer_group
+        found = self.admin.describe_consumer_groups([group])[group].result(10)
+        return sorted(
+            (one.member_id, sorted(p.partition for p in one.assignment.topic_partitions))
+            for one in found.members
+        )
+
+    def dead_letters(self) -> Sequence[DeadLetter]:
+        return [_read(message) for message in self.read(self.dead_letter)]
+
+    def read(self, topic: str) -> list[Any]:
+        """Return all messages of the only partition of a topic."""
+        consumer = Consumer(
+            {
+                "bootstrap.servers": self.server.bootstrap,
+                "group.id": "reader",
+                "enable.auto.commit": False,
+                "enable.partition.eof": True,
+            }
+        )
+        consumer.assign([TopicPartition(topic, 0, 0)])
+        found, deadline = [], time.monotonic() + 10
+        while time.monotonic() < deadline:
+            message = consumer.poll(1)
+            if message is not None and message.error() is not None:
+                break
+            if message is not None:
+                found.append(message)
+        consumer.close()
+        return found
+
+
+def _read(message: Any) -> DeadLetter:
+    headers = dict(message.headers())
+    return DeadLetter(
+        body=message.value(),
+        reason=headers["wqj-reason"].decode(),
+        attempts=int(headers["wqj-attempts"]),
+        time=headers["wqj-time"].decode(),
+        pod=headers["wqj-pod"].decode(),
+    )
