@@ -45,7 +45,7 @@ OWN_PARTS = ("__init__.py", "errors.py", "names.py", "protocol", "worker")
 
 CHECK = """
 import importlib, pkgutil, socket, sys
-import encodings.idna, pika, redis, redis.sentinel, ssl
+import confluent_kafka, encodings.idna, pika, redis, redis.sentinel, ssl
 import workqueuejob.protocol, workqueuejob.worker
 for package in (workqueuejob.protocol, workqueuejob.worker):
     for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
@@ -78,11 +78,12 @@ def make_runtime(packages: Path, target: Path) -> None:
     with ZipFile(target / "lib" / f"python{MAJOR}{MINOR}.zip", "w") as archive:
         add_standard_library(archive)
         add_packages(archive, packages)
+    compiled = copy_compiled_packages(packages, library)
     # By this file the interpreter finds out where it is.
     (library / "os.pyc").write_bytes(compile_module(STANDARD_LIBRARY / "os.py", Path("os.py")))
     extensions = copy_extensions(library / "lib-dynload")
     shutil.copy(PYTHON, target / "bin" / "python3")
-    copy_libraries([PYTHON, *extensions], target)
+    copy_libraries([PYTHON, *extensions, *compiled], target)
     shutil.copy(HERE / "launch.py", target / "bin" / "wqj-worker")
     if CERTIFICATES.exists():
         (target / "etc").mkdir()
@@ -115,13 +116,36 @@ def add_standard_library(archive: ZipFile) -> None:
 
 def add_packages(archive: ZipFile, packages: Path) -> None:
     """Add them beside the standard library: without `site` there is no other place."""
-    own = packages / "workqueuejob"
+    own, compiled = packages / "workqueuejob", find_compiled_packages(packages)
     for source in find_sources(packages):
         name = source.relative_to(packages)
+        if name.parts[0] in compiled:
+            continue
         if not source.is_relative_to(own):
             add_module(archive, source, name)
         elif source.relative_to(own).parts[0] in OWN_PARTS:
             add_module(archive, source, name, keep_docstrings=True)
+
+
+def copy_compiled_packages(packages: Path, library: Path) -> list[Path]:
+    """Copy packages with machine code, which no archive can hold; return the originals of that."""
+    left_out, copied = read_left_out(), []
+    for package in find_compiled_packages(packages):
+        for source in find_sources(packages / package):
+            name = source.relative_to(packages)
+            if not is_left_out(name, left_out):
+                target = (library / name).with_suffix(".pyc")
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_bytes(compile_module(source, name))
+        for extension in (packages / package).rglob("*.so"):
+            shutil.copy(extension, library / extension.relative_to(packages))
+            copied.append(extension)
+    return copied
+
+
+def find_compiled_packages(packages: Path) -> set[str]:
+    """Return the names of the packages that hold modules in machine code."""
+    return {path.relative_to(packages).parts[0] for path in packages.rglob("*.cpython-*.so")}
 
 
 def add_module(
@@ -164,7 +188,7 @@ def find_sources(folder: Path) -> Iterator[Path]:
 
 
 def read_left_out() -> frozenset[str]:
-    """Return the modules of the standard library that no worker needs."""
+    """Return the modules that no worker needs."""
     lines = LEFT_OUT.read_text().splitlines()
     return frozenset(word for line in lines if not line.startswith("#") for word in line.split())
 

@@ -39,10 +39,13 @@ def runtime(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A runtime that is not where it was made."""
     folder = tmp_path_factory.mktemp("runtime")
     packages, made, moved = folder / "packages", folder / "made", folder / "moved"
-    for name in ("pika", "redis", REDIS_NEEDS_IT_BEFORE_3_11_3, "workqueuejob"):
+    for name in ("confluent_kafka", "pika", "redis", REDIS_NEEDS_IT_BEFORE_3_11_3, "workqueuejob"):
         spec = find_spec(name)
         if spec is not None and spec.origin is not None:
-            shutil.copytree(Path(spec.origin).parent, packages / name)
+            package = Path(spec.origin).parent
+            shutil.copytree(package, packages / name)
+            if (libraries := package.with_name(f"{name}.libs")).exists():
+                shutil.copytree(libraries, packages / libraries.name)
     (packages / "workqueuejob" / "worker" / "main.py").write_text(MAIN)
     make_runtime(packages, made)
     return made.rename(moved)
@@ -80,6 +83,14 @@ def test_runtime_holds_nothing_of_the_operator(runtime: Path) -> None:
 
     assert own == {"__init__.pyc", "errors.pyc", "names.pyc", "protocol", "worker"}
     assert not [name for name in modules if name.startswith("pydantic")]
+
+
+def test_kafkas_client_brings_its_library_along(runtime: Path) -> None:
+    said = python(runtime, "import confluent_kafka as k; print(k.libversion()[0], k.__file__)")
+
+    assert "lib/python3" in said
+    assert list((runtime / "lib").glob("librdkafka*"))
+    assert not list(runtime.rglob("schema_registry"))
 
 
 def test_runtime_is_few_files(runtime: Path) -> None:
