@@ -14,7 +14,6 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 from confluent_kafka import KafkaException
@@ -125,8 +124,10 @@ class KafkaServer:
         # Asking a node that does not listen yet would take librdkafka a second.
         with suppress(ConnectionRefusedError, KafkaException):
             socket.create_connection((self.host, self.ports.plain)).close()
-            found: Any = self.admin().list_topics(timeout=5)
-            return bool(found.brokers)
+            admin = self.admin()
+            # A node makes its topic of offsets when it is first asked for a group.
+            admin.describe_consumer_groups(["none"], request_timeout=5)["none"].result(6)
+            return True
         time.sleep(0.05)
         return False
 

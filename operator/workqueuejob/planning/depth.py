@@ -5,6 +5,7 @@ from datetime import datetime
 
 from workqueuejob.api.status import Precision
 from workqueuejob.errors import QueueError
+from workqueuejob.planning.log_positions import LogPositions
 from workqueuejob.protocol.report import ItemCounts
 
 
@@ -27,6 +28,7 @@ class QueueDepth:
     delayed: items that become ready by themselves later, such as delayed retries.
     dead_lettered: items in the dead-letter target; None where there is none, or it is unknown.
     counts: what the run's workers have settled, where the broker itself counts that.
+    log: where the group stands in each partition, where the queue is a partitioned log.
     """
 
     ready: int
@@ -38,6 +40,7 @@ class QueueDepth:
     precision: Precision = Precision.EXACT
     counts: ItemCounts | None = None
     warning: DepthWarning | None = None
+    log: LogPositions | None = None
 
     @property
     def holders(self) -> int | None:

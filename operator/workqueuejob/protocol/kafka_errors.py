@@ -85,13 +85,21 @@ def _unreachable(error: KafkaError, subject: Subject) -> QueueError:
         return _not_reached("refused", server, subject)
     if error.code() == codes.TIMED_OUT or "timed out" in said or "timeout" in said:
         return _not_reached("timeout", server, subject)
-    if subject.connection.tls is None and (not server or "Disconnected" in said):
-        return ConnectionFailed(
-            f"{server or subject.address}: no answer, or the connection was closed at once; set"
-            f" {TLS_FIELD} if it is a TLS port and {FIELD}.sasl if it wants a login, or start the"
-            " broker"
-        )
+    if not server or "Disconnected" in said:
+        return _hung_up(server, subject)
     return _not_reached("no answer", server, subject)
+
+
+def _hung_up(server: str, subject: Subject) -> QueueError:
+    """Return what to look at when nothing was said, as by a port that is spoken to wrongly."""
+    if subject.connection.tls is None:
+        remedy = f"set {TLS_FIELD} if it is a TLS port and {FIELD}.sasl if it wants a login"
+    else:
+        remedy = f"remove {TLS_FIELD} if it is a port without TLS"
+    return ConnectionFailed(
+        f"{server or subject.address}: no answer, or the connection was closed at once; {remedy},"
+        f" correct {FIELD}.bootstrapServers or the NetworkPolicy, or start the broker"
+    )
 
 
 def _unknown_host(error: KafkaError, subject: Subject) -> QueueError:

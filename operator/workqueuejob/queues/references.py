@@ -4,7 +4,7 @@ from workqueuejob.api import RabbitMQQueue, WorkQueueJob
 from workqueuejob.api.redis import RedisQueue
 from workqueuejob.errors import QueueTypeUnsupported
 from workqueuejob.planning.retries import list_delays
-from workqueuejob.protocol.connection import BrokerConnection, RabbitMQConnection, RedisConnection
+from workqueuejob.protocol.connection import BrokerConnection, KafkaConnection, RabbitMQConnection
 from workqueuejob.protocol.rabbitmq import delay_queue
 from workqueuejob.queues import rabbitmq, redis
 from workqueuejob.queues.hosts import AllowedHosts
@@ -34,9 +34,12 @@ def connect(settings: BrokerConnection, *, allowed_hosts: AllowedHosts) -> Probe
     # A connection is only ever asked for references of its own broker's kind.
     if isinstance(settings, RabbitMQConnection):
         return rabbitmq.connect(settings)  # type: ignore[return-value]
-    if isinstance(settings, RedisConnection):
-        return redis.connect(settings, allowed_hosts)  # type: ignore[return-value]
-    raise QueueTypeUnsupported(f"{settings.address}: no broker of this kind is measured")
+    if isinstance(settings, KafkaConnection):
+        # Here, for it takes memory that few need.
+        from workqueuejob.queues import kafka
+
+        return kafka.connect(settings)  # type: ignore[return-value]
+    return redis.connect(settings, allowed_hosts)  # type: ignore[return-value]
 
 
 def _refer_to_rabbitmq(resource: WorkQueueJob, source: RabbitMQQueue) -> RabbitMQReference:

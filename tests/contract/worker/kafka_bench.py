@@ -49,9 +49,7 @@ class KafkaBench:
         self._stack = stack
         self._partitions = 1
         self._sent = itertools.count()
-        self._producer = Producer(
-            {"bootstrap.servers": server.bootstrap, "message.max.bytes": 4 << 20, "linger.ms": 0}
-        )
+        self._producer = self._open_producer()
         self.create_topic(self.topic)
         self.create_topic(self.dead_letter)
 
@@ -68,6 +66,8 @@ class KafkaBench:
         if workers > self._partitions:
             self.admin.create_partitions([NewPartitions(self.topic, workers)])[self.topic].result(9)
             self._partitions = workers
+            # One that knows of them.
+            self._producer = self._open_producer()
 
     def connect(
         self,
@@ -91,6 +91,10 @@ class KafkaBench:
         for body in bodies:
             self._producer.produce(self.topic, body, partition=next(self._sent) % self._partitions)
         assert self._producer.flush(10) == 0
+
+    def _open_producer(self) -> Producer:
+        settings: dict[str, Any] = {"message.max.bytes": 4 << 20, "linger.ms": 0}
+        return Producer({"bootstrap.servers": self.server.bootstrap, **settings})
 
     def kill(self, broker: KafkaBroker) -> None:
         broker.disconnect()

@@ -201,10 +201,12 @@ def test_waiting_ends_when_no_broker_is_left_to_ask(code: int, hopeless: bool) -
     assert not heard.is_hopeless
 
 
-def test_closed_connection_of_a_tls_client_is_no_question_of_tls() -> None:
+def test_silence_at_a_tls_port_may_be_for_want_of_tls() -> None:
     encrypted = Subject(KafkaConnection(("k:9093",), tls=TLSSettings()))
     error = KafkaError(codes.ALL_BROKERS_DOWN, "1/1 brokers are down")
-    assert "k:9093: no answer; correct" in str(translate(error, encrypted))
+    assert "remove spec.queue.kafka.tls if it is a port without TLS" in str(
+        translate(error, encrypted)
+    )
 
 
 def test_strangers_in_the_group_are_named_up_to_three() -> None:
