@@ -6,7 +6,7 @@ broker on this machine, in turns, each in a process of its own. Above 1 the work
 one: in items a second of wall time, and in items a second of processor time (user and system, with
 that of the commands), which says more on a machine that does other things as well. The broker's own
 processor time is only in the former. A ratio is the median of those of the pairs. Run it as
-`.venv/bin/python -m bench.worker`; it takes about three minutes.
+`.venv/bin/python -m bench.worker`; it takes about four minutes.
 """
 
 import argparse
@@ -18,24 +18,31 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from urllib.parse import quote
 
 import pika
+from confluent_kafka import KafkaException, Producer
+from confluent_kafka.admin import NewTopic
 
+from tests.kafka_server import KafkaServer, running_kafka
 from tests.rabbitmq_server import ADMIN, running_rabbitmq
 from tests.redis_server import running_redis
 from workqueuejob.protocol.settings import (
     SETTINGS,
+    KafkaSource,
     RabbitMQSource,
     RedisSource,
+    Source,
     WorkerSettings,
     write_settings,
 )
 
 QUEUE = "bench"
+KAFKA_PARTITIONS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +51,7 @@ class Bench:
 
     title: str
     url: str
-    source: RabbitMQSource | RedisSource
+    source: Source
     fill: Callable[[int], None]
     message_path: Path
 
@@ -89,7 +96,8 @@ def main() -> None:
     run = [sys.executable, "-m", "workqueuejob.worker", "run", "--", "true"]
     with _brokers() as benches:
         for bench in benches:
-            for prefetch in (1, 20):
+            # Kafka's client decides itself how much it fetches.
+            for prefetch in (1,) if isinstance(bench.source, KafkaSource) else (1, 20):
                 bare, ours = _loop("bare", prefetch), _loop("library", prefetch)
                 title = f"library, prefetch {prefetch}"
                 _compare(title, options.pairs, bench, options.items, bare, ours)
@@ -176,6 +184,7 @@ def _brokers() -> Iterator[list[Bench]]:
         message.touch()
         rabbitmq = stack.enter_context(running_rabbitmq(directory / "rabbitmq"))
         redis = stack.enter_context(running_redis(directory / "redis"))
+        kafka = stack.enter_context(running_kafka(directory / "kafka"))
         name, password = ADMIN
         amqp = f"amqp://{name}:{quote(password, safe='')}@127.0.0.1:{rabbitmq.ports.amqp}"
 
@@ -192,11 +201,32 @@ def _brokers() -> Iterator[list[Bench]]:
             with redis.client() as client:
                 client.rpush(QUEUE, *(f"item-{number}" for number in range(items)))
 
+        servers = (kafka.bootstrap,)
         yield [
             Bench("RabbitMQ", amqp, RabbitMQSource(QUEUE), fill_rabbitmq, message),
             Bench("Redis list", f"redis://127.0.0.1:{redis.port}/0", RedisSource(QUEUE),
                   fill_redis, message),
+            Bench("Kafka", f"kafka://{kafka.bootstrap}", KafkaSource(servers, QUEUE, QUEUE),
+                  partial(_fill_kafka, kafka), message),
         ]  # fmt: skip
+
+
+def _fill_kafka(kafka: KafkaServer, items: int) -> None:
+    """Have just these items in the topic, and a group that has never been there."""
+    admin = kafka.admin()
+    with suppress(KafkaException):
+        admin.delete_consumer_groups([QUEUE])[QUEUE].result(10)
+    if QUEUE in admin.list_topics(timeout=10).topics:
+        admin.delete_topics([QUEUE])[QUEUE].result(10)
+        # Deleting takes the broker a moment, in which there can be no other of that name.
+        while QUEUE in admin.list_topics(timeout=10).topics:
+            time.sleep(0.05)
+    admin.create_topics([NewTopic(QUEUE, KAFKA_PARTITIONS, 1)])[QUEUE].result(10)
+    producer = Producer({"bootstrap.servers": kafka.bootstrap})
+    for number in range(items):
+        producer.produce(QUEUE, b"item-%d" % number, partition=number % KAFKA_PARTITIONS)
+        producer.poll(0)
+    producer.flush(60)
 
 
 if __name__ == "__main__":

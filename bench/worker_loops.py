@@ -63,6 +63,38 @@ def loop_over_redis() -> Loop:
     return loop
 
 
+def loop_over_kafka() -> Loop:
+    """Poll and commit each item behind it, and wait for the answer, as at-least-once demands."""
+    from confluent_kafka import Consumer, TopicPartition
+
+    def loop(work: Work, _prefetch: int) -> None:
+        consumer = Consumer(
+            {
+                "bootstrap.servers": URL.removeprefix("kafka://"),
+                "group.id": QUEUE,
+                "enable.auto.commit": False,
+                "enable.auto.offset.store": False,
+                "auto.offset.reset": "earliest",
+                "isolation.level": "read_committed",
+                "partition.assignment.strategy": "cooperative-sticky",
+            }
+        )
+        consumer.subscribe([QUEUE])
+        done = 0
+        while done < ITEMS:
+            message = consumer.poll(1)
+            if message is None or message.error() is not None:
+                continue
+            work(message.value() or b"")
+            number, offset = message.partition() or 0, message.offset() or 0
+            behind = TopicPartition(QUEUE, number, offset + 1)
+            consumer.commit(offsets=[behind], asynchronous=False)
+            done += 1
+        consumer.close()
+
+    return loop
+
+
 def loop_over_library() -> Loop:
     """Do the same by the library."""
     from workqueuejob.worker import Worker
@@ -70,6 +102,8 @@ def loop_over_library() -> Loop:
     # What the worker imports when it connects; the other loops have their client by now, too.
     if URL.startswith("redis"):
         import workqueuejob.worker.redis
+    elif URL.startswith("kafka"):
+        import workqueuejob.worker.kafka
     else:
         import workqueuejob.worker.rabbitmq  # noqa: F401 - see above
 
@@ -81,10 +115,17 @@ def loop_over_library() -> Loop:
     return loop
 
 
+BARE: dict[str, Callable[[], Loop]] = {
+    "amqp": loop_over_rabbitmq,
+    "redis": loop_over_redis,
+    "kafka": loop_over_kafka,
+}
+
+
 def main() -> None:
     """Time one loop."""
     kind, prefetch = sys.argv[1], int(sys.argv[2])
-    bare = loop_over_redis if URL.startswith("redis") else loop_over_rabbitmq
+    bare = BARE[URL.partition(":")[0]]
     loop = loop_over_library() if kind == "library" else bare()
     if kind == "commands":
         loop(lambda body: subprocess.run(["true"], input=body, check=True), prefetch)
