@@ -59,6 +59,20 @@ class RedisCredentialsSecretReference(Model):
     """Key in the Secret's data that holds the password. Default: password."""
 
 
+class KafkaCredentialsSecretReference(Model):
+    """A password, and a user name where none is set beside the reference."""
+
+    name: SecretName
+    """Name of the Secret, in the WorkQueueJob's namespace."""
+
+    username_key: SecretKey = "username"
+    """Key in the Secret's data that holds the user name, unless username is set. Default:
+    username."""
+
+    password_key: SecretKey = "password"  # noqa: S105 (the key's name, not a password)
+    """Key in the Secret's data that holds the password. Default: password."""
+
+
 class ClientCertificateSecretReference(Model):
     """A certificate and its private key; the keys are those of the type kubernetes.io/tls."""
 

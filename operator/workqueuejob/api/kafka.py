@@ -1,0 +1,124 @@
+"""A Kafka topic, as one consumer group sees it, as the source of items.
+
+Nothing here connects. Unset means unset: what it stands for is filled in by who connects.
+"""
+
+from enum import StrEnum
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from workqueuejob.api.base import Model, Rule, RuleReason, atomic_list, immutable
+from workqueuejob.api.scalars import HostAndPort
+from workqueuejob.api.secrets import KafkaCredentialsSecretReference
+from workqueuejob.api.tls import TLS
+
+TopicName = Annotated[str, Field(min_length=1, max_length=249, pattern=r"^[-._a-zA-Z0-9]+$")]
+ConsumerGroup = Annotated[str, Field(min_length=1, max_length=249)]
+Username = Annotated[str, Field(min_length=1, max_length=253)]
+
+
+class StartFrom(StrEnum):
+    """Where a group begins that has committed nothing."""
+
+    EARLIEST = "Earliest"
+    LATEST = "Latest"
+
+
+class SASLMechanism(StrEnum):
+    """How we prove who we are."""
+
+    PLAIN = "PLAIN"
+    SCRAM_SHA_256 = "SCRAM-SHA-256"
+    SCRAM_SHA_512 = "SCRAM-SHA-512"
+
+
+class KafkaSASL(Model):
+    """A login by user name and password."""
+
+    mechanism: SASLMechanism
+    """PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512. PLAIN sends the password as it is: use it with tls."""
+
+    username: Username | None = None
+    """User name. Unset: the one in the Secret. Strimzi's Secrets of users hold a password only."""
+
+    credentials_secret_ref: KafkaCredentialsSecretReference
+    """Secret with the password, and with the user name unless username is set."""
+
+
+class KafkaQueue(Model):
+    """One topic of one Kafka cluster, read by one consumer group."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            rule="self.bootstrapServers.all(server, server.matches('^[^/@:]+:[0-9]+$'))",
+            message=(
+                "bootstrapServers must be host:port each, such as kafka:9092; add the port, and"
+                " remove scheme, user and path"
+            ),
+            field_path=".bootstrapServers",
+        ),
+        Rule(
+            rule="!has(self.tls) || !has(self.tls.serverName)",
+            message=(
+                "tls.serverName must not be set: a cluster has many brokers, each of which is"
+                " verified by the name that it gives itself; name it so in its certificate"
+            ),
+            field_path=".tls.serverName",
+            reason=RuleReason.FORBIDDEN,
+        ),
+        immutable("topic", remedy="create another WorkQueueJob for another topic"),
+        immutable("consumerGroup", remedy="create another WorkQueueJob for another group"),
+        immutable("startFrom", remedy="create another WorkQueueJob to start somewhere else"),
+    )
+
+    bootstrap_servers: Annotated[
+        tuple[HostAndPort, ...],
+        Field(min_length=1, max_length=16, json_schema_extra=atomic_list()),
+    ]
+    """host:port of brokers that tell the others, usually port 9092. One that answers is enough. A
+    host without a dot is a Service of the WorkQueueJob's namespace. The brokers must be reachable
+    by the names that they give themselves (advertised.listeners)."""
+
+    topic: TopicName
+    """Name of the topic. It must exist. Immutable."""
+
+    consumer_group: ConsumerGroup
+    """Consumer group that reads the topic; what is before its committed offsets is done. It belongs
+    to the run: other members would take items away from it. Immutable."""
+
+    start_from: StartFrom = StartFrom.EARLIEST
+    """Where each partition begins of which the group has committed nothing: Earliest or Latest.
+    Default: Earliest. Immutable."""
+
+    sasl: KafkaSASL | None = None
+    """Login. Unset: none."""
+
+    tls: TLS | None = None
+    """TLS to the brokers; {} is TLS with the system's certificate authorities. Unset: no TLS."""
+
+
+SPEC_RULES: tuple[Rule, ...] = (
+    Rule(
+        rule="!has(self.queue.kafka) || self.mode == 'Fine'",
+        message=(
+            "mode Coarse has no meaning on a partitioned log, whose items are settled in order by"
+            " the pod that has their partition; set mode: Fine"
+        ),
+        field_path=".mode",
+        reason=RuleReason.INVALID,
+    ),
+    Rule(
+        rule=(
+            "!has(self.queue.kafka) || self.queue.kafka.startFrom != 'Latest'"
+            " || self.runPolicy != 'UntilDrained'"
+        ),
+        message=(
+            "queue.kafka.startFrom must not be Latest with runPolicy UntilDrained: there would be"
+            " nothing to drain; use Earliest, or runPolicy: Continuous"
+        ),
+        field_path=".queue.kafka.startFrom",
+        reason=RuleReason.FORBIDDEN,
+    ),
+)
+"""Rules over the spec as a whole, for kafka's part of it."""

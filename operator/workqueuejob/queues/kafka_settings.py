@@ -1,0 +1,33 @@
+"""From a Kafka queue's spec and its Secrets to the settings of a connection."""
+
+from workqueuejob.api.kafka import KafkaQueue, KafkaSASL
+from workqueuejob.protocol.connection import KAFKA_FIELD as FIELD
+from workqueuejob.protocol.connection import KafkaConnection
+from workqueuejob.queues.hosts import resolve_host
+from workqueuejob.queues.secrets import SecretReader, read_tls
+
+
+def resolve_kafka(source: KafkaQueue, reader: SecretReader, *, namespace: str) -> KafkaConnection:
+    """Return the connection's settings; raises as `settings.resolve_connection` does."""
+    servers = (server.rpartition(":") for server in source.bootstrap_servers)
+    username = password = None
+    if source.sasl is not None:
+        username, password = _read_login(source.sasl, reader)
+    return KafkaConnection(
+        bootstrap_servers=tuple(
+            f"{resolve_host(host, namespace)}:{port}" for host, _, port in servers
+        ),
+        sasl_mechanism=None if source.sasl is None else source.sasl.mechanism.value,
+        username=username,
+        password=password,
+        # Nothing but the spec says whether it is encrypted: there is no URI.
+        tls=read_tls(source.tls, reader, field=FIELD, encrypted=None, schemes=("", "")),
+    )
+
+
+def _read_login(sasl: KafkaSASL, reader: SecretReader) -> tuple[str, str]:
+    reference, where = sasl.credentials_secret_ref, f"{FIELD}.sasl.credentialsSecretRef"
+    username = sasl.username
+    if username is None:
+        username = reader.read_text(reference.name, reference.username_key, field=where)
+    return username, reader.read_text(reference.name, reference.password_key, field=where)
