@@ -66,6 +66,7 @@ class KafkaBench:
         if workers > self._partitions:
             self.admin.create_partitions([NewPartitions(self.topic, workers)])[self.topic].result(9)
             self._partitions = workers
+            self._await_partitions()
             # One that knows of them.
             self._producer = self._open_producer()
 
@@ -91,6 +92,14 @@ class KafkaBench:
         for body in bodies:
             self._producer.produce(self.topic, body, partition=next(self._sent) % self._partitions)
         assert self._producer.flush(10) == 0
+
+    def _await_partitions(self) -> None:
+        """Wait until the node tells of them, too: who joins before never hears of them."""
+        deadline = time.monotonic() + 10
+        found = 0
+        while found < self._partitions and time.monotonic() < deadline:
+            found = len(self.admin.list_topics(self.topic, timeout=5).topics[self.topic].partitions)
+        assert found == self._partitions
 
     def _open_producer(self) -> Producer:
         settings: dict[str, Any] = {"message.max.bytes": 4 << 20, "linger.ms": 0}
