@@ -27,6 +27,7 @@ from workqueuejob.errors import (
     AuthorizationFailed,
     BrokerUnavailable,
     ConnectionFailed,
+    HostNotAllowed,
     QueueError,
     QueueNotFound,
     TLSFailed,
@@ -35,6 +36,7 @@ from workqueuejob.planning.depth import QueueDepth
 from workqueuejob.protocol.connection import KafkaConnection, TLSSettings
 from workqueuejob.protocol.retry import RetrySettings
 from workqueuejob.protocol.settings import KafkaSource
+from workqueuejob.queues.hosts import AllowedHosts, parse_host_pattern
 from workqueuejob.queues.kafka import KafkaReference, connect
 from workqueuejob.worker.kafka import KafkaBroker, open_broker
 
@@ -157,6 +159,15 @@ def test_one_bootstrap_server_that_answers_is_enough(server: KafkaServer) -> Non
     both = KafkaConnection(("nowhere.invalid:9092", server.bootstrap))
     assert measured(both).ready == 0
     opened(both).close()
+
+
+def test_broker_that_calls_itself_by_a_host_that_is_not_allowed_is_refused(
+    server: KafkaServer,
+) -> None:
+    local = KafkaConnection((f"localhost:{server.ports.plain}",))
+    with pytest.raises(HostNotAllowed, match=r"^127.0.0.1:\d+ \(advertised.listeners of the"):
+        connect(local, AllowedHosts((parse_host_pattern("localhost"),)))
+    connect(local, AllowedHosts((parse_host_pattern("127.0.0.1"),))).close()
 
 
 def test_suspended_broker_is_no_answer_and_not_for_ever(server: KafkaServer) -> None:

@@ -45,6 +45,7 @@ from workqueuejob.protocol.kafka_errors import (
     translate,
 )
 from workqueuejob.protocol.kafka_offsets import is_own_client, read_metadata
+from workqueuejob.queues.hosts import ALL_HOSTS, AllowedHosts
 
 QUESTION_TIMEOUT_SECONDS = 5.0
 LISTEN_SECONDS = 0.05
@@ -78,8 +79,8 @@ class _Members:
 class KafkaProbe:
     """One Kafka cluster; the Probe of `workqueuejob.queues.protocol`."""
 
-    def __init__(self, settings: KafkaConnection) -> None:
-        """Connect; raise a QueueError when that fails."""
+    def __init__(self, settings: KafkaConnection, allowed_hosts: AllowedHosts) -> None:
+        """Connect; raise a QueueError when that fails, or leads to hosts that are not allowed."""
         self._settings = settings
         self._heard = Heard()
         self._is_connected = False
@@ -90,7 +91,9 @@ class KafkaProbe:
         except KafkaException as error:
             raise translate(read_error(error), Subject(settings)) from error
         timeout = QUESTION_TIMEOUT_SECONDS
-        self._answer(self._client.describe_cluster(request_timeout=timeout), Subject(settings))
+        found = self._client.describe_cluster(request_timeout=timeout)
+        for node in self._answer(found, Subject(settings)).nodes:
+            allowed_hosts.check(node.host, node.port, field="advertised.listeners of the brokers")
         self._is_connected = True
 
     def begin_round(self) -> None:
@@ -234,6 +237,9 @@ def _sorted(partitions: Iterable[Any]) -> list[Any]:
     return sorted(partitions, key=lambda one: one.partition)
 
 
-def connect(settings: KafkaConnection) -> KafkaProbe:
-    """Open a probe; raise a QueueError when the cluster can't be reached or refuses."""
-    return KafkaProbe(settings)
+def connect(settings: KafkaConnection, allowed_hosts: AllowedHosts = ALL_HOSTS) -> KafkaProbe:
+    """Open a probe; raise a QueueError when the cluster can't be reached or refuses.
+
+    allowed_hosts: for what the brokers call themselves.
+    """
+    return KafkaProbe(settings, allowed_hosts)

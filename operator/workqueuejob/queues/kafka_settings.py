@@ -3,20 +3,25 @@
 from workqueuejob.api.kafka import KafkaQueue, KafkaSASL
 from workqueuejob.protocol.connection import KAFKA_FIELD as FIELD
 from workqueuejob.protocol.connection import KafkaConnection
-from workqueuejob.queues.hosts import resolve_host
+from workqueuejob.queues.hosts import AllowedHosts, resolve_host
 from workqueuejob.queues.secrets import SecretReader, read_tls
 
 
-def resolve_kafka(source: KafkaQueue, reader: SecretReader, *, namespace: str) -> KafkaConnection:
+def resolve_kafka(
+    source: KafkaQueue, reader: SecretReader, *, namespace: str, allowed_hosts: AllowedHosts
+) -> KafkaConnection:
     """Return the connection's settings; raises as `settings.resolve_connection` does."""
-    servers = (server.rpartition(":") for server in source.bootstrap_servers)
+    servers = []
+    for server in source.bootstrap_servers:
+        name, _, port = server.rpartition(":")
+        host = resolve_host(name, namespace)
+        allowed_hosts.check(host, int(port), field=f"{FIELD}.bootstrapServers")
+        servers.append(f"{host}:{port}")
     username = password = None
     if source.sasl is not None:
         username, password = _read_login(source.sasl, reader)
     return KafkaConnection(
-        bootstrap_servers=tuple(
-            f"{resolve_host(host, namespace)}:{port}" for host, _, port in servers
-        ),
+        bootstrap_servers=tuple(servers),
         sasl_mechanism=None if source.sasl is None else source.sasl.mechanism.value,
         username=username,
         password=password,

@@ -38,7 +38,7 @@ def connect(settings: BrokerConnection, *, allowed_hosts: AllowedHosts) -> Probe
         # Here, for it takes memory that few need.
         from workqueuejob.queues import kafka
 
-        return kafka.connect(settings)  # type: ignore[return-value]
+        return kafka.connect(settings, allowed_hosts)  # type: ignore[return-value]
     return redis.connect(settings, allowed_hosts)  # type: ignore[return-value]
 
 

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from workqueuejob.api import QueueSource
 from workqueuejob.errors import HostNotAllowed
+from workqueuejob.protocol.connection import RabbitMQConnection
 from workqueuejob.queues.hosts import AllowedHosts, HostPattern, parse_host_pattern
 from workqueuejob.queues.settings import resolve_connection
 
@@ -242,4 +243,5 @@ def test_all_hosts_of_a_spec_may_be_named_by_patterns() -> None:
         allowed_hosts=allow("*.shop.svc"),
     )
 
+    assert isinstance(found, RabbitMQConnection)
     assert found.host == "mq.shop.svc"

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from workqueuejob.api.kafka import KafkaQueue
-from workqueuejob.errors import SecretKeyMissing, SecretNotFound
+from workqueuejob.errors import HostNotAllowed, SecretKeyMissing, SecretNotFound
 from workqueuejob.protocol.connection import KafkaConnection, TLSSettings
+from workqueuejob.queues.hosts import ALL_HOSTS, AllowedHosts, parse_host_pattern
 from workqueuejob.queues.kafka_settings import resolve_kafka
 from workqueuejob.queues.secrets import SecretReader
 
@@ -16,10 +17,13 @@ SASL = {"mechanism": "SCRAM-SHA-512", "credentialsSecretRef": {"name": "kafka"}}
 Secrets = Mapping[str, Mapping[str, bytes] | None]
 
 
-def resolve(secrets: Secrets | None = None, **kafka: Any) -> KafkaConnection:
+def resolve(
+    secrets: Secrets | None = None, allowed_hosts: AllowedHosts = ALL_HOSTS, **kafka: Any
+) -> KafkaConnection:
     manifest = {"bootstrapServers": ["kafka:9092"], "topic": "t", "consumerGroup": "g", **kafka}
     reader = SecretReader(secrets or {}, "shop")
-    return resolve_kafka(KafkaQueue.from_manifest(manifest), reader, namespace="shop")
+    queue = KafkaQueue.from_manifest(manifest)
+    return resolve_kafka(queue, reader, namespace="shop", allowed_hosts=allowed_hosts)
 
 
 def test_hosts_without_a_dot_are_of_the_work_queue_jobs_namespace() -> None:
@@ -56,3 +60,10 @@ def test_being_there_is_what_turns_tls_on() -> None:
     assert resolve(tls={}).tls == TLSSettings()
     found = resolve({"ca": {"ca.crt": PEM}}, tls={"caSecretRef": {"name": "ca"}})
     assert found.tls == TLSSettings(ca=PEM)
+
+
+def test_every_bootstrap_server_must_be_allowed() -> None:
+    own = AllowedHosts((parse_host_pattern("*.shop.svc"),))
+    assert resolve(allowed_hosts=own).bootstrap_servers == ("kafka.shop.svc:9092",)
+    with pytest.raises(HostNotAllowed, match=r"^evil.test:9092 \(spec.queue.kafka.bootstrapServ"):
+        resolve(allowed_hosts=own, bootstrapServers=["kafka:9092", "evil.test:9092"])
