@@ -42,6 +42,13 @@ def a_redis_queue(**fields: Any) -> Manifest:
     return {key: value for key, value in merged.items() if value is not None}
 
 
+def a_kafka_queue(**fields: Any) -> Manifest:
+    """Return `spec.queue.kafka`; a field given as None is absent."""
+    named = {"topic": "orders", "consumer_group": "billing"}
+    merged = {"bootstrap_servers": ["kafka:9092"], **named} | fields
+    return {key: value for key, value in merged.items() if value is not None}
+
+
 def a_worker_spec(**fields: Any) -> Manifest:
     """Return the fields of a spec with our worker in its image, and a dead-letter queue."""
     retry = {"dead_letter": {"name": "job1-dead"}} | fields.pop("retry", {})
@@ -60,17 +67,20 @@ def a_work_queue_job(
     resource_version: str = "1",
     rabbitmq: Mapping[str, Any] | None = None,
     redis: Mapping[str, Any] | None = None,
+    kafka: Mapping[str, Any] | None = None,
     template: Mapping[str, Any] | None = None,
     **spec: Any,
 ) -> WorkQueueJob:
     """Return a WorkQueueJob; keywords are fields of the spec, in snake case.
 
-    redis: fields of `spec.queue.redis`, which takes the place of RabbitMQ.
+    redis, kafka: fields of `spec.queue.redis` or `.kafka`, which takes the place of RabbitMQ.
     """
-    if redis is None:
-        queue = {"rabbitmq": a_rabbitmq_queue(**(rabbitmq or {}))}
-    else:
+    if kafka is not None:
+        queue, spec = {"kafka": a_kafka_queue(**kafka)}, {"mode": "Fine"} | spec
+    elif redis is not None:
         queue = {"redis": a_redis_queue(**redis)}
+    else:
+        queue = {"rabbitmq": a_rabbitmq_queue(**(rabbitmq or {}))}
     fields = {"queue": queue, "template": template or a_template(), **spec}
     return WorkQueueJob(
         metadata=ObjectMetadata(

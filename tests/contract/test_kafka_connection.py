@@ -37,7 +37,8 @@ from workqueuejob.protocol.connection import KafkaConnection, TLSSettings
 from workqueuejob.protocol.retry import RetrySettings
 from workqueuejob.protocol.settings import KafkaSource
 from workqueuejob.queues.hosts import AllowedHosts, parse_host_pattern
-from workqueuejob.queues.kafka import KafkaReference, connect
+from workqueuejob.queues.kafka import connect
+from workqueuejob.queues.kafka_reference import KafkaReference
 from workqueuejob.worker.kafka import KafkaBroker, open_broker
 
 __all__ = ["kafka_server"]

@@ -12,7 +12,8 @@ from tests.kafka_server import KafkaServer, kafka_server
 from workqueuejob.errors import ConsumerGroupInUse, QueueNotFound
 from workqueuejob.planning.depth import QueueDepth
 from workqueuejob.planning.log_positions import has_reached, is_same_topic, measure_lag
-from workqueuejob.queues.kafka import KafkaProbe, KafkaReference, connect
+from workqueuejob.queues.kafka import KafkaProbe, connect
+from workqueuejob.queues.kafka_reference import KafkaReference
 from workqueuejob.worker.kafka import KafkaBroker
 
 __all__ = ["kafka_server"]

@@ -44,6 +44,18 @@ def redis(source: Manifest | None = None, **changes: Any) -> Manifest:
     return {"spec": {"queue": {"rabbitmq": None, "redis": {"host": "redis"} | source | changes}}}
 
 
+def kafka(*, sasl: Manifest | None = None, **changes: Any) -> Manifest:
+    """Return a patch that makes the queue a Kafka topic; a login is by PLAIN unless it says so."""
+    topic: Manifest = {
+        "bootstrapServers": ["kafka:9092"],
+        "topic": "orders",
+        "consumerGroup": "billing",
+    }
+    if sasl is not None:
+        topic["sasl"] = {"mechanism": "PLAIN"} | sasl
+    return {"spec": {"mode": "Fine", "queue": {"rabbitmq": None, "kafka": topic | changes}}}
+
+
 def worked(queue: Manifest | None = None, **changes: Any) -> Manifest:
     """Return a patch that lets our worker run the container's command, with a change of spec."""
     container = {"name": "worker", "image": "busybox", "command": ["wc", "-c"]}

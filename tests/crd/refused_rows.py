@@ -217,7 +217,7 @@ CONTRADICTIONS = [
         "unknown field",
         where=f"{RABBITMQ}.stream",
     ),
-    refused("two brokers and none", "spec.queue", {}, "set rabbitmq or redis"),
+    refused("two brokers and none", "spec.queue", {}, "set rabbitmq, redis or kafka"),
     refused(
         "a database past a million",
         REDIS,

@@ -1,5 +1,6 @@
 """What a user may write, and what not: changes to a valid object, the field, the words."""
 
+from .kafka_rows import ACCEPTED_KAFKA, REFUSED_KAFKA, UNKNOWN_TO_KAFKA
 from .manifests import Manifest, rabbitmq, spec
 from .redis_rows import ACCEPTED_REDIS, REFUSED_REDIS, UNKNOWN_TO_REDIS
 from .worker_rows import ACCEPTED_WORKERS, REFUSED_WORKERS, UNKNOWN_TO_WORKERS
@@ -35,6 +36,7 @@ def template(**changes: object) -> Manifest:
 
 ACCEPTED: list[tuple[str, Manifest]] = [
     *ACCEPTED_REDIS,
+    *ACCEPTED_KAFKA,
     *ACCEPTED_WORKERS,
     ("the smallest object", {}),
     ("another virtual host and port", rabbitmq(vhost="prod", port=5673)),
@@ -80,6 +82,7 @@ ACCEPTED: list[tuple[str, Manifest]] = [
 
 REFUSED: list[tuple[str, Manifest, str, str]] = [
     *REFUSED_REDIS,
+    *REFUSED_KAFKA,
     *REFUSED_WORKERS,
     (
         "a policy for pods that don't fail",
@@ -334,12 +337,9 @@ REFUSED: list[tuple[str, Manifest, str, str]] = [
 
 UNKNOWN: list[tuple[str, Manifest, str]] = [
     *UNKNOWN_TO_REDIS,
+    *UNKNOWN_TO_KAFKA,
     *UNKNOWN_TO_WORKERS,
-    (
-        "a broker that does not work yet",
-        {"spec": {"queue": {"kafka": {"topic": "t"}}}},
-        "spec.queue.kafka",
-    ),
+    ("a broker that is none", {"spec": {"queue": {"sqs": {"url": "a"}}}}, "spec.queue.sqs"),
     ("completions, which we choose", spec(completions=8), "spec.completions"),
     (
         "a misspelt field",

@@ -4,9 +4,13 @@ from collections.abc import Callable, Iterator, Mapping
 
 from workqueuejob.api.crd import build_crd
 
-from .manifests import Manifest, rabbitmq, redis
+from .manifests import Manifest, kafka, rabbitmq, redis
 
-SOURCES: Mapping[str, Callable[..., Manifest]] = {"rabbitmq": rabbitmq, "redis": redis}
+SOURCES: Mapping[str, Callable[..., Manifest]] = {
+    "rabbitmq": rabbitmq,
+    "redis": redis,
+    "kafka": kafka,
+}
 
 
 def find_secret_references(schema: Manifest, path: tuple[str, ...] = ()) -> Iterator[str]:

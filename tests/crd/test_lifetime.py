@@ -3,7 +3,7 @@
 import pytest
 
 from .api_server import ApiServer, Create, Refused
-from .manifests import Manifest, rabbitmq, redis, spec, warm, worked
+from .manifests import Manifest, kafka, merged, rabbitmq, redis, spec, warm, worked
 
 pytestmark = pytest.mark.apiserver
 
@@ -91,9 +91,44 @@ def test_kind_of_key_can_not_be_changed(
 
 
 @pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        pytest.param({"topic": "other"}, "topic", id="the topic"),
+        pytest.param({"consumerGroup": "other"}, "consumerGroup", id="the group"),
+        pytest.param({"startFrom": "Latest"}, "startFrom", id="where it starts"),
+    ],
+)
+def test_which_topic_it_is_can_not_be_changed_to(
+    api_server: ApiServer, create: Create, change: Manifest, field: str
+) -> None:
+    name = create(merged(kafka(), spec(runPolicy="Continuous")))
+
+    with pytest.raises(Refused) as refused:
+        api_server.patch(name, {"spec": {"queue": {"kafka": change}}})
+
+    ((where, message),) = refused.value.causes
+    assert where == f"spec.queue.kafka.{field}"
+    assert f"{field} is immutable; create another WorkQueueJob" in message
+
+
+def test_way_to_a_topic_can_be_changed(api_server: ApiServer, create: Create) -> None:
+    name = create(kafka())
+
+    login = {"mechanism": "PLAIN", "username": "u", "credentialsSecretRef": {"name": "kafka"}}
+    change = {"bootstrapServers": ["other:9092"], "sasl": login, "tls": {}}
+    api_server.patch(name, {"spec": {"queue": {"kafka": change}}})
+
+
+@pytest.mark.parametrize(
     ("before", "change"),
     [
         pytest.param({}, {"spec": {"queue": {"rabbitmq": None}}}, id="none"),
+        pytest.param(spec(mode="Fine"), kafka(), id="RabbitMQ to Kafka"),
+        pytest.param(
+            kafka(),
+            {"spec": {"queue": {"kafka": None, "redis": {"host": "r", "list": {"key": "a"}}}}},
+            id="Kafka to Redis",
+        ),
         pytest.param({}, redis(), id="RabbitMQ to Redis"),
         pytest.param(
             redis(),

@@ -6,6 +6,7 @@ What the API server stores is read with `WorkQueueJob.from_manifest`, and a stat
 
 from workqueuejob.api.autoscale import Autoscale, ScalingStatus
 from workqueuejob.api.busy_period import BusyPeriod, CountsBefore
+from workqueuejob.api.kafka import KafkaQueue, KafkaSASL, SASLMechanism, StartFrom
 from workqueuejob.api.pod_failure_policy import PodFailurePolicy
 from workqueuejob.api.rabbitmq import AuthMechanism, ManagementAPI, RabbitMQQueue
 from workqueuejob.api.redis import RedisList, RedisQueue, RedisSentinel, RedisStream
@@ -14,6 +15,7 @@ from workqueuejob.api.secrets import (
     CASecretReference,
     ClientCertificateSecretReference,
     CredentialsSecretReference,
+    KafkaCredentialsSecretReference,
     RedisCredentialsSecretReference,
     SecretKeyReference,
     URISecretReference,
@@ -73,6 +75,9 @@ __all__ = [
     "ItemsStatus",
     "JobMetadata",
     "JobStatus",
+    "KafkaCredentialsSecretReference",
+    "KafkaQueue",
+    "KafkaSASL",
     "ManagementAPI",
     "Mode",
     "ObjectMetadata",
@@ -90,8 +95,10 @@ __all__ = [
     "RedisStream",
     "Retry",
     "RunPolicy",
+    "SASLMechanism",
     "ScalingStatus",
     "SecretKeyReference",
+    "StartFrom",
     "URISecretReference",
     "Verification",
     "WorkQueueJob",

@@ -13,7 +13,10 @@ from workqueuejob.api.scalars import HostAndPort
 from workqueuejob.api.secrets import KafkaCredentialsSecretReference
 from workqueuejob.api.tls import TLS
 
-TopicName = Annotated[str, Field(min_length=1, max_length=249, pattern=r"^[-._a-zA-Z0-9]+$")]
+_TOPIC_NAME = "^([-._a-zA-Z0-9]*[-_a-zA-Z0-9][-._a-zA-Z0-9]*|[.]{3,})$"
+"""Kafka takes neither . nor .. as a name."""
+
+TopicName = Annotated[str, Field(min_length=1, max_length=249, pattern=_TOPIC_NAME)]
 ConsumerGroup = Annotated[str, Field(min_length=1, max_length=249)]
 Username = Annotated[str, Field(min_length=1, max_length=253)]
 
@@ -98,12 +101,12 @@ class KafkaQueue(Model):
     """TLS to the brokers; {} is TLS with the system's certificate authorities. Unset: no TLS."""
 
 
-SPEC_RULES: tuple[Rule, ...] = (
+KAFKA_RULES: tuple[Rule, ...] = (
     Rule(
         rule="!has(self.queue.kafka) || self.mode == 'Fine'",
         message=(
             "mode Coarse has no meaning on a partitioned log, whose items are settled in order by"
-            " the pod that has their partition; set mode: Fine"
+            " the pod that has their partition; set mode: Fine, and leave itemsPerPod out"
         ),
         field_path=".mode",
         reason=RuleReason.INVALID,
@@ -119,6 +122,31 @@ SPEC_RULES: tuple[Rule, ...] = (
         ),
         field_path=".queue.kafka.startFrom",
         reason=RuleReason.FORBIDDEN,
+    ),
+    Rule(
+        rule=(
+            "!has(self.worker) || !has(self.queue.kafka) || (has(self.retry)"
+            " && (has(self.retry.deadLetter) || self.retry.onExhausted == 'Discard'))"
+        ),
+        message=(
+            "retry must say what becomes of an item after its last attempt, with worker and"
+            " kafka; set retry.deadLetter.name to a topic that exists, or retry.onExhausted to"
+            " Discard"
+        ),
+        field_path=".retry",
+        reason=RuleReason.REQUIRED,
+    ),
+    Rule(
+        rule=(
+            "!has(self.retry) || !has(self.retry.deadLetter) || !has(self.queue.kafka)"
+            " || (self.retry.deadLetter.name.size() <= 249"
+            f" && self.retry.deadLetter.name.matches('{_TOPIC_NAME}'))"
+        ),
+        message=(
+            "retry.deadLetter.name must be the name of a topic, with kafka: at most 249 letters,"
+            " digits, dots, underscores and hyphens; correct it"
+        ),
+        field_path=".retry.deadLetter.name",
     ),
 )
 """Rules over the spec as a whole, for kafka's part of it."""

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from workqueuejob.api.autoscale import Autoscale
 from workqueuejob.api.base import Model, Rule, RuleReason
+from workqueuejob.api.kafka import KAFKA_RULES, KafkaQueue
 from workqueuejob.api.pod_failure_policy import PodFailurePolicy
 from workqueuejob.api.rabbitmq import RabbitMQQueue
 from workqueuejob.api.redis import RedisQueue
@@ -53,14 +54,18 @@ class QueueSource(Model):
 
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
-            rule="has(self.rabbitmq) != has(self.redis)",
-            message="spec.queue must have exactly one member; set rabbitmq or redis",
+            rule=(
+                "[has(self.rabbitmq), has(self.redis), has(self.kafka)]"
+                ".filter(member, member).size() == 1"
+            ),
+            message="spec.queue must have exactly one member; set rabbitmq, redis or kafka",
             reason=RuleReason.REQUIRED,
         ),
         Rule(
             rule=(
                 "has(self.rabbitmq) == has(oldSelf.rabbitmq)"
                 " && has(self.redis) == has(oldSelf.redis)"
+                " && has(self.kafka) == has(oldSelf.kafka)"
             ),
             message=(
                 "the kind of spec.queue is immutable; create another WorkQueueJob for another"
@@ -77,6 +82,11 @@ class QueueSource(Model):
     redis: RedisQueue | None = None
     """A Redis list or stream. Which one it is (key, consumer group, database) is immutable; how to
     get there (host, credentials, TLS) may change during a run."""
+
+    kafka: KafkaQueue | None = None
+    """A Kafka topic, read by a consumer group; only in mode Fine. Which ones they are (topic,
+    consumerGroup, startFrom) is immutable; how to get there (bootstrapServers, SASL, TLS) may
+    change during a run."""
 
 
 class JobMetadata(Model):
@@ -102,7 +112,7 @@ class JobMetadata(Model):
 class WorkQueueJobSpec(Model):
     """What a user asks for."""
 
-    rules = SPEC_RULES
+    rules = (*SPEC_RULES, *KAFKA_RULES)
 
     queue: QueueSource
     """The queue that holds the items. Exactly one member is set, and which one is immutable."""
@@ -110,8 +120,8 @@ class WorkQueueJobSpec(Model):
     mode: Mode = Mode.COARSE
     """How items are shared out. Coarse: a pod settles itemsPerPod items and exits 0, so a run has
     many short pods. Fine: a pod works on one item after the other until the queue is drained, and
-    exits 0, so a run has few long pods; a program of your own must do the same. Default: Coarse.
-    Immutable."""
+    exits 0, so a run has few long pods; a program of your own must do the same; with Kafka it is
+    the only one. Default: Coarse. Immutable."""
 
     items_per_pod: PositiveCount | None = None
     """Items that one pod settles before it exits 0; our worker keeps to it, and a program of your
@@ -153,8 +163,8 @@ class WorkQueueJobSpec(Model):
 
     retry: Retry | None = None
     """What becomes of an item whose attempt failed; it needs worker. Unset: with Redis and worker,
-    the defaults of its fields; with RabbitMQ and worker it must be set, for it says where items go
-    after their last attempt. A change applies to Jobs created from then on."""
+    the defaults of its fields; with RabbitMQ or Kafka and worker it must be set, for it says where
+    items go after their last attempt. A change applies to Jobs created from then on."""
 
     failure_policy: FailurePolicy | None = None
     """When to give the run up because too many items were dead-lettered or discarded, with

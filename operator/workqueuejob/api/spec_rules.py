@@ -6,7 +6,7 @@ each rule says nothing of what another one refuses.
 
 from workqueuejob.api.base import Rule, RuleReason
 
-_NAMES_OF_QUEUES = ("rabbitmq.queue", "redis.list.key", "redis.stream.key")
+_NAMES_OF_QUEUES = ("rabbitmq.queue", "redis.list.key", "redis.stream.key", "kafka.topic")
 
 
 def _is_dead_letter_of(name: str) -> str:

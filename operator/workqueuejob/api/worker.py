@@ -114,8 +114,9 @@ class DeadLetter(Model):
     name: Annotated[str, Field(min_length=1, max_length=512)]
     """Name of the RabbitMQ queue, in the same virtual host and of at most 255 bytes; it must exist.
     Or key in the same Redis database, of a list if the items come from a list, and of a stream if
-    they come from a stream; it is created with the first item. It can't be the queue, list or
-    stream that the items come from."""
+    they come from a stream; it is created with the first item. Or name of a topic of the same
+    Kafka cluster, which must exist. It can't be the queue, list, stream or topic that the items
+    come from."""
 
 
 class Retry(Model):
@@ -155,9 +156,9 @@ class Retry(Model):
     status.items.discarded. Default: DeadLetter."""
 
     dead_letter: DeadLetter | None = None
-    """Where items go after their last attempt. For RabbitMQ it must be set, unless onExhausted is
-    Discard. Unset for Redis: a key beside that of the items, {job2}:dead for the key job2, and
-    {app}:jobs:dead for a key that has braces, such as {app}:jobs."""
+    """Where items go after their last attempt. For RabbitMQ and Kafka it must be set, unless
+    onExhausted is Discard. Unset for Redis: a key beside that of the items, {job2}:dead for the
+    key job2, and {app}:jobs:dead for a key that has braces, such as {app}:jobs."""
 
 
 class FailurePolicy(Model):

@@ -11,6 +11,8 @@ def queue_address(queue: QueueSource) -> str:
         return f"rabbitmq/{queue.rabbitmq.queue}"
     if queue.redis is not None:
         return f"redis/{queue.redis.key}"
+    if queue.kafka is not None:
+        return f"kafka/{queue.kafka.topic}"
     return "unknown"
 
 

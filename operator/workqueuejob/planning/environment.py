@@ -1,14 +1,14 @@
 """The environment by which a user's own program finds its queue.
 
 `BROKER_URL` and `QUEUE` are what Kubernetes' documents call them. Credentials stay in the Secret:
-the URL is put together by the kubelet from references.
+the URL is put together by the kubelet from references. Kafka's clients know no URL.
 """
 
 import re
 from typing import Any
 from urllib.parse import quote
 
-from workqueuejob.api import QueueSource, RabbitMQQueue, WorkQueueJobSpec
+from workqueuejob.api import KafkaQueue, QueueSource, RabbitMQQueue, WorkQueueJobSpec
 from workqueuejob.api.rabbitmq import AuthMechanism
 from workqueuejob.api.redis import RedisQueue
 from workqueuejob.errors import CredentialsNotURLSafe
@@ -25,6 +25,8 @@ from workqueuejob.protocol.settings import BROKER_PASSWORD, BROKER_USERNAME
 
 BROKER_URL = "BROKER_URL"
 QUEUE = "QUEUE"
+BOOTSTRAP_SERVERS = "BOOTSTRAP_SERVERS"
+CONSUMER_GROUP = "CONSUMER_GROUP"
 
 _URL_SAFE = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=-]+")
 """What may stand in a URL's user info as it is (RFC 3986, unreserved and sub-delims)."""
@@ -38,6 +40,8 @@ def build_environment(queue: QueueSource) -> list[Variable]:
         return [*_build_amqp_url(queue.rabbitmq), plain(QUEUE, queue.rabbitmq.queue)]
     if queue.redis is not None:
         return [*_build_redis_url(queue.redis), plain(QUEUE, queue.redis.key)]
+    if queue.kafka is not None:
+        return _build_kafka_variables(queue.kafka)
     return []
 
 
@@ -124,6 +128,28 @@ def _build_redis_url(redis: RedisQueue) -> list[Variable]:
         *variables,
         from_secret(BROKER_PASSWORD, credentials.name, credentials.password_key),
         _referring(f"{scheme}://{username}:$({BROKER_PASSWORD})@{address}"),
+    ]
+
+
+def _build_kafka_variables(kafka: KafkaQueue) -> list[Variable]:
+    return [
+        *refer_to_login(kafka),
+        plain(BOOTSTRAP_SERVERS, ",".join(kafka.bootstrap_servers)),
+        plain(QUEUE, kafka.topic),
+        plain(CONSUMER_GROUP, kafka.consumer_group),
+    ]
+
+
+def refer_to_login(kafka: KafkaQueue) -> list[Variable]:
+    """Return the variables of user name and password; none without a login."""
+    if kafka.sasl is None:
+        return []
+    reference, username = kafka.sasl.credentials_secret_ref, kafka.sasl.username
+    return [
+        from_secret(BROKER_USERNAME, reference.name, reference.username_key)
+        if username is None
+        else plain(BROKER_USERNAME, username),
+        from_secret(BROKER_PASSWORD, reference.name, reference.password_key),
     ]
 
 

@@ -7,21 +7,25 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from workqueuejob.api import TLS, RabbitMQQueue, Verification, WorkQueueJob
+from workqueuejob.api import TLS, KafkaQueue, RabbitMQQueue, Verification, WorkQueueJob
 from workqueuejob.api.redis import RedisQueue
-from workqueuejob.planning.environment import Variable, from_secret, plain
+from workqueuejob.planning.environment import Variable, from_secret, plain, refer_to_login
 from workqueuejob.planning.retries import build_retry
 from workqueuejob.protocol import settings as names
 from workqueuejob.protocol.settings import (
     DEFAULT_CONSUMER_TIMEOUT_SECONDS,
     DEFAULT_GRACE_SECONDS,
     DeliverySettings,
+    KafkaSource,
     RabbitMQSource,
     RedisSource,
+    Source,
     TLSChoice,
     WorkerSettings,
     write_settings,
 )
+
+_Queue = RabbitMQQueue | RedisQueue | KafkaQueue
 
 _TERMINATION_MESSAGE_PATH = "/dev/termination-log"
 
@@ -34,7 +38,7 @@ def build_worker_environment(
     is_warm: whether it is to wait for its first item.
     """
     spec = resource.spec
-    source = spec.queue.rabbitmq or spec.queue.redis
+    source = spec.queue.rabbitmq or spec.queue.redis or spec.queue.kafka
     if source is None:
         return []
     settings = replace(_build_settings(resource, source, container), waits_for_first=is_warm)
@@ -47,14 +51,12 @@ def build_worker_environment(
 
 
 def _build_settings(
-    resource: WorkQueueJob, source: RabbitMQQueue | RedisQueue, container: Mapping[str, Any]
+    resource: WorkQueueJob, source: _Queue, container: Mapping[str, Any]
 ) -> WorkerSettings:
     spec, worker = resource.spec, resource.spec.worker
     pod = spec.template["spec"]
     return WorkerSettings(
-        source=(
-            _rabbitmq_source(source) if isinstance(source, RabbitMQQueue) else _redis_source(source)
-        ),
+        source=_build_source(source),
         retry=build_retry(spec),
         tls=_build_tls(source.tls),
         delivery=(
@@ -70,6 +72,16 @@ def _build_settings(
         termination_message_path=container.get("terminationMessagePath")
         or _TERMINATION_MESSAGE_PATH,
     )
+
+
+def _build_source(source: _Queue) -> Source:
+    match source:
+        case RabbitMQQueue():
+            return _rabbitmq_source(source)
+        case RedisQueue():
+            return _redis_source(source)
+        case KafkaQueue():
+            return _kafka_source(source)
 
 
 def _rabbitmq_source(rabbitmq: RabbitMQQueue) -> RabbitMQSource:
@@ -98,13 +110,25 @@ def _redis_source(redis: RedisQueue) -> RedisSource:
     )
 
 
+def _kafka_source(kafka: KafkaQueue) -> KafkaSource:
+    return KafkaSource(
+        bootstrap_servers=kafka.bootstrap_servers,
+        topic=kafka.topic,
+        consumer_group=kafka.consumer_group,
+        start_from=str(kafka.start_from),
+        sasl_mechanism=None if kafka.sasl is None else str(kafka.sasl.mechanism),
+    )
+
+
 def _build_tls(tls: TLS | None) -> TLSChoice | None:
     if tls is None:
         return None
     return TLSChoice(server_name=tls.server_name, verify=tls.verification is Verification.FULL)
 
 
-def _refer_to_credentials(source: RabbitMQQueue | RedisQueue) -> list[Variable]:
+def _refer_to_credentials(source: _Queue) -> list[Variable]:
+    if isinstance(source, KafkaQueue):
+        return refer_to_login(source)
     if source.uri_secret_ref is not None:
         reference = source.uri_secret_ref
         return [from_secret(names.BROKER_URI, reference.name, reference.key)]

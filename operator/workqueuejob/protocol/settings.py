@@ -78,7 +78,6 @@ class KafkaSource:
 
     start_from: where a partition begins of which the group has committed nothing.
     targets: the ends up to which to work, as `kafka_offsets.LogEnds` writes them; None follows.
-    username: for SASL; wins over the environment's, as the spec's does over the Secret's.
     session_timeout_seconds: after which the group takes a silent worker's partitions away.
     max_poll_interval_seconds: the same for one whose poll loop is stuck; also for how long a
         rebalance waits for a worker at the most.
@@ -90,7 +89,6 @@ class KafkaSource:
     start_from: str = "Earliest"
     targets: str | None = None
     sasl_mechanism: str | None = None
-    username: str | None = None
     session_timeout_seconds: float = DEFAULT_SESSION_TIMEOUT_SECONDS
     max_poll_interval_seconds: float = DEFAULT_MAX_POLL_INTERVAL_SECONDS
 

@@ -46,26 +46,12 @@ from workqueuejob.protocol.kafka_errors import (
 )
 from workqueuejob.protocol.kafka_offsets import is_own_client, read_metadata
 from workqueuejob.queues.hosts import ALL_HOSTS, AllowedHosts
+from workqueuejob.queues.kafka_reference import KafkaReference
 
 QUESTION_TIMEOUT_SECONDS = 5.0
 LISTEN_SECONDS = 0.05
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class KafkaReference:
-    """What a probe measures.
-
-    worker: whether our workers drain it, of the run's name; else members can't be told apart.
-    """
-
-    topic: str
-    consumer_group: str
-    start_from: str = "Earliest"
-    worker: bool = True
-    run: str = ""
-    dead_letter: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

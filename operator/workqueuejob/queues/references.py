@@ -1,6 +1,6 @@
 """What of a broker is measured for a WorkQueueJob: its queue, and the places beside it."""
 
-from workqueuejob.api import RabbitMQQueue, WorkQueueJob
+from workqueuejob.api import KafkaQueue, RabbitMQQueue, WorkQueueJob
 from workqueuejob.api.redis import RedisQueue
 from workqueuejob.errors import QueueTypeUnsupported
 from workqueuejob.planning.retries import list_delays
@@ -8,11 +8,12 @@ from workqueuejob.protocol.connection import BrokerConnection, KafkaConnection, 
 from workqueuejob.protocol.rabbitmq import delay_queue
 from workqueuejob.queues import rabbitmq, redis
 from workqueuejob.queues.hosts import AllowedHosts
+from workqueuejob.queues.kafka_reference import KafkaReference
 from workqueuejob.queues.protocol import Probe
 from workqueuejob.queues.rabbitmq import RabbitMQReference
 from workqueuejob.queues.redis import RedisReference
 
-QueueReference = RabbitMQReference | RedisReference
+QueueReference = RabbitMQReference | RedisReference | KafkaReference
 
 
 def build_reference(resource: WorkQueueJob) -> QueueReference:
@@ -22,6 +23,8 @@ def build_reference(resource: WorkQueueJob) -> QueueReference:
         return _refer_to_rabbitmq(resource, queue.rabbitmq)
     if queue.redis is not None:
         return _refer_to_redis(resource, queue.redis)
+    if queue.kafka is not None:
+        return _refer_to_kafka(resource, queue.kafka)
     raise QueueTypeUnsupported("spec.queue names no broker that is known here")
 
 
@@ -62,4 +65,16 @@ def _refer_to_redis(resource: WorkQueueJob, source: RedisQueue) -> RedisReferenc
         dead_letter=resource.spec.dead_letter_name,
         run=resource.metadata.uid if has_worker else "",
         lease_seconds=source.lease_seconds,
+    )
+
+
+def _refer_to_kafka(resource: WorkQueueJob, source: KafkaQueue) -> KafkaReference:
+    has_worker = resource.spec.worker is not None
+    return KafkaReference(
+        topic=source.topic,
+        consumer_group=source.consumer_group,
+        start_from=str(source.start_from),
+        worker=has_worker,
+        run=resource.metadata.uid if has_worker else "",
+        dead_letter=resource.spec.dead_letter_name,
     )

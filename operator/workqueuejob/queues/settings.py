@@ -6,28 +6,47 @@ and no repr, message or error holds a password, a private key or a URI that coul
 
 from collections.abc import Mapping
 
-from workqueuejob.api import TLS, QueueSource
+from workqueuejob.api import (
+    TLS,
+    CredentialsSecretReference,
+    KafkaCredentialsSecretReference,
+    KafkaQueue,
+    QueueSource,
+    RabbitMQQueue,
+    RedisCredentialsSecretReference,
+    RedisQueue,
+    URISecretReference,
+)
 from workqueuejob.errors import QueueTypeUnsupported
 from workqueuejob.protocol.connection import BrokerConnection
 from workqueuejob.queues.hosts import AllowedHosts
+from workqueuejob.queues.kafka_settings import resolve_kafka
 from workqueuejob.queues.rabbitmq_settings import resolve_rabbitmq
 from workqueuejob.queues.redis_settings import resolve_redis
 from workqueuejob.queues.secrets import SecretReader
 
+_Login = (
+    URISecretReference
+    | CredentialsSecretReference
+    | RedisCredentialsSecretReference
+    | KafkaCredentialsSecretReference
+)
+
 
 def required_secrets(queue: QueueSource) -> frozenset[str]:
     """Return the names of the Secrets that `resolve_connection` needs, in the same namespace."""
-    source = queue.rabbitmq or queue.redis
+    source = queue.rabbitmq or queue.redis or queue.kafka
     if source is None:
         return frozenset()
     tls = source.tls or TLS()
-    references = (
-        source.uri_secret_ref,
-        source.credentials_secret_ref,
-        tls.ca_secret_ref,
-        tls.client_certificate_secret_ref,
-    )
+    references = (*_logins(source), tls.ca_secret_ref, tls.client_certificate_secret_ref)
     return frozenset(reference.name for reference in references if reference is not None)
+
+
+def _logins(source: RabbitMQQueue | RedisQueue | KafkaQueue) -> tuple[_Login | None, ...]:
+    if isinstance(source, KafkaQueue):
+        return (source.sasl.credentials_secret_ref if source.sasl else None,)
+    return source.uri_secret_ref, source.credentials_secret_ref
 
 
 def resolve_connection(
@@ -50,6 +69,8 @@ def resolve_connection(
         )
     if queue.redis is not None:
         return resolve_redis(queue.redis, reader, namespace=namespace, allowed_hosts=allowed_hosts)
+    if queue.kafka is not None:
+        return resolve_kafka(queue.kafka, reader, namespace=namespace, allowed_hosts=allowed_hosts)
     raise QueueTypeUnsupported(
-        "spec.queue names no broker that is known here; set rabbitmq or redis"
+        "spec.queue names no broker that is known here; set rabbitmq, redis or kafka"
     )

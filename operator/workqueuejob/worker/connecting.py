@@ -145,7 +145,7 @@ def _build_kafka(
     return KafkaConnection(
         bootstrap_servers=source.bootstrap_servers,
         sasl_mechanism=source.sasl_mechanism,
-        username=source.username or login.username,
+        username=login.username,
         password=login.password,
         tls=_read_tls(settings, login, environ),
     )

@@ -184,8 +184,8 @@ def test_field_that_another_one_rules_out_has_no_schema_default(path: str) -> No
     assert "default" not in dict(NODES)[path]
 
 
-def test_broker_that_does_not_work_yet_is_not_offered() -> None:
-    assert set(dict(NODES)[".spec.queue"]["properties"]) == {"rabbitmq", "redis"}
+def test_every_broker_that_works_is_offered_and_no_other() -> None:
+    assert set(dict(NODES)[".spec.queue"]["properties"]) == {"rabbitmq", "redis", "kafka"}
 
 
 def test_rule_compares_every_kind_of_queue_with_its_dead_letters() -> None:
@@ -195,7 +195,7 @@ def test_rule_compares_every_kind_of_queue_with_its_dead_letters() -> None:
         if "queue that the items come from" in rule["message"]
     ]
 
-    assert rule.count("== self.retry.deadLetter.name") == 3
+    assert rule.count("== self.retry.deadLetter.name") == 4
     assert "has(self.queue.redis) && has(self.queue.redis.list)" in rule
 
 
@@ -208,6 +208,8 @@ def test_rule_compares_every_kind_of_queue_with_its_dead_letters() -> None:
         (".spec.queue.rabbitmq.authMechanism", ["PLAIN", "EXTERNAL"]),
         (".spec.queue.rabbitmq.tls.verification", ["Full", "None"]),
         (".spec.queue.redis.tls.verification", ["Full", "None"]),
+        (".spec.queue.kafka.startFrom", ["Earliest", "Latest"]),
+        (".spec.queue.kafka.sasl.mechanism", ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]),
         (".spec.worker.source", ["Injected", "Image"]),
         (".spec.worker.delivery.type", ["Stdin", "Argument", "Environment", "File"]),
         (".spec.retry.onExhausted", ["DeadLetter", "Discard"]),
@@ -235,6 +237,8 @@ REDIS = """host uriSecretRef sentinel port database credentialsSecretRef tls lis
         (".spec.queue.redis.sentinel", "masterName addresses"),
         (".spec.queue.redis.list", "key processingKey"),
         (".spec.queue.redis.stream", "key consumerGroup"),
+        (".spec.queue.kafka", "bootstrapServers topic consumerGroup startFrom sasl tls"),
+        (".spec.queue.kafka.sasl", "mechanism username credentialsSecretRef"),
         (".spec.worker", "source containerName delivery itemTimeoutSeconds prefixOutput"),
         (".spec.retry", "maxAttempts initialDelaySeconds maxDelaySeconds onExhausted deadLetter"),
         (".spec.failurePolicy", "maxDeadLettered minSettledItems"),
@@ -252,6 +256,8 @@ def test_required_is_only_what_nothing_can_be_done_without() -> None:
     assert required[".spec.queue.rabbitmq"] == ["queue"]
     assert ".spec.queue.redis" not in required
     assert required[".spec.queue.redis.stream"] == ["key", "consumerGroup"]
+    assert required[".spec.queue.kafka"] == ["bootstrapServers", "topic", "consumerGroup"]
+    assert required[".spec.queue.kafka.sasl"] == ["mechanism", "credentialsSecretRef"]
     assert required[".spec.worker"] == ["source"]
     assert ".spec.retry" not in required
     assert required[".spec.failurePolicy"] == ["maxDeadLettered"]

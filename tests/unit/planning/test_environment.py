@@ -159,3 +159,30 @@ def test_a_worker_needs_no_url() -> None:
     redis = {"credentials_secret_ref": {"name": "login"}}
     spec = a_work_queue_job(redis=redis, worker={"source": "Image"}).spec
     check_credentials(spec, username="u", password="p@ss")
+
+
+def kafka_environment_of(**kafka: Any) -> dict[str, Any]:
+    queue = a_work_queue_job(kafka=kafka).spec.queue
+    return {v["name"]: v.get("value", v.get("valueFrom")) for v in build_environment(queue)}
+
+
+def test_programs_at_a_topic_find_brokers_topic_and_group() -> None:
+    assert kafka_environment_of(bootstrap_servers=["k-0.k:9092", "kafka:9093"]) == {
+        "BOOTSTRAP_SERVERS": "k-0.k:9092,kafka:9093",
+        "QUEUE": "orders",
+        "CONSUMER_GROUP": "billing",
+    }
+
+
+def test_login_at_kafka_stays_in_its_secret() -> None:
+    sasl = {"mechanism": "PLAIN", "credentials_secret_ref": {"name": "login"}}
+    found = kafka_environment_of(sasl=sasl)
+    assert found["WQJ_BROKER_USERNAME"] == {"secretKeyRef": {"name": "login", "key": "username"}}
+    assert found["WQJ_BROKER_PASSWORD"] == {"secretKeyRef": {"name": "login", "key": "password"}}
+    assert kafka_environment_of(sasl=sasl | {"username": "$me"})["WQJ_BROKER_USERNAME"] == "$$me"
+
+
+def test_password_for_kafka_may_have_any_character() -> None:
+    sasl = {"mechanism": "PLAIN", "credentials_secret_ref": {"name": "login"}}
+    spec = a_work_queue_job(kafka={"sasl": sasl}).spec
+    check_credentials(spec, username="a:b", password="p@ss/word")

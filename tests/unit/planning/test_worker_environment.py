@@ -11,6 +11,7 @@ from workqueuejob.planning.worker_environment import build_worker_environment
 from workqueuejob.protocol.retry import RetrySettings
 from workqueuejob.protocol.settings import (
     DeliverySettings,
+    KafkaSource,
     RabbitMQSource,
     RedisSource,
     TLSChoice,
@@ -71,6 +72,30 @@ def test_worker_of_a_redis_list_reads_back_what_the_spec_says() -> None:
 def test_worker_of_a_stream_knows_its_group() -> None:
     source = settings_of(a_redis_worker(stream={"key": "s", "consumer_group": "g"})).source
     assert source == RedisSource(key="s", consumer_group="g", host="redis")
+
+
+def test_worker_of_a_topic_reads_back_what_the_spec_says() -> None:
+    sasl = {"mechanism": "SCRAM-SHA-512", "credentials_secret_ref": {"name": "login"}}
+    kafka = {"bootstrap_servers": ["a:9092", "b:9092"], "sasl": sasl, "tls": {}}
+    resource = a_work_queue_job(kafka=kafka, **a_worker_spec())
+    assert settings_of(resource) == WorkerSettings(
+        source=KafkaSource(
+            bootstrap_servers=("a:9092", "b:9092"),
+            topic="orders",
+            consumer_group="billing",
+            sasl_mechanism="SCRAM-SHA-512",
+        ),
+        retry=RetrySettings(dead_letter="job1-dead"),
+        tls=TLSChoice(),
+        run=UID,
+    )
+
+
+def test_login_of_a_topic_comes_from_its_secret() -> None:
+    sasl = {"mechanism": "PLAIN", "username": "ann", "credentials_secret_ref": {"name": "login"}}
+    found = environment_of(a_work_queue_job(kafka={"sasl": sasl}, **a_worker_spec()))
+    assert found["WQJ_BROKER_USERNAME"] == "ann"
+    assert found["WQJ_BROKER_PASSWORD"] == {"secretKeyRef": {"name": "login", "key": "password"}}
 
 
 def test_worker_knows_the_sentinels() -> None:

@@ -4,6 +4,7 @@ from typing import Any
 
 from tests.builders import NAME, NAMESPACE, UID, a_template
 from workqueuejob.api import ObjectMetadata, WorkQueueJob, WorkQueueJobSpec
+from workqueuejob.queues.kafka_reference import KafkaReference
 from workqueuejob.queues.rabbitmq import RabbitMQReference
 from workqueuejob.queues.redis import RedisReference
 from workqueuejob.queues.references import build_reference
@@ -61,4 +62,28 @@ def test_worker_at_redis_has_its_runs_counters_and_its_dead_letters() -> None:
         dead_letter="{orders}:dead",
         run=UID,
         lease_seconds=10,
+    )
+
+
+KAFKA = {
+    "kafka": {"bootstrapServers": ["kafka:9092"], "topic": "orders", "consumerGroup": "billing"}
+}
+
+
+def test_foreign_program_at_kafka_has_its_topic_and_group_only() -> None:
+    assert build_reference(a_resource(KAFKA, mode="Fine")) == KafkaReference(
+        topic="orders", consumer_group="billing", worker=False
+    )
+
+
+def test_worker_at_kafka_is_known_by_its_run_and_has_its_dead_letters() -> None:
+    retry = {"deadLetter": {"name": "orders.dead"}}
+    resource = a_resource(KAFKA, mode="Fine", retry=retry, **WORKER)
+
+    assert build_reference(resource) == KafkaReference(
+        topic="orders",
+        consumer_group="billing",
+        worker=True,
+        run=UID,
+        dead_letter="orders.dead",
     )

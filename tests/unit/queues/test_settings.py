@@ -13,7 +13,7 @@ from workqueuejob.errors import (
     SecretNotFound,
     TLSFailed,
 )
-from workqueuejob.protocol.connection import RabbitMQConnection
+from workqueuejob.protocol.connection import KafkaConnection, RabbitMQConnection
 from workqueuejob.queues.hosts import ALL_HOSTS, resolve_host
 from workqueuejob.queues.settings import (
     required_secrets,
@@ -202,3 +202,22 @@ def test_queue_without_a_broker_is_refused() -> None:
         resolve_connection(
             QueueSource.from_manifest({}), namespace="shop", secrets={}, allowed_hosts=ALL_HOSTS
         )
+
+
+def test_secrets_of_a_topic_are_those_of_login_and_tls() -> None:
+    login = {"mechanism": "PLAIN", "credentialsSecretRef": {"name": "login"}}
+    tls = {"caSecretRef": {"name": "ca"}, "clientCertificateSecretRef": {"name": "client"}}
+    topic = {"bootstrapServers": ["kafka:9092"], "topic": "t", "consumerGroup": "g"}
+
+    def secrets_of(**kafka: Any) -> frozenset[str]:
+        return required_secrets(QueueSource.from_manifest({"kafka": topic | kafka}))
+
+    assert secrets_of() == frozenset()
+    assert secrets_of(sasl=login, tls=tls) == {"login", "ca", "client"}
+
+
+def test_topic_is_a_connection_of_its_own_kind() -> None:
+    topic = {"bootstrapServers": ["kafka:9092"], "topic": "t", "consumerGroup": "g"}
+    queue = QueueSource.from_manifest({"kafka": topic})
+    found = resolve_connection(queue, namespace="shop", secrets={}, allowed_hosts=ALL_HOSTS)
+    assert found == KafkaConnection(bootstrap_servers=("kafka.shop.svc:9092",))
