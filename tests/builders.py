@@ -14,6 +14,7 @@ from workqueuejob.errors import QueueError, WorkQueueJobError
 from workqueuejob.names import WAVE_LABEL, job_name
 from workqueuejob.planning.depth import Measurement, QueueDepth
 from workqueuejob.planning.evidence import Streak
+from workqueuejob.planning.log_positions import LogPositions, PartitionPosition, measure_lag
 from workqueuejob.planning.observed import JobState, Observed, ObservedJob, PodProblem
 
 NOON = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
@@ -142,6 +143,17 @@ def a_depth(ready: int = 0, in_flight: int | None = 0, **fields: Any) -> QueueDe
     consumers = fields.pop("consumers", in_flight or 0)
     fields.setdefault("dead_lettered", 0)
     return QueueDepth(ready=ready, in_flight=in_flight, consumers=consumers, **fields)
+
+
+def a_log(*partitions: tuple[int, int, int | None], topic_id: str = "id") -> LogPositions:
+    """Return partitions of a start, an end and the group's offset, as of a Kafka topic."""
+    return LogPositions(topic_id, tuple(PartitionPosition(*one) for one in partitions))
+
+
+def a_log_depth(log: LogPositions, *, worker: bool = True, **fields: Any) -> QueueDepth:
+    """Return what a probe says of a log; what a foreign program holds it can't say."""
+    depth = QueueDepth(ready=0, in_flight=0 if worker else None, dead_lettered=0, log=log)
+    return replace(depth.with_lag(measure_lag(log, now=NOON.timestamp())), **fields)
 
 
 def a_measurement(result: QueueDepth | QueueError | None = None, *, at: float = 0.0) -> Measurement:

@@ -17,6 +17,7 @@ it never holds a password or a URL with one.
     │   ├── VirtualHostNotFound
     │   ├── QueueNotFound
     │   ├── QueueTypeUnsupported
+    │   ├── QueueReplaced
     │   ├── ConsumerGroupInUse
     │   └── MeasurementUnreliable    the broker answered, with something that can't be true
     ├── WorkerError                  the worker can't go on with an item, or at all
@@ -90,6 +91,10 @@ class QueueNotFound(QueueError):
 
 class QueueTypeUnsupported(QueueError):
     """The queue is of a kind that is not a work queue, such as a stream."""
+
+
+class QueueReplaced(QueueError):
+    """The queue is another one than that which the run began with, of the same name."""
 
 
 class ConsumerGroupInUse(QueueError):

@@ -39,6 +39,7 @@ from workqueuejob.api.status import (
     PodsStatus,
     Precision,
     QueueStatus,
+    RunOffsets,
     WorkQueueJobStatus,
 )
 from workqueuejob.api.tls import TLS, Verification
@@ -94,6 +95,7 @@ __all__ = [
     "RedisSentinel",
     "RedisStream",
     "Retry",
+    "RunOffsets",
     "RunPolicy",
     "SASLMechanism",
     "ScalingStatus",

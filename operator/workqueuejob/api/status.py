@@ -24,6 +24,7 @@ from workqueuejob.api.scalars import (
 
 JOBS_MAX = 50
 
+Offsets = Annotated[str, Field(max_length=65_536, pattern=r"^([0-9]+(,[0-9]+)*)?$")]
 DelaySeconds = Annotated[int, Field(ge=1, le=INT32_MAX, description="A delay, in seconds.")]
 
 
@@ -73,6 +74,21 @@ class Condition(Model):
     """Why, in words: what was seen, where, and what to change."""
 
 
+class RunOffsets(Model):
+    """What a run works on of a topic, recorded when it began."""
+
+    topic_id: Annotated[str, Field(alias="topicID", max_length=64)]
+    """Kafka's id of the topic; one that is deleted and created anew has another."""
+
+    starts: Offsets
+    """Offset from which each partition is worked on if the consumer group has committed nothing, by
+    their number and separated by commas. Those that are added later begin at 0."""
+
+    ends: Offsets | None = None
+    """Offset up to which each partition is worked on. Of those that are added later nothing is.
+    Absent with runPolicy Continuous, which has no end."""
+
+
 class QueueStatus(Model):
     """The queue as last measured."""
 
@@ -80,7 +96,8 @@ class QueueStatus(Model):
     """Kind and name of the queue, such as rabbitmq/job1; never credentials."""
 
     ready: Count | None = None
-    """Items that a pod could take now. Absent: unknown."""
+    """Items that a pod could take now; at Kafka offsets, of which some may hold no item. Absent:
+    unknown."""
 
     in_flight: Count | None = None
     """Items that were taken and not yet settled. Absent: the broker can't say; for RabbitMQ, set
@@ -103,6 +120,18 @@ class QueueStatus(Model):
     dead_lettered_at_start: Count | None = None
     """Items in spec.retry.deadLetter that are not of this run: those that were there when it
     started, or came while none of its pods ran. Absent: unknown, or there is no such target."""
+
+    offsets: RunOffsets | None = None
+    """Kafka: what the run works on, as recorded when it began; absent as long as it has not.
+    Absent as well with runPolicy Continuous and startFrom Earliest, which need no record."""
+
+    later: Count | None = None
+    """Kafka: offsets that came after the run had begun, and that it leaves for the next. Absent:
+    unknown, or the run has no end."""
+
+    removed: Count | None = None
+    """Kafka: offsets that the topic's retention has removed before the consumer group came to them,
+    and that it has not passed yet. Absent: none."""
 
     precision: Precision | None = None
     """Exact: the broker counted. Estimated: it could only estimate."""
@@ -134,6 +163,10 @@ class ItemsStatus(Model):
 
     attempts_failed: Count | None = None
     """Attempts that ended without success, those whose worker was killed included."""
+
+    expired: Count | None = None
+    """Offsets of a Kafka topic that its retention removed during the run, before they were worked
+    on; they are not part of total. Absent: none."""
 
     accounting: Accounting | None = None
     """How far the numbers can be relied on. Counted: every settled item was counted by the broker

@@ -34,6 +34,7 @@ from workqueuejob.planning.history import list_expired
 from workqueuejob.planning.job_manifest import WorkerImage
 from workqueuejob.planning.job_reading import read_controller_uid
 from workqueuejob.planning.limits import time_left
+from workqueuejob.planning.log_spans import restrict
 from workqueuejob.planning.observed import Observed, ObservedJob
 from workqueuejob.planning.plan import plan
 from workqueuejob.planning.situation import RECHECK_SECONDS, Plan
@@ -275,7 +276,7 @@ class Actor:
         return Observed(
             resource=resource,
             jobs=await self._reports.attach(self._cluster, resource, jobs),
-            measurement=measurement,
+            measurement=restrict(measurement, resource) if measurement else None,
             obstacle=self._obstacles.current,
             pod_problem=problem,
             namespace_terminating=terminating,

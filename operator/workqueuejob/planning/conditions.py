@@ -6,12 +6,15 @@ from typing import assert_never
 
 from workqueuejob.api.status import Condition, ConditionStatus
 from workqueuejob.errors import MeasurementUnreliable, QueueError
+from workqueuejob.planning import log_messages
 from workqueuejob.planning.address import queue_address
 from workqueuejob.planning.depth import DepthWarning, QueueDepth
 from workqueuejob.planning.messages import NOT_MEASURED
 from workqueuejob.planning.observed import Observed
 from workqueuejob.planning.situation import Plan
 from workqueuejob.planning.verdict import ConditionType, Progress
+
+LAG_UNREACHABLE = "LagUnreachable"
 
 
 def build_conditions(observed: Observed, plan: Plan, *, now: datetime) -> tuple[Condition, ...]:
@@ -40,7 +43,7 @@ _Decided = tuple[ConditionType, ConditionStatus, str, str]
 def _decide(observed: Observed, plan: Plan) -> Iterator[_Decided]:
     verdict = plan.verdict
     if not verdict.is_end or not observed.resource.status.conditions:
-        yield _decide_reachable(observed)
+        yield _decide_reachable(observed, plan)
     progressing = ConditionStatus.TRUE if verdict.is_progressing else ConditionStatus.FALSE
     yield ConditionType.PROGRESSING, progressing, verdict.progress, verdict.message
     if verdict.end_reason is not None:
@@ -52,7 +55,7 @@ def _decide(observed: Observed, plan: Plan) -> Iterator[_Decided]:
         yield end, ConditionStatus.TRUE, verdict.end_reason, verdict.message
 
 
-def _decide_reachable(observed: Observed) -> _Decided:
+def _decide_reachable(observed: Observed, plan: Plan) -> _Decided:
     kind = ConditionType.QUEUE_REACHABLE
     result = observed.measurement.result if observed.measurement else None
     match result:
@@ -60,6 +63,8 @@ def _decide_reachable(observed: Observed) -> _Decided:
             return kind, ConditionStatus.UNKNOWN, "NotMeasured", NOT_MEASURED
         case QueueDepth(warning=DepthWarning() as warning):
             return kind, ConditionStatus.TRUE, warning.reason, warning.message
+        case QueueDepth() as depth if _is_lag_unreachable(observed, plan, depth):
+            return kind, ConditionStatus.TRUE, LAG_UNREACHABLE, log_messages.unreachable(depth)
         case QueueDepth():
             # No numbers: they stand in status.queue, and would change this with every item.
             address = queue_address(observed.resource.spec.queue)
@@ -70,6 +75,18 @@ def _decide_reachable(observed: Observed) -> _Decided:
             return kind, ConditionStatus.FALSE, error.reason, str(error)
         case _:
             assert_never(result)
+
+
+def _is_lag_unreachable(observed: Observed, plan: Plan, depth: QueueDepth) -> bool:
+    """Return whether a foreign program may be done, and the group still seem to be behind.
+
+    A log's end may hold no item; our worker commits it all the same.
+    """
+    is_told = depth.log is not None and observed.resource.spec.worker is None and depth.left > 0
+    futile_waves = plan.futile_waves
+    if futile_waves is None:
+        futile_waves = observed.resource.status.waves_without_progress
+    return is_told and bool(plan.doubt.doubtful or futile_waves)
 
 
 def _keep_transition_time(old: Condition | None, new: Condition) -> Condition:

@@ -1,12 +1,15 @@
 """What a measurement of a queue says, and what it leaves open."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from workqueuejob.api.status import Precision
 from workqueuejob.errors import QueueError
-from workqueuejob.planning.log_positions import LogPositions
+from workqueuejob.planning.log_positions import Lag, LogPositions
 from workqueuejob.protocol.report import ItemCounts
+
+MOST = 2_000_000_000
+"""Of whatever is counted in offsets, so that status can hold sums of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +31,11 @@ class QueueDepth:
     delayed: items that become ready by themselves later, such as delayed retries.
     dead_lettered: items in the dead-letter target; None where there is none, or it is unknown.
     counts: what the run's workers have settled, where the broker itself counts that.
-    log: where the group stands in each partition, where the queue is a partitioned log.
+    log: where the group stands in each partition, where the queue is a partitioned log. There
+        the numbers are of offsets, and who can't say what is in flight counts it as ready.
+    partitions: in which something is left, so that more consumers are of no use; None: no bound.
+    removed: what the log's retention has removed, and the group has not passed yet.
+    later: what came after the run had begun, and is not waited for; None where it is.
     """
 
     ready: int
@@ -41,20 +48,35 @@ class QueueDepth:
     counts: ItemCounts | None = None
     warning: DepthWarning | None = None
     log: LogPositions | None = None
+    partitions: int | None = None
+    removed: int = 0
+    later: int | None = None
+
+    def with_lag(self, lag: Lag) -> "QueueDepth":
+        """Return this depth of a log with other numbers."""
+        return replace(
+            self,
+            ready=min(lag.ready, MOST),
+            in_flight=None if self.in_flight is None else lag.in_flight,
+            delayed=min(lag.delayed, MOST),
+            partitions=lag.partitions,
+            removed=min(lag.removed, MOST),
+            later=min(lag.later, MOST),
+        )
+
+    @property
+    def left(self) -> int:
+        """Items that are not settled; where the broker hides those held, one for each consumer.
+
+        With a prefetch of 1 that is exact while items are ready, and an upper bound otherwise.
+        """
+        hidden = self.log is not None and self.in_flight is None
+        return self.ready + self.delayed + (0 if hidden else self.holders or 0)
 
     @property
     def holders(self) -> int | None:
         """Items held as of now, or how many consumers could hold one; None: neither is known."""
         return self.consumers if self.in_flight is None else self.in_flight
-
-    @property
-    def left(self) -> int:
-        """Items ready, delayed and held.
-
-        Where the broker hides what is held, each consumer counts as one item: with a prefetch of 1
-        that is exact while items are ready, and an upper bound otherwise.
-        """
-        return self.ready + self.delayed + (self.holders or 0)
 
     @property
     def left_beside_waiting(self) -> int:

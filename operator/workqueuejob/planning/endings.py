@@ -179,7 +179,7 @@ def end_drained_run(situation: Situation) -> Plan | None:
     if waves == 0 and spec.empty_start == "Wait":
         return Plan(Verdict(Progress.WAITING_FOR_ITEMS, messages.WAITING_FOR_ITEMS))
     items = count_items(situation.observed, situation.ledger, Doubt())
-    message = messages.drained(situation.ledger, drained.reads, items)
+    message = messages.drained(situation, drained.reads, items)
     reason = _name_completion(items) if waves else "QueueEmpty"
     return Plan(Verdict(Progress.COMPLETE, message, reason), decision=message)
 
@@ -195,7 +195,9 @@ def _drained_proof_seconds(situation: Situation) -> float:
     Somebody else may have taken them, or the broker may be telling a false zero.
     """
     asked, depth = situation.spec.drained_after_seconds, situation.depth
-    if situation.evidence.vanished and depth.in_flight is None:
+    # An offset that was committed stays so.
+    is_doubtful = depth.in_flight is None and depth.log is None
+    if situation.evidence.vanished and is_doubtful:
         return max(BLIND_PROOF_SECONDS, asked)
     return max(RETURN_SECONDS, asked) if situation.is_return_expected else asked
 

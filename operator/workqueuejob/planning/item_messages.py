@@ -4,7 +4,7 @@ from workqueuejob.api import FailurePolicy, ItemsStatus, WorkQueueJobSpec
 from workqueuejob.planning.address import processing_key
 from workqueuejob.planning.depth import QueueDepth
 from workqueuejob.planning.items import count_put_aside, count_settled
-from workqueuejob.planning.messages import count
+from workqueuejob.planning.wording import count
 
 
 def held_by_nobody(depth: QueueDepth) -> str:
@@ -31,8 +31,9 @@ def stalled(spec: WorkQueueJobSpec, depth: QueueDepth, pods: int) -> str:
 
 def dead_letter_target_missing(spec: WorkQueueJobSpec) -> str:
     """Say that items would have nowhere to go, before any is tried."""
+    kind = "queue" if spec.queue.kafka is None else "topic"
     return (
-        f"queue {spec.dead_letter_name!r} of spec.retry.deadLetter is missing, or can't be"
+        f"{kind} {spec.dead_letter_name!r} of spec.retry.deadLetter is missing, or can't be"
         " looked at, so no new pod is started; create it, bring it back, or set"
         " spec.retry.onExhausted to Discard"
     )

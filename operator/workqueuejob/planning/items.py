@@ -31,9 +31,15 @@ class Doubt:
 
 def count_items(observed: Observed, ledger: Ledger, doubt: Doubt) -> ItemsStatus | None:
     """Return the ledger, or None while the depth is unknown."""
-    depth, spec = observed.depth, observed.resource.spec
+    depth = observed.depth
     if depth is None:
         return None
+    items = _count(observed, depth, ledger, doubt)
+    return items.model_copy(update={"expired": _count_expired(observed, depth) or None})
+
+
+def _count(observed: Observed, depth: QueueDepth, ledger: Ledger, doubt: Doubt) -> ItemsStatus:
+    spec = observed.resource.spec
     if spec.worker is not None and spec.queue.redis is not None:
         return _counted_by_broker(observed, depth, ledger.counted)
     if spec.worker is not None:
@@ -95,7 +101,9 @@ def _reported_by_workers(
     reported = count_settled(counted)
     remaining = _count_remaining(observed, depth, settled=reported)
     inferred = bool(observed.unfinished) or counted.uncertain > 0
-    total = _count_seen(observed, depth, reported, remaining) if inferred else reported + remaining
+    total = reported + remaining
+    if inferred:
+        total = _count_seen(observed, depth, counted, remaining)
     gone = total - remaining - counted.discarded
     unexplained = gone - counted.succeeded
     dead = max(counted.dead_lettered, min(_guess_dead(observed, depth, counted), unexplained))
@@ -111,17 +119,38 @@ def _reported_by_workers(
     )
 
 
-def _count_seen(observed: Observed, depth: QueueDepth, reported: int, remaining: int) -> int:
+def _count_seen(
+    observed: Observed, depth: QueueDepth, counted: CountedItems, remaining: int
+) -> int:
     """Return the items seen so far, of which running pods may have settled some in silence.
 
     Items that arrive meanwhile only show where the broker counts what is held: elsewhere one that
     seems to arrive may have been out of sight.
     """
-    previous = _previous_items(observed)
-    seen = max(previous.total or 0, reported + remaining)
+    reported = count_settled(counted)
+    seen = max(_count_seen_before(observed, depth), reported + remaining)
     if observed.unfinished and depth.in_flight is not None:
-        seen = max(seen, count_settled(previous) + remaining)
+        seen = max(seen, count_settled(_previous_items(observed)) + remaining)
+    if depth.log is not None and not observed.unfinished:
+        # What the pods that were killed can't have settled were offsets without an item.
+        return seen if seen - remaining - reported <= counted.uncertain else reported + remaining
     return seen
+
+
+def _count_seen_before(observed: Observed, depth: QueueDepth) -> int:
+    """Return the items that had been seen, without those that a log's retention has removed."""
+    previous = _previous_items(observed)
+    newly = _count_expired(observed, depth) - (previous.expired or 0)
+    return max(0, (previous.total or 0) - newly)
+
+
+def _count_expired(observed: Observed, depth: QueueDepth) -> int:
+    """Return what a log's retention has removed; only what it removes while nothing is passed
+    tells how much it was, so it is added up.
+    """
+    queue, previous = observed.resource.status.queue, _previous_items(observed)
+    before = (queue.removed if queue else None) or 0
+    return (previous.expired or 0) + max(0, depth.removed - before)
 
 
 def _guess_dead(observed: Observed, depth: QueueDepth, counted: CountedItems) -> int:
@@ -142,7 +171,7 @@ def _inferred_from_depth(
     previous = _previous_items(observed)
     settled = previous.succeeded or 0
     remaining = _count_remaining(observed, depth, settled=settled)
-    total = max(previous.total or 0, settled + remaining)
+    total = max(_count_seen_before(observed, depth), settled + remaining)
     return ItemsStatus(
         total=total,
         succeeded=total - remaining,
@@ -210,6 +239,9 @@ def _count_remaining(observed: Observed, depth: QueueDepth, *, settled: int) -> 
 def _count_holders(observed: Observed, depth: QueueDepth) -> int:
     if depth.in_flight is not None:
         return depth.in_flight
+    if depth.log is not None:
+        # Ready, as far as anybody knows.
+        return 0
     return min(depth.consumers or 0, count_active(observed.jobs))
 
 

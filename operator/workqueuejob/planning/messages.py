@@ -7,12 +7,14 @@ from collections.abc import Sequence
 
 from workqueuejob.api import ItemsStatus, WorkQueueJobSpec
 from workqueuejob.names import KUEUE_LABEL, job_name
+from workqueuejob.planning import log_messages
 from workqueuejob.planning.actions import CreateWave, GrowWave, RaiseParallelism
 from workqueuejob.planning.depth import QueueDepth
 from workqueuejob.planning.futility import count_idle_exits, futility_delay_seconds
 from workqueuejob.planning.ledger import Ledger
 from workqueuejob.planning.observed import ObservedJob, PodProblem, count_open
 from workqueuejob.planning.situation import Situation
+from workqueuejob.planning.wording import count, describe_depth
 
 NOT_MEASURED = "the queue has not been measured yet"
 NAMESPACE_TERMINATING = "the namespace is being deleted; ended its Jobs so that it can go"
@@ -20,17 +22,6 @@ NO_PARALLELISM = "spec.parallelism is 0; raise it to start pods"
 SUSPENDED = "suspended by spec.suspend; set it to false to go on"
 WAITING_FOR_ITEMS = "the queue is empty; waiting for the first item (spec.emptyStart: Wait)"
 WATCHING_FOR_ITEMS = "the queue is empty; waiting for items (spec.runPolicy: Continuous)"
-
-
-def describe_depth(depth: QueueDepth) -> str:
-    """Return the queue's numbers, as in "8 ready, 2 in flight"."""
-    if depth.in_flight is not None:
-        in_flight = f"{depth.in_flight} in flight"
-    elif depth.in_flight_lately is not None:
-        in_flight = f"{depth.in_flight_lately} in flight some seconds ago"
-    else:
-        in_flight = "in flight unknown"
-    return f"{depth.ready} ready, {in_flight}"
 
 
 def created(situation: Situation, wave: CreateWave) -> str:
@@ -119,7 +110,7 @@ def surplus_waiting(spec: WorkQueueJobSpec, pods: int) -> str:
         f"the queue is empty and nothing has moved for a while, with {count(pods, 'pod')} still"
         " active: whether they work or wait for an item that never comes can't be told"
     )
-    if spec.queue.redis is not None:
+    if spec.queue.rabbitmq is None:
         return f"{seen}; let the program exit when the queue is empty, or set spec.worker"
     return (
         f"{seen} without spec.queue.rabbitmq.management; set it, or set"
@@ -137,14 +128,16 @@ def verifying(situation: Situation, seconds: float) -> str:
     return f"{seen}; watching {seconds:.0f} s for late items"
 
 
-def drained(ledger: Ledger, reads: int, items: ItemsStatus | None) -> str:
+def drained(situation: Situation, reads: int, items: ItemsStatus | None) -> str:
     """Say what the end rests on."""
+    ledger = situation.ledger
     measured = f"measured {reads} times after the last pod had ended"
     if not ledger.waves:
         return f"the queue was empty from the start, measured {reads} times"
     return (
         f"the queue is empty, {measured}; {count(ledger.succeeded, 'pod')} succeeded in"
         f" {count(ledger.waves, 'wave')}{_put_aside(items)}"
+        f"{log_messages.reached(situation.depth, items)}"
     )
 
 
@@ -260,8 +253,3 @@ def deadline_exceeded(situation: Situation) -> str:
         f" {situation.spec.active_deadline_seconds}; items that are left stay in the queue{seen}:"
         " create the WorkQueueJob anew with more time or a higher parallelism"
     )
-
-
-def count(number: int, noun: str) -> str:
-    """Return a number with its noun, as in "1 pod" and "2 pods"."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

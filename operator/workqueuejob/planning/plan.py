@@ -29,6 +29,7 @@ from workqueuejob.planning.futility import count_futile_pods
 from workqueuejob.planning.history import list_expired_while_running
 from workqueuejob.planning.ledger import count_run
 from workqueuejob.planning.limits import end_after_deadline
+from workqueuejob.planning.log_start import record_span
 from workqueuejob.planning.observed import JobState, Observed
 from workqueuejob.planning.outdated import end_outdated_waves
 from workqueuejob.planning.situation import Plan, Situation
@@ -135,6 +136,7 @@ _RULES: tuple[Callable[[Situation], Plan | None], ...] = (
     _follow_suspend,
     _report_obstacle,
     _wait_for_measurement,
+    record_span,
     wait_for_ending_jobs,
     end_after_too_many_dead_letters,
     end_needless_warm_waves,

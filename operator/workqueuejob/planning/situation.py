@@ -11,6 +11,7 @@ from workqueuejob.planning.depth import QueueDepth
 from workqueuejob.planning.evidence import Evidence, Streak
 from workqueuejob.planning.items import Doubt
 from workqueuejob.planning.ledger import Ledger
+from workqueuejob.planning.log_positions import LogSpan
 from workqueuejob.planning.observed import Observed, ObservedJob
 from workqueuejob.planning.periods import PeriodEnd, count_failed, counts_before
 from workqueuejob.planning.verdict import Verdict
@@ -37,6 +38,7 @@ class Plan:
     """What to do and what it means.
 
     decision: one sentence for `status.lastDecision`, when something was decided.
+    span: of a partitioned log, from now on.
     doubt: pods whose success may have settled nothing.
     futile_waves: consecutive waves without progress from now on; None leaves it as it is.
     scaling: how many pods are wanted, where that is chosen.
@@ -48,6 +50,7 @@ class Plan:
     verdict: Verdict
     actions: tuple[Action, ...] = ()
     decision: str | None = None
+    span: LogSpan | None = None
     doubt: Doubt = field(default_factory=Doubt)
     futile_waves: int | None = None
     scaling: Scaling | None = None
@@ -144,11 +147,11 @@ class Situation:
 
     @property
     def is_dead_letter_target_missing(self) -> bool:
-        """Whether no item may be tried: a queue must be there before the first item needs it.
+        """Whether no item may be tried: a queue or topic must be there before one needs it.
 
         Redis makes its keys by itself.
         """
-        is_wanted = self.spec.queue.rabbitmq is not None and self.spec.dead_letter_name is not None
+        is_wanted = self.spec.queue.redis is None and self.spec.dead_letter_name is not None
         return is_wanted and self.depth.dead_lettered is None
 
     @property

@@ -60,6 +60,9 @@ def size(
     appetite = per_pod - 1 if spec.worker is None else 0
     spoken_for = per_pod * unheld + appetite * held
     wanted = max(0, -(-(depth.ready - spoken_for) // per_pod))
+    if depth.partitions is not None:
+        # Each of the others has partitions of its own, or will get some.
+        wanted = min(wanted, max(0, depth.partitions - (count_open(jobs) - stalled)))
     room = count_room(spec.parallelism if parallelism is None else parallelism, jobs)
     return Sizing(held=held, unheld=unheld, wanted=wanted, room=room)
 

@@ -22,6 +22,7 @@ from workqueuejob.planning.conditions import build_conditions
 from workqueuejob.planning.depth import QueueDepth
 from workqueuejob.planning.items import count_items, count_settled
 from workqueuejob.planning.ledger import count_job, count_run
+from workqueuejob.planning.log_spans import find_span, write_span
 from workqueuejob.planning.observed import Observed, count_active, count_open
 from workqueuejob.planning.periods import PeriodEnd, describe_progress, follow_period
 from workqueuejob.planning.retries import list_delays
@@ -47,7 +48,7 @@ def build_status(observed: Observed, plan: Plan, *, now: datetime) -> WorkQueueJ
             "conditions": build_conditions(observed, plan, now=now),
             "selector": f"{NAME_LABEL}={resource.metadata.name}",
             "progress": _describe_progress(items, period) or previous.progress,
-            "queue": _build_queue(observed, items),
+            "queue": _build_queue(observed, plan, items),
             "items": items or previous.items,
             "counted": ledger.counted if _counts_items(observed) else None,
             "pods": PodsStatus(
@@ -104,13 +105,17 @@ def differs_in_more_than_numbers(old: WorkQueueJobStatus, new: WorkQueueJobStatu
     return essence(old) != essence(new)
 
 
-def _build_queue(observed: Observed, items: ItemsStatus | None) -> QueueStatus:
+def _build_queue(observed: Observed, plan: Plan, items: ItemsStatus | None) -> QueueStatus:
     previous = observed.resource.status.queue or QueueStatus()
     address = queue_address(observed.resource.spec.queue)
     measurement, depth = observed.measurement, observed.depth
     delays = list_delays(observed.resource)
+    span = plan.span or find_span(observed.resource)
+    offsets = write_span(span) if span else None
     if measurement is None or depth is None:
-        return previous.model_copy(update={"address": address, "retry_delays_seconds": delays})
+        return previous.model_copy(
+            update={"address": address, "retry_delays_seconds": delays, "offsets": offsets}
+        )
     queue = QueueStatus(
         address=address,
         retry_delays_seconds=delays,
@@ -119,6 +124,9 @@ def _build_queue(observed: Observed, items: ItemsStatus | None) -> QueueStatus:
         delayed=depth.delayed if observed.resource.spec.worker else None,
         dead_lettered=depth.dead_lettered,
         dead_lettered_at_start=_count_foreign_dead(observed, depth, items),
+        offsets=offsets,
+        later=depth.later,
+        removed=depth.removed or None,
         precision=depth.precision,
         observed_time=previous.observed_time,
     )

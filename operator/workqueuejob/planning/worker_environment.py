@@ -10,6 +10,7 @@ from typing import Any
 from workqueuejob.api import TLS, KafkaQueue, RabbitMQQueue, Verification, WorkQueueJob
 from workqueuejob.api.redis import RedisQueue
 from workqueuejob.planning.environment import Variable, from_secret, plain, refer_to_login
+from workqueuejob.planning.log_spans import find_span
 from workqueuejob.planning.retries import build_retry
 from workqueuejob.protocol import settings as names
 from workqueuejob.protocol.settings import (
@@ -56,7 +57,7 @@ def _build_settings(
     spec, worker = resource.spec, resource.spec.worker
     pod = spec.template["spec"]
     return WorkerSettings(
-        source=_build_source(source),
+        source=_build_source(resource, source),
         retry=build_retry(spec),
         tls=_build_tls(source.tls),
         delivery=(
@@ -74,14 +75,14 @@ def _build_settings(
     )
 
 
-def _build_source(source: _Queue) -> Source:
+def _build_source(resource: WorkQueueJob, source: _Queue) -> Source:
     match source:
         case RabbitMQQueue():
             return _rabbitmq_source(source)
         case RedisQueue():
             return _redis_source(source)
         case KafkaQueue():
-            return _kafka_source(source)
+            return _kafka_source(resource, source)
 
 
 def _rabbitmq_source(rabbitmq: RabbitMQQueue) -> RabbitMQSource:
@@ -110,12 +111,16 @@ def _redis_source(redis: RedisQueue) -> RedisSource:
     )
 
 
-def _kafka_source(kafka: KafkaQueue) -> KafkaSource:
+def _kafka_source(resource: WorkQueueJob, kafka: KafkaQueue) -> KafkaSource:
+    span = find_span(resource)
+    ends = span.ends if span else None
     return KafkaSource(
         bootstrap_servers=kafka.bootstrap_servers,
         topic=kafka.topic,
         consumer_group=kafka.consumer_group,
         start_from=str(kafka.start_from),
+        starts=span.starts.write() if span and ends is None else None,
+        targets=ends.write() if ends else None,
         sasl_mechanism=None if kafka.sasl is None else str(kafka.sasl.mechanism),
     )
 

@@ -1,6 +1,6 @@
 """What operator and worker write down about a topic: where it ended, and how its items fared.
 
-ends       a run's targets: the topic's id, and the end of each partition
+offsets    where a run begins or ends: the topic's id, and an offset for each partition
 metadata   beside a committed offset: what is known of the item that comes next
 client id  by which a group's members are told from strangers
 """
@@ -16,8 +16,8 @@ _CLIENT_PREFIX = "wqj"
 
 
 @dataclass(frozen=True, slots=True)
-class LogEnds:
-    """Where each partition ended at one moment; a partition that came later ended at 0.
+class LogOffsets:
+    """An offset for each partition; for one that came later it is 0.
 
     topic_id: another one means that the topic was created anew, and that nothing here holds.
     offsets: by partition, from 0.
@@ -26,21 +26,31 @@ class LogEnds:
     topic_id: str
     offsets: tuple[int, ...]
 
-    def end_of(self, partition: int) -> int:
-        """Return the offset before which everything is to be worked on."""
+    def at(self, partition: int) -> int:
+        """Return a partition's offset."""
         return self.offsets[partition] if partition < len(self.offsets) else 0
+
+    @property
+    def text(self) -> str:
+        """The offsets alone, such as `1042,1040,0`."""
+        return ",".join(map(str, self.offsets))
+
+    @classmethod
+    def read(cls, topic_id: str, text: str) -> "LogOffsets":
+        """Return what `text` says; raise ValueError if it can't be read."""
+        return cls(topic_id, tuple(int(offset) for offset in text.split(",") if offset))
 
     def write(self) -> str:
         """Return the compact form, such as `IUbsfe94QKSwMdTvRj3M/w:1042,1040,0`."""
-        return f"{self.topic_id}:{','.join(map(str, self.offsets))}"
+        return f"{self.topic_id}:{self.text}"
 
 
-def read_ends(text: str) -> LogEnds:
-    """Return what `LogEnds.write` wrote; raise ValueError otherwise."""
+def read_offsets(text: str) -> LogOffsets:
+    """Return what `LogOffsets.write` wrote; raise ValueError otherwise."""
     topic_id, separator, offsets = text.partition(":")
     if not separator:
-        raise ValueError(f"{text[:40]!r} is not a topic's id and the ends of its partitions")
-    return LogEnds(topic_id, tuple(int(offset) for offset in offsets.split(",") if offset))
+        raise ValueError(f"{text[:40]!r} is not a topic's id and an offset for each partition")
+    return LogOffsets.read(topic_id, offsets)
 
 
 @dataclass(frozen=True, slots=True)

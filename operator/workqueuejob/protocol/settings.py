@@ -77,7 +77,8 @@ class KafkaSource:
     """A topic as one consumer group sees it.
 
     start_from: where a partition begins of which the group has committed nothing.
-    targets: the ends up to which to work, as `kafka_offsets.LogEnds` writes them; None follows.
+    starts: where they begin instead, as `kafka_offsets.LogOffsets` writes it; from Latest on.
+    targets: the ends up to which to work, in the same form; None follows.
     session_timeout_seconds: after which the group takes a silent worker's partitions away.
     max_poll_interval_seconds: the same for one whose poll loop is stuck; also for how long a
         rebalance waits for a worker at the most.
@@ -87,6 +88,7 @@ class KafkaSource:
     topic: str
     consumer_group: str
     start_from: str = "Earliest"
+    starts: str | None = None
     targets: str | None = None
     sasl_mechanism: str | None = None
     session_timeout_seconds: float = DEFAULT_SESSION_TIMEOUT_SECONDS

@@ -4,9 +4,10 @@
     in_flight      partitions of which a worker has an item in hand, as it has noted beside the
                    offset; not known of a foreign program
     delayed        offsets of partitions whose next item rests until its next attempt
-    consumers      members of the group that have partitions
+    consumers      members of the group that have partitions; None with our worker, whose item is
+                   free again when the group has noticed its death, and not before
     dead_lettered  records in the dead-letter topic; None where there is no such topic
-    log            each partition's position, from which the run's targets are made
+    log            each partition's position, from which a run's span is made
     precision      Estimated: an offset may be a marker or compacted away
 
 A group that has committed nothing begins where the spec says, and nowhere before the log's start.
@@ -31,7 +32,7 @@ from confluent_kafka import (
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from workqueuejob.api.status import Precision
-from workqueuejob.errors import QueueNotFound
+from workqueuejob.errors import QueueNotFound, QueueTypeUnsupported
 from workqueuejob.names import OPERATOR
 from workqueuejob.planning.depth import QueueDepth
 from workqueuejob.planning.log_positions import LogPositions, PartitionPosition, measure_lag
@@ -44,12 +45,13 @@ from workqueuejob.protocol.kafka_errors import (
     read_error,
     translate,
 )
-from workqueuejob.protocol.kafka_offsets import is_own_client, read_metadata
+from workqueuejob.protocol.kafka_offsets import FRESH, is_own_client, read_metadata
 from workqueuejob.queues.hosts import ALL_HOSTS, AllowedHosts
 from workqueuejob.queues.kafka_reference import KafkaReference
 
 QUESTION_TIMEOUT_SECONDS = 5.0
 LISTEN_SECONDS = 0.05
+MAX_PARTITIONS = 4000
 
 T = TypeVar("T")
 
@@ -90,15 +92,15 @@ class KafkaProbe:
         subject = Subject(self._settings, topic=queue.topic, group=queue.consumer_group)
         log, members = self._find_positions(queue, subject)
         lag = measure_lag(log, now=time.time(), from_latest=queue.start_from == "Latest")
-        return QueueDepth(
-            ready=lag.ready,
-            in_flight=lag.in_flight if queue.worker else None,
-            delayed=lag.delayed,
-            consumers=members.owners,
+        measured = QueueDepth(
+            ready=0,
+            in_flight=0 if queue.worker else None,
+            consumers=None if queue.worker else members.owners,
             dead_lettered=self._count_dead(queue.dead_letter, subject),
             precision=Precision.ESTIMATED,
             log=log,
         )
+        return measured.with_lag(lag)
 
     def close(self) -> None:
         """Disconnect; never raises."""
@@ -128,7 +130,8 @@ class KafkaProbe:
                 start=start,
                 end=end,
                 committed=one.offset if one.offset >= 0 else None,
-                next=read_metadata(one.metadata),
+                # Notes of an earlier run mean nothing to a program that does not know them.
+                next=read_metadata(one.metadata) if queue.worker else FRESH,
                 is_owned=one.partition in members.owned,
             )
             positions.append(position)
@@ -139,6 +142,11 @@ class KafkaProbe:
             TopicCollection([topic]), request_timeout=QUESTION_TIMEOUT_SECONDS
         )
         said = self._answer(found[topic], subject)
+        if len(said.partitions) > MAX_PARTITIONS:
+            raise QueueTypeUnsupported(
+                f"topic {topic!r} on {subject.address} has {len(said.partitions)} partitions, more"
+                f" than the {MAX_PARTITIONS} whose ends a status can hold; use a smaller topic"
+            )
         return str(said.topic_id), sorted(one.id for one in said.partitions)
 
     def _read_members(self, queue: KafkaReference, subject: Subject) -> _Members:

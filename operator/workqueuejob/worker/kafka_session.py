@@ -23,10 +23,9 @@ from workqueuejob.protocol.connection import KafkaConnection
 from workqueuejob.protocol.kafka_client import Heard, build_client_settings
 from workqueuejob.protocol.kafka_errors import Subject, read_error, translate
 from workqueuejob.protocol.kafka_offsets import (
-    LogEnds,
     NextItem,
-    read_ends,
     read_metadata,
+    read_offsets,
     write_metadata,
 )
 from workqueuejob.protocol.settings import KafkaSource
@@ -77,7 +76,8 @@ class KafkaSession:
         self.heard = Heard()
         self.has_new_ends = False
         self._source = source
-        self._ends: LogEnds | None = None if source.targets is None else read_ends(source.targets)
+        self._starts = None if source.starts is None else read_offsets(source.starts)
+        self._ends = None if source.targets is None else read_offsets(source.targets)
         self._settings = _build_settings(connection, source, self.heard, client_id)
         self._consumer: Consumer | None = None
         self._is_member = False
@@ -260,13 +260,15 @@ class KafkaSession:
                 raise KafkaException(one.error)
             partition = Partition(one.partition)
             if self._ends is not None:
-                partition.end = self._ends.end_of(one.partition)
+                partition.end = self._ends.at(one.partition)
             if one.offset >= 0:
                 partition.committed = one.offset
                 partition.next = read_metadata(one.metadata)
                 partition.was_seen = partition.next.attempts > 0
             start = TopicPartition(one.topic, one.partition, one.offset)
-            if one.offset < 0 and self._source.start_from == "Latest":
+            if one.offset < 0 and self._starts is not None:
+                start.offset = self._starts.at(one.partition)
+            elif one.offset < 0 and self._source.start_from == "Latest":
                 _, start.offset = consumer.get_watermark_offsets(
                     start, timeout=QUESTION_TIMEOUT_SECONDS
                 )

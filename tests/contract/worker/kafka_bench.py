@@ -61,12 +61,13 @@ class KafkaBench:
         config = {**LARGE, **{key.replace("_", "."): one for key, one in configuration.items()}}
         found = self.admin.create_topics([NewTopic(name, partitions, 1, config=config)])
         found[name].result(10)
+        self._await_partitions(name, partitions)
 
     def make_room(self, workers: int) -> None:
         if workers > self._partitions:
             self.admin.create_partitions([NewPartitions(self.topic, workers)])[self.topic].result(9)
             self._partitions = workers
-            self._await_partitions()
+            self._await_partitions(self.topic, workers)
             # One that knows of them.
             self._producer = self._open_producer()
 
@@ -93,13 +94,20 @@ class KafkaBench:
             self._producer.produce(self.topic, body, partition=next(self._sent) % self._partitions)
         assert self._producer.flush(10) == 0
 
-    def _await_partitions(self) -> None:
+    def _await_partitions(self, topic: str, count: int) -> None:
         """Wait until the node tells of them, too: who joins before never hears of them."""
         deadline = time.monotonic() + 10
         found = 0
-        while found < self._partitions and time.monotonic() < deadline:
-            found = len(self.admin.list_topics(self.topic, timeout=5).topics[self.topic].partitions)
-        assert found == self._partitions
+        while found < count and time.monotonic() < deadline:
+            found = len(self.admin.list_topics(topic, timeout=5).topics[topic].partitions)
+        assert found == count
+
+    def await_end(self, offset: int) -> None:
+        """Wait until the only partition ends there: the markers of transactions come late."""
+        deadline = time.monotonic() + 10
+        while self.ends() != [offset] and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert self.ends() == [offset]
 
     def _open_producer(self) -> Producer:
         settings: dict[str, Any] = {"message.max.bytes": 4 << 20, "linger.ms": 0}

@@ -7,12 +7,12 @@ import pytest
 from workqueuejob.planning.log_positions import (
     Lag,
     LogPositions,
+    LogSpan,
     PartitionPosition,
-    has_reached,
     is_same_topic,
     measure_lag,
 )
-from workqueuejob.protocol.kafka_offsets import LogEnds, NextItem
+from workqueuejob.protocol.kafka_offsets import LogOffsets, NextItem
 
 NOW = 1_000.0
 HALFWAY = PartitionPosition(start=0, end=10, committed=4)
@@ -74,42 +74,65 @@ def test_workers_are_of_use_only_where_there_is_lag() -> None:
 
 
 def test_what_retention_removed_first_is_expired() -> None:
-    assert lag_of(PartitionPosition(7, 10, committed=4)) == Lag(ready=3, partitions=1, expired=3)
-    assert lag_of(PartitionPosition(7, 10)).expired == 0
+    assert lag_of(PartitionPosition(7, 10, committed=4)) == Lag(ready=3, partitions=1, removed=3)
+    assert lag_of(PartitionPosition(7, 10)).removed == 0
 
 
-def test_what_is_behind_the_targets_is_told_apart() -> None:
-    targets = LogEnds("id", (6, 4))
-    grown = log(HALFWAY, HALFWAY, replace(HALFWAY, committed=None))
-    # Of the first 4 to 6; the second is there; the third came later.
-    assert measure_lag(grown, now=NOW, targets=targets) == Lag(ready=2, partitions=1, added=20)
+def span(starts: tuple[int, ...], ends: tuple[int, ...] | None) -> LogSpan:
+    return LogSpan(LogOffsets("id", starts), None if ends is None else LogOffsets("id", ends))
 
 
-def test_targets_are_reached_when_everything_before_them_is_done() -> None:
-    targets = LogEnds("id", (6, 10))
-    assert not has_reached(log(HALFWAY, replace(HALFWAY, committed=10)), targets)
-    there = replace(HALFWAY, committed=6)
-    assert has_reached(log(there, replace(HALFWAY, committed=10)), targets)
+def lag_within(wanted: LogSpan, *partitions: PartitionPosition) -> Lag:
+    return measure_lag(log(*partitions), now=NOW, span=wanted)
+
+
+def test_what_came_after_the_start_is_told_apart() -> None:
+    # Of the first 4 to 6; the second is there; the third was added.
+    grown = (HALFWAY, HALFWAY, replace(HALFWAY, committed=None))
+    assert lag_within(span((0, 0), (6, 4)), *grown) == Lag(ready=2, partitions=1, later=20)
+
+
+def test_nothing_is_left_when_everything_before_the_ends_is_done() -> None:
+    wanted, done = span((0, 0), (6, 10)), replace(HALFWAY, committed=10)
+    assert lag_within(wanted, HALFWAY, done).ready == 2
+    assert lag_within(wanted, replace(HALFWAY, committed=6), done) == Lag(later=4)
     resting = replace(HALFWAY, next=NextItem(1, due_at=NOW + 5))
-    assert not has_reached(log(resting, replace(HALFWAY, committed=10)), targets)
+    assert lag_within(wanted, resting, done).delayed == 2
 
 
-def test_targets_below_what_retention_left_are_reached() -> None:
-    assert has_reached(log(PartitionPosition(8, 10, committed=4)), LogEnds("id", (6,)))
+def test_ends_below_what_retention_left_are_reached() -> None:
+    passed = PartitionPosition(8, 10, committed=4)
+    assert lag_within(span((0,), (6,)), passed) == Lag(removed=2, later=2)
 
 
-def test_ends_of_now_are_the_targets_of_a_run_that_starts_now() -> None:
-    assert log(HALFWAY, replace(HALFWAY, end=3)).ends == LogEnds("id", (10, 3))
+def test_what_retention_removed_before_anything_was_committed_is_removed_too() -> None:
+    assert lag_within(span((2,), (9,)), PartitionPosition(5, 10)) == Lag(
+        ready=4, partitions=1, removed=3, later=1
+    )
+
+
+def test_run_from_the_end_on_begins_where_the_end_was() -> None:
+    follows = span((10,), None)
+    assert lag_within(follows, PartitionPosition(0, 10)) == Lag()
+    # Two more came, and a partition of three.
+    grown = (PartitionPosition(0, 12), PartitionPosition(0, 3))
+    assert lag_within(follows, *grown) == Lag(ready=5, partitions=2)
+
+
+def test_run_works_on_what_is_between_the_group_and_the_ends_of_now() -> None:
+    found = log(HALFWAY, PartitionPosition(2, 3), PartitionPosition(6, 9, committed=4))
+    assert found.span() == span((4, 2, 6), (10, 3, 9))
+    assert found.span(from_latest=True, follows=True) == span((4, 3, 6), None)
 
 
 @pytest.mark.parametrize(
-    ("targets", "same"),
+    ("known", "same"),
     [
-        (LogEnds("id", (10,)), True),
-        (LogEnds("id", (10, 5)), True),
-        (LogEnds("other", (10, 5)), False),
-        (LogEnds("id", (10, 5, 7)), False),
+        (LogOffsets("id", (10,)), True),
+        (LogOffsets("id", (10, 5)), True),
+        (LogOffsets("other", (10, 5)), False),
+        (LogOffsets("id", (10, 5, 7)), False),
     ],
 )
-def test_topic_that_was_created_anew_is_another_one(targets: LogEnds, same: bool) -> None:
-    assert is_same_topic(log(HALFWAY, HALFWAY), targets) is same
+def test_topic_that_was_created_anew_is_another_one(known: LogOffsets, same: bool) -> None:
+    assert is_same_topic(log(HALFWAY, HALFWAY), known) is same

@@ -4,34 +4,34 @@ import pytest
 
 from workqueuejob.protocol.kafka_offsets import (
     FRESH,
-    LogEnds,
+    LogOffsets,
     NextItem,
     build_client_id,
     is_own_client,
-    read_ends,
     read_metadata,
+    read_offsets,
     write_metadata,
 )
 
 
 @pytest.mark.parametrize("offsets", [(), (0,), (1042, 1040, 0, 77)])
 def test_ends_are_read_back(offsets: tuple[int, ...]) -> None:
-    ends = LogEnds("IUbsfe94QKSwMdTvRj3M/w", offsets)
-    assert read_ends(ends.write()) == ends
+    ends = LogOffsets("IUbsfe94QKSwMdTvRj3M/w", offsets)
+    assert read_offsets(ends.write()) == ends
 
 
 def test_ends_are_compact() -> None:
-    assert LogEnds("id", (5, 0, 12)).write() == "id:5,0,12"
+    assert LogOffsets("id", (5, 0, 12)).write() == "id:5,0,12"
 
 
 def test_partition_that_came_later_ended_at_0() -> None:
-    assert [LogEnds("id", (5, 7)).end_of(number) for number in (0, 1, 2)] == [5, 7, 0]
+    assert [LogOffsets("id", (5, 7)).at(number) for number in (0, 1, 2)] == [5, 7, 0]
 
 
 @pytest.mark.parametrize("text", ["", "id", "id:1,x"])
 def test_what_are_no_ends_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"."):
-        read_ends(text)
+        read_offsets(text)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,34 @@
+"""The rule that records where a run begins and ends in a partitioned log, before its first wave."""
+
+from workqueuejob.api import StartFrom, WorkQueueJob
+from workqueuejob.planning import log_messages
+from workqueuejob.planning.log_positions import is_same_topic
+from workqueuejob.planning.log_spans import find_span, follows, renew_span
+from workqueuejob.planning.situation import Plan, Situation
+from workqueuejob.planning.verdict import Progress, Verdict
+
+
+def record_span(situation: Situation) -> Plan | None:
+    """Record what the run works on, and do nothing else before that is in status.
+
+    A run that drains has begun when there is something to do. One that follows from the end on must
+    know where that was when something comes; any other that follows needs no span.
+    """
+    resource, depth, log = situation.observed.resource, situation.depth, situation.depth.log
+    known, from_latest = find_span(resource), _is_from_latest(resource)
+    if log is None or (known is not None and is_same_topic(log, known.starts)):
+        return None
+    if not from_latest and (follows(resource) or not depth.left):
+        return None
+    if known is None:
+        span = log.span(from_latest=from_latest, follows=follows(resource))
+    else:
+        span = renew_span(log)
+    message = log_messages.recorded(depth, span)
+    verdict = Verdict(Progress.WORKING, message)
+    return Plan(verdict, decision=message, span=span, recheck_after_seconds=0.0)
+
+
+def _is_from_latest(resource: WorkQueueJob) -> bool:
+    kafka = resource.spec.queue.kafka
+    return kafka is not None and kafka.start_from is StartFrom.LATEST

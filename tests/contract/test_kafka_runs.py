@@ -1,0 +1,289 @@
+"""Whole runs on a real Kafka: from a spec to its end, by the operator's decisions and our worker.
+
+There is no cluster: a wave's pods work one after the other, in the moment in which they are made.
+"""
+
+import itertools
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from confluent_kafka import Producer
+
+from tests.builders import a_finished_job, a_kafka_queue, a_work_queue_job
+from tests.contract.worker.kafka_bench import KafkaBench
+from tests.kafka_server import KafkaServer, kafka_server
+from workqueuejob.api.status import CountedItems, WorkQueueJobStatus
+from workqueuejob.errors import QueueError
+from workqueuejob.planning.actions import CreateWave
+from workqueuejob.planning.depth import Measurement, QueueDepth
+from workqueuejob.planning.evidence import Evidence, gather_evidence
+from workqueuejob.planning.log_spans import restrict
+from workqueuejob.planning.observed import Observed, ObservedJob
+from workqueuejob.planning.plan import plan
+from workqueuejob.planning.status import build_status
+from workqueuejob.planning.verdict import ConditionType, find_condition, find_end
+from workqueuejob.planning.worker_environment import build_worker_environment
+from workqueuejob.protocol.settings import read_settings
+from workqueuejob.queues.hosts import ALL_HOSTS
+from workqueuejob.queues.references import build_reference, connect
+from workqueuejob.queues.settings import resolve_connection
+from workqueuejob.worker.opening import open_broker
+
+__all__ = ["kafka_server"]
+
+pytestmark = pytest.mark.kafka
+
+MOST_STEPS = 60
+
+
+class Run:
+    """A WorkQueueJob on a topic, and what the operator has come to."""
+
+    def __init__(self, bench: KafkaBench, stack: ExitStack, **spec: Any) -> None:
+        kafka = spec.pop("kafka", {})
+        known: dict[str, Any] = {
+            "worker": {"source": "Image"},
+            "retry": {"dead_letter": {"name": bench.dead_letter}},
+            "drained_after_seconds": 0,
+        }
+        self.resource = a_work_queue_job(
+            kafka=a_kafka_queue(
+                bootstrap_servers=[bench.server.bootstrap],
+                topic=bench.topic,
+                consumer_group=bench.source.consumer_group,
+                **kafka,
+            ),
+            **known | spec,
+        )
+        settings = resolve_connection(
+            self.resource.spec.queue, namespace="shop", secrets={}, allowed_hosts=ALL_HOSTS
+        )
+        self.probe = connect(settings, allowed_hosts=ALL_HOSTS)
+        stack.callback(self.probe.close)
+        self.waves: list[CreateWave] = []
+        self.done: list[bytes] = []
+        self._jobs: tuple[ObservedJob, ...] = ()
+        self._evidence = Evidence()
+        self._clock = itertools.count(1)
+
+    @property
+    def status(self) -> WorkQueueJobStatus:
+        return self.resource.status
+
+    def reason_of(self, kind: str) -> str | None:
+        found = find_condition(self.status.conditions, ConditionType(kind))
+        return found.reason if found else None
+
+    def step(self) -> None:
+        """Reconcile once."""
+        now = datetime.now(UTC)
+        observed = Observed(self.resource, self._jobs, restrict(self._measure(now), self.resource))
+        self._evidence = gather_evidence(self._evidence, observed, now=now)
+        decided = plan(observed, self._evidence, now=now)
+        for action in decided.actions:
+            assert isinstance(action, CreateWave)
+            self.waves.append(action)
+            job = a_finished_job(action.wave, succeeded=action.completions)
+            self._jobs += (replace(job, items=CountedItems(succeeded=self._work_off())),)
+        status = build_status(replace(observed, jobs=self._jobs), decided, now=now)
+        self.resource = self.resource.model_copy(update={"status": status})
+
+    def finish(self) -> None:
+        """Reconcile until the run has ended."""
+        for _ in range(MOST_STEPS):
+            self.step()
+            if find_end(self.status.conditions) is not None:
+                return
+        raise AssertionError(f"the run does not end: {self.status}")
+
+    def _measure(self, now: datetime) -> Measurement:
+        try:
+            found: QueueDepth | QueueError = self.probe.measure(build_reference(self.resource))
+        except QueueError as error:
+            found = error
+        return Measurement(started=float(next(self._clock)), time=now, result=found)
+
+    def _work_off(self) -> int:
+        """Work as a pod of the wave does; return the items that it settled."""
+        environ = {"WQJ_POD_NAME": "pod-1"}
+        for one in build_worker_environment(self.resource, {"name": "worker"}):
+            if "value" in one:
+                environ[one["name"]] = one["value"].replace("$$", "$")
+        broker = open_broker(read_settings(environ["WQJ_SETTINGS"]), environ)
+        before = len(self.done)
+        while (item := broker.take(timeout_seconds=1)) is not None:
+            broker.ack(item)
+            self.done.append(item.body)
+        broker.close()
+        return len(self.done) - before
+
+
+@pytest.fixture
+def bench(kafka_server: KafkaServer, stack: ExitStack) -> KafkaBench:
+    return KafkaBench(kafka_server, stack)
+
+
+def numbered(first: int, last: int) -> list[bytes]:
+    return [b"%d" % number for number in range(first, last + 1)]
+
+
+def test_run_works_on_what_is_there_and_leaves_what_comes(
+    bench: KafkaBench, stack: ExitStack
+) -> None:
+    bench.make_room(3)
+    bench.produce(*numbered(1, 9))
+    run = Run(bench, stack, parallelism=8)
+    run.step()
+    assert run.waves == []
+    assert run.status.queue is not None
+    assert run.status.queue.offsets is not None
+    assert (run.status.queue.offsets.starts, run.status.queue.offsets.ends) == ("0,0,0", "3,3,3")
+    bench.produce(*numbered(10, 12))
+    run.finish()
+    assert sorted(run.done) == sorted(numbered(1, 9))
+    assert [(wave.completions, wave.parallelism) for wave in run.waves] == [(3, 3)]
+    items, queue = run.status.items, run.status.queue
+    assert items is not None
+    assert queue is not None
+    assert (items.total, items.succeeded, items.remaining, items.accounting) == (
+        9,
+        9,
+        0,
+        "Counted",
+    )
+    assert (queue.ready, queue.in_flight, queue.later) == (0, 0, 3)
+    assert run.reason_of("Complete") == "Drained"
+    # The next one takes it from there.
+    again = Run(bench, stack)
+    again.finish()
+    assert sorted(again.done) == numbered(10, 12)
+
+
+def test_markers_of_transactions_are_no_items(bench: KafkaBench, stack: ExitStack) -> None:
+    producer = Producer(
+        {"bootstrap.servers": bench.server.bootstrap, "transactional.id": bench.topic}
+    )
+    producer.init_transactions(10)
+    for number in range(6):
+        producer.begin_transaction()
+        producer.produce(bench.topic, b"%d" % number)
+        producer.flush(10)
+        (producer.abort_transaction if number % 2 else producer.commit_transaction)(10)
+    bench.await_end(12)
+    run = Run(bench, stack)
+    run.finish()
+    assert run.done == [b"0", b"2", b"4"]
+    items, queue = run.status.items, run.status.queue
+    assert items is not None
+    assert queue is not None
+    assert (items.total, items.succeeded, items.remaining) == (3, 3, 0)
+    assert (queue.ready, queue.later) == (0, 0)
+    assert run.status.progress == "3/3"
+
+
+def test_aborted_transactions_alone_end_as_a_run_without_items(
+    bench: KafkaBench, stack: ExitStack
+) -> None:
+    producer = Producer(
+        {"bootstrap.servers": bench.server.bootstrap, "transactional.id": bench.topic}
+    )
+    producer.init_transactions(10)
+    producer.begin_transaction()
+    producer.produce(bench.topic, b"never")
+    producer.flush(10)
+    producer.abort_transaction(10)
+    bench.await_end(2)
+    run = Run(bench, stack)
+    run.finish()
+    assert run.done == []
+    assert run.status.progress == "0/0"
+    assert run.reason_of("Complete") == "Drained"
+
+
+def test_partition_that_is_added_during_the_run_is_left_for_the_next(
+    bench: KafkaBench, stack: ExitStack
+) -> None:
+    bench.produce(*numbered(1, 3))
+    run = Run(bench, stack)
+    run.step()
+    bench.make_room(3)
+    bench.produce(*numbered(4, 9))
+    run.finish()
+    assert run.done == numbered(1, 3)
+    again = Run(bench, stack)
+    again.finish()
+    assert sorted(again.done) == numbered(4, 9)
+
+
+def test_topic_that_is_created_anew_during_the_run_is_told(
+    bench: KafkaBench, stack: ExitStack
+) -> None:
+    bench.produce(*numbered(1, 3))
+    run = Run(bench, stack)
+    run.step()
+    bench.admin.delete_topics([bench.topic])[bench.topic].result(10)
+    run.step()
+    assert run.reason_of("QueueReachable") == "QueueNotFound"
+    bench.create_topic(bench.topic)
+    for _ in eventually(run, "QueueReplaced"):
+        run.step()
+    assert run.waves == []
+
+
+def eventually(run: Run, reason: str) -> Iterator[None]:
+    for _ in range(MOST_STEPS):
+        if run.reason_of("QueueReachable") == reason:
+            return
+        yield
+    raise AssertionError(f"no {reason}: {run.status.conditions}")
+
+
+def test_run_from_the_end_on_misses_nothing_that_comes_before_its_first_pod(
+    bench: KafkaBench, stack: ExitStack
+) -> None:
+    bench.produce(*numbered(1, 3))
+    run = Run(bench, stack, run_policy="Continuous", kafka={"start_from": "Latest"})
+    run.step()
+    run.step()
+    assert run.waves == []
+    bench.produce(*numbered(4, 5))
+    run.step()
+    assert run.done == numbered(4, 5)
+    for _ in range(4):
+        run.step()
+    assert run.reason_of("Progressing") == "WaitingForItems"
+    bench.produce(b"6")
+    run.step()
+    assert run.done == numbered(4, 6)
+
+
+def test_records_that_retention_removed_have_expired(bench: KafkaBench, stack: ExitStack) -> None:
+    bench.produce(*numbered(1, 9))
+    run = Run(bench, stack)
+    run.step()
+    bench.delete_before(4)
+    run.finish()
+    assert run.done == numbered(5, 9)
+    items = run.status.items
+    assert items is not None
+    assert (items.total, items.succeeded, items.expired) == (5, 5, 4)
+    complete = find_condition(run.status.conditions, ConditionType.COMPLETE)
+    assert complete is not None
+    assert ", 4 offsets removed by retention" in complete.message
+
+
+def test_missing_dead_letter_topic_is_told_before_any_item_is_tried(
+    bench: KafkaBench, stack: ExitStack
+) -> None:
+    bench.produce(b"apple")
+    run = Run(bench, stack, retry={"dead_letter": {"name": "nowhere"}})
+    run.step()
+    run.step()
+    assert run.waves == []
+    assert run.reason_of("Progressing") == "DeadLetterTargetMissing"
+    assert run.status.queue is not None
+    assert run.status.queue.ready == 1
