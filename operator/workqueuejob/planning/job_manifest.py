@@ -27,6 +27,7 @@ from workqueuejob.names import (
 from workqueuejob.planning.actions import CreateWave
 from workqueuejob.planning.environment import Variable, build_environment
 from workqueuejob.planning.injection import inject_worker
+from workqueuejob.planning.log_spans import find_span, write_span
 from workqueuejob.planning.template_shape import check_shape, read_variable_names
 from workqueuejob.planning.worker_environment import build_worker_environment
 from workqueuejob.protocol.exits import KILLED, STOPPED_EARLY
@@ -68,7 +69,7 @@ def build_job(resource: WorkQueueJob, wave: CreateWave, worker_image: WorkerImag
             "labels": {**spec.job_metadata.labels, **labels},
             "annotations": {
                 **spec.job_metadata.annotations,
-                TEMPLATE_HASH_ANNOTATION: hash_template(spec),
+                TEMPLATE_HASH_ANNOTATION: hash_template(resource),
             },
             "ownerReferences": [_build_owner(resource)],
         },
@@ -83,11 +84,12 @@ def build_job(resource: WorkQueueJob, wave: CreateWave, worker_image: WorkerImag
     }
 
 
-def hash_template(spec: WorkQueueJobSpec) -> str:
+def hash_template(resource: WorkQueueJob) -> str:
     """Return what tells one kind of pod from another; the same for the same, for ever."""
+    spec = resource.spec
     parts = {
         "template": spec.template,
-        "queue": _describe_queue(spec),
+        "queue": _describe_queue(resource),
         "worker": spec.worker.to_manifest() if spec.worker else None,
         "retry": spec.retry.to_manifest() if spec.retry else None,
     }
@@ -98,12 +100,14 @@ def hash_template(spec: WorkQueueJobSpec) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
 
-def _describe_queue(spec: WorkQueueJobSpec) -> Manifest:
-    """Return the queue without what only the operator reads, and no pod is told."""
-    queue = spec.queue.to_manifest()
+def _describe_queue(resource: WorkQueueJob) -> Manifest:
+    """Return the queue as pods are told of it, without what only the operator reads."""
+    queue, span = resource.spec.queue.to_manifest(), find_span(resource)
     for name in ("management", "surplusPodTimeoutSeconds"):
         queue.get("rabbitmq", {}).pop(name, None)
     queue.get("redis", {}).get("list", {}).pop("processingKey", None)
+    if span is not None:
+        queue["offsets"] = write_span(span).to_manifest()
     return queue
 
 

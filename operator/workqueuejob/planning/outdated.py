@@ -21,7 +21,7 @@ def end_outdated_waves(situation: Situation) -> Plan | None:
     """
     if situation.observed.pod_problem is None:
         return None
-    current = hash_template(situation.spec)
+    current = hash_template(situation.observed.resource)
     stuck = [job for job in situation.observed.unfinished if _is_stuck(job, current)]
     if not stuck or is_anything_held(situation.depth):
         return None

@@ -108,7 +108,7 @@ def _find_growth(situation: Situation, *, pods: int) -> GrowWave | None:
     """
     if situation.spec.mode != "Fine":
         return None
-    current = hash_template(situation.spec)
+    current = hash_template(situation.observed.resource)
     for job in reversed(situation.observed.unfinished):
         if _is_elastic(job) and job.template_hash == current and not job.is_warm:
             completions = job.completions + pods

@@ -29,7 +29,7 @@ def edited(edit: str) -> WorkQueueJob:
 
 def a_running_wave(**fields: Any) -> ObservedJob:
     known = {"completions": 2, "parallelism": 2, "active": 2, "ready": 2}
-    return a_job(**known, template_hash=hash_template(BEFORE.spec), **fields)
+    return a_job(**known, template_hash=hash_template(BEFORE), **fields)
 
 
 @pytest.mark.parametrize("edit", EDITS)

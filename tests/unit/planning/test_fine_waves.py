@@ -36,7 +36,7 @@ FOREIGN: dict[str, Any] = {"mode": "Fine"}
 
 def a_fine_job(wave: int = 1, *, pods: int = 2, spec: Any = None, **fields: Any) -> ObservedJob:
     """Return a Fine wave of the current template; its pods are active unless said otherwise."""
-    current = hash_template(a_work_queue_job(**(WORKER if spec is None else spec)).spec)
+    current = hash_template(a_work_queue_job(**(WORKER if spec is None else spec)))
     known = {"completions": pods, "parallelism": pods, "active": pods, "template_hash": current}
     return a_job(wave, **(known | fields))
 

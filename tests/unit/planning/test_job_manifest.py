@@ -169,7 +169,7 @@ def test_building_changes_nothing_in_the_resource() -> None:
     ],
 )
 def test_hash_tells_one_template_from_another(change: dict[str, Any], *, same: bool) -> None:
-    hashes = {hash_template(a_work_queue_job(**spec).spec) for spec in ({}, change)}
+    hashes = {hash_template(a_work_queue_job(**spec)) for spec in ({}, change)}
     assert len(hashes) == (1 if same else 2)
 
 
@@ -178,15 +178,13 @@ def test_job_that_was_built_can_be_read() -> None:
     manifest["metadata"] |= {"creationTimestamp": "2026-01-01T12:00:00Z", "resourceVersion": "7"}
     job = read_job(manifest)
     assert (job.wave, job.completions, job.parallelism, job.open) == (3, 8, 2, 8)
-    assert job.template_hash == hash_template(a_work_queue_job().spec)
+    assert job.template_hash == hash_template(a_work_queue_job())
 
 
 def test_list_that_only_the_operator_reads_is_no_part_of_the_template() -> None:
     hashes = {
         hash_template(
-            a_work_queue_job(
-                queue={"redis": {"host": "redis", "list": {"key": "job2", **named}}}
-            ).spec
+            a_work_queue_job(queue={"redis": {"host": "redis", "list": {"key": "job2", **named}}})
         )
         for named in ({}, {"processing_key": "held"})
     }
@@ -249,8 +247,8 @@ class TestAJobOfOurWorker:
         ],
     )
     def test_what_the_worker_is_told_is_part_of_its_template(self, change: dict[str, Any]) -> None:
-        before = a_work_queue_job(**WORKER).spec
-        after = a_work_queue_job(**WORKER | change).spec
+        before = a_work_queue_job(**WORKER)
+        after = a_work_queue_job(**WORKER | change)
         assert hash_template(before) != hash_template(after)
 
     def test_fine_wave_may_grow(self) -> None:

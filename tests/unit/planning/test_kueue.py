@@ -74,7 +74,7 @@ def test_admitted_wave_is_not_resized() -> None:
     assert decide(coarse, ready=3, in_flight=2, parallelism=4).actions == ()
 
     run: dict[str, Any] = {"mode": "Fine", "parallelism": 4, **a_worker_spec()}
-    current = hash_template(a_work_queue_job(**LABELS, **run).spec)
+    current = hash_template(a_work_queue_job(**LABELS, **run))
     fine = a_job(completions=2, active=2, is_queued=True, template_hash=current)
     decided = decide(fine, ready=3, in_flight=2, **run)
     assert decided.actions == (CreateWave(wave=2, completions=2, parallelism=2),)

@@ -63,8 +63,11 @@ def status_of(*jobs: ObservedJob, evidence: Evidence | None = None, **seen: Any)
     return build_status(observe(*jobs, **seen), decided, now=after(60))
 
 
-def a_fine_job(pods: int = 2, *, spec: dict[str, Any] | None = None, **fields: Any) -> ObservedJob:
-    current = hash_template(a_work_queue_job(**(WORKER if spec is None else spec)).spec)
+def a_fine_job(
+    pods: int = 2, *, offsets: RunOffsets | None = RECORDED, **fields: Any
+) -> ObservedJob:
+    status = WorkQueueJobStatus(queue=QueueStatus(offsets=offsets))
+    current = hash_template(a_work_queue_job(status=status, **WORKER))
     known = {"completions": pods, "parallelism": pods, "active": pods, "template_hash": current}
     return a_job(1, **(known | fields))
 
@@ -145,6 +148,12 @@ def test_no_more_pods_run_than_partitions_have_something_left(
         if isinstance(action, GrowWave):
             added += action.completions - jobs[0].completions
     assert added == pods
+
+
+def test_pods_that_work_up_to_other_ends_are_of_no_use() -> None:
+    former = a_fine_job(2, offsets=RunOffsets(topic_id="id", starts="0,0,0", ends="4,4,4"))
+    (action,) = decide(former, depth=behind(9, 9, 9)).actions
+    assert isinstance(action, CreateWave)
 
 
 def test_autoscale_wants_no_more_pods_than_partitions() -> None:

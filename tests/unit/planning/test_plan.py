@@ -490,13 +490,13 @@ class TestFormerTemplate:
     def test_other_waves_active_pods_are_no_proof_that_they_hold_what_is_held(self) -> None:
         # Found by the model: the held item was the stuck wave's, the other wave's pod was pending.
         stuck = a_job(1, active=1, template_hash="former")
-        current = hash_template(a_work_queue_job().spec)
+        current = hash_template(a_work_queue_job())
         other = a_job(2, active=1, template_hash=current)
         observed = an_observation(stuck, other, depth=a_depth(5, 1), pod_problem=self.PROBLEM)
         assert EndJob not in kinds(decide(observed))
 
     def test_pods_that_do_not_start_with_the_current_template_are_only_reported(self) -> None:
-        job = a_job(active=1, template_hash=hash_template(a_work_queue_job().spec))
+        job = a_job(active=1, template_hash=hash_template(a_work_queue_job()))
         decided = decide(an_observation(job, depth=a_depth(5), pod_problem=self.PROBLEM))
         assert (decided.actions, decided.verdict.progress) == ((), Progress.PODS_NOT_STARTING)
 

@@ -202,7 +202,7 @@ resources = st.builds(
 def observations(draw: st.DrawFn, results: st.SearchStrategy[QueueDepth] = depths) -> Observed:
     """Draw what a reconcile may see of a queue that was measured."""
     resource = draw(resources)
-    current = hash_template(resource.spec)
+    current = hash_template(resource)
     hashes = st.sampled_from([current, current, None, "former"])
     drawn = [draw(waves(wave)) for wave in range(1, draw(st.integers(0, 3)) + 1)]
     if resource.spec.autoscale is not None:
