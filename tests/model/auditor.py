@@ -39,6 +39,8 @@ class Auditor:
             return
         self._judge_end(end)
         assert items.remaining == self._broker.remaining_measured, "left is not what is left"
+        if self._broker.detail is Detail.LOG:
+            assert count_settled(items) <= len(self._queue.settled) + len(self._queue.dead), items
         if self._is_exact(items):
             told = (items.succeeded, items.dead_lettered)
             assert told == (len(self._queue.settled), len(self._queue.dead)), items

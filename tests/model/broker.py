@@ -8,6 +8,7 @@ from dataclasses import replace
 from enum import Enum, auto
 
 from tests.model.clock import Clock
+from tests.model.partitioned_log import PartitionedLog
 from tests.model.queue import Queue
 from workqueuejob.errors import ConnectionFailed
 from workqueuejob.planning.depth import Measurement, QueueDepth
@@ -28,6 +29,8 @@ class Detail(Enum):
     """AMQP alone: nothing."""
     LEASES = auto()
     """Redis: everything at one moment, but no consumers."""
+    LOG = auto()
+    """Kafka: offsets, and nothing of what comes after the run had begun."""
 
 
 RABBITMQ = (Detail.COUNTS, Detail.LAGS, Detail.HIDES)
@@ -79,6 +82,8 @@ class Broker:
         is_blind = fault is Fault.NO_MANAGEMENT and self.detail in RABBITMQ
         detail = Detail.HIDES if is_blind else self.detail
         queue = self.queue
+        if isinstance(queue, PartitionedLog):
+            return ConnectionFailed("k:9092: refused") if fault is Fault.ERROR else queue.measure()
         counts_held = detail in {Detail.COUNTS, Detail.LEASES}
         depth = QueueDepth(
             ready=queue.takeable,

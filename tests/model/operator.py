@@ -31,6 +31,7 @@ from workqueuejob.planning.evidence import Evidence, gather_evidence
 from workqueuejob.planning.history import list_expired
 from workqueuejob.planning.job_manifest import WorkerImage, build_job
 from workqueuejob.planning.job_reading import read_job
+from workqueuejob.planning.log_spans import restrict
 from workqueuejob.planning.observed import Observed, ObservedJob, PodProblem
 from workqueuejob.planning.plan import plan
 from workqueuejob.planning.situation import Plan
@@ -113,6 +114,7 @@ class Operator:
         yield
         problem = self._find_pod_problem()
         measurement = self._measure()
+        measurement = restrict(measurement, resource) if measurement else None
         jobs = self._reports.attach(resource, jobs)
         observed = Observed(resource, jobs, measurement, pod_problem=problem)
         now = self._clock.now

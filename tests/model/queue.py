@@ -54,6 +54,10 @@ class Queue:
         """Items that a consumer could have now."""
         return len(self.ready)
 
+    def offers(self, consumer: str) -> bool:  # noqa: ARG002 - here it is the same for all
+        """Whether a consumer has something to take or to wait for."""
+        return self.takeable > 0
+
     @property
     def remaining(self) -> int:
         """Items still to do."""

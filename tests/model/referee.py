@@ -116,6 +116,8 @@ class Referee:
         assert observed.measurement is not None, "an unmeasured queue made a wave"
         assert isinstance(observed.measurement.result, QueueDepth), "an error made a wave"
         assert not observed.resource.spec.suspend, "a suspended run made a wave"
+        bound = observed.measurement.result.partitions
+        assert bound is None or action.completions <= bound, "more pods than partitions"
         first = counts_before(observed.resource).waves + 1
         given_up = any(j.failure_reason == RUN_FAILED for j in observed.jobs if j.wave >= first)
         assert not given_up, "a run that had given up made a wave"

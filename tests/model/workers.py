@@ -45,7 +45,7 @@ class Worker:
             self._go_on_with(queue.held[pod.name], pod, step, queue)
         elif pod.is_terminating:
             self._exit(pod, queue, exits.STOPPED_EARLY)
-        elif self._is_done(pod) or (step is Step.LEAVE and not queue.takeable):
+        elif self._is_done(pod) or (step is Step.LEAVE and not queue.offers(pod.name)):
             if not pod.awaits_first:
                 self._exit(pod, queue, exits.DONE)
         elif step is not Step.LEAVE:

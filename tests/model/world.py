@@ -14,6 +14,7 @@ from tests.model.clock import Clock
 from tests.model.job_controller import Job, JobController
 from tests.model.leased_queue import LeasedQueue
 from tests.model.operator import Operator
+from tests.model.partitioned_log import PartitionedLog
 from tests.model.pods import Behaviour, Program, Step
 from tests.model.queue import Queue
 from tests.model.referee import Referee
@@ -22,7 +23,12 @@ from tests.model.strangers import Strangers
 from tests.model.workers import Worker
 from workqueuejob.api import Condition, WorkQueueJob
 from workqueuejob.api.spec import RunPolicy
+from workqueuejob.planning.log_spans import find_span
 from workqueuejob.planning.verdict import ConditionType, find_end
+from workqueuejob.protocol.kafka_offsets import LogOffsets, read_offsets
+from workqueuejob.protocol.settings import SETTINGS, KafkaSource, read_settings
+
+_QUEUES = {Detail.LEASES: LeasedQueue, Detail.LOG: PartitionedLog}
 
 
 @dataclass(frozen=True)
@@ -55,6 +61,7 @@ class Setting:
         mode = "Fine" if self.worker.quota is None else "Coarse"
         return a_work_queue_job(
             redis={} if self.detail is Detail.LEASES else None,
+            kafka={} if self.detail is Detail.LOG else None,
             mode=mode,
             items_per_pod=self.worker.quota,
             **a_worker_spec(retry={"max_attempts": self.worker.max_attempts}),
@@ -68,8 +75,7 @@ class World:
     def __init__(self, setting: Setting) -> None:
         self.setting = setting
         self.clock = Clock()
-        kind = LeasedQueue if setting.detail is Detail.LEASES else Queue
-        self.queue: Queue = kind(self.clock)
+        self.queue = _QUEUES.get(setting.detail, Queue)(self.clock)
         self.strangers = Strangers(self.queue)
         self.broker = Broker(self.clock, self.queue, detail=setting.detail)
         self.controller = JobController(self.clock, self.queue, setting.behaviour)
@@ -77,6 +83,9 @@ class World:
         self.referee = Referee(self.store, self.controller, self.broker, self.strangers)
         self.auditor = Auditor(self.store, self.controller, self.broker)
         self.operator = self._start_operator()
+        if isinstance(self.queue, PartitionedLog):
+            self.queue.find_span = lambda: find_span(self.store.current)
+            self.queue.find_targets = self._find_targets
 
     @property
     def jobs(self) -> list[Job]:
@@ -209,6 +218,17 @@ class World:
         """Whether the status is for the spec as it is now."""
         current = self.store.current
         return current.status.observed_generation == current.metadata.generation
+
+    def _find_targets(self, pod: str) -> LogOffsets | None:
+        """Return the ends that a pod was told, by its Job."""
+        job = next((job for job in self.jobs if pod.startswith(f"{job.name}-")), None)
+        if job is None:
+            return None
+        (container,) = job.spec["template"]["spec"]["containers"]
+        (told,) = [one["value"] for one in container["env"] if one["name"] == SETTINGS]
+        source = read_settings(told).source
+        assert isinstance(source, KafkaSource)
+        return None if source.targets is None else read_offsets(source.targets)
 
     def _start_operator(self) -> Operator:
         return Operator(

@@ -102,7 +102,8 @@ def _reported_by_workers(
     remaining = _count_remaining(observed, depth, settled=reported)
     inferred = bool(observed.unfinished) or counted.uncertain > 0
     total = reported + remaining
-    if inferred:
+    # What has gone from a log may have been no item, as the marker of a transaction.
+    if observed.unfinished or (inferred and depth.log is None):
         total = _count_seen(observed, depth, counted, remaining)
     gone = total - remaining - counted.discarded
     unexplained = gone - counted.succeeded
@@ -131,9 +132,6 @@ def _count_seen(
     seen = max(_count_seen_before(observed, depth), reported + remaining)
     if observed.unfinished and depth.in_flight is not None:
         seen = max(seen, count_settled(_previous_items(observed)) + remaining)
-    if depth.log is not None and not observed.unfinished:
-        # What the pods that were killed can't have settled were offsets without an item.
-        return seen if seen - remaining - reported <= counted.uncertain else reported + remaining
     return seen
 
 

@@ -1,0 +1,246 @@
+"""A Kafka topic with our worker: partitions that belong to members of a group, and offsets.
+
+Written after `worker/kafka.py`: in a partition one item is worked on at a time, one that rests
+holds up those behind it, and what is worked on is not taken away. A member that is not heard of
+keeps its partitions until its session ends. Each burst ends with a marker, which is no item, and is
+passed by whoever finds nothing behind it.
+"""
+
+from collections import deque
+from collections.abc import Callable  # noqa: TC003
+
+from tests.model.clock import Clock
+from tests.model.queue import Queue
+from workqueuejob.planning.depth import QueueDepth
+from workqueuejob.planning.log_positions import (
+    LogPositions,
+    LogSpan,
+    PartitionPosition,
+    measure_lag,
+)
+from workqueuejob.protocol.kafka_offsets import LogOffsets, NextItem
+
+PARTITIONS = 4
+SESSION_SECONDS = 45.0
+PATIENCE_SECONDS = 60.0
+
+_MARKER = None
+
+
+class PartitionedLog(Queue):
+    """An item's partition is its number modulo the partitions; `held` are those of all members.
+
+    entries: items and markers by partition. committed: the group's offsets.
+    find_span: of the run, as recorded. find_targets: up to which a pod works.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__(clock)
+        self.entries: list[list[int | None]] = [[] for _ in range(PARTITIONS)]
+        self.committed = [0] * PARTITIONS
+        self.find_span: Callable[[], LogSpan | None] = lambda: None
+        self.find_targets: Callable[[str], LogOffsets | None] = lambda _pod: None
+        self._owners: dict[int, str] = {}
+        self._until: dict[str, float] = {}
+        self._joined: dict[str, float] = {}
+
+    @property
+    def items(self) -> list[int]:
+        """Every item, wherever it is."""
+        left = [item for partition in range(PARTITIONS) for item in self._list_left(partition)]
+        return [*left, *self.settled, *self.dead]
+
+    @property
+    def remaining(self) -> int:
+        """Offsets of the run that are left to do."""
+        lag = measure_lag(self.positions, now=self.clock.now.timestamp(), span=self.find_span())
+        return lag.ready + lag.in_flight + lag.delayed
+
+    @property
+    def positions(self) -> LogPositions:
+        """What a probe finds."""
+        return LogPositions("id", tuple(self._find_position(one) for one in range(PARTITIONS)))
+
+    def measure(self) -> QueueDepth:
+        """Return what a probe says."""
+        log = self.positions
+        depth = QueueDepth(ready=0, in_flight=0, dead_lettered=len(self.dead), log=log)
+        return depth.with_lag(measure_lag(log, now=self.clock.now.timestamp()))
+
+    def publish(self, items: int) -> None:
+        """Add items, and markers where there are any."""
+        for item in range(self.published, self.published + items):
+            self.entries[item % PARTITIONS].append(item)
+        for partition in {item % PARTITIONS for item in range(items)}:
+            self.entries[(self.published + partition) % PARTITIONS].append(_MARKER)
+        self.published += items
+        self._refresh()
+
+    def pass_time(self) -> None:
+        """End sessions, and rests."""
+        for member in [m for m, until in self._until.items() if until <= self.clock.seconds]:
+            if member in self.held:
+                self.attempts[self.held.pop(member)] += 1
+            self._leave(member)
+        for item in [i for i, due in self.resting.items() if due <= self.clock.seconds]:
+            del self.resting[item]
+        self._refresh()
+
+    def subscribe(self, consumer: str) -> None:
+        """Join the group."""
+        self._joined[consumer] = self.clock.seconds
+        self.renew(consumer, joins=True)
+        self._share_out()
+
+    def renew(self, consumer: str, *, joins: bool = False) -> None:
+        """Say that a member is alive."""
+        if joins or consumer in self._until:
+            self._until[consumer] = self.clock.seconds + SESSION_SECONDS
+
+    def offers(self, consumer: str) -> bool:
+        """Whether a member has something to take or to pass, or waits for partitions."""
+        if consumer not in self._until:
+            return True
+        mine = self._list_partitions(consumer)
+        if not mine:
+            return self.clock.seconds - self._joined[consumer] < PATIENCE_SECONDS
+        is_next = any(self._find_next(one, consumer) is not None for one in mine)
+        return is_next or bool(self._find_ends(consumer))
+
+    def take(self, consumer: str) -> None:
+        """Take an item, or pass what is none."""
+        if consumer not in self._until:
+            self.subscribe(consumer)
+        if consumer in self.held:
+            return
+        for partition in self._list_partitions(consumer):
+            offset = self._find_next(partition, consumer)
+            item = None if offset is None else self.entries[partition][offset]
+            if item is not None:
+                self.held[consumer] = item
+                break
+        else:
+            for partition, end in self._find_ends(consumer):
+                self.committed[partition] = end
+        self._refresh()
+
+    def settle(self, consumer: str) -> None:
+        """Commit what is behind the item."""
+        item = self._let_go(consumer)
+        self.settled[item] = consumer
+        self._pass(item)
+
+    def retry(self, consumer: str, *, delay_seconds: float) -> None:
+        """Let an item rest, and with it those behind it."""
+        item = self._let_go(consumer)
+        self.attempts[item] += 1
+        self.resting[item] = self.clock.seconds + delay_seconds
+        self.pass_time()
+
+    def bury(self, consumer: str, *, attempts_failed: int) -> None:
+        """Put an item aside, and commit what is behind it."""
+        item = self._let_go(consumer)
+        self.attempts[item] += attempts_failed
+        self.dead[item] = consumer
+        self._pass(item)
+
+    def disconnect(self, consumer: str) -> None:
+        """Give back what is held, and leave the group."""
+        self.held.pop(consumer, None)
+        self._leave(consumer)
+        self._refresh()
+
+    def cut_off(self, consumer: str) -> None:
+        """Say nothing: the session ends by itself."""
+
+    def hide(self, consumer: str) -> None:
+        """Hold on: a member is polled for as long as the work takes."""
+
+    def _find_position(self, partition: int) -> PartitionPosition:
+        first = next(iter(self._list_left(partition)), None)
+        due = self.resting.get(first, 0.0) if first is not None else 0.0
+        due_at = self.clock.now.timestamp() + due - self.clock.seconds if due else 0.0
+        return PartitionPosition(
+            start=0,
+            end=len(self.entries[partition]),
+            committed=self.committed[partition] or None,
+            next=NextItem(is_held=first in self.held.values(), due_at=due_at),
+            is_owned=partition in self._owners,
+        )
+
+    def _list_left(self, partition: int) -> list[int]:
+        entries = self.entries[partition][self.committed[partition] :]
+        return [item for item in entries if item is not None]
+
+    def _list_partitions(self, consumer: str) -> list[int]:
+        return [one for one, owner in sorted(self._owners.items()) if owner == consumer]
+
+    def _find_next(self, partition: int, consumer: str) -> int | None:
+        """Return the offset of the item that a member may take now."""
+        for offset in range(self.committed[partition], self._find_limit(partition, consumer)):
+            item = self.entries[partition][offset]
+            if item is not None:
+                return None if item in self.resting else offset
+        return None
+
+    def _find_limit(self, partition: int, consumer: str) -> int:
+        targets, end = self.find_targets(consumer), len(self.entries[partition])
+        return end if targets is None else min(end, targets.at(partition))
+
+    def _find_ends(self, consumer: str) -> list[tuple[int, int]]:
+        """Return the partitions in which only markers are left, and where they end."""
+        found = []
+        for partition in self._list_partitions(consumer):
+            end = self._find_limit(partition, consumer)
+            left = self.entries[partition][self.committed[partition] : end]
+            if left and all(entry is _MARKER for entry in left):
+                found.append((partition, end))
+        return found
+
+    def _pass(self, item: int) -> None:
+        partition = item % PARTITIONS
+        self.committed[partition] = self.entries[partition].index(item) + 1
+        self._refresh()
+
+    def _leave(self, consumer: str) -> None:
+        self._until.pop(consumer, None)
+        for partition in self._list_partitions(consumer):
+            del self._owners[partition]
+        self._share_out()
+
+    def _share_out(self) -> None:
+        """Give everybody as many partitions, but for those of which something is in hand.
+
+        Who joins or leaves has the group ask all members, and it waits for one that says nothing.
+        """
+        members, alive_until = list(self._until), self.clock.seconds + SESSION_SECONDS
+        if not members or any(until < alive_until for until in self._until.values()):
+            return
+        for partition in range(PARTITIONS):
+            if partition not in self._owners:
+                self._owners[partition] = self._find_poorest(members)
+        held = {item % PARTITIONS for item in self.held.values()}
+        for partition, owner in sorted(self._owners.items()):
+            poorest = self._find_poorest(members)
+            lead = len(self._list_partitions(owner)) - len(self._list_partitions(poorest))
+            if partition not in held and lead > 1:
+                self._owners[partition] = poorest
+
+    def _find_poorest(self, members: list[str]) -> str:
+        return min(members, key=lambda member: len(self._list_partitions(member)))
+
+    def _refresh(self) -> None:
+        """Let the group share out what was held, and note what of the run is not in hand."""
+        self._share_out()
+        span = self.find_span()
+        ends = None if span is None else span.ends
+        self.ready = deque(
+            item
+            for partition, entries in enumerate(self.entries)
+            for offset, item in enumerate(entries)
+            if item is not None
+            and offset >= self.committed[partition]
+            and (ends is None or offset < ends.at(partition))
+            and item not in self.held.values()
+            and item not in self.resting
+        )
