@@ -12,6 +12,7 @@ from workqueuejob.api import WorkQueueJobSpec
 from workqueuejob.api.autoscale import Autoscale
 from workqueuejob.api.spec import RunPolicy
 from workqueuejob.planning.observed import Observed
+from workqueuejob.planning.wording import count
 
 HORIZON_SECONDS = 10.0
 """What a Coarse wave is made for, since it keeps its pods until it is done."""
@@ -64,7 +65,8 @@ def choose_scaling(
         return Scaling(kept, f"no item left; {_say_kept(kept)}" if kept else None, seconds_per_item)
     by_time = _by_time(observed, left, seconds_per_item, now)
     wishes = [*_by_items(autoscale, left), *by_time]
-    pods, why = max(wishes or [(left, f"{_items(left)} left need")], key=lambda wish: wish[0])
+    unlimited = (left, f"{count(left, 'item')} left need")
+    pods, why = max(wishes or [unlimited], key=lambda wish: wish[0])
     chosen = max(1, min(pods, most))
     wanted = f"{chosen} of {most} pods" if pods <= most else f"{pods} pods, of which {most} may run"
     message = f"{why} {wanted}" + (f"; {_say_kept(kept)}" if kept > chosen else "")
@@ -86,7 +88,7 @@ def _by_items(autoscale: Autoscale, left: int) -> list[tuple[int, str]]:
     each = autoscale.items_per_worker
     if each is None:
         return []
-    return [(-(-left // each), f"{_items(left)} left at {each} a pod need")]
+    return [(-(-left // each), f"{count(left, 'item')} left at {each} a pod need")]
 
 
 def _by_time(
@@ -97,14 +99,15 @@ def _by_time(
     if limit is None:
         return []
     to_go = limit - (now - _find_start(observed, now)).total_seconds()
+    items = count(left, "item")
     if to_go <= 0:
         most = observed.resource.spec.parallelism
-        return [(most, f"{_items(left)} left and {-to_go:.0f} s too late need")]
+        return [(most, f"{items} left and {-to_go:.0f} s too late need")]
     if seconds_per_item is None:
-        return [(1, f"{_items(left)} left and {to_go:.0f} s to go; to see how long one takes, try")]
+        return [(1, f"{items} left and {to_go:.0f} s to go; to see how long one takes, try")]
     usable = max(1.0, to_go - min(_RESERVE_SECONDS, _RESERVE_SHARE * limit))
     need = math.ceil(left * seconds_per_item / usable - _TOLERANCE_PODS)
-    why = f"{_items(left)} left at {seconds_per_item:.2f} s each and {to_go:.0f} s to go need"
+    why = f"{items} left at {seconds_per_item:.2f} s each and {to_go:.0f} s to go need"
     return [(max(1, need), why)]
 
 
@@ -114,7 +117,3 @@ def _find_start(observed: Observed, now: datetime) -> datetime:
         period = status.current_busy_period
         return period.start_time if period else now
     return status.start_time or now
-
-
-def _items(left: int) -> str:
-    return f"{left} item" if left == 1 else f"{left} items"

@@ -11,7 +11,6 @@ from workqueuejob.planning import log_messages
 from workqueuejob.planning.actions import CreateWave, GrowWave, RaiseParallelism
 from workqueuejob.planning.depth import QueueDepth
 from workqueuejob.planning.futility import count_idle_exits, futility_delay_seconds
-from workqueuejob.planning.ledger import Ledger
 from workqueuejob.planning.observed import ObservedJob, PodProblem, count_open
 from workqueuejob.planning.situation import Situation
 from workqueuejob.planning.wording import count, describe_depth

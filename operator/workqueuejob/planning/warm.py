@@ -155,7 +155,7 @@ def _list_needless(situation: Situation) -> Iterator[ObservedJob]:
     warm = [job for job in reversed(situation.observed.unfinished) if job.is_warm and job.open]
     if not warm:
         return
-    current, kept = hash_template(situation.spec), situation.kept
+    current, kept = hash_template(situation.observed.resource), situation.kept
     if is_given_up(situation) and not situation.observed.is_passing:
         # They would keep the run from its pause.
         kept = 0

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from workqueuejob.planning.messages import count, describe_depth
 from workqueuejob.planning.observed import JobState, ObservedJob, count_active
 from workqueuejob.planning.situation import Situation
+from workqueuejob.planning.wording import count, describe_depth
 
 
 def waiting(situation: Situation) -> str:

@@ -75,7 +75,7 @@ def a_warm_job(wave: int = 1, pods: int = 2, **fields: Any) -> ObservedJob:
         "parallelism": pods,
         "active": pods,
         "ready": pods,
-        "template_hash": hash_template(RUN.spec),
+        "template_hash": hash_template(RUN),
     }
     return a_job(wave, is_warm=True, **waiting | fields)
 
@@ -162,9 +162,7 @@ def test_pods_that_wait_are_capacity_and_others_come_beside_them() -> None:
 
 
 def test_wave_of_pods_that_wait_is_never_grown() -> None:
-    ordinary = a_job(
-        8, completions=1, parallelism=1, active=1, template_hash=hash_template(RUN.spec)
-    )
+    ordinary = a_job(8, completions=1, parallelism=1, active=1, template_hash=hash_template(RUN))
 
     (grow,) = decide(ordinary, a_warm_job(9), depth=a_depth(9), evidence=Evidence()).actions
 
@@ -208,7 +206,7 @@ def test_dead_letter_target_must_be_there_first() -> None:
 
 def test_other_waves_find_room_beside_many_of_one_pod_each() -> None:
     kept = a_run(40, status={"waves": 40}, parallelism=50)
-    many = [a_warm_job(wave, pods=1, template_hash=hash_template(kept.spec)) for wave in range(25)]
+    many = [a_warm_job(wave, pods=1, template_hash=hash_template(kept)) for wave in range(25)]
 
     assert decide(*many, run=kept).actions == ()
     assert len(decide(*many[1:], run=kept).actions) == 1
