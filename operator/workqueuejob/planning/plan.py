@@ -64,12 +64,14 @@ def _follow_suspend(situation: Situation) -> Plan | None:
     """Suspending ends pods by their Job's controller; resuming lets them start again.
 
     Kueue would resume a Job that it has admitted, so such a Job is ended; others take its place.
+    A Job whose end was decided while it was suspended has to be resumed as well: its controller
+    can't finish it before.
     """
-    suspend = situation.spec.suspend
-    running = [job for job in situation.observed.unfinished if job.state is JobState.RUNNING]
+    suspend, unfinished = situation.spec.suspend, situation.observed.unfinished
+    running = [job for job in unfinished if job.state is JobState.RUNNING]
     changes = tuple(
         SetSuspend(job.name, suspend=suspend, resource_version=job.resource_version)
-        for job in running
+        for job in (running if suspend else unfinished)
         if job.suspended is not suspend and not job.is_queued
     )
     if suspend:

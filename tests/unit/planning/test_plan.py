@@ -173,6 +173,12 @@ def test_resuming_comes_before_new_waves() -> None:
     assert decided.actions == (SetSuspend(job.name, False, job.resource_version),)
 
 
+def test_job_that_gave_up_while_it_was_suspended_is_resumed_to_end() -> None:
+    job = a_job(suspended=True, state=JobState.ENDING)
+    decided = decide(an_observation(job, depth=a_depth(3)))
+    assert decided.actions == (SetSuspend(job.name, False, job.resource_version),)
+
+
 def test_obstacle_is_all_there_is_to_say_while_no_job_runs() -> None:
     decided = decide(an_observation(depth=UNREACHABLE, obstacle=TemplateInvalid("no image")))
     assert decided.verdict.progress == "TemplateInvalid"
