@@ -1,6 +1,6 @@
 """What a user may write of our worker, of retries and of giving up, and what not."""
 
-from .manifests import Manifest, rabbitmq, redis, spec, warm, worked
+from .manifests import Manifest, kafka, rabbitmq, redis, spec, warm, worked
 
 CONTAINERS = "spec.template.spec.containers"
 QUEUE = "spec.queue.rabbitmq"
@@ -106,6 +106,12 @@ REFUSED_WORKERS: list[tuple[str, Manifest, str, str]] = [
         warm(),
         MIN_PARALLELISM,
         "minParallelism needs spec.queue.rabbitmq.management",
+    ),
+    (
+        "pods that wait at a topic",
+        warm(kafka()),
+        MIN_PARALLELISM,
+        "not offered at Kafka",
     ),
     (
         "more pods that wait than there may be",

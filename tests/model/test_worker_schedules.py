@@ -88,7 +88,8 @@ class WorkerSchedule(Schedule):
     @property
     def may_keep_pods(self) -> bool:
         """Whether the API server would take minParallelism."""
-        return self.worker.quota is None and self.world.setting.detail is not Detail.HIDES
+        unable = {Detail.HIDES, Detail.LOG}
+        return self.worker.quota is None and self.world.setting.detail not in unable
 
     @precondition(lambda self: self.may_keep_pods)
     @rule(pods=st.integers(0, 4))

@@ -66,6 +66,11 @@ SPEC_RULES: tuple[Rule, ...] = (
         " one that holds an item; set it, or remove minParallelism",
     ),
     _for_warm_pods(
+        "!has(self.queue.kafka)",
+        "pods that wait are not offered at Kafka, where each that comes or goes has the partitions"
+        " shared out anew; remove minParallelism",
+    ),
+    _for_warm_pods(
         # So that kubectl scale to zero goes on to stop a run.
         "self.parallelism == 0 || self.autoscale.minParallelism <= self.parallelism",
         "minParallelism must be at most parallelism; lower it, or raise parallelism",

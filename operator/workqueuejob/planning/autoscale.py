@@ -60,7 +60,7 @@ def choose_scaling(
     most, kept = observed.resource.spec.parallelism, count_kept(observed.resource.spec)
     left = depth.left_beside_waiting if kept else depth.left
     if depth.partitions is not None:
-        most, kept = min(most, depth.partitions), min(kept, depth.partitions)
+        most = min(most, depth.partitions)
     if not left or not most:
         return Scaling(kept, f"no item left; {_say_kept(kept)}" if kept else None, seconds_per_item)
     by_time = _by_time(observed, left, seconds_per_item, now)
