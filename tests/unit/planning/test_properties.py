@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from tests.builders import (
     a_job,
+    a_log_depth,
     a_measurement,
     a_streak,
     a_work_queue_job,
@@ -19,6 +20,7 @@ from workqueuejob.api import (
     Condition,
     ConditionStatus,
     PodsStatus,
+    RunOffsets,
     WorkQueueJob,
     WorkQueueJobStatus,
 )
@@ -39,6 +41,12 @@ from workqueuejob.planning.depth import QueueDepth
 from workqueuejob.planning.evidence import Evidence
 from workqueuejob.planning.items import Doubt
 from workqueuejob.planning.job_manifest import hash_template
+from workqueuejob.planning.log_positions import (
+    LogPositions,
+    PartitionPosition,
+    measure_lag,
+)
+from workqueuejob.planning.log_spans import find_span, restrict
 from workqueuejob.planning.movement import Movement
 from workqueuejob.planning.observed import (
     JobState,
@@ -51,6 +59,7 @@ from workqueuejob.planning.plan import plan
 from workqueuejob.planning.situation import Plan
 from workqueuejob.planning.status import build_status
 from workqueuejob.planning.verdict import Progress
+from workqueuejob.protocol.kafka_offsets import NextItem
 from workqueuejob.protocol.report import ItemCounts
 
 small = st.integers(0, 6)
@@ -155,7 +164,36 @@ statuses = st.builds(
         small,
         small,
     ),
-    queue=st.none() | st.builds(QueueStatus, dead_lettered_at_start=st.none() | small),
+    queue=st.none()
+    | st.builds(
+        QueueStatus,
+        dead_lettered_at_start=st.none() | small,
+        offsets=st.none()
+        | st.builds(
+            lambda starts, ends: RunOffsets(topic_id="id", starts=starts, ends=ends),
+            starts=st.sampled_from(["", "0,0", "2,4"]),
+            ends=st.none() | st.sampled_from(["5,9", "9", "0,0"]),
+        ),
+        removed=st.none() | small,
+    ),
+)
+partitions = st.builds(
+    lambda start, length, passed, due, is_held, is_owned: PartitionPosition(
+        start=start,
+        end=start + length,
+        committed=None if passed is None else start + passed,
+        next=NextItem(1, is_held=is_held, due_at=NOW.timestamp() + due),
+        is_owned=is_owned,
+    ),
+    start=small,
+    length=st.integers(0, 12),
+    passed=st.none() | st.integers(-6, 14),
+    due=st.sampled_from([-1, -1, 60]),
+    is_held=st.booleans(),
+    is_owned=st.booleans(),
+)
+logs = st.builds(
+    LogPositions, topic_id=st.just("id"), partitions=st.lists(partitions, min_size=2, max_size=4)
 )
 WARM: dict[str, Any] = {"autoscale": {"min_parallelism": 4}}
 KINDS: dict[str, dict[str, Any]] = {
@@ -165,6 +203,11 @@ KINDS: dict[str, dict[str, Any]] = {
     "worker": a_worker_spec(),
     "worker, Fine": a_worker_spec(mode="Fine"),
     "worker, breaker": a_worker_spec(mode="Fine", failure_policy={"max_dead_lettered": 3}),
+    "Kafka, foreign": {"kafka": {}, "mode": "Fine"},
+    "Kafka, worker": a_worker_spec(kafka={}, mode="Fine"),
+    "Kafka, from the end": a_worker_spec(
+        kafka={"start_from": "Latest"}, mode="Fine", run_policy="Continuous"
+    ),
     "Redis, worker": {"redis": {}, "mode": "Fine", "worker": {"source": "Image"}},
     "worker, warm": a_worker_spec(mode="Fine", run_policy="Continuous", **WARM),
     "Redis, worker, warm": {
@@ -204,13 +247,18 @@ def observations(draw: st.DrawFn, results: st.SearchStrategy[QueueDepth] = depth
     resource = draw(resources)
     current = hash_template(resource)
     hashes = st.sampled_from([current, current, None, "former"])
+    measurement = a_measurement(draw(results), at=600)
+    if resource.spec.queue.kafka is not None:
+        log, worker = draw(logs), resource.spec.worker is not None
+        measured = a_log_depth(log, worker=worker, consumers=None if worker else draw(small))
+        measurement = restrict(a_measurement(measured, at=600), resource)
     drawn = [draw(waves(wave)) for wave in range(1, draw(st.integers(0, 3)) + 1)]
     if resource.spec.autoscale is not None:
         drawn = [replace(job, is_warm=draw(st.booleans())) for job in drawn]
     return Observed(
         resource=resource,
         jobs=tuple(replace(job, template_hash=draw(hashes)) for job in drawn),
-        measurement=a_measurement(draw(results), at=600),
+        measurement=measurement,
         obstacle=draw(st.sampled_from([None] * 5 + [JobRejected("quota")])),
         pod_problem=draw(st.sampled_from([None, None, PodProblem("Unschedulable", "", 1)])),
     )
@@ -425,3 +473,46 @@ def test_worker_that_is_there_is_ended_for_nothing_but_dead_letters_and_template
             active = sum(job.active for job in observed.jobs)
             known = {TOO_MANY_DEAD_LETTERED, TEMPLATE_CHANGED, WARM_PODS_NOT_NEEDED}
             assert not active or action.reason in known
+
+
+@effort(400)
+@given(observations(), evidence_of_all_kinds)
+def test_nothing_is_made_on_a_log_before_its_ends_are_recorded(
+    observed: Observed, evidence: Evidence
+) -> None:
+    spec, depth = observed.resource.spec, observed.depth
+    assume(spec.queue.kafka is not None and spec.run_policy is RunPolicy.UNTIL_DRAINED)
+    assert depth is not None
+    assert depth.partitions is not None
+    decided = plan(observed, evidence, now=NOW)
+    made = [one for one in decided.actions if isinstance(one, CreateWave | GrowWave)]
+    assert not made or find_span(observed.resource) is not None
+    before = count_open(observed.jobs)
+    after_it = count_open(apply_plan(observed.jobs, decided))
+    stalled = before if evidence.stalled and spec.worker is not None else 0
+    assert after_it <= max(before, depth.partitions + stalled)
+
+
+@effort(400)
+@given(logs, st.booleans(), st.integers(0, 12))
+def test_what_is_left_of_a_log_and_what_came_later_are_all_there_is(
+    log: LogPositions, from_latest: bool, more: int
+) -> None:
+    now = NOW.timestamp()
+    span = log.span(from_latest=from_latest)
+    at_once = measure_lag(log, now=now, span=span)
+    assert at_once == measure_lag(log, now=now, from_latest=from_latest)
+    assert at_once.later == 0
+    grown = replace(
+        log, partitions=tuple(replace(one, end=one.end + more) for one in log.partitions)
+    )
+    then = measure_lag(grown, now=now, span=span)
+    assert then.later >= more * len(log.partitions) - sum(
+        max((one.committed or 0) - one.end, 0) for one in log.partitions
+    )
+    assert (then.ready, then.in_flight, then.delayed) == (
+        at_once.ready,
+        at_once.in_flight,
+        at_once.delayed,
+    )
+    assert then.partitions <= len(log.partitions)
