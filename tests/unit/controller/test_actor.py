@@ -7,13 +7,22 @@ from typing import Any, cast
 
 import pytest
 
-from tests.builders import NAME, NAMESPACE, UID, a_job_manifest, a_template
+from tests.builders import (
+    NAME,
+    NAMESPACE,
+    UID,
+    a_job_manifest,
+    a_log,
+    a_log_depth,
+    a_template,
+)
 from workqueuejob.api import WorkQueueJob
 from workqueuejob.cluster.api import ClusterAPI
 from workqueuejob.controller.actor import Actor, Surroundings
 from workqueuejob.controller.measuring import QueueMeter
 from workqueuejob.errors import TemplateInvalid
 from workqueuejob.names import UID_LABEL, job_name
+from workqueuejob.planning.depth import QueueDepth
 from workqueuejob.planning.job_manifest import WorkerImage
 from workqueuejob.queues.fake import FakeBroker
 from workqueuejob.queues.hosts import ALL_HOSTS, AllowedHosts, parse_host_pattern
@@ -39,9 +48,28 @@ def a_stored_object(**spec: Any) -> dict[str, Any]:
     }
 
 
+class LogBroker:
+    """A topic of two partitions, and the probe that measures it; it grows with each measurement."""
+
+    def __init__(self) -> None:
+        self.came = 0
+
+    def connect(self, _settings: object) -> "LogBroker":
+        return self
+
+    def begin_round(self) -> None:
+        self.came += 1
+
+    def measure(self, _queue: object) -> QueueDepth:
+        return a_log_depth(a_log((0, 2 + self.came, None), (0, 2 + self.came, None)))
+
+    def close(self) -> None:
+        pass
+
+
 @asynccontextmanager
 async def acting(
-    cluster: FakeCluster, broker: FakeBroker, *, allowed_hosts: AllowedHosts = ALL_HOSTS
+    cluster: FakeCluster, broker: FakeBroker | LogBroker, *, allowed_hosts: AllowedHosts = ALL_HOSTS
 ) -> AsyncIterator[Actor]:
     # The broker in memory is asked for RabbitMQ's queues only.
     meter: QueueMeter = Meter(0.05, connect=cast("Any", broker.connect))
@@ -87,6 +115,32 @@ async def test_wave_is_created_and_recorded_from_a_measured_queue(broker: FakeBr
 
     assert cluster.jobs[FIRST]["spec"]["completions"] == 3
     assert [event["reason"] for event in cluster.events] == ["WaveCreated"]
+
+
+async def test_ends_of_a_log_are_stored_before_the_first_wave_which_is_told_of_them() -> None:
+    stored = a_stored_object(
+        mode="Fine",
+        parallelism=4,
+        worker={"source": "Image"},
+        retry={"deadLetter": {"name": "orders.dead"}},
+    )
+    stored["spec"]["queue"] = {
+        "kafka": {"bootstrapServers": ["kafka:9092"], "topic": "orders", "consumerGroup": "billing"}
+    }
+    cluster = FakeCluster(work_queue_job=stored)
+
+    async with acting(cluster, LogBroker()):
+        await until(lambda: bool(cluster.work_queue_job.get("status", {}).get("waves")))
+
+    offsets = cluster.work_queue_job["status"]["queue"]["offsets"]
+    assert (offsets["topicID"], offsets["starts"]) == ("id", "0,0")
+    job = cluster.jobs[FIRST]["spec"]
+    assert job["completions"] == 2
+    (container,) = job["template"]["spec"]["containers"]
+    (told,) = [one["value"] for one in container["env"] if one["name"] == "WQJ_SETTINGS"]
+    assert f'"targets":"id:{offsets["ends"]}"' in told
+    writes = [one for one in cluster.requests if one in {"patch status", "create job"}]
+    assert writes.index("patch status") < writes.index("create job")
 
 
 async def test_job_that_only_bears_our_labels_is_left_alone(broker: FakeBroker) -> None:
