@@ -4,45 +4,31 @@ The only place that knows the codes of connections, logins and rights. Messages 
 names of users, topics and groups, never a password.
 """
 
-import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TypeAlias
 
 from confluent_kafka import KafkaError, KafkaException
 
 from workqueuejob.errors import (
-    AuthenticationFailed,
     AuthorizationFailed,
-    ConnectionFailed,
     ConsumerGroupInUse,
     MeasurementUnreliable,
     QueueError,
     QueueNotFound,
     QueueTypeUnsupported,
-    TLSFailed,
 )
 from workqueuejob.protocol import kafka_codes as codes
 from workqueuejob.protocol.connection import KAFKA_FIELD as FIELD
-from workqueuejob.protocol.connection import KafkaConnection
 from workqueuejob.protocol.kafka_client import Heard
-
-TLS_FIELD = f"{FIELD}.tls"
-
-
-@dataclass(frozen=True, slots=True)
-class Subject:
-    """What was asked for when it failed; topic and group are empty where none was named."""
-
-    connection: KafkaConnection
-    topic: str = ""
-    group: str = ""
-
-    @property
-    def address(self) -> str:
-        """Of the cluster, for messages."""
-        return self.connection.address
-
+from workqueuejob.protocol.kafka_refusals import (
+    bad_settings,
+    login_refused,
+    other,
+    tls_failed,
+    unknown_host,
+    unreachable,
+)
+from workqueuejob.protocol.kafka_subject import Subject
 
 Translation: TypeAlias = Callable[[KafkaError, Subject], QueueError]
 
@@ -56,7 +42,7 @@ def read_error(error: KafkaException) -> KafkaError:
 def translate(error: KafkaError, subject: Subject, heard: Heard | None = None) -> QueueError:
     """Return the error of our tree; `heard` tells why nobody answers."""
     reason = error if heard is None else heard.explain(error)
-    translation = TRANSLATIONS.get(reason.code(), _other)
+    translation = TRANSLATIONS.get(reason.code(), other)
     return translation(reason, subject)
 
 
@@ -71,78 +57,6 @@ def build_group_in_use(subject: Subject, strangers: list[str]) -> ConsumerGroupI
         f"group {subject.group!r} on {subject.address} has members that are not of this run:"
         f" {named}{more}; stop them, or create the WorkQueueJob anew with a"
         f" {FIELD}.consumerGroup of its own"
-    )
-
-
-def _unreachable(error: KafkaError, subject: Subject) -> QueueError:
-    said, server = error.str(), _server(error)
-    if "PLAINTEXT broker listener" in said:
-        return TLSFailed(
-            f"{server or subject.address}: answers without TLS; correct the port in"
-            f" {FIELD}.bootstrapServers, or remove {TLS_FIELD}"
-        )
-    if "refused" in said:
-        return _not_reached("refused", server, subject)
-    if error.code() == codes.TIMED_OUT or "timed out" in said or "timeout" in said:
-        return _not_reached("timeout", server, subject)
-    if not server or "Disconnected" in said:
-        return _hung_up(server, subject)
-    return _not_reached("no answer", server, subject)
-
-
-def _hung_up(server: str, subject: Subject) -> QueueError:
-    """Return what to look at when nothing was said, as by a port that is spoken to wrongly."""
-    if subject.connection.tls is None:
-        remedy = f"set {TLS_FIELD} if it is a TLS port and {FIELD}.sasl if it wants a login"
-    else:
-        remedy = f"remove {TLS_FIELD} if it is a port without TLS"
-    return ConnectionFailed(
-        f"{server or subject.address}: no answer, or the connection was closed at once; {remedy},"
-        f" correct {FIELD}.bootstrapServers or the NetworkPolicy, or start the broker"
-    )
-
-
-def _unknown_host(error: KafkaError, subject: Subject) -> QueueError:
-    return _not_reached("unknown host", _server(error), subject)
-
-
-def _not_reached(what: str, server: str, subject: Subject) -> QueueError:
-    remedy = f"correct {FIELD}.bootstrapServers or the NetworkPolicy, or start the broker"
-    if server and server not in subject.connection.bootstrap_servers:
-        remedy = (
-            "it is not a bootstrap server but what the cluster calls one of its brokers: correct"
-            " advertised.listeners there, or the NetworkPolicy, or start the broker"
-        )
-    return ConnectionFailed(f"{server or subject.address}: {what}; {remedy}")
-
-
-def _tls_failed(error: KafkaError, subject: Subject) -> QueueError:
-    server, said = _server(error) or subject.address, error.str()
-    if "verify failed" in said:
-        # librdkafka does not tell a stranger's certificate from one for another name.
-        return TLSFailed(
-            f"{server}: certificate verify failed; put the CA that signed it into"
-            f" {TLS_FIELD}.caSecretRef, and call the broker in {FIELD}.bootstrapServers by a name"
-            " that is in its certificate"
-        )
-    return TLSFailed(
-        f"{server}: TLS handshake refused; correct {TLS_FIELD}.clientCertificateSecretRef or the"
-        " port"
-    )
-
-
-def _login_refused(error: KafkaError, subject: Subject) -> QueueError:
-    server, mechanism = _server(error) or subject.address, subject.connection.sasl_mechanism
-    said = error.str()
-    if "mechanism handshake failed" in said or "Unsupported SASL" in said:
-        offered = said.partition("supported mechanisms:")[2].partition("(")[0].strip()
-        return AuthenticationFailed(
-            f"{server}: does not offer {mechanism} ({offered or 'no mechanism'}); correct"
-            f" {FIELD}.sasl.mechanism or the port"
-        )
-    return AuthenticationFailed(
-        f"{server}: login of user {subject.connection.username!r} by {mechanism} refused; correct"
-        f" the Secret of {FIELD}.sasl.credentialsSecretRef, or the user at the broker"
     )
 
 
@@ -200,32 +114,6 @@ def _unsupported(error: KafkaError, subject: Subject) -> QueueError:
     )
 
 
-def _bad_settings(error: KafkaError, subject: Subject) -> QueueError:
-    said = error.str()
-    if "ssl.ca" in said:
-        return TLSFailed(f"{TLS_FIELD}.caSecretRef: not a CA certificate; store the CA's PEM")
-    if "ssl." in said:
-        return TLSFailed(
-            f"{TLS_FIELD}.clientCertificateSecretRef: certificate and private key are unreadable,"
-            " encrypted or no pair; store an unencrypted PEM pair"
-        )
-    return _other(error, subject)
-
-
-def _other(error: KafkaError, subject: Subject) -> QueueError:
-    return ConnectionFailed(
-        f"{subject.address}: {error.str() or error.name()}; see the broker's log"
-    )
-
-
-def _server(error: KafkaError) -> str:
-    """Return the `host:port` that an error is about; empty where it names none."""
-    found = _SERVER.match(error.str())
-    return found[1] if found else ""
-
-
-_SERVER = re.compile(r"(?:[a-z_]+://)?([^/\s]+:\d+)/")
-
 _NO_LEADER = _unavailable("a partition has no leader")
 _NO_COORDINATOR = _unavailable("the group has no coordinator")
 _TOPIC = _forbidden("topic", "Read and Describe on it, and Write on a dead-letter topic")
@@ -233,19 +121,19 @@ _GROUP = _forbidden("group", "Read and Describe on it")
 
 TRANSLATIONS: dict[int, Translation] = {
     # The connection
-    codes.TRANSPORT: _unreachable,
-    codes.ALL_BROKERS_DOWN: _unreachable,
-    codes.TIMED_OUT: _unreachable,
-    codes.WAIT_COORD: _unreachable,
-    codes.RESOLVE: _unknown_host,
-    codes.SSL: _tls_failed,
-    codes.INVALID_ARG: _bad_settings,
-    KafkaError.REQUEST_TIMED_OUT: _unreachable,
+    codes.TRANSPORT: unreachable,
+    codes.ALL_BROKERS_DOWN: unreachable,
+    codes.TIMED_OUT: unreachable,
+    codes.WAIT_COORD: unreachable,
+    codes.RESOLVE: unknown_host,
+    codes.SSL: tls_failed,
+    codes.INVALID_ARG: bad_settings,
+    KafkaError.REQUEST_TIMED_OUT: unreachable,
     # Who we are, and what we may
-    codes.AUTHENTICATION: _login_refused,
-    KafkaError.SASL_AUTHENTICATION_FAILED: _login_refused,
-    KafkaError.UNSUPPORTED_SASL_MECHANISM: _login_refused,
-    KafkaError.ILLEGAL_SASL_STATE: _login_refused,
+    codes.AUTHENTICATION: login_refused,
+    KafkaError.SASL_AUTHENTICATION_FAILED: login_refused,
+    KafkaError.UNSUPPORTED_SASL_MECHANISM: login_refused,
+    KafkaError.ILLEGAL_SASL_STATE: login_refused,
     KafkaError.TOPIC_AUTHORIZATION_FAILED: _TOPIC,
     KafkaError.GROUP_AUTHORIZATION_FAILED: _GROUP,
     KafkaError.CLUSTER_AUTHORIZATION_FAILED: _forbidden("cluster", "IdempotentWrite on it"),

@@ -39,13 +39,9 @@ from workqueuejob.planning.log_positions import LogPositions, PartitionPosition,
 from workqueuejob.protocol import kafka_codes as codes
 from workqueuejob.protocol.connection import KafkaConnection
 from workqueuejob.protocol.kafka_client import Heard, build_client_settings
-from workqueuejob.protocol.kafka_errors import (
-    Subject,
-    build_group_in_use,
-    read_error,
-    translate,
-)
+from workqueuejob.protocol.kafka_errors import build_group_in_use, read_error, translate
 from workqueuejob.protocol.kafka_offsets import FRESH, is_own_client, read_metadata
+from workqueuejob.protocol.kafka_subject import Subject
 from workqueuejob.queues.hosts import ALL_HOSTS, AllowedHosts
 from workqueuejob.queues.kafka_reference import KafkaReference
 

@@ -25,8 +25,8 @@ from workqueuejob.errors import (
     WorkQueueJobError,
 )
 from workqueuejob.protocol.connection import KafkaConnection
-from workqueuejob.protocol.kafka_errors import Subject
 from workqueuejob.protocol.kafka_offsets import FRESH, NextItem, build_client_id, write_metadata
+from workqueuejob.protocol.kafka_subject import Subject
 from workqueuejob.protocol.retry import RetrySettings
 from workqueuejob.protocol.settings import KafkaSource
 from workqueuejob.worker.broker import Delivery

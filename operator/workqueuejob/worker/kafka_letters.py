@@ -17,7 +17,8 @@ from workqueuejob.errors import (
 )
 from workqueuejob.protocol import kafka_codes as codes
 from workqueuejob.protocol.kafka_client import Heard, build_client_settings
-from workqueuejob.protocol.kafka_errors import Subject, read_error, translate
+from workqueuejob.protocol.kafka_errors import read_error, translate
+from workqueuejob.protocol.kafka_subject import Subject
 from workqueuejob.worker.broker import Delivery
 
 DELIVERY_TIMEOUT_MS = 10_000

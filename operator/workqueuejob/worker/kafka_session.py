@@ -21,13 +21,14 @@ from workqueuejob.errors import (
 from workqueuejob.protocol import kafka_codes as codes
 from workqueuejob.protocol.connection import KafkaConnection
 from workqueuejob.protocol.kafka_client import Heard, build_client_settings
-from workqueuejob.protocol.kafka_errors import Subject, read_error, translate
+from workqueuejob.protocol.kafka_errors import read_error, translate
 from workqueuejob.protocol.kafka_offsets import (
     NextItem,
     read_metadata,
     read_offsets,
     write_metadata,
 )
+from workqueuejob.protocol.kafka_subject import Subject
 from workqueuejob.protocol.settings import KafkaSource
 from workqueuejob.worker.kafka_partitions import Partition, Partitions
 

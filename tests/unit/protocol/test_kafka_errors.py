@@ -9,11 +9,11 @@ from workqueuejob.protocol.connection import KafkaConnection, TLSSettings
 from workqueuejob.protocol.kafka_client import Heard
 from workqueuejob.protocol.kafka_errors import (
     TRANSLATIONS,
-    Subject,
     build_group_in_use,
     read_error,
     translate,
 )
+from workqueuejob.protocol.kafka_subject import Subject
 
 CONNECTION = KafkaConnection(
     ("kafka.shop.svc:9092",), sasl_mechanism="SCRAM-SHA-512", username="ann", password="hush"
