@@ -46,6 +46,7 @@ from workqueuejob.queues.hosts import ALL_HOSTS, AllowedHosts
 from workqueuejob.queues.kafka_reference import KafkaReference
 
 QUESTION_TIMEOUT_SECONDS = 5.0
+MEASUREMENT_TIMEOUT_SECONDS = 10.0
 LISTEN_SECONDS = 0.05
 MAX_PARTITIONS = 4000
 
@@ -68,6 +69,7 @@ class KafkaProbe:
         self._settings = settings
         self._heard = Heard()
         self._is_connected = False
+        self._ends_at = time.monotonic() + MEASUREMENT_TIMEOUT_SECONDS
         try:
             self._client = AdminClient(
                 build_client_settings(settings, self._heard, client_id=OPERATOR)
@@ -85,6 +87,7 @@ class KafkaProbe:
 
     def measure(self, queue: KafkaReference) -> QueueDepth:
         """Return the topic's depth; raise a QueueError when it can't be known."""
+        self._ends_at = time.monotonic() + MEASUREMENT_TIMEOUT_SECONDS
         subject = Subject(self._settings, topic=queue.topic, group=queue.consumer_group)
         log, members = self._find_positions(queue, subject)
         lag = measure_lag(log, now=time.time(), from_latest=queue.start_from == "Latest")
@@ -203,7 +206,7 @@ class KafkaProbe:
 
     def _answer(self, asked: "Future[T]", subject: Subject) -> T:
         """Return what a question brought; raise a QueueError, in a few seconds at the latest."""
-        deadline = time.monotonic() + QUESTION_TIMEOUT_SECONDS
+        deadline = min(time.monotonic() + QUESTION_TIMEOUT_SECONDS, self._ends_at)
         while True:
             try:
                 return asked.result(LISTEN_SECONDS)
