@@ -30,9 +30,10 @@ from workqueuejob.protocol.kafka_subject import Subject
 from workqueuejob.protocol.retry import RetrySettings
 from workqueuejob.protocol.settings import KafkaSource
 from workqueuejob.worker.broker import Delivery
+from workqueuejob.worker.kafka_consumer import Fenced
 from workqueuejob.worker.kafka_letters import DeadLetterSender
 from workqueuejob.worker.kafka_partitions import Partition
-from workqueuejob.worker.kafka_session import Fenced, GroupRebalancing, KafkaSession
+from workqueuejob.worker.kafka_session import GroupRebalancing, KafkaSession
 
 POLL_SECONDS = 0.25
 LONGEST_RENEW_SECONDS = 3.0
@@ -73,7 +74,7 @@ class KafkaBroker:
         self._retry = retry
         client_id = build_client_id(run=run, pod=pod or "worker")
         self._session = KafkaSession(connection, source, client_id)
-        self._partitions = self._session.partitions
+        self._partitions, self._consumer = self._session.partitions, self._session.consumer
         target = Subject(connection, topic=retry.dead_letter or "", group=source.consumer_group)
         self._letters = DeadLetterSender(target, client_id=client_id, pod=pod)
         self._has_target = False
@@ -237,7 +238,7 @@ class KafkaBroker:
         deadline = time.monotonic() + REBALANCE_SECONDS
         while not partition.is_lost:
             try:
-                self._session.commit(offsets)
+                self._consumer.commit(offsets)
             except Fenced:
                 if partition.is_leaving:
                     # The group has not waited.
@@ -275,21 +276,21 @@ class KafkaBroker:
 
     def _is_at_rest(self, overdue_seconds: float) -> bool:
         """Whether nothing is to come; raise BrokerUnavailable when nobody can tell."""
-        if self._session.heard.is_hopeless:
-            raise self._session.silence()
+        if self._consumer.heard.is_hopeless:
+            raise self._consumer.silence()
         if self._partitions.is_resolved:
             return True
         if overdue_seconds > SILENCE_SECONDS:
-            failure = self._session.silence()
+            failure = self._consumer.silence()
             # Whatever keeps the leader silent, who comes anew asks anew.
             self._session.close()
             raise failure
         return False
 
     def _find_target(self, topic: str) -> None:
-        if not self._has_target and not self._session.is_topic(topic):
+        if not self._has_target and not self._consumer.is_topic(topic):
             raise DeadLetterTargetMissing(
-                f"topic {topic!r} not found on {self._session.subject.address}; create it, or"
+                f"topic {topic!r} not found on {self._consumer.subject.address}; create it, or"
                 " correct spec.retry.deadLetter.name"
             )
         self._has_target = True
@@ -301,8 +302,11 @@ class KafkaBroker:
             paused = holding or not self._partitions.wants(one)
             if paused != one.is_paused:
                 changed[paused].append(one)
-        self._session.pause(changed[True])
-        self._session.resume(changed[False])
+        self._consumer.pause([one.number for one in changed[True]])
+        self._consumer.resume([one.number for one in changed[False]])
+        for paused, partitions in changed.items():
+            for one in partitions:
+                one.is_paused = paused
 
 
 def open_broker(

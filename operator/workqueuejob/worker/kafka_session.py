@@ -1,47 +1,39 @@
-"""A worker's membership in a consumer group: joins, polls, commits, and leaves.
+"""A worker's membership in a consumer group: joins, takes partitions over, hands over, and leaves.
 
 Partitions are assigned cooperatively: a rebalance takes away only what somebody else gets, and
-what is worked on is handed over after it was settled, for as long as the group waits. Errors are
-translated here; who is told BrokerUnavailable may ask again, and the session mends itself.
+what is worked on is handed over after it was settled, for as long as the group waits. Who is told
+BrokerUnavailable may ask again, and the session mends itself.
 """
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from contextlib import suppress
-from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from workqueuejob.errors import (
-    BrokerUnavailable,
-    ConnectionFailed,
-    MeasurementUnreliable,
-    WorkQueueJobError,
-)
+from workqueuejob.errors import BrokerUnavailable, WorkQueueJobError
 from workqueuejob.protocol import kafka_codes as codes
 from workqueuejob.protocol.connection import KafkaConnection
-from workqueuejob.protocol.kafka_client import Heard, build_client_settings
-from workqueuejob.protocol.kafka_errors import read_error, translate
+from workqueuejob.protocol.kafka_errors import read_error
 from workqueuejob.protocol.kafka_offsets import (
     NextItem,
     read_metadata,
     read_offsets,
     write_metadata,
 )
-from workqueuejob.protocol.kafka_subject import Subject
 from workqueuejob.protocol.settings import KafkaSource
+from workqueuejob.worker.kafka_consumer import (
+    QUESTION_TIMEOUT_SECONDS,
+    Fenced,
+    GroupConsumer,
+)
 from workqueuejob.worker.kafka_partitions import Partition, Partitions
 
 JOIN_TIMEOUT_SECONDS = 5.0
 """How long one call waits for the group; the next one waits on."""
 
-QUESTION_TIMEOUT_SECONDS = 5.0
-HEARTBEAT_MS = 3000
 NO_PARTITION = 2**30
 """The number of a partition that no topic has."""
-
-FETCHED_MESSAGES = 1000
-FETCHED_KIBIBYTES = 16 << 10
 
 HARMLESS = (
     codes.MAX_POLL_EXCEEDED,  # the partitions are lost, which is told apart
@@ -50,37 +42,22 @@ HARMLESS = (
     KafkaError.UNKNOWN_MEMBER_ID,
     KafkaError.ILLEGAL_GENERATION,
 )
-FENCING = (
-    KafkaError.ILLEGAL_GENERATION,
-    KafkaError.UNKNOWN_MEMBER_ID,
-    KafkaError.REBALANCE_IN_PROGRESS,
-    KafkaError.FENCED_INSTANCE_ID,
-    codes.ASSIGNMENT_LOST,
-)
-"""How a commit is refused by a group that has gone on."""
 
 
 class GroupRebalancing(BrokerUnavailable):
     """The brokers answer, but the group has not shared its partitions out yet."""
 
 
-class Fenced(Exception):
-    """A commit came from a generation of the group that is over, or just ending."""
-
-
 class KafkaSession:
-    """One consumer, and the partitions that it has."""
+    """One member of a group, and the partitions that it has."""
 
     def __init__(self, connection: KafkaConnection, source: KafkaSource, client_id: str) -> None:
         self.partitions = Partitions()
-        self.subject = Subject(connection, topic=source.topic, group=source.consumer_group)
-        self.heard = Heard()
+        self.consumer = GroupConsumer(connection, source, client_id)
         self.has_new_ends = False
         self._source = source
         self._starts = None if source.starts is None else read_offsets(source.starts)
         self._ends = None if source.targets is None else read_offsets(source.targets)
-        self._settings = _build_settings(connection, source, self.heard, client_id)
-        self._consumer: Consumer | None = None
         self._is_member = False
         self._is_closing = False
         self._empty_since = time.monotonic()
@@ -91,62 +68,36 @@ class KafkaSession:
         """Become a member, unless we are; raise GroupRebalancing while the group is not ready."""
         if self._is_member:
             return
-        if self._consumer is None:
-            self._open()
+        consumer = self.consumer
+        if not consumer.is_open:
+            consumer.open(
+                on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
+            )
         deadline = time.monotonic() + JOIN_TIMEOUT_SECONDS
         while not self._is_member:
             self.poll(0.1)
-            if self.heard.is_hopeless:
-                raise self.silence()
+            if consumer.heard.is_hopeless:
+                raise consumer.silence()
             if time.monotonic() > deadline:
                 raise GroupRebalancing(
-                    f"group {self.subject.group!r} on {self.subject.address} is still sharing its"
-                    " partitions out; try again"
+                    f"group {consumer.subject.group!r} on {consumer.subject.address} is still"
+                    " sharing its partitions out; try again"
                 )
 
     def poll(self, timeout_seconds: float) -> bool:
         """Keep the group going; return whether something was fetched or said."""
-        if self._consumer is None:
-            return False
-        try:
-            message = self._consumer.poll(timeout_seconds)
-        except KafkaException as error:
-            raise self._explain(read_error(error)) from error
+        message = self.consumer.poll(timeout_seconds)
         failure, self._failure = self._failure, None
         if failure is not None:
             self.disconnect()
-            raise self._explain(failure)
+            raise self.consumer.explain(failure)
         if message is None:
             return False
         self._receive(message)
         return True
 
-    def silence(self) -> WorkQueueJobError:
-        """Return why nobody answers, as far as it was heard of."""
-        return self._explain(KafkaError(codes.TIMED_OUT))
-
-    def commit(self, offsets: Sequence[TopicPartition]) -> None:
-        """Commit, and wait for the answer; raise Fenced when the group has gone on."""
-        if self._consumer is None:
-            raise Fenced
-        try:
-            done: Any = self._consumer.commit(offsets=list(offsets), asynchronous=False)
-        except KafkaException as error:
-            raise self._refusal(read_error(error)) from error
-        for one in done:
-            if one.error is not None:
-                raise self._refusal(one.error)
-
-    def pause(self, chosen: Sequence[Partition]) -> None:
-        """Fetch nothing of these."""
-        self._switch(chosen, paused=True)
-
-    def resume(self, chosen: Sequence[Partition]) -> None:
-        """Go on fetching."""
-        self._switch(chosen, paused=False)
-
     def build_offset(self, partition: Partition, offset: int, metadata: str) -> TopicPartition:
-        """Return what `commit` takes."""
+        """Return what is to be committed of a partition."""
         return TopicPartition(self._source.topic, partition.number, offset, metadata)
 
     def hand_over(self) -> None:
@@ -169,7 +120,7 @@ class KafkaSession:
         # Where that fails they count, as attempts of which nothing was heard again.
         with suppress(WorkQueueJobError, Fenced):
             if offsets:
-                self.commit(offsets)
+                self.consumer.commit(offsets)
 
     @property
     def has_share(self) -> bool:
@@ -177,31 +128,14 @@ class KafkaSession:
         patience = self._source.max_poll_interval_seconds
         return bool(self.partitions) or time.monotonic() - self._empty_since > patience
 
-    def is_topic(self, name: str) -> bool:
-        """Whether there is such a topic, which is not created by asking."""
-        if self._consumer is None:
-            raise BrokerUnavailable(f"{self.subject.address}: not connected; try again")
-        try:
-            found = self._consumer.list_topics(name, timeout=QUESTION_TIMEOUT_SECONDS)
-        except KafkaException as error:
-            raise self._explain(read_error(error)) from error
-        refusal = found.topics[name].error
-        if refusal is None:
-            return True
-        if refusal.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
-            return False
-        raise self._explain(refusal, topic=name)
-
     def close(self) -> None:
         """Leave the group, so that others get the partitions at once; never raises."""
-        consumer, self._is_closing = self._consumer, True
-        if consumer is not None:
+        self._is_closing = True
+        if self.consumer.is_open:
             self.take_back(self.partitions)
             if self._leaving:
-                with suppress(KafkaException):
-                    consumer.incremental_unassign(self._leaving)
-            with suppress(KafkaException, RuntimeError):
-                consumer.close()
+                self.consumer.unassign(self._leaving)
+            self.consumer.close()
         self.disconnect()
         self._is_closing = False
 
@@ -209,21 +143,8 @@ class KafkaSession:
         """Drop the membership without a word; the group finds out when the session ends."""
         self.partitions.clear()
         self._empty_since = time.monotonic()
-        self._consumer, self._is_member, self._leaving = None, False, []
-
-    def _open(self) -> None:
-        self.heard.forget()
-        try:
-            consumer = Consumer(self._settings)
-            consumer.subscribe(
-                [self._source.topic],
-                on_assign=self._on_assign,
-                on_revoke=self._on_revoke,
-                on_lost=self._on_lost,
-            )
-        except KafkaException as error:
-            raise self._explain(read_error(error)) from error
-        self._consumer = consumer
+        self.consumer.drop()
+        self._is_member, self._leaving = False, []
 
     def _receive(self, message: Message) -> None:
         error = message.error()
@@ -235,7 +156,7 @@ class KafkaSession:
             if partition is not None:
                 partition.reach(message.offset() or 0)
         elif error.code() not in HARMLESS:
-            raise self._explain(error)
+            raise self.consumer.explain(error)
 
     def _on_assign(self, consumer: Consumer, assigned: list[TopicPartition]) -> None:
         try:
@@ -280,7 +201,7 @@ class KafkaSession:
             self.partitions.add(partition)
         return starts
 
-    def _on_revoke(self, consumer: Consumer, revoked: list[TopicPartition]) -> None:
+    def _on_revoke(self, _consumer: Consumer, revoked: list[TopicPartition]) -> None:
         held = any(self.partitions.is_held(one.partition) for one in revoked)
         if self._is_closing or not held:
             self._give_up(revoked)
@@ -293,17 +214,14 @@ class KafkaSession:
         # The client gives them up by itself unless it is asked for something here. What it can't
         # do leaves the group waiting until `hand_over`. They go all together: by giving up some we
         # would join anew as who has none of them, and another would get what is worked on.
-        with suppress(KafkaException):
-            consumer.incremental_unassign([TopicPartition(self._source.topic, NO_PARTITION)])
+        self.consumer.unassign([TopicPartition(self._source.topic, NO_PARTITION)])
 
     def _give_up(self, given: list[TopicPartition]) -> None:
         numbers = [one.partition for one in given]
         found = (self.partitions.find(number) for number in numbers)
         self.take_back([one for one in found if one is not None])
         self._forget(numbers)
-        if self._consumer is not None:
-            with suppress(KafkaException):
-                self._consumer.incremental_unassign(given)
+        self.consumer.unassign(given)
 
     def _on_lost(self, _consumer: Consumer, lost: list[TopicPartition]) -> None:
         self._forget([one.partition for one in lost])
@@ -312,50 +230,3 @@ class KafkaSession:
     def _forget(self, numbers: Iterable[int]) -> None:
         self.partitions.remove(numbers)
         self._empty_since = time.monotonic()
-
-    def _switch(self, chosen: Sequence[Partition], *, paused: bool) -> None:
-        if not chosen or self._consumer is None:
-            return
-        names = [TopicPartition(self._source.topic, one.number) for one in chosen]
-        try:
-            (self._consumer.pause if paused else self._consumer.resume)(names)
-        except KafkaException as error:
-            raise self._explain(read_error(error)) from error
-        for one in chosen:
-            one.is_paused = paused
-
-    def _refusal(self, error: KafkaError) -> Exception:
-        return Fenced() if error.code() in FENCING else self._explain(error)
-
-    def _explain(self, error: KafkaError, *, topic: str = "") -> WorkQueueJobError:
-        subject = Subject(
-            self.subject.connection, topic=topic or self.subject.topic, group=self.subject.group
-        )
-        failure = translate(error, subject, self.heard)
-        self.heard.forget()
-        if isinstance(failure, ConnectionFailed | MeasurementUnreliable):
-            return BrokerUnavailable(str(failure))
-        return failure
-
-
-def _build_settings(
-    connection: KafkaConnection, source: KafkaSource, heard: Heard, client_id: str
-) -> dict[str, Any]:
-    session_ms = int(source.session_timeout_seconds * 1000)
-    return {
-        **build_client_settings(connection, heard, client_id=client_id),
-        "group.id": source.consumer_group,
-        "partition.assignment.strategy": "cooperative-sticky",
-        "session.timeout.ms": session_ms,
-        "heartbeat.interval.ms": min(HEARTBEAT_MS, session_ms // 3),
-        "max.poll.interval.ms": int(source.max_poll_interval_seconds * 1000),
-        "enable.auto.commit": False,
-        "enable.auto.offset.store": False,
-        "enable.partition.eof": True,
-        "isolation.level": "read_committed",
-        # Only for what retention removed: where a group has committed nothing, we say where.
-        "auto.offset.reset": "earliest",
-        "allow.auto.create.topics": False,
-        "queued.min.messages": FETCHED_MESSAGES,
-        "queued.max.messages.kbytes": FETCHED_KIBIBYTES,
-    }
