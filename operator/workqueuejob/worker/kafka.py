@@ -19,7 +19,6 @@ from dataclasses import dataclass
 from confluent_kafka import Message, TopicPartition
 
 from workqueuejob.errors import (
-    BrokerUnavailable,
     DeadLetterTargetMissing,
     LeaseLost,
     WorkQueueJobError,
@@ -30,7 +29,7 @@ from workqueuejob.protocol.kafka_subject import Subject
 from workqueuejob.protocol.retry import RetrySettings
 from workqueuejob.protocol.settings import KafkaSource
 from workqueuejob.worker.broker import Delivery
-from workqueuejob.worker.kafka_consumer import Fenced
+from workqueuejob.worker.kafka_commits import OwnersCommits
 from workqueuejob.worker.kafka_letters import DeadLetterSender
 from workqueuejob.worker.kafka_partitions import Partition
 from workqueuejob.worker.kafka_session import GroupRebalancing, KafkaSession
@@ -39,9 +38,6 @@ POLL_SECONDS = 0.25
 LONGEST_RENEW_SECONDS = 3.0
 SILENCE_SECONDS = 10.0
 """How long a partition's leader may say nothing of what comes next."""
-
-REBALANCE_SECONDS = 15.0
-"""How long a commit is tried while the group shares its partitions out."""
 
 SEVERAL = 16
 
@@ -75,6 +71,7 @@ class KafkaBroker:
         client_id = build_client_id(run=run, pod=pod or "worker")
         self._session = KafkaSession(connection, source, client_id)
         self._partitions, self._consumer = self._session.partitions, self._session.consumer
+        self._commits = OwnersCommits(self._session, source)
         target = Subject(connection, topic=retry.dead_letter or "", group=source.consumer_group)
         self._letters = DeadLetterSender(target, client_id=client_id, pod=pod)
         self._has_target = False
@@ -90,7 +87,7 @@ class KafkaBroker:
         while True:
             self._session.join()
             if self._session.has_new_ends:
-                self._commit_ends()
+                self._commits.commit_ends()
             self._regulate(holding=False)
             partition = self._partitions.choose()
             if partition is not None:
@@ -100,7 +97,7 @@ class KafkaBroker:
                 continue
             rest = ends_at - time.monotonic()
             if rest <= 0 and self._is_at_rest(-rest):
-                self._commit_ends()
+                self._commits.commit_ends()
                 return None
             due = self._partitions.next_due_seconds()
             self._session.poll(max(min(rest, due, POLL_SECONDS), 0.01))
@@ -122,7 +119,7 @@ class KafkaBroker:
         if self._retry.dead_letter is not None:
             self._find_target(self._retry.dead_letter)
             # Whoever has lost the partition must not write a letter.
-            self._commit(partition, self._offset(partition, message, partition.next))
+            self._commits.note(partition, message, partition.next)
             self._letters.send(delivery, message, reason=reason)
         self._settle(partition, message)
 
@@ -170,7 +167,7 @@ class KafkaBroker:
         if not partition.is_begun:
             begun = NextItem(attempts, is_held=True)
             try:
-                self._commit(partition, self._offset(partition, message, begun))
+                self._commits.note(partition, message, begun)
             except LeaseLost:
                 return None
             partition.next, partition.is_begun = begun, True
@@ -197,9 +194,9 @@ class KafkaBroker:
                 begun = NextItem(1, is_held=True)
                 offset, told = following.waiting[0].offset() or 0, begun
             else:
-                offsets.append(self._offset(following, following.waiting[0], begun))
-        metadata = write_metadata(told)
-        self._commit(partition, self._session.build_offset(partition, offset, metadata), *offsets)
+                offsets.append(self._commits.build_note(following, following.waiting[0], begun))
+        settled = self._session.build_offset(partition, offset, write_metadata(told))
+        self._commits.commit(partition, settled, *offsets)
         partition.settle(offset)
         if following is not None:
             following.next, following.is_begun = begun, True
@@ -214,65 +211,15 @@ class KafkaBroker:
 
     def _put_back(self, delivery: Delivery, item: NextItem) -> None:
         held = self._check(delivery)
-        self._commit(held.partition, self._offset(held.partition, held.message, item))
+        self._commits.note(held.partition, held.message, item)
         held.partition.put_back(item)
         self._session.hand_over()
 
     def _check(self, delivery: Delivery) -> Held:
         held: Held = delivery.handle
         if held.partition.is_lost:
-            raise self._lost(held.partition)
+            raise self._commits.build_loss(held.partition)
         return held
-
-    def _lost(self, partition: Partition) -> LeaseLost:
-        return LeaseLost(
-            f"partition {partition.number} of topic {self._source.topic!r} was given to another"
-            f" member of group {self._source.consumer_group!r} before the item was settled"
-        )
-
-    def _offset(self, partition: Partition, message: Message, item: NextItem) -> TopicPartition:
-        return self._session.build_offset(partition, message.offset() or 0, write_metadata(item))
-
-    def _commit(self, partition: Partition, *offsets: TopicPartition) -> None:
-        """Commit as the partition's owner; raise LeaseLost or BrokerUnavailable."""
-        deadline = time.monotonic() + REBALANCE_SECONDS
-        while not partition.is_lost:
-            try:
-                self._consumer.commit(offsets)
-            except Fenced:
-                if partition.is_leaving:
-                    # The group has not waited.
-                    partition.in_hand = None
-                    partition.is_lost = True
-                    self._session.hand_over()
-                elif time.monotonic() > deadline:
-                    raise BrokerUnavailable(
-                        f"group {self._source.consumer_group!r} is still sharing its partitions"
-                        " out; try again"
-                    ) from None
-                else:
-                    self._session.poll(0.1)
-            else:
-                return
-        raise self._lost(partition)
-
-    def _commit_ends(self) -> None:
-        """Commit where nothing is left, so that what is no item does not look like one."""
-        self._session.has_new_ends = False
-        behind = [
-            one
-            for one in self._partitions
-            if one.is_idle and one.reached > one.committed and not one.is_leaving
-        ]
-        if not behind:
-            return
-        offsets = [self._session.build_offset(one, one.reached, "") for one in behind]
-        try:
-            self._commit(behind[0], *offsets)
-        except LeaseLost:
-            return
-        for one in behind:
-            one.settle(one.reached)
 
     def _is_at_rest(self, overdue_seconds: float) -> bool:
         """Whether nothing is to come; raise BrokerUnavailable when nobody can tell."""
