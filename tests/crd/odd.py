@@ -144,6 +144,8 @@ def by_uri(*changes: Change) -> tuple[Change, ...]:
 def _fill_in(odd: Any, hosts: Mapping[str, str]) -> Any:
     if isinstance(odd, dict):
         return {key: _fill_in(value, hosts) for key, value in odd.items()}
+    if isinstance(odd, list):
+        return [_fill_in(value, hosts) for value in odd]
     for name, host in hosts.items():
         if isinstance(odd, str):
             odd = odd.replace("{" + name + "}", host)

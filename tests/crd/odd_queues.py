@@ -1,8 +1,15 @@
 """Queues, hosts and ports that lead nowhere, or to somebody who is no broker."""
 
-from .odd import BROKER_HOST, RABBITMQ, REDIS_HOST, Accepted, unreachable
+from .odd import BROKER_HOST, RABBITMQ, REDIS_HOST, Accepted, Change, unreachable
 
 KUBERNETES = "kubernetes.default.svc"
+
+
+def at_kafka(server: str, **changes: object) -> tuple[Change, Change]:
+    """Return what makes the queue a topic of a cluster that is told by one broker."""
+    topic = {"bootstrapServers": [server], "topic": "orders", "consumerGroup": "billing"}
+    return ("spec.queue", {"kafka": topic | changes}), ("spec.mode", "Fine")
+
 
 QUEUES = [
     unreachable("a queue of CRLF", "QueueNotFound", r"'a\r\nb'", (f"{RABBITMQ}.queue", "a\r\nb")),
@@ -102,6 +109,30 @@ HOSTS = [
         (f"{RABBITMQ}.host", KUBERNETES),
         (f"{RABBITMQ}.port", 443),
         (f"{RABBITMQ}.tls", {}),
+    ),
+    unreachable(
+        "a topic at the operator's own", "ConnectionFailed", "refused", *at_kafka("localhost:9092")
+    ),
+    unreachable(
+        "a topic nowhere",
+        "ConnectionFailed",
+        "nowhere.test:9092: unknown host",
+        *at_kafka("nowhere.test:9092"),
+    ),
+    unreachable(
+        "a topic at RabbitMQ's port",
+        "ConnectionFailed",
+        "no answer, or the connection was closed at once",
+        *at_kafka(f"{BROKER_HOST}:5672"),
+    ),
+    unreachable(
+        "a topic with a Secret that there is not",
+        "SecretNotFound",
+        "spec.queue.kafka.sasl.credentialsSecretRef",
+        *at_kafka(
+            "localhost:9092",
+            sasl={"mechanism": "PLAIN", "credentialsSecretRef": {"name": "missing"}},
+        ),
     ),
     Accepted(
         "a management API in odd brackets",

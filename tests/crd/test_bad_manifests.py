@@ -57,7 +57,7 @@ def test_odd_manifest_that_is_taken_can_be_read_back(
 UNKNOWN = [
     ("spec.completions", 8),
     ("spec.queue.rabbitmq.password", "s3cret"),
-    ("spec.queue.kafka", {"topic": "t"}),
+    ("spec.queue.sqs", {"url": "t"}),
     ("spec.queue.rabbitmq.vHost", "/"),
     ("extra", ["top", "level"]),
 ]
