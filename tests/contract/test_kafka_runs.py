@@ -4,14 +4,15 @@ There is no cluster: a wave's pods work one after the other, in the moment in wh
 """
 
 import itertools
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from confluent_kafka import Producer
+from confluent_kafka import Consumer, Producer
 
 from tests.builders import a_finished_job, a_kafka_queue, a_work_queue_job
 from tests.contract.worker.kafka_bench import KafkaBench
@@ -20,6 +21,7 @@ from workqueuejob.api.status import CountedItems, WorkQueueJobStatus
 from workqueuejob.errors import QueueError
 from workqueuejob.planning.actions import CreateWave
 from workqueuejob.planning.depth import Measurement, QueueDepth
+from workqueuejob.planning.environment import build_environment
 from workqueuejob.planning.evidence import Evidence, gather_evidence
 from workqueuejob.planning.log_spans import restrict
 from workqueuejob.planning.observed import Observed, ObservedJob
@@ -69,6 +71,7 @@ class Run:
         self._jobs: tuple[ObservedJob, ...] = ()
         self._evidence = Evidence()
         self._clock = itertools.count(1)
+        self.seconds_per_step = 0
 
     @property
     def status(self) -> WorkQueueJobStatus:
@@ -80,15 +83,22 @@ class Run:
 
     def step(self) -> None:
         """Reconcile once."""
-        now = datetime.now(UTC)
-        observed = Observed(self.resource, self._jobs, restrict(self._measure(now), self.resource))
+        started = next(self._clock)
+        now = datetime.now(UTC) + timedelta(seconds=started * self.seconds_per_step)
+        observed = Observed(
+            self.resource, self._jobs, restrict(self._measure(started, now), self.resource)
+        )
         self._evidence = gather_evidence(self._evidence, observed, now=now)
         decided = plan(observed, self._evidence, now=now)
         for action in decided.actions:
             assert isinstance(action, CreateWave)
             self.waves.append(action)
             job = a_finished_job(action.wave, succeeded=action.completions)
-            self._jobs += (replace(job, items=CountedItems(succeeded=self._work_off())),)
+            if self.resource.spec.worker is None:
+                self._run_program()
+            else:
+                job = replace(job, items=CountedItems(succeeded=self._work_off()))
+            self._jobs += (job,)
         status = build_status(replace(observed, jobs=self._jobs), decided, now=now)
         self.resource = self.resource.model_copy(update={"status": status})
 
@@ -100,12 +110,35 @@ class Run:
                 return
         raise AssertionError(f"the run does not end: {self.status}")
 
-    def _measure(self, now: datetime) -> Measurement:
+    def _measure(self, started: int, now: datetime) -> Measurement:
         try:
             found: QueueDepth | QueueError = self.probe.measure(build_reference(self.resource))
         except QueueError as error:
             found = error
-        return Measurement(started=float(next(self._clock)), time=now, result=found)
+        return Measurement(started=float(started), time=now, result=found)
+
+    def _run_program(self) -> None:
+        """Work as a program does that commits the offset of each item, and no other."""
+        told = {one["name"]: one["value"] for one in build_environment(self.resource.spec.queue)}
+        consumer = Consumer(
+            {
+                "bootstrap.servers": told["BOOTSTRAP_SERVERS"],
+                "group.id": told["CONSUMER_GROUP"],
+                "auto.offset.reset": "earliest",
+                "enable.auto.commit": False,
+                "enable.partition.eof": True,
+            }
+        )
+        consumer.subscribe([told["QUEUE"]])
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline:
+            message = consumer.poll(1)
+            if message is not None and message.error() is not None:
+                break
+            if message is not None:
+                self.done.append(message.value() or b"")
+                consumer.commit(message=message, asynchronous=False)
+        consumer.close()
 
     def _work_off(self) -> int:
         """Work as a pod of the wave does; return the items that it settled."""
@@ -287,3 +320,36 @@ def test_missing_dead_letter_topic_is_told_before_any_item_is_tried(
     assert run.reason_of("Progressing") == "DeadLetterTargetMissing"
     assert run.status.queue is not None
     assert run.status.queue.ready == 1
+
+
+def test_program_of_ones_own_drains_a_topic(bench: KafkaBench, stack: ExitStack) -> None:
+    bench.produce(*numbered(1, 4))
+    run = Run(bench, stack, worker=None, retry=None)
+    run.finish()
+    assert run.done == numbered(1, 4)
+    assert run.reason_of("Complete") == "Drained"
+    items, queue = run.status.items, run.status.queue
+    assert items is not None
+    assert queue is not None
+    assert (items.total, items.succeeded, items.remaining) == (4, 4, 0)
+    assert (queue.ready, queue.in_flight) == (0, None)
+
+
+def test_program_that_does_not_pass_the_last_marker_is_told_so_and_the_run_ends(
+    bench: KafkaBench, stack: ExitStack
+) -> None:
+    producer = Producer(
+        {"bootstrap.servers": bench.server.bootstrap, "transactional.id": bench.topic}
+    )
+    producer.init_transactions(10)
+    producer.begin_transaction()
+    producer.produce(bench.topic, b"apple")
+    producer.flush(10)
+    producer.commit_transaction(10)
+    bench.await_end(2)
+    run = Run(bench, stack, worker=None, retry=None)
+    run.seconds_per_step = 30
+    run.finish()
+    assert run.done == [b"apple"]
+    assert run.reason_of("Failed") == "NoProgress"
+    assert run.reason_of("QueueReachable") == "LagUnreachable"
