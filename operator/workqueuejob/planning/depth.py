@@ -8,7 +8,7 @@ from workqueuejob.errors import QueueError
 from workqueuejob.planning.log_positions import Lag, LogPositions
 from workqueuejob.protocol.report import ItemCounts
 
-MOST = 2_000_000_000
+MOST = 1_000_000_000
 """Of whatever is counted in offsets, so that status can hold sums of it."""
 
 
@@ -61,7 +61,6 @@ class QueueDepth:
             delayed=min(lag.delayed, MOST),
             partitions=lag.partitions,
             removed=min(lag.removed, MOST),
-            later=min(lag.later, MOST),
         )
 
     @property

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from workqueuejob.api.busy_period import BusyPeriod, CountsBefore
 from workqueuejob.api.status import Accounting, CountedItems, ItemsStatus, QueueStatus
-from workqueuejob.planning.depth import QueueDepth
+from workqueuejob.planning.depth import MOST, QueueDepth
 from workqueuejob.planning.ledger import Ledger
 from workqueuejob.planning.observed import Observed, count_active
 from workqueuejob.protocol.report import ItemCounts
@@ -148,7 +148,7 @@ def _count_expired(observed: Observed, depth: QueueDepth) -> int:
     """
     queue, previous = observed.resource.status.queue, _previous_items(observed)
     before = (queue.removed if queue else None) or 0
-    return (previous.expired or 0) + max(0, depth.removed - before)
+    return min((previous.expired or 0) + max(0, depth.removed - before), MOST)
 
 
 def _guess_dead(observed: Observed, depth: QueueDepth, counted: CountedItems) -> int:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from workqueuejob.api import RunOffsets, WorkQueueJob
 from workqueuejob.api.spec import RunPolicy
 from workqueuejob.errors import QueueReplaced
-from workqueuejob.planning.depth import Measurement, QueueDepth
+from workqueuejob.planning.depth import MOST, Measurement, QueueDepth
 from workqueuejob.planning.log_positions import LogPositions, LogSpan, is_same_topic, measure_lag
 from workqueuejob.protocol.kafka_offsets import LogOffsets
 
@@ -46,7 +46,7 @@ def restrict(measurement: Measurement, resource: WorkQueueJob) -> Measurement:
             return replace(measurement, result=_explain_replaced(resource))
         span = renew_span(depth.log)
     lag = measure_lag(depth.log, now=measurement.time.timestamp(), span=span)
-    later = None if span.ends is None else lag.later
+    later = None if span.ends is None else min(lag.later, MOST)
     return replace(measurement, result=replace(depth.with_lag(lag), later=later))
 
 

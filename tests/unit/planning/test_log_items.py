@@ -99,3 +99,9 @@ def test_foreign_programs_items_are_the_offsets_passed() -> None:
     items = items_of(a_job(active=2), depth=depth, spec=FOREIGN)
     # What a consumer has in hand is among what is ready.
     assert numbers(items) == (20, 12, 8)
+
+
+def test_more_than_a_status_can_hold_is_cut() -> None:
+    everything = a_log_depth(a_log((2**40, 2**41, 0)))
+    items = items_of(a_job(active=1), depth=everything, total=0, expired=5)
+    assert (items.remaining, items.expired) == (1_000_000_000, 1_000_000_000)

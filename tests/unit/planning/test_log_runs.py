@@ -109,7 +109,8 @@ def test_nothing_is_recorded_while_there_is_nothing_to_do() -> None:
 def test_run_that_follows_needs_no_record() -> None:
     decided = decide(depth=behind(4, 0, 2), offsets=None, spec=CONTINUOUS)
     assert isinstance(decided.actions[0], CreateWave)
-    assert status_of(depth=behind(4, 0, 2), spec=CONTINUOUS).queue.offsets is None
+    queue = status_of(depth=behind(4, 0, 2), spec=CONTINUOUS).queue
+    assert (queue.offsets, queue.later) == (None, None)
 
 
 def test_run_from_the_end_on_records_at_once_where_it_was() -> None:

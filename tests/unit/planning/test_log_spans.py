@@ -103,4 +103,6 @@ def test_foreign_program_keeps_in_flight_unknown() -> None:
 def test_lag_past_what_status_holds_is_cut() -> None:
     run = a_run(RunOffsets(topic_id="id", starts="0", ends=str(2**40)))
     depth = restricted(a_log_depth(a_log((0, 2**40, None))), run)
-    assert depth.ready == 2_000_000_000
+    assert depth.ready == 1_000_000_000
+    ended = a_run(RunOffsets(topic_id="id", starts="0", ends="0"))
+    assert restricted(a_log_depth(a_log((0, 2**40, None))), ended).later == 1_000_000_000
