@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Run the checks, quick ones first; the last output is the test runner's own closing line.
+"""Run the checks, the quickest first; the last output is the test runner's own closing line.
 
 `--quick` stops before what needs a server or a cluster. What was started for the tests is
 stopped again; a local cluster that was up before stays up.
@@ -9,8 +9,11 @@ import argparse
 import os
 import subprocess
 import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import IO
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "deploy" / "local"))
@@ -52,7 +55,7 @@ def main() -> int:
     install_packages(SERVERS, log=LOG)
     ensure_kafka(build_layout())
     subprocess.run([LOCAL, "binaries"], check=True, stdout=subprocess.DEVNULL)
-    return _pytest(*QUICK, *SERVED, workers=2) or _test_on_cluster()
+    return _test_with_cluster()
 
 
 def _check(title: str, command: tuple[str, ...]) -> int:
@@ -70,14 +73,14 @@ def _run_quietly(program: str, *arguments: str) -> int:
     return done.returncode
 
 
-def _test_on_cluster() -> int:
+def _test_with_cluster() -> int:
     was_up = _is_up()
     begun = datetime.now(UTC).isoformat()
     try:
         _prepared("up")
         return (
-            _pytest("tests/cluster", "-m", f"not {ALONE}", *ONE_BY_ONE, workers=4)
-            or _pytest("tests/cluster", "-m", ALONE, workers=0)
+            _test_beside_disturbance()
+            or _pytest("tests/cluster", "-m", f"not {ALONE}", *ONE_BY_ONE, workers=4)
             # Quietly, here and below, so that the test runner has the last word. Only a whole
             # run shows what is never used.
             or _run_quietly("python", "-m", "tests.cluster.grants", "--since", begun)
@@ -86,6 +89,17 @@ def _test_on_cluster() -> int:
         _prepared("down", quiet=True)
         if not was_up and "KUBE_CONTEXT" not in os.environ:
             subprocess.run([LOCAL, "down"], check=True, capture_output=True)
+
+
+def _test_beside_disturbance() -> int:
+    """Run what needs no cluster beside the tests that need it alone, which mostly wait."""
+    with tempfile.TemporaryFile("w+") as seen, ThreadPoolExecutor() as pool:
+        disturbance = pool.submit(_pytest, "tests/cluster", "-m", ALONE, workers=0, output=seen)
+        code = _pytest(*QUICK, *SERVED, workers=2)
+        disturbed = disturbance.result()
+        seen.seek(0)
+        sys.stdout.write(seen.read())
+    return code or disturbed
 
 
 def _is_up() -> bool:
@@ -101,9 +115,9 @@ def _prepared(verb: str, *, quiet: bool = False) -> None:
     )
 
 
-def _pytest(*arguments: str, workers: int) -> int:
+def _pytest(*arguments: str, workers: int, output: IO[str] | None = None) -> int:
     command = [str(BIN / "pytest"), "-q", "-n", str(workers), "--dist", "loadfile", *arguments]
-    return subprocess.run(command, cwd=ROOT, check=False).returncode
+    return subprocess.run(command, cwd=ROOT, check=False, stdout=output).returncode
 
 
 if __name__ == "__main__":
