@@ -231,6 +231,17 @@ def test_wrong_password_is_a_refused_login(server: KafkaServer, mechanism: str) 
         assert f"login of user 'admin' by {mechanism} refused; correct the Secret" in str(error)
 
 
+def test_nothing_is_written_about_a_login(
+    server: KafkaServer, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """librdkafka writes to stderr by itself unless it is told not to."""
+    measured(logged_in(server))
+    opened(logged_in(server)).close()
+    list(refusals(logged_in(server, "PLAIN", (ADMIN[0], "wr0ng-one"))))
+    written = capfd.readouterr()
+    assert (written.out, written.err) == ("", "")
+
+
 def test_listener_without_logins_is_told(server: KafkaServer) -> None:
     connection = replace(logged_in(server), bootstrap_servers=(server.bootstrap,))
     for error in refusals(connection):
