@@ -17,6 +17,7 @@ from confluent_kafka import Consumer, Producer
 from tests.builders import a_finished_job, a_kafka_queue, a_work_queue_job
 from tests.contract.worker.kafka_bench import KafkaBench
 from tests.kafka_server import KafkaServer, kafka_server
+from workqueuejob.api.spec import RunPolicy
 from workqueuejob.api.status import CountedItems, WorkQueueJobStatus
 from workqueuejob.errors import QueueError
 from workqueuejob.planning.actions import CreateWave
@@ -292,6 +293,20 @@ def test_run_from_the_end_on_misses_nothing_that_comes_before_its_first_pod(
     bench.produce(b"6")
     run.step()
     assert run.done == numbered(4, 6)
+
+
+def test_run_from_the_end_on_that_winds_down_misses_nothing_either(
+    bench: KafkaBench, stack: ExitStack
+) -> None:
+    bench.produce(*numbered(1, 3))
+    run = Run(bench, stack, run_policy="Continuous", kafka={"start_from": "Latest"})
+    run.step()
+    bench.produce(*numbered(4, 5))
+    spec = run.resource.spec.model_copy(update={"run_policy": RunPolicy.UNTIL_DRAINED})
+    run.resource = run.resource.model_copy(update={"spec": spec})
+    run.finish()
+    assert run.done == numbered(4, 5)
+    assert run.reason_of("Complete") == "Drained"
 
 
 def test_records_that_retention_removed_have_expired(bench: KafkaBench, stack: ExitStack) -> None:

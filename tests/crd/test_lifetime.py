@@ -111,6 +111,12 @@ def test_which_topic_it_is_can_not_be_changed_to(
     assert f"{field} is immutable; create another WorkQueueJob" in message
 
 
+def test_run_from_the_end_on_may_wind_down(api_server: ApiServer, create: Create) -> None:
+    name = create(merged(kafka(startFrom="Latest"), spec(runPolicy="Continuous")))
+
+    api_server.patch(name, spec(runPolicy="UntilDrained"))
+
+
 def test_way_to_a_topic_can_be_changed(api_server: ApiServer, create: Create) -> None:
     name = create(kafka())
 

@@ -27,12 +27,15 @@ class Rule:
     """A CEL expression over one model, checked by the API server and not by pydantic.
 
     field_path: relative to the model, such as `.host`; None points at the model as a whole.
+    knows_old_self: whether `oldSelf` may be asked, as an optional value: there is none on creation.
+        Without it, a rule that names `oldSelf` is not run on creation at all.
     """
 
     rule: str
     message: str
     field_path: str | None = None
     reason: RuleReason = RuleReason.INVALID
+    knows_old_self: bool = False
 
 
 class Model(BaseModel):

@@ -114,7 +114,7 @@ KAFKA_RULES: tuple[Rule, ...] = (
     Rule(
         rule=(
             "!has(self.queue.kafka) || self.queue.kafka.startFrom != 'Latest'"
-            " || self.runPolicy != 'UntilDrained'"
+            " || self.runPolicy != 'UntilDrained' || oldSelf.hasValue()"
         ),
         message=(
             "queue.kafka.startFrom must not be Latest with runPolicy UntilDrained: there would be"
@@ -122,6 +122,8 @@ KAFKA_RULES: tuple[Rule, ...] = (
         ),
         field_path=".queue.kafka.startFrom",
         reason=RuleReason.FORBIDDEN,
+        # A run that was Continuous may wind down.
+        knows_old_self=True,
     ),
     Rule(
         rule=(

@@ -64,6 +64,7 @@ def _validation(rule: Rule) -> Schema:
         "message": rule.message,
         "reason": rule.reason.value,
         "fieldPath": rule.field_path,
+        "optionalOldSelf": rule.knows_old_self or None,
     }
     return {key: value for key, value in validation.items() if value is not None}
 

@@ -10,21 +10,27 @@ from workqueuejob.api import RunOffsets, WorkQueueJob
 from workqueuejob.api.spec import RunPolicy
 from workqueuejob.errors import QueueReplaced
 from workqueuejob.planning.depth import MOST, Measurement, QueueDepth
-from workqueuejob.planning.log_positions import LogPositions, LogSpan, is_same_topic, measure_lag
+from workqueuejob.planning.log_positions import LogSpan, is_same_topic, measure_lag
 from workqueuejob.protocol.kafka_offsets import LogOffsets
 
 
-def find_span(resource: WorkQueueJob) -> LogSpan | None:
-    """Return what was recorded, unless the run has become one of another kind since."""
+def read_span(resource: WorkQueueJob) -> LogSpan | None:
+    """Return what was recorded, without ends if the run has become one that follows."""
     queue = resource.status.queue
     recorded = queue.offsets if queue else None
-    if recorded is None or (recorded.ends is None) is not follows(resource):
+    if recorded is None:
         return None
-    topic_id, ends = recorded.topic_id, recorded.ends
+    topic_id, ends = recorded.topic_id, None if follows(resource) else recorded.ends
     return LogSpan(
         LogOffsets.read(topic_id, recorded.starts),
         None if ends is None else LogOffsets.read(topic_id, ends),
     )
+
+
+def find_span(resource: WorkQueueJob) -> LogSpan | None:
+    """Return what the run works on; None while that is not recorded, or need not be."""
+    span = read_span(resource)
+    return None if span is None or (span.ends is None and not follows(resource)) else span
 
 
 def write_span(span: LogSpan) -> RunOffsets:
@@ -44,15 +50,11 @@ def restrict(measurement: Measurement, resource: WorkQueueJob) -> Measurement:
     if not is_same_topic(depth.log, span.starts):
         if span.ends is not None:
             return replace(measurement, result=_explain_replaced(resource))
-        span = renew_span(depth.log)
+        # All of it came after the run had begun.
+        span = LogSpan(LogOffsets(depth.log.topic_id, ()))
     lag = measure_lag(depth.log, now=measurement.time.timestamp(), span=span)
     later = None if span.ends is None else min(lag.later, MOST)
     return replace(measurement, result=replace(depth.with_lag(lag), later=later))
-
-
-def renew_span(log: LogPositions) -> LogSpan:
-    """Return what a run that follows works on in a topic that was created anew: all of it."""
-    return LogSpan(LogOffsets(log.topic_id, ()))
 
 
 def follows(resource: WorkQueueJob) -> bool:

@@ -2,10 +2,11 @@
 
 from workqueuejob.api import StartFrom, WorkQueueJob
 from workqueuejob.planning import log_messages
-from workqueuejob.planning.log_positions import is_same_topic
-from workqueuejob.planning.log_spans import find_span, follows, renew_span
+from workqueuejob.planning.log_positions import LogPositions, LogSpan, is_same_topic
+from workqueuejob.planning.log_spans import find_span, follows, read_span
 from workqueuejob.planning.situation import Plan, Situation
 from workqueuejob.planning.verdict import Progress, Verdict
+from workqueuejob.protocol.kafka_offsets import LogOffsets
 
 
 def record_span(situation: Situation) -> Plan | None:
@@ -20,13 +21,22 @@ def record_span(situation: Situation) -> Plan | None:
         return None
     if not from_latest and (follows(resource) or not depth.left):
         return None
-    if known is None:
-        span = log.span(from_latest=from_latest, follows=follows(resource))
-    else:
-        span = renew_span(log)
+    span = _choose_span(resource, log)
     message = log_messages.recorded(depth, span)
     verdict = Verdict(Progress.WORKING, message)
     return Plan(verdict, decision=message, span=span, recheck_after_seconds=0.0)
+
+
+def _choose_span(resource: WorkQueueJob, log: LogPositions) -> LogSpan:
+    """Return what the run works on from now on; where it began before, it goes on from there."""
+    recorded, is_endless = read_span(resource), follows(resource)
+    fresh = log.span(from_latest=_is_from_latest(resource), follows=is_endless)
+    if recorded is None:
+        return fresh
+    if is_same_topic(log, recorded.starts):
+        return LogSpan(recorded.starts, fresh.ends)
+    # All of a topic that was created anew came after the run had begun.
+    return LogSpan(LogOffsets(log.topic_id, ()), fresh.ends)
 
 
 def _is_from_latest(resource: WorkQueueJob) -> bool:

@@ -22,7 +22,7 @@ from workqueuejob.planning.conditions import build_conditions
 from workqueuejob.planning.depth import QueueDepth
 from workqueuejob.planning.items import count_items, count_settled
 from workqueuejob.planning.ledger import count_job, count_run
-from workqueuejob.planning.log_spans import find_span, write_span
+from workqueuejob.planning.log_spans import read_span, write_span
 from workqueuejob.planning.observed import Observed, count_active, count_open
 from workqueuejob.planning.periods import PeriodEnd, describe_progress, follow_period
 from workqueuejob.planning.retries import list_delays
@@ -110,7 +110,7 @@ def _build_queue(observed: Observed, plan: Plan, items: ItemsStatus | None) -> Q
     address = queue_address(observed.resource.spec.queue)
     measurement, depth = observed.measurement, observed.depth
     delays = list_delays(observed.resource)
-    span = plan.span or find_span(observed.resource)
+    span = plan.span or read_span(observed.resource)
     offsets = write_span(span) if span else None
     if measurement is None or depth is None:
         return previous.model_copy(

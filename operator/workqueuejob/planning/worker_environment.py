@@ -7,7 +7,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from workqueuejob.api import TLS, KafkaQueue, RabbitMQQueue, Verification, WorkQueueJob
+from workqueuejob.api import (
+    TLS,
+    KafkaQueue,
+    RabbitMQQueue,
+    StartFrom,
+    Verification,
+    WorkQueueJob,
+)
 from workqueuejob.api.redis import RedisQueue
 from workqueuejob.planning.environment import Variable, from_secret, plain, refer_to_login
 from workqueuejob.planning.log_spans import find_span
@@ -114,12 +121,13 @@ def _redis_source(redis: RedisQueue) -> RedisSource:
 def _kafka_source(resource: WorkQueueJob, kafka: KafkaQueue) -> KafkaSource:
     span = find_span(resource)
     ends = span.ends if span else None
+    begins_there = ends is None or kafka.start_from is StartFrom.LATEST
     return KafkaSource(
         bootstrap_servers=kafka.bootstrap_servers,
         topic=kafka.topic,
         consumer_group=kafka.consumer_group,
         start_from=str(kafka.start_from),
-        starts=span.starts.write() if span and ends is None else None,
+        starts=span.starts.write() if span and begins_there else None,
         targets=ends.write() if ends else None,
         sasl_mechanism=None if kafka.sasl is None else str(kafka.sasl.mechanism),
     )

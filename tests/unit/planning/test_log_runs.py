@@ -19,6 +19,7 @@ from tests.builders import (
     an_observation,
 )
 from workqueuejob.api import QueueStatus, RunOffsets, WorkQueueJobStatus
+from workqueuejob.errors import ConnectionFailed
 from workqueuejob.planning.actions import CreateWave, GrowWave
 from workqueuejob.planning.depth import QueueDepth
 from workqueuejob.planning.evidence import Evidence, is_drained
@@ -109,7 +110,7 @@ def test_nothing_is_recorded_while_there_is_nothing_to_do() -> None:
 def test_run_that_follows_needs_no_record() -> None:
     decided = decide(depth=behind(4, 0, 2), offsets=None, spec=CONTINUOUS)
     assert isinstance(decided.actions[0], CreateWave)
-    queue = status_of(depth=behind(4, 0, 2), spec=CONTINUOUS).queue
+    queue = status_of(depth=behind(4, 0, 2), offsets=None, spec=CONTINUOUS).queue
     assert (queue.offsets, queue.later) == (None, None)
 
 
@@ -125,6 +126,37 @@ def test_run_from_the_end_on_begins_anew_in_a_topic_that_was_created_anew() -> N
     status = status_of(depth=anew, offsets=before, spec=LATEST)
     assert status.queue.offsets == RunOffsets(topic_id="new", starts="")
     assert status.queue.ready == 3
+
+
+WINDING_DOWN = WORKER | {"kafka": {"start_from": "Latest"}}
+
+
+def test_run_from_the_end_on_winds_down_from_where_it_began() -> None:
+    before = RunOffsets(topic_id="id", starts="9,5")
+    log = a_log((0, 12, None), (2, 9, 7), (0, 4, None))
+    status = status_of(depth=a_log_depth(log), offsets=before, spec=WINDING_DOWN)
+    assert status.queue.offsets == RunOffsets(topic_id="id", starts="9,5", ends="12,9,4")
+    decided = decide(depth=a_log_depth(log), offsets=status.queue.offsets, spec=WINDING_DOWN)
+    assert decided.decision is not None
+    assert decided.decision.startswith("9 ready, 0 in flight")
+
+
+def test_place_where_a_run_began_outlives_a_time_without_measurements() -> None:
+    before = RunOffsets(topic_id="id", starts="9,5")
+    status = WorkQueueJobStatus(queue=QueueStatus(offsets=before))
+    resource = a_work_queue_job(status=status, **WINDING_DOWN)
+    observed = an_observation(resource=resource, depth=ConnectionFailed("k:9092: refused"))
+    written = build_status(observed, plan(observed, Evidence(), now=after(60)), now=after(60))
+    assert written.queue is not None
+    assert written.queue.offsets == before
+
+
+def test_ends_of_a_run_that_went_on_for_ever_meanwhile_are_recorded_anew() -> None:
+    followed = status_of(depth=behind(4, 0, 2), spec=CONTINUOUS).queue.offsets
+    assert followed == RunOffsets(topic_id="id", starts="0,0,0")
+    grown = a_log_depth(a_log((0, 20, 5), (0, 9, 9), (0, 9, 7)))
+    again = status_of(depth=grown, offsets=followed)
+    assert again.queue.offsets == RunOffsets(topic_id="id", starts="0,0,0", ends="20,9,9")
 
 
 @pytest.mark.parametrize(
@@ -222,10 +254,11 @@ def test_lag_that_a_foreign_program_does_not_pass_is_a_warning() -> None:
     [
         (WORKER, RECORDED, None, "id:9,9,9"),
         (CONTINUOUS, None, None, None),
-        (CONTINUOUS, RECORDED, None, None),
+        (CONTINUOUS, RECORDED, "id:0,0,0", None),
         (LATEST, RunOffsets(topic_id="id", starts="9,5"), "id:9,5", None),
+        (WINDING_DOWN, RECORDED, "id:0,0,0", "id:9,9,9"),
     ],
-    ids=["drains", "follows", "follows by now", "follows from the end on"],
+    ids=["drains", "follows", "follows by now", "follows from the end on", "winds down"],
 )
 def test_workers_are_told_what_was_recorded(
     spec: dict[str, Any], offsets: RunOffsets | None, starts: str | None, targets: str | None

@@ -48,8 +48,11 @@ def test_topic_without_a_record_of_partitions_is_read_back(empty: str) -> None:
 def test_record_of_another_kind_of_run_does_not_hold() -> None:
     assert find_span(a_run(None)) is None
     assert find_span(a_work_queue_job(kafka={})) is None
-    assert find_span(a_run(run_policy="Continuous")) is None
     assert find_span(a_run(FOLLOWS)) is None
+
+
+def test_run_that_goes_on_for_ever_by_now_keeps_where_it_began() -> None:
+    assert find_span(a_run(run_policy="Continuous")) == LogSpan(LogOffsets("id", (0, 2)))
 
 
 def test_what_comes_after_the_start_is_not_waited_for() -> None:
