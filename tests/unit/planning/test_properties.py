@@ -1,5 +1,6 @@
 """What holds for every observation, however odd."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -24,7 +25,6 @@ from workqueuejob.api import (
     WorkQueueJob,
     WorkQueueJobStatus,
 )
-from workqueuejob.api.spec import RunPolicy
 from workqueuejob.api.status import CountedItems, ItemsStatus, QueueStatus
 from workqueuejob.errors import ConnectionFailed, JobRejected, MeasurementUnreliable, QueueNotFound
 from workqueuejob.planning.actions import (
@@ -219,35 +219,41 @@ KINDS: dict[str, dict[str, Any]] = {
     },
     "worker, warm, winding down": a_worker_spec(mode="Fine", **WARM),
 }
-resources = st.builds(
-    lambda kind, status, parallelism, suspend, timeout, per_pod, drained, limit: a_work_queue_job(
-        status=status,
-        parallelism=parallelism,
-        suspend=suspend,
-        items_per_pod=None if KINDS[kind].get("mode") == "Fine" else per_pod,
-        drained_after_seconds=drained,
-        backoff_limit=limit,
-        rabbitmq={"surplus_pod_timeout_seconds": timeout},
-        **KINDS[kind],
-    ),
-    kind=st.sampled_from(sorted(KINDS)),
-    status=statuses,
-    parallelism=st.integers(0, 12),
-    suspend=seldom,
-    timeout=st.sampled_from([None, 20]),
-    per_pod=st.sampled_from([None, 1, 3]),
-    drained=st.sampled_from([0, 5]),
-    limit=st.sampled_from([0, 20, 20, 20]),
-)
+
+
+def resources(kinds: Sequence[str]) -> st.SearchStrategy[WorkQueueJob]:
+    """Return WorkQueueJobs of these kinds."""
+    return st.builds(
+        lambda kind, status, parallelism, suspend, timeout, per_pod, drained, limit: (
+            a_work_queue_job(
+                status=status,
+                parallelism=parallelism,
+                suspend=suspend,
+                items_per_pod=None if KINDS[kind].get("mode") == "Fine" else per_pod,
+                drained_after_seconds=drained,
+                backoff_limit=limit,
+                rabbitmq={"surplus_pod_timeout_seconds": timeout},
+                **KINDS[kind],
+            )
+        ),
+        kind=st.sampled_from(kinds),
+        status=statuses,
+        parallelism=st.integers(0, 12),
+        suspend=seldom,
+        timeout=st.sampled_from([None, 20]),
+        per_pod=st.sampled_from([None, 1, 3]),
+        drained=st.sampled_from([0, 5]),
+        limit=st.sampled_from([0, 20, 20, 20]),
+    )
 
 
 @st.composite
-def observations(draw: st.DrawFn, results: st.SearchStrategy[QueueDepth] = depths) -> Observed:
+def observations(draw: st.DrawFn, kinds: Sequence[str] = tuple(sorted(KINDS))) -> Observed:
     """Draw what a reconcile may see of a queue that was measured."""
-    resource = draw(resources)
+    resource = draw(resources(kinds))
     current = hash_template(resource)
     hashes = st.sampled_from([current, current, None, "former"])
-    measurement = a_measurement(draw(results), at=600)
+    measurement = a_measurement(draw(depths), at=600)
     if resource.spec.queue.kafka is not None:
         log, worker = draw(logs), resource.spec.worker is not None
         measured = a_log_depth(log, worker=worker, consumers=None if worker else draw(small))
@@ -476,12 +482,11 @@ def test_worker_that_is_there_is_ended_for_nothing_but_dead_letters_and_template
 
 
 @effort(400)
-@given(observations(), evidence_of_all_kinds)
+@given(observations(["Kafka, foreign", "Kafka, worker"]), evidence_of_all_kinds)
 def test_nothing_is_made_on_a_log_before_its_ends_are_recorded(
     observed: Observed, evidence: Evidence
 ) -> None:
     spec, depth = observed.resource.spec, observed.depth
-    assume(spec.queue.kafka is not None and spec.run_policy is RunPolicy.UNTIL_DRAINED)
     assert depth is not None
     assert depth.partitions is not None
     decided = plan(observed, evidence, now=NOW)
