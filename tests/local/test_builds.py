@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from wqjlocal.binaries import build_ldflags, find_kubernetes_version
-from wqjlocal.build_settings import render_apt_config, render_pip_config
+from wqjlocal.build_settings import lend_maven, render_apt_config, render_pip_config
 from wqjlocal.buildah import find_stale, full_name
 from wqjlocal.contents import hash_inputs, is_ignored, parse_ignore
 from wqjlocal.layout import TOOLS_DIR
@@ -108,3 +108,15 @@ def test_image_id_without_a_tag_is_stale() -> None:
         "sha256:bbb oci sha256:old 1 MiB linux -\n"
     )
     assert find_stale(listing) == ["sha256:bbb"]
+
+
+def test_maven_is_lent_this_machines_settings_where_nothing_of_them_stays(tmp_path: Path) -> None:
+    home, trust = tmp_path / "home", tmp_path / "trust"
+    trust.mkdir()
+    options = lend_maven(trust, {"HOME": str(home)}).split()
+    assert {"-Duser.home=/mnt", "-Dmaven.repo.local=/tmp/maven"} <= set(options)
+    assert not (trust / ".m2").exists()
+    (home / ".m2").mkdir(parents=True)
+    (home / ".m2" / "settings.xml").write_text("<settings/>")
+    assert lend_maven(trust, {"HOME": str(home)}).split() == options
+    assert (trust / ".m2" / "settings.xml").read_text() == "<settings/>"

@@ -1,8 +1,8 @@
 """What a build borrows from this machine to reach its registries, by mounts, so that none of it
 is in the image.
 
-The certificate bundle, pip's settings (environment and files) and apt's network settings; they
-may hold passwords.
+The certificate bundle, pip's settings (environment and files), apt's network settings, Java's
+certificates and Maven's settings; they may hold passwords.
 """
 
 import configparser
@@ -13,9 +13,12 @@ from pathlib import Path
 from wqjlocal.commands import run
 
 HOST_BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
+# Debian makes it of the same certificates, where there is a Java.
+HOST_JAVA_BUNDLE = Path("/etc/ssl/certs/java/cacerts")
 # Exists in every image of Debian's, so that mounting there leaves nothing behind.
 TRUST_MOUNT = "/mnt"
 BUNDLE = f"{TRUST_MOUNT}/ca-certificates.crt"
+JAVA_BUNDLE = f"{TRUST_MOUNT}/cacerts"
 PIP_CONFIG = "/etc/pip.conf"
 APT_CONFIG = "/etc/apt/apt.conf.d/95local-build"
 # pip's other options name files of this machine or change where it installs.
@@ -40,8 +43,8 @@ APT_NETWORK_OPTIONS = (
 )
 
 
-def write_build_mounts(directory: Path, environment: Mapping[str, str] = os.environ) -> list[str]:
-    """The `--volume` words of a build; the files are written below `directory`, for root only."""
+def write_build_settings(directory: Path, environment: Mapping[str, str] = os.environ) -> list[str]:
+    """The words that a build is given; the files are written below `directory`, for root only."""
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     trust = directory / "trust"
     trust.mkdir(exist_ok=True)
@@ -60,7 +63,22 @@ def write_build_mounts(directory: Path, environment: Mapping[str, str] = os.envi
             file.touch(mode=0o600)
             file.write_text(text)
             mounts.append(f"{file}:{target}:ro")
-    return [word for mount in mounts for word in ("--volume", mount)]
+    volumes = [word for mount in mounts for word in ("--volume", mount)]
+    return [*volumes, "--build-arg", f"MAVEN_OPTS={lend_maven(trust, environment)}"]
+
+
+def lend_maven(trust: Path, environment: Mapping[str, str]) -> str:
+    """Put below the mount what Maven finds with the options that are returned."""
+    # Its home is the mount, where it may write nothing.
+    options = [f"-Duser.home={TRUST_MOUNT}", "-Dmaven.repo.local=/tmp/maven"]
+    settings = Path(environment.get("HOME") or "/root") / ".m2" / "settings.xml"
+    if settings.exists():
+        (trust / ".m2").mkdir(exist_ok=True)
+        (trust / ".m2" / settings.name).write_bytes(settings.read_bytes())
+    if HOST_JAVA_BUNDLE.exists():
+        (trust / HOST_JAVA_BUNDLE.name).write_bytes(HOST_JAVA_BUNDLE.read_bytes())
+        options.append(f"-Djavax.net.ssl.trustStore={JAVA_BUNDLE}")
+    return " ".join(options)
 
 
 def render_pip_config(

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wqjlocal.base_image import BASE_IMAGE, ensure_base_image
-from wqjlocal.build_settings import write_build_mounts
+from wqjlocal.build_settings import write_build_settings
 from wqjlocal.buildah import (
     BuildRecords,
     buildah,
@@ -82,7 +82,7 @@ def _build(layout: Layout, request: ImageRequest, name: str, base: str) -> None:
     targets = [["--target", stage, "--tag", f"{name}-{stage}"] for stage in stages]
     last = ["--target", request.target] if request.target else []
     try:
-        mounts = write_build_mounts(settings)
+        borrowed = write_build_settings(settings)
         options: list[str | Path] = [
             "--isolation",
             "chroot",
@@ -90,7 +90,7 @@ def _build(layout: Layout, request: ImageRequest, name: str, base: str) -> None:
             "host",
             "--layers",
             "--pull=false",
-            *mounts,
+            *borrowed,
             *words,
             "--file",
             request.dockerfile,

@@ -13,7 +13,7 @@ from wqjlocal.layout import SOURCE_DIR, Layout
 from wqjlocal.lock import exclusive
 
 KAFKA_PACKAGES = ("maven", "openjdk-17-jre-headless")
-POM = SOURCE_DIR / "kafka" / "pom.xml"
+POM = SOURCE_DIR / "images" / "kafka" / "pom.xml"
 COPY_DEPENDENCIES = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies"
 
 
