@@ -68,8 +68,10 @@ REDIS = Image("redis", ROOT / "deploy" / "local" / "images" / "redis", tag="7", 
 BUSYBOX = Image(
     "busybox", ROOT / "deploy" / "local" / "images" / "busybox", tag="1", is_public=True
 )
+KAFKA = Image("kafka", ROOT / "deploy" / "local" / "images" / "kafka", tag="4")
 FINE_WORKER = Image("job-wq-2", ROOT / "examples" / "fine-redis" / "worker")
 FACTORS = Image("factors", ROOT / "examples" / "python-worker" / "program", base=INJECTED)
+DIGITS = Image("digits", ROOT / "examples" / "kafka-inference" / "program", base=INJECTED)
 INSTALLED = (OPERATOR, INJECTED)
 """What the chart installs."""
 

@@ -15,7 +15,14 @@ from workqueuejob.names import API_VERSION, KIND, NAME_MAX_LENGTH
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "examples"
-FOLDERS = ("coarse-rabbitmq", "continuous", "fine-redis", "python-worker", "unmodified-command")
+FOLDERS = (
+    "coarse-rabbitmq",
+    "continuous",
+    "fine-redis",
+    "kafka-inference",
+    "python-worker",
+    "unmodified-command",
+)
 MINIMAL = EXAMPLES / "coarse-rabbitmq" / "minimal.yaml"
 MANIFESTS = sorted(EXAMPLES.rglob("*.yaml"))
 READMES = sorted(EXAMPLES.rglob("README.md"))

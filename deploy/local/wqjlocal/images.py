@@ -76,7 +76,8 @@ def _build(layout: Layout, request: ImageRequest, name: str, base: str) -> None:
     """
     log = layout.logs / "images.log"
     settings = layout.run / "build"
-    arguments = [f"BASE_IMAGE={base}", *request.build_arguments]
+    bases = (f"BASE_IMAGE={base}", f"PYTHON_IMAGE={BASE_IMAGE}")
+    arguments = [*bases, *request.build_arguments]
     words = [word for argument in arguments for word in ("--build-arg", argument)]
     stages = find_stages(request.dockerfile.read_text(), request.target)
     targets = [["--target", stage, "--tag", f"{name}-{stage}"] for stage in stages]
