@@ -15,6 +15,10 @@ help: ## Show this help
 demo: ## Start a cluster unless KUBE_CONTEXT names one, install the operator, drain the fruits
 	@$(PYTHON) -u deploy/demo.py
 
+.PHONY: demo-kafka
+demo-kafka: ## The same cluster with a Kafka: a small model reads handwritten postcodes, twice
+	@$(PYTHON) -u deploy/demo_kafka.py
+
 .PHONY: test
 test: $(VENV)/ready ## Run everything: style, types, layers, unit, contract, chart, CRD and cluster tests
 	@$(PYTHON) -u deploy/check.py
