@@ -14,6 +14,7 @@ from deploy import environment
 from deploy.environment import Cluster
 
 from .broker import Broker, forwarded_broker
+from .kafka import Kafka
 from .locks import locked
 from .prepared import prepare
 from .redis import Redis, forwarded_redis
@@ -78,6 +79,14 @@ def workspace(cluster: Cluster, broker: Broker, operator_to_share: None) -> Iter
         yield opened
     finally:
         opened.close()
+
+
+@pytest.fixture
+def kafka(cluster: Cluster, workspace: Workspace) -> Iterator[Kafka]:
+    """The Kafka; topics and groups that begin with the workspace's name are gone afterwards."""
+    found = Kafka(cluster)
+    yield found
+    found.delete(workspace.queue)
 
 
 def pytest_configure(config: pytest.Config) -> None:

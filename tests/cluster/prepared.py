@@ -1,10 +1,11 @@
-"""Puts onto the cluster what the tests need: the images, the operator from its chart, a RabbitMQ.
+"""Puts onto the cluster what the tests need: the images, the operator from its chart, the brokers.
 
 `python -m tests.cluster.prepared down` takes it away again, and the local cluster with it if it
 was started for the tests.
 """
 
 import sys
+from pathlib import Path
 
 from deploy import environment
 from deploy.environment import Cluster, EnvironmentProblem
@@ -14,12 +15,15 @@ from .objects import LEFT_OVERS
 BROKER_NAMESPACE = "wqj-test-broker"
 BROKER_HOST = f"rabbitmq-service.{BROKER_NAMESPACE}"
 REDIS_HOST = f"redis.{BROKER_NAMESPACE}"
+KAFKA_HOST = f"kafka.{BROKER_NAMESPACE}"
 _FOR_PODS = (
     environment.RABBITMQ,
     environment.REDIS,
+    environment.KAFKA,
     environment.WORKER,
     environment.FINE_WORKER,
     environment.FACTORS,
+    environment.DIGITS,
     environment.BUSYBOX,
 )
 _OPERATOR_LABEL = "wqj-test-operator"
@@ -28,6 +32,14 @@ _EXAMPLES = environment.ROOT / "examples"
 BROKER_MANIFESTS = (
     _EXAMPLES / "coarse-rabbitmq" / "rabbitmq.yaml",
     _EXAMPLES / "fine-redis" / "redis.yaml",
+    _EXAMPLES / "kafka-inference" / "kafka.yaml",
+    Path(__file__).with_name("kafka_client.yaml"),
+)
+_WORKLOADS = (
+    "statefulset/rabbitmq",
+    "deployment/redis",
+    "statefulset/kafka",
+    "deployment/kafka-client",
 )
 
 
@@ -43,13 +55,13 @@ def prepare() -> Cluster:
     cluster.install_operator()
     for manifest in BROKER_MANIFESTS:
         cluster.apply(manifest.read_text(), namespace=BROKER_NAMESPACE)
-    for workload in ("statefulset/rabbitmq", "deployment/redis"):
+    for workload in _WORKLOADS:
         cluster.kubectl("rollout", "status", workload, "-n", BROKER_NAMESPACE, "--timeout=180s")
     return cluster
 
 
 def take_down() -> None:
-    """Remove what tests left, the broker, and the operator unless it was there before."""
+    """Remove what tests left, the brokers, and the operator unless it was there before."""
     cluster = environment.connect()
     if cluster.kubectl("get", "namespace", BROKER_NAMESPACE, check=False).returncode:
         return
@@ -64,7 +76,7 @@ def take_down() -> None:
 
 
 def _claim(cluster: Cluster) -> None:
-    """Make the broker's namespace, and remember in it whether the operator is the tests' own."""
+    """Make the brokers' namespace, and remember in it whether the operator is the tests' own."""
     if cluster.kubectl("get", "namespace", BROKER_NAMESPACE, check=False).returncode == 0:
         return
     found = cluster.is_operator_installed()

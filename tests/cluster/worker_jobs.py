@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .prepared import BROKER_HOST, REDIS_HOST
+from .prepared import BROKER_HOST, KAFKA_HOST, REDIS_HOST
 from .workspace import Manifest, Workspace, build_manifest, condition_of
 
 PRINT_STDIN = "awk 1"
@@ -51,6 +51,12 @@ def a_rabbitmq_queue(workspace: Workspace, **fields: Any) -> Manifest:
             "host": BROKER_HOST, "queue": workspace.queue, "management": management, **fields,
         }
     }  # fmt: skip
+
+
+def a_kafka_topic(workspace: Workspace, **fields: Any) -> Manifest:
+    """Return `spec.queue` for the workspace's topic, read by a group of the same name."""
+    read = {"topic": workspace.queue, "consumerGroup": workspace.queue}
+    return {"kafka": {"bootstrapServers": [f"{KAFKA_HOST}:9092"], **read, **fields}}
 
 
 def count_processed(workspace: Workspace, name: str, items: Sequence[str]) -> Counter[str]:

@@ -93,6 +93,14 @@ class Workspace:
             "logs", "-l", f"wqj.dev/name={name}", "--tail=-1", "--max-log-requests=200"
         ).splitlines()
 
+    def logs_in_order(self, name: str) -> list[str]:
+        """Return the lines that all pods of a WorkQueueJob have printed, in the order of time."""
+        stamped = self.kubectl(
+            "logs", "-l", f"wqj.dev/name={name}", "--tail=-1", "--max-log-requests=200",
+            "--timestamps",
+        ).splitlines()  # fmt: skip
+        return [line.partition(" ")[2] for line in sorted(stamped)]
+
     def events(self, name: str) -> list[Manifest]:
         selector = f"involvedObject.name={name}"
         items: list[Manifest] = self.get("events", "--field-selector", selector)["items"]

@@ -1,0 +1,59 @@
+"""Workers on a Kafka topic that are killed: nothing is lost, and the order of each key stays."""
+
+from collections.abc import Callable
+
+import pytest
+
+from deploy.environment import Cluster
+
+from .kafka import Kafka
+from .kafka_records import assert_order_of_keys, deal_records, list_processed
+from .worker_jobs import (
+    a_kafka_topic,
+    a_worker_job,
+    assert_ledger_adds_up,
+    ended_as,
+    print_stdin_after,
+)
+from .worker_process import kill_at_random
+from .workspace import Workspace
+
+pytestmark = [pytest.mark.cluster, pytest.mark.starts_early, pytest.mark.timeout(300)]
+
+
+def test_killed_workers_lose_nothing_and_keep_the_order(
+    cluster: Cluster,
+    workspace: Workspace,
+    kafka: Kafka,
+    record_property: Callable[[str, object], None],
+) -> None:
+    records = deal_records(keys=20, each=15)
+    kafka.create_topic(workspace.queue, partitions=6)
+    kafka.produce(workspace.queue, records)
+    workspace.apply(
+        a_worker_job(
+            workspace,
+            "killed",
+            queue=a_kafka_topic(workspace),
+            command=print_stdin_after(0.1),
+            parallelism=3,
+            # A kill is an attempt of the item in hand, and a pod that failed.
+            retry={"maxAttempts": 10, "onExhausted": "Discard"},
+            backoffLimit=12,
+        )
+    )
+
+    # All of them in the first seconds, for the group misses a killed member after 45 only.
+    kills = kill_at_random(cluster, workspace, "killed", kills=4, seed=6, pause=0.7)
+
+    ended = workspace.wait_for_end("killed", seconds=200)
+    assert ended_as(ended) == ("Complete", "Drained")
+    processed = list_processed(workspace, "killed", records)
+    repeats = len(processed) - len(records)
+    record_property("repeats", repeats)
+    assert 0 <= repeats <= len(kills)
+    assert_order_of_keys(processed, records)
+    assert_ledger_adds_up(ended)
+    counted = ended["status"]["items"]
+    assert (counted["total"], counted["succeeded"], counted["remaining"]) == (300, 300, 0)
+    assert kafka.lag(workspace.queue, workspace.queue) == 0
