@@ -25,6 +25,7 @@ from workqueuejob.api import (
     WorkQueueJob,
     WorkQueueJobStatus,
 )
+from workqueuejob.api.spec import RunPolicy
 from workqueuejob.api.status import CountedItems, ItemsStatus, QueueStatus
 from workqueuejob.errors import ConnectionFailed, JobRejected, MeasurementUnreliable, QueueNotFound
 from workqueuejob.planning.actions import (
