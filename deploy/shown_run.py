@@ -3,6 +3,7 @@
 Standard library only: it runs before anything is installed.
 """
 
+import re
 import subprocess
 import sys
 import time
@@ -31,14 +32,17 @@ def watch_run(cluster: Cluster, manifest: Path, name: str, *, limit_seconds: flo
     """Apply a WorkQueueJob and print its line whenever it changes; return if it completed."""
     print(f"\n$ kubectl apply -f {manifest.relative_to(ROOT)}\n$ kubectl get wqj {name} --watch")
     cluster.apply(manifest.read_text(), namespace=NAMESPACE)
-    started, shown = time.monotonic(), ""
+    started, shown = time.monotonic(), [""]
     while time.monotonic() - started < limit_seconds:
         found = cluster.kubectl("get", "wqj", name, "-n", NAMESPACE).stdout
         header, line = found.splitlines()[:2]
+        cells = _cut(line, header)
         # The last column is the age, which always changes; at first there is nothing before it.
-        if line.split()[1:-1] != shown.split()[1:-1]:
-            print("" if shown else f"{_align(header)}\n", _align(line), sep="", flush=True)
-            shown = line
+        if any(cells[1:-1]) and cells[1:-1] != shown[1:-1]:
+            if not any(shown):
+                print(_align(header.split()))
+            print(_align(cells), flush=True)
+            shown = cells
         if "Complete" in line or "Failed" in line:
             return "Complete" in line
         time.sleep(0.3)
@@ -51,8 +55,15 @@ def show(cluster: Cluster, *command: str) -> None:
     print(cluster.kubectl("-n", NAMESPACE, *command).stdout, end="", flush=True)
 
 
-def _align(line: str) -> str:
+def _cut(line: str, header: str) -> list[str]:
+    """Return a line's cells, of which some may be empty, by where the titles stand."""
+    starts = [found.start() for found in re.finditer(r"\S+", header)]
+    ends = [*starts[1:], None]
+    return [line[start:end].strip() for start, end in zip(starts, ends, strict=True)]
+
+
+def _align(cells: list[str]) -> str:
     """Return the columns at fixed places, for each line was printed by a kubectl of its own."""
     return "".join(
-        f"{column:<19}" if i == 1 else f"{column:<11}" for i, column in enumerate(line.split())
+        f"{cell:<19}" if i == 1 else f"{cell:<11}" for i, cell in enumerate(cells)
     ).rstrip()
