@@ -20,7 +20,7 @@ from confluent_kafka import Consumer
 
 server, topic = sys.argv[1:]
 settings = {"bootstrap.servers": server, "group.id": topic, "session.timeout.ms": 6000}
-consumer = Consumer({**settings, "client.id": "stranger"})
+consumer = Consumer({**settings, "client.id": "stranger", "enable.auto.commit": False})
 consumer.subscribe([topic])
 while True:
     consumer.poll(1)
@@ -85,8 +85,8 @@ def test_every_obstacle_has_its_reason_and_its_remedy(workspace: Workspace, kafk
 
     workspace.kubectl("delete", "pod/stranger", "--grace-period=1")
     kafka.create_topic(missing)
-    for name in ("group-shared", "topic-missing"):
-        assert ended_as(workspace.wait_for_end(name, seconds=90)) is not None
+    for name, reason in (("group-shared", "Drained"), ("topic-missing", "QueueEmpty")):
+        assert ended_as(workspace.wait_for_end(name, seconds=90)) == ("Complete", reason)
 
 
 def _broken(workspace: Workspace, name: str, change: Manifest) -> Manifest:
