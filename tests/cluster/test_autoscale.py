@@ -28,6 +28,7 @@ def test_run_finishes_in_time_with_hardly_more_pods_than_it_needs(
         )
     )  # fmt: skip
     running: list[int] = []
+    paces: list[float] = []
     sentences: set[str] = set()
 
     def look() -> Manifest:
@@ -36,7 +37,9 @@ def test_run_finishes_in_time_with_hardly_more_pods_than_it_needs(
         if (status.get("items") or {}).get("remaining"):
             pods = workspace.pods("timely")
             running.append(sum(pod["status"]["phase"] == "Running" for pod in pods))
-            sentences.add((status.get("scaling") or {}).get("message", ""))
+            scaling = status.get("scaling") or {}
+            sentences.add(scaling.get("message", ""))
+            paces.append(float(scaling.get("secondsPerItem") or 0))
         return wqj
 
     ended = poll(look, lambda wqj: ended_as(wqj) is not None, seconds=200)
@@ -48,6 +51,7 @@ def test_run_finishes_in_time_with_hardly_more_pods_than_it_needs(
         status["startTime"]
     )
     assert taken.total_seconds() <= LIMIT_SECONDS + PROOF_SECONDS
-    needed = ITEMS * float(status["scaling"]["secondsPerItem"]) / LIMIT_SECONDS
+    # While other tests keep the node busy an item takes longer, and pods that came stay.
+    needed = ITEMS * max(paces) / LIMIT_SECONDS
     assert sum(running) / len(running) <= needed + 1, running
     assert any("s to go need 3 of 8 pods" in sentence for sentence in sentences), sentences
