@@ -13,6 +13,7 @@ from deploy.environment import WORKER, Cluster
 from .broker import Broker
 from .objects import a_namespace
 from .prepared import BROKER_HOST
+from .reading import connect
 
 Manifest = dict[str, Any]
 
@@ -77,15 +78,14 @@ class Workspace:
         return self.kubectl("get", *arguments, *options, check=False).split()
 
     def work_queue_job(self, name: str) -> Manifest:
-        return self.get("wqj", name)
+        return connect(self.cluster).work_queue_job(self.namespace, name)
 
     def jobs(self) -> list[Manifest]:
-        items: list[Manifest] = self.get("jobs")["items"]
-        return items
+        return connect(self.cluster).jobs(self.namespace)
 
     def pods(self, name: str) -> list[Manifest]:
-        items: list[Manifest] = self.get("pods", "-l", f"wqj.dev/name={name}")["items"]
-        return items
+        selector = f"wqj.dev/name={name}"
+        return connect(self.cluster).pods(self.namespace, label_selector=selector)
 
     def logs(self, name: str) -> list[str]:
         """Return the lines that all pods of a WorkQueueJob have printed."""
