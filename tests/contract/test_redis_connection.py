@@ -30,6 +30,7 @@ from workqueuejob.errors import (
 from workqueuejob.planning.depth import QueueDepth
 from workqueuejob.protocol.connection import RedisConnection, Sentinel, TLSSettings
 from workqueuejob.protocol.redis_keys import dead_key
+from workqueuejob.protocol.redis_scripts import LIST_SCRIPTS
 from workqueuejob.protocol.report import ItemCounts
 from workqueuejob.protocol.retry import RetrySettings
 from workqueuejob.protocol.settings import RedisSource
@@ -67,6 +68,13 @@ def measured(connection: RedisConnection, reference: RedisReference | None = Non
 
 def opened(connection: RedisConnection, source: RedisSource | None = None) -> RedisBroker:
     return open_broker(connection, source or RedisSource(KEY), retry=RETRY, run="uid", pod="pod-1")
+
+
+def settling(server: RedisServer) -> RedisBroker:
+    """Open a worker whose first `ack` is one round trip: the server knows the script already."""
+    with server.client() as client:
+        client.script_load(LIST_SCRIPTS.ack)
+    return opened(server.connection)
 
 
 def user(server: RedisServer, *, commands: list[str], keys: list[str]) -> RedisConnection:
@@ -138,7 +146,7 @@ def test_worker_survives_a_restart_with_what_it_holds(server: RedisServer) -> No
 
 
 def test_repeated_ack_whose_answer_was_lost_is_not_a_lost_lease(server: RedisServer) -> None:
-    broker = opened(server.connection)
+    broker = settling(server)
     item = broker.take(timeout_seconds=0)
     assert item is not None
     broker.fetch_ahead = False
@@ -154,7 +162,7 @@ def test_repeated_ack_whose_answer_was_lost_is_not_a_lost_lease(server: RedisSer
 
 
 def test_item_that_was_claimed_with_a_lost_answer_loses_no_attempt(server: RedisServer) -> None:
-    broker = opened(server.connection)
+    broker = settling(server)
     item = broker.take(timeout_seconds=0)
     assert item is not None
     with server.suspended(), pytest.raises(BrokerUnavailable, match="timeout"):
