@@ -5,7 +5,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 
 import pytest
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Consumer, TopicPartition
 
 from tests.contract.worker.kafka_bench import KafkaBench
 from tests.kafka_server import KafkaServer, kafka_server
@@ -146,15 +146,8 @@ def test_dead_letters_are_counted_and_a_missing_target_is_unknown(
 
 
 def test_transactions_leave_no_phantom_item(bench: Probed, broker: Broker) -> None:
-    producer = Producer(
-        {"bootstrap.servers": bench.server.bootstrap, "transactional.id": bench.topic}
-    )
-    producer.init_transactions(10)
-    for ends in (producer.commit_transaction, producer.abort_transaction):
-        producer.begin_transaction()
-        producer.produce(bench.topic, b"apple")
-        producer.flush(10)
-        ends(10)
+    bench.open_transaction(b"apple").commit_transaction(10)
+    bench.open_transaction(b"apple").abort_transaction(10)
     # Two items, one of which does not count, and a marker for each, which comes a moment later.
     depth = bench.eventually(lambda depth: depth.ready == 4)
     assert depth.log is not None
@@ -167,27 +160,14 @@ def test_transactions_leave_no_phantom_item(bench: Probed, broker: Broker) -> No
 
 
 def test_aborted_transactions_alone_leave_no_phantom_item(bench: Probed, broker: Broker) -> None:
-    producer = Producer(
-        {"bootstrap.servers": bench.server.bootstrap, "transactional.id": bench.topic}
-    )
-    producer.init_transactions(10)
-    producer.begin_transaction()
-    producer.produce(bench.topic, b"never")
-    producer.flush(10)
-    producer.abort_transaction(10)
+    bench.open_transaction(b"never").abort_transaction(10)
     assert bench.eventually(lambda depth: depth.ready == 2).ready == 2
     assert work_off(broker()) == 0
     assert bench.measure().ready == 0
 
 
 def test_open_transaction_is_no_lag(bench: Probed) -> None:
-    producer = Producer(
-        {"bootstrap.servers": bench.server.bootstrap, "transactional.id": bench.topic}
-    )
-    producer.init_transactions(10)
-    producer.begin_transaction()
-    producer.produce(bench.topic, b"apple")
-    producer.flush(10)
+    producer = bench.open_transaction(b"apple")
     assert bench.measure().ready == 0
     producer.commit_transaction(10)
     assert bench.eventually(lambda depth: depth.ready == 2).ready == 2

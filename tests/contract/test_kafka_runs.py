@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from confluent_kafka import Consumer, Producer
+from confluent_kafka import Consumer
 
 from tests.builders import a_finished_job, a_kafka_queue, a_work_queue_job
 from tests.contract.worker.kafka_bench import KafkaBench
@@ -198,14 +198,8 @@ def test_run_works_on_what_is_there_and_leaves_what_comes(
 
 
 def test_markers_of_transactions_are_no_items(bench: KafkaBench, stack: ExitStack) -> None:
-    producer = Producer(
-        {"bootstrap.servers": bench.server.bootstrap, "transactional.id": bench.topic}
-    )
-    producer.init_transactions(10)
     for number in range(6):
-        producer.begin_transaction()
-        producer.produce(bench.topic, b"%d" % number)
-        producer.flush(10)
+        producer = bench.open_transaction(b"%d" % number)
         (producer.abort_transaction if number % 2 else producer.commit_transaction)(10)
     bench.await_end(12)
     run = Run(bench, stack)
@@ -222,14 +216,7 @@ def test_markers_of_transactions_are_no_items(bench: KafkaBench, stack: ExitStac
 def test_aborted_transactions_alone_end_as_a_run_without_items(
     bench: KafkaBench, stack: ExitStack
 ) -> None:
-    producer = Producer(
-        {"bootstrap.servers": bench.server.bootstrap, "transactional.id": bench.topic}
-    )
-    producer.init_transactions(10)
-    producer.begin_transaction()
-    producer.produce(bench.topic, b"never")
-    producer.flush(10)
-    producer.abort_transaction(10)
+    bench.open_transaction(b"never").abort_transaction(10)
     bench.await_end(2)
     run = Run(bench, stack)
     run.finish()
@@ -353,14 +340,7 @@ def test_program_of_ones_own_drains_a_topic(bench: KafkaBench, stack: ExitStack)
 def test_program_that_does_not_pass_the_last_marker_is_told_so_and_the_run_ends(
     bench: KafkaBench, stack: ExitStack
 ) -> None:
-    producer = Producer(
-        {"bootstrap.servers": bench.server.bootstrap, "transactional.id": bench.topic}
-    )
-    producer.init_transactions(10)
-    producer.begin_transaction()
-    producer.produce(bench.topic, b"apple")
-    producer.flush(10)
-    producer.commit_transaction(10)
+    bench.open_transaction(b"apple").commit_transaction(10)
     bench.await_end(2)
     run = Run(bench, stack, worker=None, retry=None)
     run.seconds_per_step = 30

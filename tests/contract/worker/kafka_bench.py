@@ -5,6 +5,7 @@ import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 from confluent_kafka import (
@@ -93,6 +94,22 @@ class KafkaBench:
         for body in bodies:
             self._producer.produce(self.topic, body, partition=next(self._sent) % self._partitions)
         assert self._producer.flush(10) == 0
+
+    def open_transaction(self, *bodies: bytes) -> Producer:
+        """Send items in a transaction, which the producer that is returned ends."""
+        producer = self._transactional
+        producer.begin_transaction()
+        for body in bodies:
+            producer.produce(self.topic, body)
+        producer.flush(10)
+        return producer
+
+    @cached_property
+    def _transactional(self) -> Producer:
+        settings = {"bootstrap.servers": self.server.bootstrap, "transactional.id": self.topic}
+        producer = Producer(settings)
+        producer.init_transactions(10)
+        return producer
 
     def _await_partitions(self, topic: str, count: int) -> None:
         """Wait until the node tells of them, too: who joins before never hears of them."""

@@ -87,21 +87,10 @@ def histories(bench: KafkaBench) -> list[tuple[int, NextItem]]:
 def test_end_behind_transactions_is_committed_so_that_no_lag_is_left(
     bench: KafkaBench, connect: Connect
 ) -> None:
-    producer = Producer(
-        {"bootstrap.servers": bench.server.bootstrap, "transactional.id": bench.topic}
-    )
-    producer.init_transactions(10)
-    for bodies, ends in (
-        ([b"apple", b"banana"], producer.commit_transaction),
-        ([b"never", b"seen"], producer.abort_transaction),
-        ([b"cherry"], producer.commit_transaction),
-        ([b"nor", b"this"], producer.abort_transaction),
-    ):
-        producer.begin_transaction()
-        for body in bodies:
-            producer.produce(bench.topic, body)
-        producer.flush(10)
-        ends(10)
+    bench.open_transaction(b"apple", b"banana").commit_transaction(10)
+    bench.open_transaction(b"never", b"seen").abort_transaction(10)
+    bench.open_transaction(b"cherry").commit_transaction(10)
+    bench.open_transaction(b"nor", b"this").abort_transaction(10)
     assert bench.ends() == [11]
     assert drain(connect()) == [b"apple", b"banana", b"cherry"]
     assert bench.count_left() == 0
@@ -110,13 +99,7 @@ def test_end_behind_transactions_is_committed_so_that_no_lag_is_left(
 def test_items_of_an_open_transaction_are_not_there_yet(
     bench: KafkaBench, connect: Connect
 ) -> None:
-    producer = Producer(
-        {"bootstrap.servers": bench.server.bootstrap, "transactional.id": bench.topic}
-    )
-    producer.init_transactions(10)
-    producer.begin_transaction()
-    producer.produce(bench.topic, b"apple")
-    producer.flush(10)
+    producer = bench.open_transaction(b"apple")
     broker = connect()
     assert broker.take(timeout_seconds=IDLE_SECONDS) is None
     assert bench.count_left() == 0
