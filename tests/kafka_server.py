@@ -11,7 +11,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +29,8 @@ from tests.kafka_configuration import (
     write_logging,
     write_properties,
 )
+from tests.ports import find_free_ports
+from tests.suspension import suspended
 from wqjlocal.kafka import ensure_kafka
 from wqjlocal.layout import build_layout
 
@@ -98,16 +100,9 @@ class KafkaServer:
         self.stop()
         self.start()
 
-    @contextmanager
-    def suspended(self) -> Iterator[None]:
+    def suspended(self) -> AbstractContextManager[None]:
         """Stop the node's process for the duration: it answers nothing, and closes nothing."""
-        if self._process is None:
-            raise RuntimeError("the node is not running")
-        self._process.send_signal(signal.SIGSTOP)
-        try:
-            yield
-        finally:
-            self._process.send_signal(signal.SIGCONT)
+        return suspended(self._process)
 
     def _java(self, *arguments: str) -> subprocess.Popen[bytes]:
         logging = f"-Dlog4j2.configurationFile={self.directory / 'log4j2.yaml'}"
@@ -140,7 +135,7 @@ def running_kafka(directory: Path, **properties: str) -> Iterator[KafkaServer]:
     """
     jars = ensure_kafka(build_layout())
     directory.mkdir(exist_ok=True)
-    server = KafkaServer(directory, jars, Ports(*_free_ports(5)), write_certificates(directory))
+    server = KafkaServer(directory, jars, Ports(*find_free_ports(5)), write_certificates(directory))
     extra = {name.replace("_", "."): value for name, value in properties.items()}
     write_properties(directory, server.host, server.ports, extra)
     write_logging(directory)
@@ -162,11 +157,3 @@ def kafka_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaServ
             pytest.skip(f"{program} is not installed")
     with running_kafka(tmp_path_factory.mktemp("kafka") / "node") as server:
         yield server
-
-
-def _free_ports(count: int) -> list[int]:
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [int(one.getsockname()[1]) for one in sockets]

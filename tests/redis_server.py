@@ -10,7 +10,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ import redis
 import trustme
 
 from tests.ports import find_free_ports
+from tests.suspension import suspended
 from workqueuejob.protocol.connection import RedisConnection, Sentinel
 
 __all__ = ["RedisServer", "Sentinels", "redis_server", "running_redis", "running_sentinels"]
@@ -85,16 +86,9 @@ class RedisServer:
         self.stop()
         self.start()
 
-    @contextmanager
-    def suspended(self) -> Iterator[None]:
+    def suspended(self) -> AbstractContextManager[None]:
         """Stop the server's process for the duration: it answers nothing, and closes nothing."""
-        if self._process is None:
-            raise RuntimeError("the server is not running")
-        self._process.send_signal(signal.SIGSTOP)
-        try:
-            yield
-        finally:
-            self._process.send_signal(signal.SIGCONT)
+        return suspended(self._process)
 
     def _answers(self) -> bool:
         with suppress(redis.AuthenticationError), self.client() as client:
