@@ -104,7 +104,11 @@ def test_kept_pods_take_items_at_once_and_end_with_the_run(
 
     poll(look, lambda wqj: succeeded(wqj) == 31, seconds=90)
     assert 2 < most <= 5
-    poll(lambda: going(workspace, "shop"), are_waiting(2), seconds=60)
+    poll(
+        lambda: going(workspace, "shop"),
+        lambda pods: are_waiting(2)(pods) and names_of(pods).isdisjoint(names_of(after)),
+        seconds=60,
+    )
 
     workspace.patch("shop", {"runPolicy": "UntilDrained"})
 

@@ -66,7 +66,8 @@ def count_processed(workspace: Workspace, name: str, items: Sequence[str]) -> Co
     """
     wanted = set(items)
     printed = Counter(line for line in workspace.logs(name) if line in wanted)
-    assert wanted - set(printed) == set(), "items that nobody has processed"
+    unseen = sorted(wanted - set(printed))
+    assert not unseen, f"items that nobody has processed: {unseen}"
     return printed
 
 
