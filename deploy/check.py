@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import IO
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "deploy" / "local"))
+sys.path[:0] = [str(ROOT), str(ROOT / "deploy" / "local")]
 
-from wqjlocal.console import step  # noqa: E402 - the path comes first
+from tests.cluster.prepared import IS_PREPARED  # noqa: E402 - the path comes first
+from wqjlocal.console import step  # noqa: E402
 from wqjlocal.kafka import KAFKA_PACKAGES, ensure_kafka  # noqa: E402
 from wqjlocal.layout import build_layout  # noqa: E402
 from wqjlocal.packages import install_packages  # noqa: E402
@@ -78,9 +79,10 @@ def _test_with_cluster() -> int:
     begun = datetime.now(UTC).isoformat()
     try:
         _prepared("up")
+        os.environ[IS_PREPARED] = "yes"
         return (
             _test_beside_disturbance()
-            or _pytest("tests/cluster", "-m", f"not {ALONE}", *ONE_BY_ONE, workers=4)
+            or _pytest("tests/cluster", "-m", f"not {ALONE}", *ONE_BY_ONE, workers=5)
             # Quietly, here and below, so that the test runner has the last word. Only a whole
             # run shows what is never used.
             or _run_quietly("python", "-m", "tests.cluster.grants", "--since", begun)
@@ -95,7 +97,7 @@ def _test_beside_disturbance() -> int:
     """Run what needs no cluster beside the tests that need it alone, which mostly wait."""
     with tempfile.TemporaryFile("w+") as seen, ThreadPoolExecutor() as pool:
         disturbance = pool.submit(_pytest, "tests/cluster", "-m", ALONE, workers=0, output=seen)
-        code = _pytest(*QUICK, *SERVED, workers=2)
+        code = _pytest(*QUICK, *SERVED, workers=3)
         disturbed = disturbance.result()
         seen.seek(0)
         sys.stdout.write(seen.read())

@@ -4,6 +4,7 @@ Tests run side by side; the few that disturb the operator take the lock that all
 """
 
 import fcntl
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -16,7 +17,7 @@ from deploy.environment import Cluster
 from .broker import Broker, forwarded_broker
 from .kafka import Kafka
 from .locks import locked
-from .prepared import prepare
+from .prepared import IS_PREPARED, prepare
 from .redis import Redis, forwarded_redis
 from .workspace import Workspace, open_workspace
 
@@ -31,6 +32,8 @@ def shared_directory(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -
 @pytest.fixture(scope="session")
 def cluster(shared_directory: Path) -> Cluster:
     """The prepared cluster; the first of the workers prepares it for all."""
+    if IS_PREPARED in os.environ:
+        return environment.connect()
     done = shared_directory / "prepared"
     with locked(shared_directory / "prepare.lock", fcntl.LOCK_EX):
         if done.exists():

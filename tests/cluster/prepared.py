@@ -1,7 +1,6 @@
 """Puts onto the cluster what the tests need: the images, the operator from its chart, the brokers.
 
-`python -m tests.cluster.prepared down` takes it away again, and the local cluster with it if it
-was started for the tests.
+`python -m tests.cluster.prepared down` takes it away again, but not the cluster.
 """
 
 import sys
@@ -26,6 +25,9 @@ _FOR_PODS = (
     environment.DIGITS,
     environment.BUSYBOX,
 )
+IS_PREPARED = "WQJ_TEST_CLUSTER_IS_PREPARED"
+"""Set in the environment by who has prepared the cluster for several runs of the tests."""
+
 _OPERATOR_LABEL = "wqj-test-operator"
 _OURS, _FOUND = "ours", "found"
 _EXAMPLES = environment.ROOT / "examples"

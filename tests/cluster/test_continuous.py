@@ -75,7 +75,7 @@ def test_hundred_short_items_do_not_wait_for_a_long_one(workspace: Workspace) ->
     workspace.broker.declare(f"{workspace.queue}.dead")
     workspace.apply(
         a_worker_job(
-            workspace, "overlap", queue=a_rabbitmq_queue(workspace), mode="Coarse", itemsPerPod=10,
+            workspace, "overlap", queue=a_rabbitmq_queue(workspace), mode="Coarse", itemsPerPod=34,
             runPolicy="Continuous", parallelism=4, command=SLEEP_AS_TOLD,
             retry={"deadLetter": {"name": f"{workspace.queue}.dead"}},
         )

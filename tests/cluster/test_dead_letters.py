@@ -94,6 +94,7 @@ def test_poison_in_a_rabbitmq_queue_is_put_aside_with_its_reason(
     assert "exit code 3" in properties.headers["x-wqj-dead-letter-reason"]
 
 
+@pytest.mark.starts_early
 def test_item_that_kills_its_pod_counts_as_an_attempt_and_never_ends_the_run(
     cluster: Cluster, workspace: Workspace, redis: Redis
 ) -> None:
@@ -111,7 +112,7 @@ def test_item_that_kills_its_pod_counts_as_an_attempt_and_never_ends_the_run(
 
     for attempts in (1, 2):
         _wait_for_attempt(redis, workspace, attempts)
-        (pod,) = running_pods(workspace, "deadly")
+        (pod,) = poll(lambda: running_pods(workspace, "deadly"), bool, seconds=30)
         signal_worker(cluster, pod, signal.SIGKILL)
 
     ended = workspace.wait_for_end("deadly", seconds=150)

@@ -8,7 +8,7 @@ import pytest
 from .examples import drain, run_to_end, start_broker
 from .workspace import Manifest, Workspace, reason_of
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.cluster, pytest.mark.starts_early, pytest.mark.timeout(300)]
 
 TOPICS = {"digits": 6, "readings": 3, "digits-failed": 1}
 MESSAGES = 900

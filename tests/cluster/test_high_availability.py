@@ -38,7 +38,7 @@ pytestmark = [
 ]
 
 TAKEOVER_SECONDS = 15
-FIRST, LATER = 10, 6
+FIRST, LATER = 8, 4
 ITEMS = [f"item-{number:02}" for number in range(FIRST + LATER)]
 
 

@@ -55,5 +55,8 @@ def test_killed_workers_lose_nothing_and_keep_the_order(
     assert_order_of_keys(processed, records)
     assert_ledger_adds_up(ended)
     counted = ended["status"]["items"]
-    assert (counted["total"], counted["succeeded"], counted["remaining"]) == (300, 300, 0)
+    # What a worker settled last, and was killed before it could say so, may be in no report.
+    assert len(records) - len(kills) <= counted["succeeded"] <= len(records)
+    assert (counted["total"], counted["remaining"]) == (counted["succeeded"], 0)
+    assert counted["succeeded"] == len(records) or counted["accounting"] == "Inferred"
     assert kafka.lag(workspace.queue, workspace.queue) == 0

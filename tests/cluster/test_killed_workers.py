@@ -86,7 +86,7 @@ def test_item_of_a_killed_worker_is_processed_after_its_peers_have_finished(
     cluster: Cluster, workspace: Workspace, redis: Redis
 ) -> None:
     redis.rpush(workspace.queue, "slow", "quick")
-    command = 'read item; [ "$item" = slow ] && sleep 12; echo "$item"'
+    command = 'read item; [ "$item$ITEM_ATTEMPT" = slow1 ] && sleep 60; echo "$item"'
     workspace.apply(a_worker_job(workspace, "left", command=command, parallelism=2))
     # The quick one's worker has found nothing more and gone, when the slow one's is killed.
     poll(lambda: workspace.work_queue_job("left"), _has_one_pod_left, seconds=60)

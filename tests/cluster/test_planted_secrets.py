@@ -101,10 +101,10 @@ def planting(workspace: Workspace, redis: Redis) -> Iterator[Planting]:
 def test_credentials_show_nowhere_whether_they_are_right_or_wrong(planting: Planting) -> None:
     workspace = planting.workspace
     _begin_rotated(planting)
+    _rotate(planting)
     _begin_with_logins(planting)
     _begin_with_uris(planting)
     _begin_with_keys(planting)
-    _rotate(planting)
 
     for run in SUCCEED:
         ended = workspace.wait_for_end(run, seconds=120)

@@ -10,10 +10,10 @@ from typing import Any, TypeVar
 
 from deploy.environment import WORKER, Cluster
 
+from .api import connect
 from .broker import Broker
 from .objects import a_namespace
 from .prepared import BROKER_HOST
-from .reading import connect
 
 Manifest = dict[str, Any]
 
@@ -58,15 +58,8 @@ class Workspace:
         self.kubectl("patch", "wqj", name, "--type=merge", "-p", json.dumps({"spec": spec}))
 
     def close(self) -> None:
-        """Take the namespace down, without waiting for it, and what it had at the broker.
-
-        A namespace's deletion begins with its pods, and never ends where a Job's failed pod waits
-        for a replacement; so the Jobs go first.
-        """
-        self.kubectl("delete", "wqj", "--all")
-        # What a test has orphaned.
-        self.kubectl("delete", "jobs", "--all", "--wait=false")
-        self.cluster.kubectl("delete", "namespace", self.namespace, "--wait=false")
+        """Take the namespace down, without waiting for it, and what it had at the broker."""
+        connect(self.cluster).delete_namespace(self.namespace)
         self.broker.remove(self.queue)
 
     def get(self, *arguments: str) -> Manifest:
@@ -164,7 +157,7 @@ def poll(
 def open_workspace(cluster: Cluster, broker: Broker) -> Workspace:
     """Return a workspace in a namespace that is made now."""
     name = f"wqj-test-{uuid.uuid4().hex[:8]}"
-    cluster.kubectl("create", "-f", "-", stdin=json.dumps(a_namespace(name)))
+    connect(cluster).create_namespace(a_namespace(name))
     return Workspace(cluster, broker, name)
 
 
