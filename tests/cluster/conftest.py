@@ -92,16 +92,6 @@ def kafka(cluster: Cluster, workspace: Workspace) -> Iterator[Kafka]:
     found.delete(workspace.queue)
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "starts_early: mostly waits, while the others can run")
-
-
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with what waits long; the many short ones fill what time is left on any worker."""
-    items.sort(key=_find_place)
-
-
-def _find_place(item: pytest.Item) -> int:
-    if "mishap" in getattr(item, "fixturenames", ()):
-        return 2
-    return 0 if item.get_closest_marker("starts_early") else 1
+    """End with the mishaps, which are many and short."""
+    items.sort(key=lambda item: "mishap" in getattr(item, "fixturenames", ()))

@@ -145,8 +145,8 @@ def test_rollout_in_the_middle_of_a_run_leaves_its_pods_alone(
     begin_run(workspace)
     old = {pod["metadata"]["name"] for pod in list_operator_pods(two_replicas)}
 
-    restart_operator(two_replicas)
     workspace.publish(ITEMS[FIRST:])
+    restart_operator(two_replicas)
 
     successor = await_leader(two_replicas)
     assert successor["metadata"]["name"] not in old

@@ -12,7 +12,7 @@ from .link import running_link
 from .replicas import LEASE_NAME, Election, Replica
 from .waiting import wait_for
 
-pytestmark = [pytest.mark.apiserver, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.apiserver, pytest.mark.starts_early, pytest.mark.timeout(120)]
 
 TAKEOVER_SECONDS = 15
 NO_BROKER = {"queue": {"rabbitmq": {"host": "127.0.0.1", "port": 1, "queue": "q"}}}

@@ -20,7 +20,7 @@ from workqueuejob.worker.broker import Delivery
 from workqueuejob.worker.kafka import KafkaBroker
 from workqueuejob.worker.library import Worker
 
-pytestmark = pytest.mark.kafka
+pytestmark = [pytest.mark.kafka, pytest.mark.starts_early]
 
 PATIENCE_SECONDS = 15.0
 IDLE_SECONDS = 0.7

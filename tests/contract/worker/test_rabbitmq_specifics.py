@@ -36,7 +36,7 @@ from workqueuejob.protocol.retry import RetrySettings
 from workqueuejob.protocol.settings import RabbitMQSource
 from workqueuejob.worker.broker import Broker, Delivery
 
-pytestmark = pytest.mark.rabbitmq
+pytestmark = [pytest.mark.rabbitmq, pytest.mark.starts_early]
 
 Keep = Callable[[Broker], Broker]
 CONSUMER_TIMEOUT_SECONDS = 2

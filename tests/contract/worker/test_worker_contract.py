@@ -17,6 +17,8 @@ from workqueuejob.errors import BrokerUnavailable, LeaseLost
 from workqueuejob.protocol.retry import RetrySettings
 from workqueuejob.worker.broker import Broker, Delivery, FetchesAhead
 
+pytestmark = pytest.mark.starts_early
+
 PATIENCE_SECONDS = 10.0
 ONCE_IDLE_SECONDS = 0.7
 
