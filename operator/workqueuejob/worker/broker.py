@@ -14,6 +14,7 @@ class Delivery:
     redelivered: whether somebody had it before.
     lost: whether the attempt before this one ended without a word, as when its pod was killed.
     handle: what the broker's module needs to settle it.
+    last_failure: why the last attempt that failed did, where the broker remembers it.
     """
 
     id: str
@@ -22,6 +23,7 @@ class Delivery:
     redelivered: bool = False
     lost: bool = False
     handle: Any = field(default=None, repr=False, compare=False)
+    last_failure: str = ""
 
 
 class Broker(Protocol):

@@ -214,6 +214,10 @@ class Engine:
                 f"attempt {made} of {retry.max_attempts} ended without a word: "
                 "its worker was killed or lost its connection"
             )
+            if item.delivery.last_failure:
+                reason += f"; the last that failed: {item.delivery.last_failure}"[
+                    :REASON_MAX_LENGTH
+                ]
         else:
             reason = f"{made} attempts were made, and {retry.max_attempts} are allowed"
         self._bury(item, replace(item.delivery, attempt=made), reason)

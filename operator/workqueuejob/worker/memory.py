@@ -66,10 +66,10 @@ class MemoryBroker:
         if self.fetch_ahead:
             self._fetch()
 
-    def retry(self, delivery: Delivery, *, reason: str, delay_seconds: int) -> None:  # noqa: ARG002 - nobody reads why
+    def retry(self, delivery: Delivery, *, reason: str, delay_seconds: int) -> None:
         """Count a failed attempt; the item becomes ready again after the delay."""
         self._connect()
-        self.queue.give_back(delivery.handle, failed=True, delay_seconds=delay_seconds)
+        self.queue.give_back(delivery.handle, failure=reason, delay_seconds=delay_seconds)
 
     def dead_letter(self, delivery: Delivery, *, reason: str) -> None:
         """Move an item to the dead letters, or discard it where there is no target."""
@@ -86,7 +86,7 @@ class MemoryBroker:
     def release(self, delivery: Delivery) -> None:
         """Give an item back at once; this attempt does not count."""
         self._connect()
-        self.queue.give_back(delivery.handle, failed=False)
+        self.queue.give_back(delivery.handle)
 
     def renew(self, held: Collection[Delivery]) -> Collection[Delivery]:
         """Keep hold of what is worked on, and of what was fetched; return what is lost."""
@@ -104,7 +104,7 @@ class MemoryBroker:
         while self._fetched:
             token, _ = self._fetched.pop()
             try:
-                self.queue.give_back(token, failed=False)
+                self.queue.give_back(token)
             except LeaseLost:
                 continue
 

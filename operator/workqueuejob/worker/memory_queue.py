@@ -37,6 +37,7 @@ class _Item:
     failed: int = 0
     seen: bool = False
     lost: bool = False
+    last_failure: str = ""
     due_at: float = 0.0
 
 
@@ -95,6 +96,7 @@ class MemoryQueue:
                 attempt=item.failed + 1,
                 redelivered=item.seen,
                 lost=item.lost,
+                last_failure=item.last_failure,
                 handle=token,
             )
             item.seen = True
@@ -111,12 +113,16 @@ class MemoryQueue:
             self._held(token)
             del self._leases[token]
 
-    def give_back(self, token: int, *, failed: bool, delay_seconds: float = 0) -> None:
-        """Make the item ready, at once or after a delay; failed counts the attempt."""
+    def give_back(
+        self, token: int, *, failure: str | None = None, delay_seconds: float = 0
+    ) -> None:
+        """Make the item ready, at once or after a delay; a failure counts the attempt."""
         with self._lock:
             item = self._held(token).item
             del self._leases[token]
-            item.failed += failed
+            if failure is not None:
+                item.failed += 1
+                item.last_failure = failure
             item.lost = False
             if delay_seconds:
                 item.due_at = self.clock() + delay_seconds

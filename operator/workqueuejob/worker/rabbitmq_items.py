@@ -11,7 +11,7 @@ otherwise than the original: CC and BCC, a user_id, a time to live, and traces o
 import copy
 import itertools
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -53,6 +53,7 @@ class Item:
 
     attempt: from 1, the present one included.
     must_be_rewritten: whether the broker would forget the count that this delivery shows.
+    last_failure: why the last attempt that failed did, or nothing.
     """
 
     id: str
@@ -60,6 +61,7 @@ class Item:
     redelivered: bool
     lost: bool
     must_be_rewritten: bool
+    last_failure: str = ""
 
 
 def read_item(properties: BasicProperties, *, redelivered: bool) -> Item:
@@ -79,6 +81,7 @@ def read_item(properties: BasicProperties, *, redelivered: bool) -> Item:
         redelivered=bool(redelivered or written),
         lost=bool(lost or headers.get(LOST_HEADER)),
         must_be_rewritten=redelivered and (delivery_count is None or counted >= DELIVERY_COUNT_MAX),
+        last_failure=_text(headers.get(FAILURE_HEADER)),
     )
 
 
@@ -99,6 +102,8 @@ def build_copy(
         headers[ATTEMPTS_HEADER] = attempts
     if lost:
         headers[LOST_HEADER] = True
+    if item.last_failure:
+        headers[FAILURE_HEADER] = item.last_failure
     if not properties.message_id:
         headers[ID_HEADER] = item.id
     copied.headers = {**headers, **(more or {})}
@@ -139,7 +144,7 @@ def build_dead_letter(
         "queue": queue,
     }
     more = {f"{DEAD_LETTER_PREFIX}{name}": value for name, value in said.items()}
-    return build_copy(properties, item, attempts=0, more=more)
+    return build_copy(properties, replace(item, last_failure=""), attempts=0, more=more)
 
 
 def _make_writable(value: Any) -> Any:

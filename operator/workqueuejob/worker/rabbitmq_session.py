@@ -207,6 +207,7 @@ class Session:
             attempt=item.attempt,
             redelivered=item.redelivered,
             lost=item.lost,
+            last_failure=item.last_failure,
             handle=handle,
         )
 

@@ -486,6 +486,19 @@ def test_moved_item_of_a_killed_worker_comes_back_as_another_attempt(
     assert (item.id, item.attempt, item.lost) == ("m-1", 2, True)
 
 
+def test_item_of_a_killed_worker_remembers_its_last_failure(
+    bench: RabbitMQWorkerBench, keep: Keep
+) -> None:
+    bench.produce(b"apple")
+    broker = keep(bench.connect())
+    broker.retry(take(broker), reason="exit code 3", delay_seconds=0)
+    again = take(broker)
+    assert (again.attempt, again.lost, again.last_failure) == (2, False, "exit code 3")
+    bench.kill(broker)
+    after = take(keep(bench.connect()))
+    assert (after.attempt, after.lost, after.last_failure) == (3, True, "exit code 3")
+
+
 def test_item_that_may_not_move_is_lost_and_said_to_be(
     rabbitmq_server: RabbitMQServer,
     classic: RabbitMQWorkerBench,

@@ -219,6 +219,19 @@ def test_item_that_killed_its_workers_is_dead_lettered_before_it_is_worked_on() 
     assert plant.engine.report.counts == ItemCounts(succeeded=1, dead_lettered=1, attempts_lost=1)
 
 
+def test_dead_letter_of_a_lost_attempt_tells_the_last_failure() -> None:
+    plant = Plant(b"poison", lease_seconds=30)
+    for _ in range(RETRY.max_attempts - 1):
+        take(plant.engine).fail("exit code 3")
+        plant.clock.sleep(30)
+    assert plant.connect().take(timeout_seconds=0) is not None
+    plant.clock.sleep(30)
+    assert drain(plant.engine) == []
+    ((_, reason, _),) = plant.letters
+    assert reason.startswith("attempt 3 of 3 ended without a word: ")
+    assert reason.endswith("; the last that failed: exit code 3")
+
+
 def test_lost_attempt_is_counted_by_who_takes_the_item_next() -> None:
     plant = Plant(b"apple")
     plant.connect().take(timeout_seconds=0)
