@@ -97,7 +97,7 @@ def _test_beside_disturbance() -> int:
     """Run what needs no cluster beside the tests that need it alone, which mostly wait."""
     with tempfile.TemporaryFile("w+") as seen, ThreadPoolExecutor() as pool:
         disturbance = pool.submit(_pytest, "tests/cluster", "-m", ALONE, workers=0, output=seen)
-        code = _pytest(*SERVED, *QUICK, "--no-loadscope-reorder", workers=4)
+        code = _pytest(*SERVED, *QUICK, "--no-loadscope-reorder", workers=3)
         disturbed = disturbance.result()
         seen.seek(0)
         sys.stdout.write(seen.read())

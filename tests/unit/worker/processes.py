@@ -67,6 +67,7 @@ class WorkerProcess:
                 "PATH": os.environ["PATH"],
                 "PYTHONPATH": str(ROOT / "operator"),
                 "TMPDIR": str(directory),
+                "PYTHONFAULTHANDLER": "1",
                 **(environ or {}),
             },
         )
@@ -75,7 +76,13 @@ class WorkerProcess:
         self.process.send_signal(number)
 
     def end(self) -> Ended:
-        out, err = self.process.communicate(timeout=PATIENCE_SECONDS)
+        try:
+            out, err = self.process.communicate(timeout=PATIENCE_SECONDS)
+        except subprocess.TimeoutExpired:
+            # Python tells then where each of its threads is.
+            self.process.send_signal(signal.SIGABRT)
+            _, err = self.process.communicate(timeout=PATIENCE_SECONDS)
+            raise AssertionError(f"it did not end:\n{err.decode(errors='replace')}") from None
         text = self.message.read_text()
         report = read_report(text)
         assert report is not None, text
