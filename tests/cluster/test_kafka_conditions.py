@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
 
 PASSWORD = "s3cret-no-more"
 STRANGER = """
-import sys
+import pathlib, sys
 from confluent_kafka import Consumer
 
 server, topic = sys.argv[1:]
@@ -24,6 +24,8 @@ consumer = Consumer({**settings, "client.id": "stranger", "enable.auto.commit": 
 consumer.subscribe([topic])
 while True:
     consumer.poll(1)
+    if consumer.assignment():
+        pathlib.Path("/tmp/joined").touch()
 """
 
 SERVICE_WITHOUT_ENDPOINTS = {
@@ -104,7 +106,7 @@ def _login(username: str, password: str) -> Manifest:
 
 
 def _stranger(topic: str) -> dict[str, Any]:
-    """Return a pod that joins the group, and is ready when it runs."""
+    """Return a pod that joins the group, and is ready when it has."""
     return {
         "apiVersion": "v1",
         "kind": "Pod",
@@ -116,6 +118,11 @@ def _stranger(topic: str) -> dict[str, Any]:
                     "image": environment.INJECTED.local_reference,
                     "imagePullPolicy": "IfNotPresent",
                     "command": ["python3", "-c", STRANGER, f"{KAFKA_HOST}:9092", topic],
+                    "readinessProbe": {
+                        "exec": {"command": ["python3", "-c", "open('/tmp/joined')"]},
+                        "periodSeconds": 1,
+                        "timeoutSeconds": 5,
+                    },
                 }
             ]
         },
