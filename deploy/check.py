@@ -82,7 +82,7 @@ def _test_with_cluster() -> int:
         os.environ[IS_PREPARED] = "yes"
         return (
             _test_beside_disturbance()
-            or _pytest("tests/cluster", "-m", f"not {ALONE}", *ONE_BY_ONE, workers=5)
+            or _pytest("tests/cluster", "-m", f"not {ALONE}", *ONE_BY_ONE, workers=4)
             # Quietly, here and below, so that the test runner has the last word. Only a whole
             # run shows what is never used.
             or _run_quietly("python", "-m", "tests.cluster.grants", "--since", begun)
