@@ -215,12 +215,10 @@ class Engine:
                 "its worker was killed or lost its connection"
             )
             if item.delivery.last_failure:
-                reason += f"; the last that failed: {item.delivery.last_failure}"[
-                    :REASON_MAX_LENGTH
-                ]
+                reason += f"; the last that failed: {item.delivery.last_failure}"
         else:
             reason = f"{made} attempts were made, and {retry.max_attempts} are allowed"
-        self._bury(item, replace(item.delivery, attempt=made), reason)
+        self._bury(item, replace(item.delivery, attempt=made), reason[:REASON_MAX_LENGTH])
 
     def _bury(self, item: Item, delivery: Delivery, reason: str, **counted: int) -> bool:
         target = self.settings.retry.dead_letter

@@ -11,7 +11,7 @@ otherwise than the original: CC and BCC, a user_id, a time to live, and traces o
 import copy
 import itertools
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -42,9 +42,7 @@ ATTEMPTS_MAX = 2**31 - 1
 _WORKER_ID = os.urandom(6).hex()
 _NUMBERS = itertools.count(1)
 
-_NOT_COPIED = frozenset(
-    {DELIVERY_COUNT_HEADER, ATTEMPTS_HEADER, LOST_HEADER, FAILURE_HEADER, "CC", "BCC"}
-)
+_NOT_COPIED = frozenset({DELIVERY_COUNT_HEADER, ATTEMPTS_HEADER, LOST_HEADER, "CC", "BCC"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +100,6 @@ def build_copy(
         headers[ATTEMPTS_HEADER] = attempts
     if lost:
         headers[LOST_HEADER] = True
-    if item.last_failure:
-        headers[FAILURE_HEADER] = item.last_failure
     if not properties.message_id:
         headers[ID_HEADER] = item.id
     copied.headers = {**headers, **(more or {})}
@@ -144,7 +140,9 @@ def build_dead_letter(
         "queue": queue,
     }
     more = {f"{DEAD_LETTER_PREFIX}{name}": value for name, value in said.items()}
-    return build_copy(properties, replace(item, last_failure=""), attempts=0, more=more)
+    dead = build_copy(properties, item, attempts=0, more=more)
+    dead.headers.pop(FAILURE_HEADER, None)
+    return dead
 
 
 def _make_writable(value: Any) -> Any:
