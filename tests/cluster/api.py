@@ -10,6 +10,9 @@ from deploy.environment import Cluster
 
 from .objects import Manifest
 
+_WORK_QUEUE_JOBS = {"group": "wqj.dev", "version": "v1alpha1", "plural": "workqueuejobs"}
+_JOBS = {"group": "batch", "version": "v1", "plural": "jobs"}
+
 
 @lru_cache
 def connect(cluster: Cluster) -> "Api":
@@ -35,10 +38,9 @@ class Api:
         That begins with its pods, and never ends where a Job's failed pod waits for a replacement;
         so the Jobs go first, and before them what makes Jobs.
         """
-        for kind in (("wqj.dev", "v1alpha1", "workqueuejobs"), ("batch", "v1", "jobs")):
-            group, version, plural = kind
+        for kind in (_WORK_QUEUE_JOBS, _JOBS):
             answer = self._objects.delete_collection_namespaced_custom_object(
-                group, version, namespace, plural, propagation_policy="Background",
+                **kind, namespace=namespace, propagation_policy="Background",
                 _preload_content=False,
             )  # fmt: skip
             # Not decoded: what some tests make is nested too deeply.
@@ -47,12 +49,12 @@ class Api:
 
     def work_queue_job(self, namespace: str, name: str) -> Manifest:
         found: Manifest = self._objects.get_namespaced_custom_object(
-            "wqj.dev", "v1alpha1", namespace, "workqueuejobs", name
+            **_WORK_QUEUE_JOBS, namespace=namespace, name=name
         )
         return found
 
     def jobs(self, namespace: str) -> list[Manifest]:
-        listed = self._objects.list_namespaced_custom_object("batch", "v1", namespace, "jobs")
+        listed = self._objects.list_namespaced_custom_object(**_JOBS, namespace=namespace)
         return _list_items(listed)
 
     def pods(self, namespace: str, *, label_selector: str) -> list[Manifest]:

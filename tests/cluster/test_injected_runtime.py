@@ -15,6 +15,7 @@ from deploy import environment
 from deploy.environment import BUSYBOX, INJECTED, Cluster
 from workqueuejob.planning.injection import INIT_CONTAINER, LAUNCHER, inject_worker
 
+from .api import connect
 from .objects import a_namespace
 from .workspace import Manifest, poll
 
@@ -74,20 +75,17 @@ def namespace(cluster: Cluster) -> Iterator[str]:
     name = f"wqj-test-{uuid.uuid4().hex[:8]}"
     restricted = {"pod-security.kubernetes.io/enforce": "restricted"}
     quota = {"requests.cpu": "1", "limits.cpu": "1", "requests.memory": "1Gi"}
-    manifests: list[Manifest] = [
-        a_namespace(name, labels=restricted),
-        {
-            "apiVersion": "v1",
-            "kind": "ResourceQuota",
-            "metadata": {"name": "quota", "namespace": name},
-            "spec": {"hard": {**quota, "limits.memory": "1Gi"}},
-        },
-    ]
-    for manifest in manifests:
-        cluster.kubectl("create", "-f", "-", stdin=json.dumps(manifest))
+    limits: Manifest = {
+        "apiVersion": "v1",
+        "kind": "ResourceQuota",
+        "metadata": {"name": "quota"},
+        "spec": {"hard": {**quota, "limits.memory": "1Gi"}},
+    }
+    connect(cluster).create_namespace(a_namespace(name, labels=restricted))
+    cluster.kubectl("create", "-n", name, "-f", "-", stdin=json.dumps(limits))
     cluster.kubectl("wait", "serviceaccount/default", "-n", name, "--for=create", "--timeout=30s")
     yield name
-    cluster.kubectl("delete", "namespace", name, "--wait=false")
+    connect(cluster).delete_namespace(name)
 
 
 def a_pod(name: str, *, user: int = 4321) -> Manifest:
