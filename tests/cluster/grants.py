@@ -72,9 +72,10 @@ def find_problems(
     grants = set(grants)
     requests = set(requests)
     own = {request for request in requests if request.user == OPERATOR}
-    used = {grant for grant in grants if any(grant.allows(request) for request in own)}
+    allowed = [request for request in own if not request.forbidden]
+    used = {grant for grant in grants if any(grant.allows(request) for request in allowed)}
     return [
-        *_refused(own),
+        *_refused(own, granted=used),
         *(
             f"never used: {grant}; remove it from the chart's roles, test what needs it, or give"
             " the reason in EXCEPTIONS"
@@ -90,12 +91,15 @@ def find_problems(
     ]
 
 
-def _refused(requests: Iterable[Request]) -> list[str]:
-    """Return the sentences about what the operator tried and may not do."""
+def _refused(requests: Iterable[Request], *, granted: Iterable[Grant]) -> list[str]:
+    """Return the sentences about what the operator tried and may not do.
+
+    What is granted is refused too, while an API server that was killed reads the roles again.
+    """
     refused = {
         f"{request.verb} {request.resource} {request.group}".rstrip(): request.uri
         for request in requests
-        if request.forbidden
+        if request.forbidden and not any(grant.allows(request) for grant in granted)
     }
     return [
         f"forbidden: {what}, such as {uri}; add it to the chart's roles, or don't ask for it"

@@ -59,9 +59,19 @@ def test_use_by_another_account_in_another_namespace_or_of_another_name_does_not
     assert find({named}, an_entry(verb="get", resource="pods", name="leader")) == []
 
 
-def test_request_that_the_authorizer_refuses_is_named_even_if_its_grant_is_used() -> None:
-    (problem,) = find({LIST_PODS}, an_entry(), an_entry(decision="forbid"))
+def test_refused_request_without_a_grant_is_named() -> None:
+    here = Grant("", "pods", "list", namespace="veg")
+    allowed = an_entry(resource="pods", namespace="veg")
+    (problem,) = find({here}, allowed, an_entry(decision="forbid"))
     assert problem.startswith("forbidden: list pods, such as /the/path?limit=500;")
+
+
+def test_refusal_while_the_roles_are_being_read_does_not_count_as_refusal_or_use() -> None:
+    refused = an_entry(decision="forbid")
+    assert find({LIST_PODS}, an_entry(), refused) == []
+    forbidden, unused = find({LIST_PODS}, refused)
+    assert unused.startswith("never used: list pods;")
+    assert forbidden.startswith("forbidden: list pods,")
 
 
 def test_exception_covers_a_grant_and_is_gone_when_it_covers_none() -> None:
