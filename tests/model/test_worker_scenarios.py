@@ -239,6 +239,22 @@ def test_healthy_workers_go_on_although_too_many_have_failed() -> None:
     assert {pod.exit_code for pod in healthy} == {0}
 
 
+def test_job_of_a_run_that_took_too_long_is_not_left_suspended_by_an_operator_that_died() -> None:
+    world = a_world(items=4, active_deadline_seconds=40)
+    world.pass_round(Step.WORK)
+    (job,) = world.jobs
+    world.advance(60.0)
+    world.store.change_spec(suspend=True)
+    while not job.spec.get("suspend"):
+        world.operator.step()
+
+    world.restart_operator()
+    finish(world)
+
+    assert world.end is not None
+    assert world.end.reason == "DeadlineExceeded"
+
+
 MISHAPS: dict[str, Callable[[World], None]] = {
     "the operator restarts": World.restart_operator,
     "the operator goes on": lambda world: world.operator.step(),

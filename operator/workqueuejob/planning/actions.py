@@ -148,4 +148,13 @@ def end_running_jobs(
     )
 
 
+def follow_suspend(jobs: Iterable[ObservedJob], *, suspend: bool) -> tuple[SetSuspend, ...]:
+    """Return what suspends or resumes those of the Jobs that are not so yet, but for Kueue's."""
+    return tuple(
+        SetSuspend(job.name, suspend=suspend, resource_version=job.resource_version)
+        for job in jobs
+        if job.suspended is not suspend and not job.is_queued
+    )
+
+
 Action: TypeAlias = CreateWave | RaiseParallelism | GrowWave | SetSuspend | EndJob | DeleteJob

@@ -4,7 +4,8 @@ from datetime import datetime, timedelta
 
 from workqueuejob.api import WorkQueueJob
 from workqueuejob.planning import messages
-from workqueuejob.planning.actions import RUN_DEADLINE, end_running_jobs
+from workqueuejob.planning.actions import RUN_DEADLINE, end_running_jobs, follow_suspend
+from workqueuejob.planning.observed import JobState
 from workqueuejob.planning.situation import RECHECK_SECONDS, RETURN_SECONDS, Plan, Situation
 from workqueuejob.planning.verdict import Progress, Verdict, find_end
 
@@ -14,26 +15,31 @@ DEADLINE_EXCEEDED = "DeadlineExceeded"
 def end_after_deadline(situation: Situation) -> Plan | None:
     """End the run's pods, at work or not, and call it Failed when they are gone.
 
-    It takes no measurement: a run whose queue can't be reached must end too.
+    It takes no measurement: a run whose queue can't be reached must end too. A Job that is still
+    suspended, from before a restart, is ended first and then resumed, or it would never finish.
     """
     start, limit = situation.observed.resource.status.start_time, situation.spec.active_deadline
     if start is None or limit is None or situation.spec.suspend or situation.now < start + limit:
         return None
     message = messages.deadline_exceeded(situation)
     verdict = Verdict(Progress.WORKING, message)
-    if not situation.observed.unfinished:
+    unfinished = situation.observed.unfinished
+    if not unfinished:
         if _may_item_return(situation):
             return Plan(verdict, recheck_after_seconds=RECHECK_SECONDS)
         verdict = Verdict(Progress.FAILED, message, DEADLINE_EXCEEDED)
         return Plan(verdict, decision=message)
     ends = end_running_jobs(
-        situation.observed.unfinished,
-        succeeded=False,
-        reason=RUN_DEADLINE,
-        message=message,
-        with_grace=True,
+        unfinished, succeeded=False, reason=RUN_DEADLINE, message=message, with_grace=True
     )
-    return Plan(verdict, ends, message if ends else None, recheck_after_seconds=RECHECK_SECONDS)
+    ending = [job for job in unfinished if job.state is JobState.ENDING]
+    resumes = follow_suspend(ending, suspend=False)
+    return Plan(
+        verdict,
+        (*ends, *resumes),
+        message if ends else None,
+        recheck_after_seconds=RECHECK_SECONDS,
+    )
 
 
 def _may_item_return(situation: Situation) -> bool:

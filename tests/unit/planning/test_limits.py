@@ -1,5 +1,6 @@
 """A run that takes too long is ended; one that has ended goes after a while."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -18,7 +19,7 @@ from tests.builders import (
 )
 from workqueuejob.api import Condition, ConditionStatus, CountedItems, ItemsStatus, WorkQueueJob
 from workqueuejob.api.status import WorkQueueJobStatus
-from workqueuejob.planning.actions import RUN_DEADLINE, EndJob
+from workqueuejob.planning.actions import RUN_DEADLINE, EndJob, SetSuspend
 from workqueuejob.planning.evidence import Evidence
 from workqueuejob.planning.limits import time_left
 from workqueuejob.planning.observed import JobState, Observed
@@ -44,6 +45,18 @@ def test_pods_at_work_are_ended_with_their_grace_when_the_time_is_up() -> None:
 
     assert isinstance(end, EndJob)
     assert (end.succeeded, end.reason, end.with_grace) == (False, RUN_DEADLINE, True)
+
+
+def test_job_that_is_still_suspended_is_ended_and_then_resumed_so_that_it_can_finish() -> None:
+    suspended = a_job(suspended=True)
+    ending = replace(suspended, state=JobState.ENDING)
+    run = a_run({"waves": 1})
+
+    (end,) = decide(an_observation(suspended, depth=a_depth(2), resource=run), at=60).actions
+    (resume,) = decide(an_observation(ending, depth=a_depth(2), resource=run), at=61).actions
+
+    assert isinstance(end, EndJob)
+    assert resume == SetSuspend(ending.name, suspend=False, resource_version="101")
 
 
 def test_run_goes_on_until_then() -> None:
