@@ -23,7 +23,7 @@ ITEMS = ("apple", "banana", "cherry", "date", "fig", "grape")
 def test_suspended_run_gives_its_items_back_and_resumes_where_it_was(workspace: Workspace) -> None:
     workspace.publish(ITEMS)
     workspace.apply(
-        a_manifest(workspace, "paused", command=print_after(4), parallelism=2, pod=SHORT_GRACE)
+        a_manifest(workspace, "paused", command=print_after(10), parallelism=2, pod=SHORT_GRACE)
     )
     workspace.wait_for_depth(2)
 
