@@ -1,10 +1,13 @@
 #!/usr/bin/env python3
 """Make the virtual environment that everything but the local cluster runs in.
 
-Standard library only, for it runs first. Raises what the tools raise, with their words shown.
+pip installs uv, and uv the rest, in a tenth of the time; it knows nothing of pip's settings, such
+as an index of one's own, so pip installs what uv can't. Standard library only, for it runs first.
+Raises what pip raises, with its words shown.
 """
 
 import importlib.util
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +18,7 @@ sys.path.insert(0, str(ROOT / "deploy" / "local"))
 from wqjlocal.console import step  # noqa: E402 - the path comes first
 from wqjlocal.packages import install_packages  # noqa: E402
 
+LOCK = ROOT / "requirements-dev.lock"
 LOG = Path("/tmp/workqueuejob-packages.log")  # noqa: S108 - a log, on any machine
 
 
@@ -22,16 +26,34 @@ def main(venv: Path) -> None:
     """Make or renew the environment at `venv` from the lock file."""
     if importlib.util.find_spec("ensurepip") is None:
         install_packages(("python3-venv",), log=LOG)
-    python = venv / "bin" / "python"
-    with step("install the Python packages of requirements-dev.lock", expect="half a minute"):
+    python = str(venv / "bin" / "python")
+    pip = (python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
+    uv = (str(venv / "bin" / "uv"), "pip", "install", "--quiet", "--python", python)
+    with step("install the Python packages of requirements-dev.lock", expect="10 to 60 seconds"):
         subprocess.run([sys.executable, "-m", "venv", str(venv)], check=True)
-        _pip(python, "--require-hashes", "-r", str(ROOT / "requirements-dev.lock"))
-        _pip(python, "--no-deps", "-e", str(ROOT))
+        pinned = pin_of("uv", LOCK.read_text())
+        _run(*pip, "--require-hashes", "-r", "/dev/stdin", stdin=pinned)
+        try:
+            _install(uv)
+        except subprocess.CalledProcessError:
+            _install(pip)
 
 
-def _pip(python: Path, *arguments: str) -> None:
-    command = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    subprocess.run([*command, *arguments], check=True)
+def pin_of(package: str, lock: str) -> str:
+    """Return a package's lines of a lock file, with its hashes; raises ValueError."""
+    found = re.search(rf"^{re.escape(package)}==(?:.*\\\n)*.*\n", lock, re.MULTILINE)
+    if found is None:
+        raise ValueError(f"{package} is not in the lock file; run make lock")
+    return found.group()
+
+
+def _install(command: tuple[str, ...]) -> None:
+    _run(*command, "--require-hashes", "-r", str(LOCK))
+    _run(*command, "--no-deps", "-e", str(ROOT))
+
+
+def _run(*command: str, stdin: str | None = None) -> None:
+    subprocess.run(command, check=True, text=True, input=stdin)
 
 
 if __name__ == "__main__":
