@@ -2,6 +2,7 @@
 nothing.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 from wqjlocal import containerd, control_plane, dns, node
@@ -33,8 +34,16 @@ COMPONENTS = (
 )
 
 
+# All are Go programs: collecting seldom costs memory, which there is, and spares the processor.
+ENVIRONMENT = {"GOGC": "400"}
+
+
 def build_component(layout: Layout, binaries: Path, name: str) -> Component:
     """One of COMPONENTS by its name; its configuration is written by `up`."""
+    return replace(_build_component(layout, binaries, name), environment=ENVIRONMENT)
+
+
+def _build_component(layout: Layout, binaries: Path, name: str) -> Component:
     config = layout.config
     match name:
         case "etcd":

@@ -32,8 +32,8 @@ LAUNCHER = (
 
 @dataclass(frozen=True, slots=True)
 class Component:
-    """A program of the cluster; a change of `command` or of a file in `config_files` makes
-    `ensure` restart it.
+    """A program of the cluster; a change of `command`, of `environment` or of a file in
+    `config_files` makes `ensure` restart it.
     """
 
     name: str
@@ -42,8 +42,9 @@ class Component:
     environment: Mapping[str, str] = field(default_factory=dict)
 
     def fingerprint(self) -> str:
-        """Of the command and the files' contents."""
-        digest = hashlib.sha256("\0".join(self.command).encode())
+        """Of the command, the environment and the files' contents."""
+        variables = (f"{name}={value}" for name, value in sorted(self.environment.items()))
+        digest = hashlib.sha256("\0".join((*self.command, *variables)).encode())
         for path in self.config_files:
             digest.update(path.read_bytes())
         return digest.hexdigest()[:16]
