@@ -32,9 +32,9 @@ SERVERS = ("rabbitmq-server", "redis-server", "redis-sentinel", *KAFKA_PACKAGES)
 STATIC: dict[str, tuple[str, ...]] = {
     "style": ("ruff", "check", "."),
     "format": ("ruff", "format", "--check", "--quiet", "."),
-    "types": ("mypy", "operator", "deploy", "crds", "tests", "bench"),
     "layers": ("lint-imports",),
 }
+TYPES = {"types": ("mypy", "operator", "deploy", "crds", "tests", "bench")}
 QUICK = ("tests/unit", "tests/model", "tests/local")
 SERVED = ("tests/contract", "tests/crd", "tests/chart")
 ALONE = "disturbs_the_operator"
@@ -47,8 +47,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="no server, no cluster")
     quick: bool = parser.parse_args().quick
-    for title, command in STATIC.items():
-        code = _check(title, command)
+    for title, command in (STATIC | TYPES if quick else STATIC).items():
+        with step(title):
+            code = _run_quietly(*command)
         if code:
             return code
     if quick:
@@ -59,18 +60,13 @@ def main() -> int:
     return _test_with_cluster()
 
 
-def _check(title: str, command: tuple[str, ...]) -> int:
-    with step(title):
-        return _run_quietly(*command)
-
-
-def _run_quietly(program: str, *arguments: str) -> int:
+def _run_quietly(program: str, *arguments: str, output: IO[str] = sys.stdout) -> int:
     """Run a program of the environment; only what fails is heard."""
     done = subprocess.run(
         [str(BIN / program), *arguments], cwd=ROOT, capture_output=True, text=True, check=False
     )
     if done.returncode:
-        sys.stdout.write(done.stdout + done.stderr)
+        output.write(done.stdout + done.stderr)
     return done.returncode
 
 
@@ -78,11 +74,9 @@ def _test_with_cluster() -> int:
     was_up = _is_up()
     begun = datetime.now(UTC).isoformat()
     try:
-        _prepared("up")
-        os.environ[IS_PREPARED] = "yes"
         return (
-            _test_beside_disturbance()
-            or _pytest("tests/cluster", "-m", f"not {ALONE}", *ONE_BY_ONE, workers=4)
+            _test_in_two_lanes()
+            or _pytest("tests/cluster", "-m", f"not {ALONE}", *ONE_BY_ONE, workers=6)
             # Quietly, here and below, so that the test runner has the last word. Only a whole
             # run shows what is never used.
             or _run_quietly("python", "-m", "tests.cluster.grants", "--since", begun)
@@ -93,15 +87,27 @@ def _test_with_cluster() -> int:
             subprocess.run([LOCAL, "down"], check=True, capture_output=True)
 
 
-def _test_beside_disturbance() -> int:
-    """Run what needs no cluster beside the tests that need it alone, which mostly wait."""
+def _test_in_two_lanes() -> int:
+    """Run what needs no cluster while one is made and disturbed, which mostly waits.
+
+    It is heard when it has ended: only one of them can be watched.
+    """
     with tempfile.TemporaryFile("w+") as seen, ThreadPoolExecutor() as pool:
-        disturbance = pool.submit(_pytest, "tests/cluster", "-m", ALONE, workers=0, output=seen)
-        code = _pytest(*SERVED, *QUICK, "--no-loadscope-reorder", workers=3)
-        disturbed = disturbance.result()
+        without_cluster = pool.submit(_test_without_cluster, seen)
+        _prepared("up")
+        os.environ[IS_PREPARED] = "yes"
+        disturbed = _pytest("tests/cluster", "-m", ALONE, workers=0)
+        with step("types, and the tests that need no cluster"):
+            code = without_cluster.result()
         seen.seek(0)
         sys.stdout.write(seen.read())
     return code or disturbed
+
+
+def _test_without_cluster(output: IO[str]) -> int:
+    return _run_quietly(*TYPES["types"], output=output) or _pytest(
+        *SERVED, *QUICK, "--no-loadscope-reorder", workers=4, output=output
+    )
 
 
 def _is_up() -> bool:
