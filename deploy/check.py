@@ -82,8 +82,9 @@ def _test_with_cluster() -> int:
             or _run_quietly("python", "-m", "tests.cluster.grants", "--since", begun)
         )
     finally:
-        _prepared("down", quiet=True)
-        if not was_up and "KUBE_CONTEXT" not in os.environ:
+        if was_up or "KUBE_CONTEXT" in os.environ:
+            _prepared("down", quiet=True)
+        else:
             subprocess.run([LOCAL, "down"], check=True, capture_output=True)
 
 

@@ -29,6 +29,8 @@ class Request:
 def read_requests(log: Path, *, since: datetime) -> Iterator[Request]:
     """Yield the requests of the log and of the full files beside it, in no order."""
     for file in log.parent.glob(f"{log.stem}*{log.suffix}"):
+        if file.stat().st_mtime < since.timestamp():
+            continue
         with file.open() as lines:
             yield from parse_requests(lines, since=since)
 
