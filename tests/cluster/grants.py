@@ -94,7 +94,8 @@ def find_problems(
 def _refused(requests: Iterable[Request], *, granted: Iterable[Grant]) -> list[str]:
     """Return the sentences about what the operator tried and may not do.
 
-    What is granted is refused too, while an API server that was killed reads the roles again.
+    What is granted is refused too: by an API server that has just started and not read the roles
+    yet, and by one whose roles are just being made or removed with the chart.
     """
     refused = {
         f"{request.verb} {request.resource} {request.group}".rstrip(): request.uri

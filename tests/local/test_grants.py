@@ -66,7 +66,7 @@ def test_refused_request_without_a_grant_is_named() -> None:
     assert problem.startswith("forbidden: list pods, such as /the/path?limit=500;")
 
 
-def test_refusal_while_the_roles_are_being_read_does_not_count_as_refusal_or_use() -> None:
+def test_refusal_for_a_moment_does_not_count_as_refusal_nor_as_use() -> None:
     refused = an_entry(decision="forbid")
     assert find({LIST_PODS}, an_entry(), refused) == []
     forbidden, unused = find({LIST_PODS}, refused)
