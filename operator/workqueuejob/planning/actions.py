@@ -148,7 +148,7 @@ def end_running_jobs(
     )
 
 
-def follow_suspend(jobs: Iterable[ObservedJob], *, suspend: bool) -> tuple[SetSuspend, ...]:
+def change_suspend(jobs: Iterable[ObservedJob], *, suspend: bool) -> tuple[SetSuspend, ...]:
     """Return what suspends or resumes those of the Jobs that are not so yet, but for Kueue's."""
     return tuple(
         SetSuspend(job.name, suspend=suspend, resource_version=job.resource_version)

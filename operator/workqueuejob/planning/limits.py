@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 from workqueuejob.api import WorkQueueJob
 from workqueuejob.planning import messages
-from workqueuejob.planning.actions import RUN_DEADLINE, end_running_jobs, follow_suspend
+from workqueuejob.planning.actions import RUN_DEADLINE, change_suspend, end_running_jobs
 from workqueuejob.planning.observed import JobState
 from workqueuejob.planning.situation import RECHECK_SECONDS, RETURN_SECONDS, Plan, Situation
 from workqueuejob.planning.verdict import Progress, Verdict, find_end
@@ -33,7 +33,7 @@ def end_after_deadline(situation: Situation) -> Plan | None:
         unfinished, succeeded=False, reason=RUN_DEADLINE, message=message, with_grace=True
     )
     ending = [job for job in unfinished if job.state is JobState.ENDING]
-    resumes = follow_suspend(ending, suspend=False)
+    resumes = change_suspend(ending, suspend=False)
     return Plan(
         verdict,
         (*ends, *resumes),

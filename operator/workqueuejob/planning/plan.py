@@ -13,8 +13,8 @@ from workqueuejob.planning import messages
 from workqueuejob.planning.actions import (
     NAMESPACE_TERMINATING,
     RUN_SUSPENDED,
+    change_suspend,
     end_running_jobs,
-    follow_suspend,
 )
 from workqueuejob.planning.autoscale import choose_scaling
 from workqueuejob.planning.breaker import end_after_too_many_dead_letters
@@ -69,7 +69,7 @@ def _follow_suspend(situation: Situation) -> Plan | None:
     """
     suspend, unfinished = situation.spec.suspend, situation.observed.unfinished
     running = [job for job in unfinished if job.state is JobState.RUNNING]
-    changes = follow_suspend(running if suspend else unfinished, suspend=suspend)
+    changes = change_suspend(running if suspend else unfinished, suspend=suspend)
     if suspend:
         ends = end_running_jobs(
             (job for job in running if job.is_queued and not job.suspended),
