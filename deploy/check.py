@@ -34,7 +34,7 @@ STATIC: dict[str, tuple[str, ...]] = {
     "format": ("ruff", "format", "--check", "--quiet", "."),
     "layers": ("lint-imports",),
 }
-TYPES = {"types": ("mypy", "operator", "deploy", "crds", "tests", "bench")}
+TYPES = ("mypy", "operator", "deploy", "crds", "tests", "bench")
 QUICK = ("tests/unit", "tests/model", "tests/local")
 SERVED = ("tests/contract", "tests/crd", "tests/chart")
 ALONE = "disturbs_the_operator"
@@ -47,7 +47,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="no server, no cluster")
     quick: bool = parser.parse_args().quick
-    for title, command in (STATIC | TYPES if quick else STATIC).items():
+    checks = STATIC | {"types": TYPES} if quick else STATIC
+    for title, command in checks.items():
         with step(title):
             code = _run_quietly(*command)
         if code:
@@ -106,7 +107,7 @@ def _test_in_two_lanes() -> int:
 
 
 def _test_without_cluster(output: IO[str]) -> int:
-    return _run_quietly(*TYPES["types"], output=output) or _pytest(
+    return _run_quietly(*TYPES, output=output) or _pytest(
         *SERVED, *QUICK, "--no-loadscope-reorder", workers=4, output=output
     )
 
