@@ -64,7 +64,7 @@ RUN python3 deploy/worker/make_runtime.py /opt/workqueuejob/lib/python3*/site-pa
     && cp deploy/worker/wqj-worker-install /opt/workqueuejob/bin/
 
 FROM ${BASE_IMAGE} AS worker
-ARG VERSION=0.1.0
+ARG VERSION=0.2.0
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="WorkQueueJob worker" \
       org.opencontainers.image.description="Takes items from a work queue and has them worked on, in any image" \
@@ -79,7 +79,7 @@ USER 65532:65532
 ENTRYPOINT ["wqj-worker"]
 
 FROM ${BASE_IMAGE} AS operator
-ARG VERSION=0.1.0
+ARG VERSION=0.2.0
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="WorkQueueJob operator" \
       org.opencontainers.image.description="A Kubernetes operator that drains work queues with Jobs of the right size" \
