@@ -11,7 +11,16 @@ from typing import Any
 
 from workqueuejob.api import ObjectMetadata, WorkQueueJob, WorkQueueJobSpec, WorkQueueJobStatus
 from workqueuejob.errors import QueueError, WorkQueueJobError
-from workqueuejob.names import WAVE_LABEL, job_name
+from workqueuejob.names import (
+    API_VERSION,
+    JOB_LABEL,
+    KIND,
+    NAME_LABEL,
+    UID_LABEL,
+    WAVE_LABEL,
+    WORKER_LABEL,
+    job_name,
+)
 from workqueuejob.planning.depth import Measurement, QueueDepth
 from workqueuejob.planning.evidence import Streak
 from workqueuejob.planning.log_positions import LogPositions, PartitionPosition, measure_lag
@@ -96,6 +105,11 @@ def a_work_queue_job(
     )
 
 
+def a_job_uid(wave: int = 1) -> str:
+    """Return the UID of a wave's Job."""
+    return f"uid of {job_name(NAME, UID, wave)}"
+
+
 def a_job(wave: int = 1, **fields: Any) -> ObservedJob:
     """Return a wave's running Job with five completions, two at a time, none begun."""
     job = ObservedJob(
@@ -104,6 +118,7 @@ def a_job(wave: int = 1, **fields: Any) -> ObservedJob:
         completions=5,
         parallelism=2,
         created=NOON,
+        uid=a_job_uid(wave),
         resource_version=str(100 + wave),
     )
     return replace(job, **fields)
@@ -126,13 +141,35 @@ def a_job_manifest(
     return {
         "metadata": {
             "name": job_name(NAME, UID, wave),
-            "labels": {WAVE_LABEL: str(wave)},
+            "namespace": NAMESPACE,
+            "uid": a_job_uid(wave),
+            "labels": {NAME_LABEL: NAME, UID_LABEL: UID, WAVE_LABEL: str(wave)},
+            "ownerReferences": [an_owner()],
             "creationTimestamp": NOON.strftime("%Y-%m-%dT%H:%M:%SZ"),
             "resourceVersion": "7",
         },
         "spec": {"completions": 5, "parallelism": 2, **(spec or {})},
         "status": dict(status or {}),
     }
+
+
+def an_owner(**fields: Any) -> Manifest:
+    """Return the reference by which a Job names its WorkQueueJob as its controller."""
+    reference = {"apiVersion": API_VERSION, "kind": KIND, "name": NAME, "uid": UID}
+    return reference | {"controller": True, "blockOwnerDeletion": True} | fields
+
+
+def a_pod_metadata(uid: str, job: ObservedJob, **fields: Any) -> Manifest:
+    """Return the metadata of a pod with our worker, made by a Job's controller."""
+    owner = {"apiVersion": "batch/v1", "kind": "Job", "name": job.name, "uid": job.uid}
+    labels = {UID_LABEL: UID, WAVE_LABEL: str(job.wave), WORKER_LABEL: "true", JOB_LABEL: job.name}
+    return {
+        "name": f"{job.name}-{uid}",
+        "namespace": NAMESPACE,
+        "uid": uid,
+        "labels": labels,
+        "ownerReferences": [owner | {"controller": True}],
+    } | fields
 
 
 def a_depth(ready: int = 0, in_flight: int | None = 0, **fields: Any) -> QueueDepth:

@@ -38,6 +38,9 @@ TEMPLATE_HASH_ANNOTATION = f"{GROUP}/template-hash"
 NAME_MAX_LENGTH = 40
 """40 + UID hash (6) + wave (8) + index (6), with hyphens, is a hostname of at most 63."""
 
+WAVE_DIGITS = 8
+"""What a wave's number may have of that."""
+
 _UID_HASH_LENGTH = 5
 
 

@@ -42,7 +42,7 @@ WORDS = {
     ),
     "group-shared": (
         "ConsumerGroupInUse",
-        ("not of this run: stranger (", "stop them", "spec.queue.kafka.consumerGroup of its own"),
+        ("not of this run: 1 other program", "Stop them", "a spec.queue.kafka.consumerGroup that"),
     ),
     "password-wrong": (
         "AuthenticationFailed",

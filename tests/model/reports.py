@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from tests.builders import NAMESPACE, a_job, a_pod_metadata
 from tests.model.job_controller import Job, JobController
 from tests.model.pods import Phase, Pod
 from workqueuejob.api import WorkQueueJob
@@ -14,7 +15,7 @@ class Reports:
 
     def __init__(self, controller: JobController) -> None:
         self._controller = controller
-        self._book = ReportBook()
+        self._book = ReportBook(NAMESPACE)
         self._deletions_seen = len(controller.deleted_pods)
         self._expired_seen = len(controller.expired_pods)
 
@@ -33,10 +34,10 @@ class Reports:
         self, resource: WorkQueueJob, jobs: tuple[ObservedJob, ...]
     ) -> tuple[ObservedJob, ...]:
         """Return the Jobs with what their workers report."""
-        for name in self._book.find_unlisted(resource, jobs):
-            if name in self._controller.jobs:
-                self._list(self._controller.jobs[name])
-            self._book.note_listed(name)
+        for job in self._book.find_unlisted(resource, jobs):
+            if job.name in self._controller.jobs:
+                self._list(self._controller.jobs[job.name])
+            self._book.note_listed(job)
         return self._book.attach(resource, jobs)
 
     def _list(self, job: Job) -> bool:
@@ -53,7 +54,8 @@ def _build_manifest(job: str, pod: Pod) -> dict[str, Any]:
         state = {"running": {}}
     elif not pod.is_live:
         state = {"terminated": {"exitCode": pod.exit_code, "message": pod.message}}
-    metadata = {"uid": pod.name, "labels": {"batch.kubernetes.io/job-name": job}}
+    wave = int(job.rpartition("-")[2])
+    metadata = a_pod_metadata(pod.name, a_job(wave, name=job, uid=f"uid of {job}"))
     if pod.kill_at is not None:
         metadata["deletionTimestamp"] = "2026-01-01T12:00:00Z"
     return {

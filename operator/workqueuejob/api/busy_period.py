@@ -1,25 +1,25 @@
 """What a Continuous run has done between two times of an empty queue."""
 
 from workqueuejob.api.base import Model
-from workqueuejob.api.scalars import Count, Timestamp
+from workqueuejob.api.scalars import LargeCount, Timestamp
 
 
 class CountsBefore(Model):
     """The run's counters when a busy period began."""
 
-    succeeded: Count = 0
+    succeeded: LargeCount = 0
     """Value of items.succeeded at the start of the period."""
 
-    dead_lettered: Count = 0
+    dead_lettered: LargeCount = 0
     """Value of items.deadLettered at the start of the period."""
 
-    discarded: Count = 0
+    discarded: LargeCount = 0
     """Value of items.discarded at the start of the period."""
 
-    waves: Count = 0
+    waves: LargeCount = 0
     """Value of waves at the start of the period."""
 
-    pods_failed: Count = 0
+    pods_failed: LargeCount = 0
     """Value of pods.failed at the start of the period."""
 
 
@@ -33,25 +33,25 @@ class BusyPeriod(Model):
     """When the queue was empty and the last pod had ended, but for those that are kept and wait.
     Absent: it goes on."""
 
-    items: Count | None = None
+    items: LargeCount | None = None
     """Items seen in this period: those settled and those that remained."""
 
-    succeeded: Count | None = None
+    succeeded: LargeCount | None = None
     """Items that were worked on with success."""
 
-    dead_lettered: Count | None = None
+    dead_lettered: LargeCount | None = None
     """Items that were dead-lettered. Absent: unknown, or no worker."""
 
-    discarded: Count | None = None
+    discarded: LargeCount | None = None
     """Items that were discarded. Absent: unknown, or no worker."""
 
-    waves: Count | None = None
+    waves: LargeCount | None = None
     """Jobs that were created."""
 
-    pods_failed: Count | None = None
+    pods_failed: LargeCount | None = None
     """Pods that failed; compared with spec.backoffLimit."""
 
-    given_up: Count | None = None
+    given_up: LargeCount | None = None
     """Busy periods in a row, this one included, that ended because more pods failed than
     spec.backoffLimit allows; the pause before the next one grows with it. Absent: none."""
 

@@ -10,6 +10,8 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, PlainSerializer
 
 INT32_MAX = 2**31 - 1
+LARGEST_COUNT = 2**53 - 1
+"""What every reader of JSON keeps exact, those that know no integers included."""
 PARALLELISM_MAX = 10_000
 
 Count = Annotated[int, Field(ge=0, le=INT32_MAX)]
@@ -71,6 +73,18 @@ Timestamp = Annotated[
     AwareDatetime,
     AfterValidator(_whole_second_utc),
     PlainSerializer(_rfc3339, return_type=str, when_used="json"),
+]
+
+
+def _at_most_largest(number: Any) -> Any:
+    return min(number, LARGEST_COUNT) if isinstance(number, int) else number
+
+
+# A status that counts too much is capped, because one that is refused stops its run.
+LargeCount = Annotated[
+    int,
+    Field(ge=0, le=LARGEST_COUNT, json_schema_extra={"format": "int64"}),
+    BeforeValidator(_at_most_largest),
 ]
 
 

@@ -13,8 +13,8 @@ from workqueuejob.api.base import Model, atomic_list, list_map
 from workqueuejob.api.busy_period import BusyPeriod
 from workqueuejob.api.scalars import (
     INT32_MAX,
-    Count,
     Generation,
+    LargeCount,
     LongMessage,
     Message,
     Parallelism,
@@ -95,19 +95,19 @@ class QueueStatus(Model):
     address: Annotated[str, Field(max_length=1024)] | None = None
     """Kind and name of the queue, such as rabbitmq/job1; never credentials."""
 
-    ready: Count | None = None
+    ready: LargeCount | None = None
     """Items that a pod could take now; at Kafka offsets, of which some may hold no item. Absent:
     unknown."""
 
-    in_flight: Count | None = None
+    in_flight: LargeCount | None = None
     """Items that were taken and not yet settled. Absent: the broker can't say; for RabbitMQ, set
     spec.queue.rabbitmq.management."""
 
-    delayed: Count | None = None
+    delayed: LargeCount | None = None
     """Items that wait out the delay before their next attempt; they come back by themselves.
     Absent: unknown, or no worker."""
 
-    dead_lettered: Count | None = None
+    dead_lettered: LargeCount | None = None
     """Items in spec.retry.deadLetter now, those of other runs included. Absent: unknown, or there
     is no such target."""
 
@@ -117,7 +117,7 @@ class QueueStatus(Model):
     """Delays for which items may have been put to rest during the run. At RabbitMQ each is a queue
     of its own, which is measured as long as the run lasts, also when retry was changed since."""
 
-    dead_lettered_at_start: Count | None = None
+    dead_lettered_at_start: LargeCount | None = None
     """Items in spec.retry.deadLetter that are not of this run: those that were there when it
     started, or came while none of its pods ran. Absent: unknown, or there is no such target."""
 
@@ -125,11 +125,11 @@ class QueueStatus(Model):
     """Kafka: what the run works on, as recorded when it began; absent as long as it has not.
     Absent as well with runPolicy Continuous and startFrom Earliest, which need no record."""
 
-    later: Count | None = None
+    later: LargeCount | None = None
     """Kafka: offsets that came after the run had begun, and that it leaves for the next. Absent:
     unknown, or the run has no end."""
 
-    removed: Count | None = None
+    removed: LargeCount | None = None
     """Kafka: offsets that the topic's retention has removed before the consumer group came to them,
     and that it has not passed yet. Absent: none."""
 
@@ -143,28 +143,28 @@ class QueueStatus(Model):
 class ItemsStatus(Model):
     """The run's ledger, in items."""
 
-    total: Count | None = None
+    total: LargeCount | None = None
     """Items seen so far: succeeded, dead-lettered, discarded and remaining together."""
 
-    succeeded: Count | None = None
+    succeeded: LargeCount | None = None
     """Items that were worked on with success."""
 
-    dead_lettered: Count | None = None
+    dead_lettered: LargeCount | None = None
     """Items that this run moved to the dead-letter target after their last attempt. Absent:
     unknown, or no worker."""
 
-    discarded: Count | None = None
+    discarded: LargeCount | None = None
     """Items that were dropped after their last attempt, as spec.retry.onExhausted Discard says.
     Absent: unknown, or no worker."""
 
-    remaining: Count | None = None
+    remaining: LargeCount | None = None
     """Items still to do: ready, delayed or in flight, as measured; once a run has Failed, what it
     left behind."""
 
-    attempts_failed: Count | None = None
+    attempts_failed: LargeCount | None = None
     """Attempts that ended without success, those whose worker was killed included."""
 
-    expired: Count | None = None
+    expired: LargeCount | None = None
     """Offsets of a Kafka topic that its retention removed during the run, before they were worked
     on; they are not part of total. Absent: none."""
 
@@ -178,32 +178,32 @@ class ItemsStatus(Model):
 class PodsStatus(Model):
     """The pods of all the run's Jobs."""
 
-    active: Count | None = None
+    active: LargeCount | None = None
     """Pods that are pending or running, over all Jobs."""
 
-    succeeded: Count | None = None
+    succeeded: LargeCount | None = None
     """Pods that exited 0, over all Jobs."""
 
-    failed: Count | None = None
+    failed: LargeCount | None = None
     """Pods that failed, over all Jobs; compared with spec.backoffLimit."""
 
 
 class CountedItems(Model):
     """What workers have reported, each item once."""
 
-    succeeded: Count = 0
+    succeeded: LargeCount = 0
     """Items acknowledged after success."""
 
-    dead_lettered: Count = 0
+    dead_lettered: LargeCount = 0
     """Items moved to the dead-letter target."""
 
-    discarded: Count = 0
+    discarded: LargeCount = 0
     """Items dropped after their last attempt."""
 
-    attempts_failed: Count = 0
+    attempts_failed: LargeCount = 0
     """Attempts that failed, and those whose worker was killed."""
 
-    uncertain: Count = 0
+    uncertain: LargeCount = 0
     """Pods that were killed, each of which may have settled one item more than it reported."""
 
 
@@ -216,19 +216,19 @@ class JobStatus(Model):
     wave: PositiveCount
     """Number of the wave that the Job is, from 1."""
 
-    completions: Count | None = None
+    completions: LargeCount | None = None
     """Pods that must succeed for the Job to complete."""
 
-    parallelism: Count | None = None
+    parallelism: LargeCount | None = None
     """The most pods that the Job runs at once: its share of spec.parallelism."""
 
-    active: Count | None = None
+    active: LargeCount | None = None
     """The Job's pods that are pending or running."""
 
-    succeeded: Count | None = None
+    succeeded: LargeCount | None = None
     """The Job's pods that exited 0."""
 
-    failed: Count | None = None
+    failed: LargeCount | None = None
     """The Job's pods that failed."""
 
     items: CountedItems | None = None
@@ -293,10 +293,10 @@ class WorkQueueJobStatus(Model):
     ] = ()
     """The run's Jobs that have not finished, at most 50."""
 
-    waves: Count | None = None
+    waves: LargeCount | None = None
     """Jobs that were created so far; each is one wave. It only grows, and names the next Job."""
 
-    waves_without_progress: Count | None = None
+    waves_without_progress: LargeCount | None = None
     """Consecutive waves after which the queue was as deep as before. Too many of them end the run
     as Failed, with the reason NoProgress; with runPolicy Continuous the pause before the next
     attempt grows with it."""
@@ -311,7 +311,7 @@ class WorkQueueJobStatus(Model):
     start_time: Timestamp | None = None
     """When the run started, or was last resumed. Absent while it is suspended."""
 
-    succeeded_before_start: Count | None = None
+    succeeded_before_start: LargeCount | None = None
     """Value of items.succeeded at startTime, from which itemsPerMinute is counted. Absent: zero."""
 
     completion_time: Timestamp | None = None

@@ -32,10 +32,10 @@ from workqueuejob.planning.depth import Measurement
 from workqueuejob.planning.evidence import Evidence, gather_evidence
 from workqueuejob.planning.history import list_expired
 from workqueuejob.planning.job_manifest import WorkerImage
-from workqueuejob.planning.job_reading import read_controller_uid
 from workqueuejob.planning.limits import time_left
 from workqueuejob.planning.log_spans import restrict
 from workqueuejob.planning.observed import Observed, ObservedJob
+from workqueuejob.planning.ownership import is_own_job
 from workqueuejob.planning.plan import plan
 from workqueuejob.planning.situation import RECHECK_SECONDS, Plan
 from workqueuejob.planning.verdict import find_end
@@ -84,7 +84,7 @@ class Actor:
         )
         self._worker_image = surroundings.worker_image
         self._obstacles = Obstacles(surroundings.worker_image)
-        self._reports = WorkerReports()
+        self._reports = WorkerReports(resource.metadata.namespace)
         self._pods = PodWatchman()
         self._evidence = Evidence()
         self._listed_at: float | None = None
@@ -107,17 +107,20 @@ class Actor:
         return True
 
     def put_job(self, manifest: Mapping[str, Any]) -> None:
-        """Take in a Job from the watch."""
-        if self.store.put(manifest):
+        """Take in a Job from the watch, if it is one of ours."""
+        if is_own_job(manifest, self.resource) and self.store.put(manifest):
             self.wake()
 
-    def remove_job(self, name: str) -> None:
-        """Take in a Job's deletion."""
-        if self.store.remove(name):
+    def remove_job(self, manifest: Mapping[str, Any]) -> None:
+        """Take in a Job's deletion; what is deleted under its name elsewhere means nothing."""
+        metadata = manifest["metadata"]
+        if is_own_job(manifest, self.resource) and self.store.remove(
+            metadata["name"], uid=metadata["uid"]
+        ):
             self.wake()
 
     def put_pod(self, manifest: Mapping[str, Any], *, is_gone: bool) -> None:
-        """Take in a pod of a worker, or its deletion, from the watch."""
+        """Take in a pod that calls itself a worker's, or its deletion, from the watch."""
         if self._reports.put(manifest, is_gone=is_gone):
             # What it has settled must not be in a measurement that it is counted beside.
             self.store.touch()
@@ -260,8 +263,8 @@ class Actor:
         jobs, resource_version = await self._cluster.list_jobs(
             metadata.namespace, label_selector=f"{UID_LABEL}={metadata.uid}"
         )
-        # Anybody may write a label.
-        ours = [job for job in jobs if read_controller_uid(job) == metadata.uid]
+        # Anyone may write a label.
+        ours = [job for job in jobs if is_own_job(job, self.resource)]
         self.store.replace_all(ours, resource_version=resource_version)
         self._listed_at = now
 

@@ -21,7 +21,7 @@ from workqueuejob.planning.actions import (
     SetSuspend,
 )
 from workqueuejob.planning.job_manifest import WorkerImage, build_job
-from workqueuejob.planning.job_reading import read_controller_uid
+from workqueuejob.planning.ownership import is_own_job, read_job_uid
 
 _log = structlog.get_logger(__name__)
 
@@ -99,10 +99,10 @@ async def _create_wave(
         return await cluster.create_job(manifest)
     except JobNameConflict as conflict:
         existing = await cluster.read_job(resource.metadata.namespace, name)
-        if read_controller_uid(existing) == resource.metadata.uid:
+        if is_own_job(existing, resource):
             return existing
         raise JobNameConflict(
-            f"a Job named {name} exists and belongs to somebody else; delete or rename it:"
+            f"a Job named {name} exists and is not a Job of this WorkQueueJob; delete or rename it:"
             f" kubectl delete job {name} -n {resource.metadata.namespace}"
         ) from conflict
 
@@ -118,7 +118,7 @@ async def _end_job(cluster: ClusterAPI, namespace: str, action: EndJob) -> dict[
     if current["metadata"]["resourceVersion"] != action.resource_version:
         raise Conflict(f"Job {action.job} has changed since its end was decided")
     if not action.with_grace:
-        await _delete_pods(cluster, namespace, action.job)
+        await _delete_pods(cluster, namespace, current["metadata"])
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     condition = {
         "type": "SuccessCriteriaMet" if action.succeeded else "FailureTarget",
@@ -133,13 +133,14 @@ async def _end_job(cluster: ClusterAPI, namespace: str, action: EndJob) -> dict[
     )
 
 
-async def _delete_pods(cluster: ClusterAPI, namespace: str, job: str) -> None:
+async def _delete_pods(cluster: ClusterAPI, namespace: str, job: dict[str, Any]) -> None:
+    """Delete the pods that a Job controls; one that only bears its label is left alone."""
     pods = await cluster.list_pods(
         namespace,
-        label_selector=f"{JOB_LABEL}={job}",
+        label_selector=f"{JOB_LABEL}={job['name']}",
         field_selector="status.phase!=Succeeded,status.phase!=Failed",
     )
-    for pod in pods:
+    for pod in [pod for pod in pods if read_job_uid(pod) == job["uid"]]:
         metadata = pod["metadata"]
         await cluster.delete_pod(
             namespace,

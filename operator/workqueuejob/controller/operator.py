@@ -17,7 +17,7 @@ from workqueuejob.api import WorkQueueJob
 from workqueuejob.controller.actor import Actor, Surroundings
 from workqueuejob.controller.settings import Settings
 from workqueuejob.names import GROUP, PLURAL, UID_LABEL, VERSION, WORKER_LABEL
-from workqueuejob.planning.job_reading import read_controller_uid
+from workqueuejob.planning.ownership import read_owner_uid
 from workqueuejob.planning.verdict import ConditionType, find_condition
 
 _log = structlog.get_logger(__name__)
@@ -73,11 +73,11 @@ class Operator:
     async def on_job(self, *, event: Mapping[str, Any], **_: Any) -> None:
         """Pass a Job on to its owner's actor."""
         manifest = event["object"]
-        actor = self._actors.get(read_controller_uid(manifest))
+        actor = self._actors.get(read_owner_uid(manifest))
         if actor is None:
             return
         if event.get("type") == "DELETED":
-            actor.remove_job(manifest["metadata"]["name"])
+            actor.remove_job(manifest)
         else:
             actor.put_job(manifest)
 

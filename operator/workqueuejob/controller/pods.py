@@ -7,6 +7,7 @@ from workqueuejob.api import WorkQueueJob
 from workqueuejob.cluster.api import ClusterAPI
 from workqueuejob.names import UID_LABEL
 from workqueuejob.planning.observed import ObservedJob, PodProblem
+from workqueuejob.planning.ownership import read_job_uid
 from workqueuejob.planning.pod_reading import (
     find_back_off,
     find_pod_problem,
@@ -60,6 +61,8 @@ class PodWatchman:
                 field_selector="status.phase!=Succeeded",
                 limit=_SAMPLE,
             )
+            uids = {job.uid for job in jobs}
+            pods = [pod for pod in pods if read_job_uid(pod) in uids]
             self.sees_deleted_pods = is_any_failed_pod_deleted(pods)
             self._problem = (
                 find_pod_problem(pods)

@@ -16,8 +16,8 @@ from workqueuejob.planning.report_book import ReportBook
 class WorkerReports:
     """The reports of one WorkQueueJob's pods."""
 
-    def __init__(self) -> None:
-        self._book = ReportBook()
+    def __init__(self, namespace: str) -> None:
+        self._book = ReportBook(namespace)
 
     def put(self, manifest: Mapping[str, Any], *, is_gone: bool = False) -> bool:
         """Take in a pod, or its deletion; return whether it is news."""
@@ -27,11 +27,11 @@ class WorkerReports:
         self, cluster: ClusterAPI, resource: WorkQueueJob, jobs: tuple[ObservedJob, ...]
     ) -> tuple[ObservedJob, ...]:
         """Return the Jobs with what their workers report; raises ClusterError."""
-        for name in self._book.find_unlisted(resource, jobs):
+        for job in self._book.find_unlisted(resource, jobs):
             for pod in await cluster.list_pods(
                 resource.metadata.namespace,
-                label_selector=f"{WORKER_LABEL},{JOB_LABEL}={name}",
+                label_selector=f"{WORKER_LABEL},{JOB_LABEL}={job.name}",
             ):
                 self._book.put(pod)
-            self._book.note_listed(name)
+            self._book.note_listed(job)
         return self._book.attach(resource, jobs)

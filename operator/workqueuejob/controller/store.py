@@ -47,10 +47,15 @@ class JobStore:
         self.touch()
         return True
 
-    def remove(self, name: str) -> bool:
-        """Forget a Job that was deleted; return whether it was known."""
-        if self._jobs.pop(name, None) is None:
+    def remove(self, name: str, *, uid: str | None = None) -> bool:
+        """Forget a Job that was deleted; return whether it was known.
+
+        uid: of the Job that was deleted, where that is known; another one of its name stays.
+        """
+        known = self._jobs.get(name)
+        if known is None or uid not in {None, known.uid}:
             return False
+        del self._jobs[name]
         self.touch()
         return True
 

@@ -47,12 +47,6 @@ def read_job(manifest: Mapping[str, Any]) -> ObservedJob:
     )
 
 
-def read_controller_uid(manifest: Mapping[str, Any]) -> str:
-    """Return the UID of who controls a Job; nothing if nobody does."""
-    owners = manifest["metadata"].get("ownerReferences") or ()
-    return next((owner["uid"] for owner in owners if owner.get("controller")), "")
-
-
 def count_indexes(text: str) -> int:
     """Return how many indexes a Job's compressed list names: "1,3-5" is 4."""
     return sum(_count_range(part) for part in text.split(",") if part)

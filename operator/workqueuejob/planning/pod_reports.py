@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from workqueuejob.api.status import CountedItems
-from workqueuejob.names import JOB_LABEL
 from workqueuejob.planning.observed import ObservedJob
+from workqueuejob.planning.ownership import read_job_uid, read_wave
 from workqueuejob.protocol import exits
 from workqueuejob.protocol.report import ItemCounts, Report, read_report
 from workqueuejob.protocol.settings import SETTINGS
@@ -19,6 +19,8 @@ _ORDERLY = frozenset({exits.DONE, exits.FAILED, exits.STOPPED_EARLY})
 class PodReport:
     """One pod that has ended.
 
+    job: the UID of the Job that controls it; nothing if none does.
+    wave: what its label says, which proves nothing.
     items: what its worker has reported, in the words of status.
     succeeded: it exited 0, so its Job counts it.
     died_idle: it was killed without an item in hand, which its Job does not count as a failure.
@@ -28,6 +30,7 @@ class PodReport:
     uid: str
     job: str
     items: CountedItems
+    wave: int = 0
     succeeded: bool = False
     died_idle: bool = False
     complaint: str | None = None
@@ -47,7 +50,8 @@ def read_pod_report(manifest: Mapping[str, Any], *, is_gone: bool = False) -> Po
     report = read_report(terminated.get("message") or "")
     return PodReport(
         uid=metadata["uid"],
-        job=(metadata.get("labels") or {}).get(JOB_LABEL, ""),
+        job=read_job_uid(manifest),
+        wave=read_wave(manifest),
         items=_count(
             report,
             is_uncertain=_is_uncertain(state, report)
@@ -67,7 +71,7 @@ def attach_reports(
     is_listed: its pods were listed after it had ended, so that a report that is not among them
         never will be.
     """
-    own = [report for report in reports if report.job == job.name]
+    own = [report for report in reports if report.job == job.uid]
     items = add_items(own)
     if is_listed:
         missing = max(0, job.succeeded - sum(report.succeeded for report in own))

@@ -46,18 +46,30 @@ def translate(error: KafkaError, subject: Subject, heard: Heard | None = None) -
     return translation(reason, subject)
 
 
-def build_group_in_use(subject: Subject, strangers: list[str]) -> ConsumerGroupInUse:
+def build_group_in_use(
+    subject: Subject, *, programs: int = 0, workers: int = 0
+) -> ConsumerGroupInUse:
     """Return what is wrong when others are members of the group.
 
-    strangers: their client ids and hosts, of which the first few are named.
+    They are counted and not named: they may belong to another namespace, whose names, UIDs and
+    addresses are not for the readers of this one.
+
+    workers: of another WorkQueueJob, or of a former run; programs: all others.
     """
-    named = ", ".join(sorted(strangers)[:3])
-    more = f" and {len(strangers) - 3} more" if len(strangers) > 3 else ""
+    seen = [
+        *([_count(programs, "other program", "other programs")] if programs else ()),
+        *([_count(workers, "worker", "workers") + " of another WorkQueueJob"] if workers else ()),
+    ]
     return ConsumerGroupInUse(
         f"group {subject.group!r} on {subject.address} has members that are not of this run:"
-        f" {named}{more}; stop them, or create the WorkQueueJob anew with a"
-        f" {FIELD}.consumerGroup of its own"
+        f" {' and '.join(seen)}; kafka-consumer-groups.sh --describe --members --group"
+        f" {subject.group} names them. Stop them, or create another WorkQueueJob with a"
+        f" {FIELD}.consumerGroup that no other program uses"
     )
+
+
+def _count(number: int, one: str, more: str) -> str:
+    return f"{number} {one if number == 1 else more}"
 
 
 def _forbidden(what: str, rights: str) -> Translation:

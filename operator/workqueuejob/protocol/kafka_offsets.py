@@ -107,5 +107,10 @@ def is_own_client(client_id: str, *, run: str) -> bool:
     return client_id.startswith(_client_prefix(run))
 
 
+def is_worker_client(client_id: str) -> bool:
+    """Whether a group's member is a worker of any run."""
+    return client_id.startswith(f"{_CLIENT_PREFIX}.")
+
+
 def _client_prefix(run: str) -> str:
     return f"{_CLIENT_PREFIX}.{run or 'local'}."

@@ -9,8 +9,14 @@ from typing import Any
 
 _MARK = "wqj"
 _VERSION = 1
-_MOST = 2**31 - 1
-"""What a command that shares the container may write there is no worker's word if it is more."""
+_MOST = 10**9
+"""More than a pod can settle: at a thousand items a second, eleven days. Millions of such reports
+fit a sum of 64 bits."""
+
+_LONGEST = 4096
+"""The kubelet cuts a termination message after so many bytes."""
+
+_NOTE_LENGTH = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +74,13 @@ def write_report(counts: ItemCounts, *, holding: bool = False, note: str | None 
 
 
 def read_report(message: str) -> Report | None:
-    """Return what is in a termination message; None when it is not a worker's."""
+    """Return what is in a termination message; None when it is not a worker's.
+
+    A command that shares the container may write there too, so nothing in it is believed that a
+    worker would not say.
+    """
+    if len(message) > _LONGEST:
+        return None
     try:
         found: Any = json.loads(message)
     except (ValueError, RecursionError):
@@ -76,11 +88,17 @@ def read_report(message: str) -> Report | None:
     if not isinstance(found, dict) or found.get(_MARK) != _VERSION:
         return None
     known = {name: found.get(name, 0) for name in (f.name for f in fields(ItemCounts))}
-    if not all(isinstance(n, int) and 0 <= n <= _MOST for n in known.values()):
+    if not all(type(n) is int and 0 <= n <= _MOST for n in known.values()):
         return None
     note = found.get("note")
     return Report(
         ItemCounts(**known),
         holding=found.get("holding") is True,
-        note=note if isinstance(note, str) else None,
+        note=_make_printable(note) if isinstance(note, str) else None,
     )
+
+
+def _make_printable(note: str) -> str:
+    """Return a note without what a terminal would obey, and not longer than a person reads."""
+    shown = "".join(character if character.isprintable() else " " for character in note)
+    return shown if len(shown) <= _NOTE_LENGTH else f"{shown[: _NOTE_LENGTH - 1]}…"

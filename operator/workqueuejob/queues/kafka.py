@@ -40,7 +40,12 @@ from workqueuejob.protocol import kafka_codes as codes
 from workqueuejob.protocol.connection import KafkaConnection
 from workqueuejob.protocol.kafka_client import Heard, build_client_settings
 from workqueuejob.protocol.kafka_errors import build_group_in_use, read_error, translate
-from workqueuejob.protocol.kafka_offsets import FRESH, is_own_client, read_metadata
+from workqueuejob.protocol.kafka_offsets import (
+    FRESH,
+    is_own_client,
+    is_worker_client,
+    read_metadata,
+)
 from workqueuejob.protocol.kafka_subject import Subject
 from workqueuejob.queues.hosts import ALL_HOSTS, AllowedHosts
 from workqueuejob.queues.kafka_reference import KafkaReference
@@ -158,12 +163,12 @@ class KafkaProbe:
             members = []
         if queue.worker:
             strangers = [
-                f"{one.client_id} ({one.host})"
-                for one in members
-                if not is_own_client(one.client_id, run=queue.run)
+                one.client_id for one in members if not is_own_client(one.client_id, run=queue.run)
             ]
+            workers = sum(is_worker_client(client) for client in strangers)
             if strangers:
-                raise build_group_in_use(subject, strangers)
+                programs = len(strangers) - workers
+                raise build_group_in_use(subject, programs=programs, workers=workers)
         owned = [
             [
                 one.partition

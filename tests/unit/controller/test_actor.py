@@ -1,6 +1,7 @@
 """One WorkQueueJob's loop: against an API server and a broker in memory, with the real meter."""
 
 import asyncio
+import copy
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, cast
@@ -14,6 +15,7 @@ from tests.builders import (
     a_job_manifest,
     a_log,
     a_log_depth,
+    a_pod_metadata,
     a_template,
 )
 from workqueuejob.api import WorkQueueJob
@@ -21,9 +23,12 @@ from workqueuejob.cluster.api import ClusterAPI
 from workqueuejob.controller.actor import Actor, Surroundings
 from workqueuejob.controller.measuring import QueueMeter
 from workqueuejob.errors import TemplateInvalid
-from workqueuejob.names import UID_LABEL, job_name
+from workqueuejob.names import job_name
 from workqueuejob.planning.depth import QueueDepth
 from workqueuejob.planning.job_manifest import WorkerImage
+from workqueuejob.planning.job_reading import read_job
+from workqueuejob.planning.observed import ObservedJob
+from workqueuejob.protocol.report import ItemCounts, write_report
 from workqueuejob.queues.fake import FakeBroker
 from workqueuejob.queues.hosts import ALL_HOSTS, AllowedHosts, parse_host_pattern
 from workqueuejob.queues.meter import Meter
@@ -147,15 +152,57 @@ async def test_job_that_only_bears_our_labels_is_left_alone(broker: FakeBroker) 
     broker.queues["job1"].publish("a")
     cluster = FakeCluster(work_queue_job=a_stored_object(suspend=True))
     foreign = a_job_manifest(7)
-    foreign["metadata"] |= {"name": "foreign"}
-    foreign["metadata"]["labels"][UID_LABEL] = UID
-    cluster.jobs["foreign"] = foreign
+    foreign["metadata"]["ownerReferences"] = []
+    cluster.jobs[foreign["metadata"]["name"]] = foreign
 
     async with acting(cluster, broker):
         await until(lambda: reason_of(cluster, "Progressing") == "Suspended")
 
     assert "patch job" not in cluster.requests
     assert cluster.work_queue_job["status"].get("jobs") is None
+
+
+async def test_job_and_pod_of_another_namespace_change_nothing(broker: FakeBroker) -> None:
+    broker.queues["job1"].publish("a")
+    broker.declare("job1-dead")
+    worked = {"worker": {"source": "Image"}, "retry": {"deadLetter": {"name": "job1-dead"}}}
+    stored = a_stored_object(**worked, failurePolicy={"maxDeadLettered": 1})
+    cluster = FakeCluster(work_queue_job=stored)
+
+    async with acting(cluster, broker) as actor:
+        await until(lambda: bool(cluster.work_queue_job.get("status", {}).get("waves")))
+        job = read_job(cluster.jobs[FIRST])
+        forged = a_job_manifest(99)
+        forged["metadata"]["namespace"] = "elsewhere"
+        actor.put_job(forged)
+        namesake = copy.deepcopy(cluster.jobs[FIRST])
+        namesake["metadata"]["namespace"] = "elsewhere"
+        actor.remove_job(namesake)
+        actor.put_pod(a_reporting_pod("forged", job, dead=50, namespace="elsewhere"), is_gone=False)
+        actor.put_pod(a_reporting_pod("real", job, dead=1), is_gone=False)
+        await until(lambda: counted_dead(cluster) == 1)
+
+    status = cluster.work_queue_job["status"]
+    assert [known["name"] for known in status["jobs"]] == [FIRST]
+    assert status["waves"] == 1
+    assert "patch job status" not in cluster.requests
+
+
+def a_reporting_pod(uid: str, job: ObservedJob, *, dead: int, **metadata: Any) -> dict[str, Any]:
+    message = write_report(ItemCounts(dead_lettered=dead))
+    state = {"terminated": {"exitCode": 0, "message": message}}
+    return {
+        "metadata": a_pod_metadata(uid, job, **metadata),
+        "status": {
+            "phase": "Succeeded",
+            "containerStatuses": [{"name": "worker", "state": state}],
+        },
+    }
+
+
+def counted_dead(cluster: FakeCluster) -> int | None:
+    counted = cluster.work_queue_job["status"].get("counted") or {}
+    return counted.get("deadLettered")
 
 
 async def test_missing_secret_is_a_reason_and_the_run_goes_on_when_it_comes(
@@ -243,15 +290,11 @@ async def test_status_that_somebody_else_changed_is_read_again(broker: FakeBroke
 
 
 def a_finished_manifest(wave: int) -> dict[str, Any]:
-    manifest = a_job_manifest(
+    return a_job_manifest(
         wave,
         spec={"completions": 1, "parallelism": 1},
         status={"succeeded": 1, "conditions": [{"type": "Complete", "status": "True"}]},
     )
-    manifest["metadata"]["labels"][UID_LABEL] = UID
-    manifest["metadata"]["uid"] = f"uid of {wave}"
-    manifest["metadata"]["ownerReferences"] = [{"uid": UID, "controller": True}]
-    return manifest
 
 
 async def test_finished_jobs_beyond_the_limit_are_deleted_after_they_were_counted(

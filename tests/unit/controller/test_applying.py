@@ -4,7 +4,15 @@ from typing import Any, cast
 
 import pytest
 
-from tests.builders import NAME, UID, a_work_queue_job
+from tests.builders import (
+    NAME,
+    UID,
+    a_job,
+    a_job_manifest,
+    a_pod_metadata,
+    a_work_queue_job,
+    an_owner,
+)
 from workqueuejob.cluster.api import ClusterAPI
 from workqueuejob.controller.applying import apply_actions
 from workqueuejob.controller.store import JobStore
@@ -46,9 +54,19 @@ async def test_wave_that_an_operator_made_before_it_died_is_taken_as_made() -> N
     assert [job.completions for job in store.jobs] == [8]
 
 
-@pytest.mark.parametrize("owners", [[], [{"controller": True, "uid": "somebody-else"}]])
+@pytest.mark.parametrize(
+    "owners",
+    [
+        [],
+        [an_owner(uid="another")],
+        [an_owner(kind="CronJob", apiVersion="batch/v1")],
+        [an_owner(controller=False)],
+    ],
+)
 async def test_job_of_the_same_name_that_is_not_ours_is_a_conflict(owners: list[Any]) -> None:
-    cluster = FakeCluster(jobs={FIRST: {"metadata": {"name": FIRST, "ownerReferences": owners}}})
+    taken = a_job_manifest()
+    taken["metadata"]["ownerReferences"] = owners
+    cluster = FakeCluster(jobs={FIRST: taken})
 
     with pytest.raises(JobNameConflict, match=f"kubectl delete job {FIRST}"):
         await apply(cluster, CreateWave(wave=1, completions=8, parallelism=2))
@@ -102,7 +120,7 @@ async def test_job_is_ended_through_the_condition_that_its_controller_acts_on(
 async def test_pods_of_a_job_that_is_ended_get_two_seconds_before_its_controller_deletes_them() -> (
     None
 ):
-    pods = [{"metadata": {"name": "waiting", "uid": "u1"}, "status": {"phase": "Running"}}]
+    pods = [{"metadata": a_pod_metadata("u1", a_job()), "status": {"phase": "Running"}}]
     cluster = FakeCluster(pods=pods)
     store = await apply(cluster, CreateWave(wave=1, completions=8, parallelism=2))
     version = cluster.jobs[FIRST]["metadata"]["resourceVersion"]
@@ -110,11 +128,25 @@ async def test_pods_of_a_job_that_is_ended_get_two_seconds_before_its_controller
     end = EndJob(FIRST, succeeded=True, reason="R", message="m", resource_version=version)
     await apply(cluster, end, store=store)
 
-    assert cluster.requests[-3:] == ["list pods", "delete pod waiting u1 2", "patch job status"]
+    assert cluster.requests[-3:] == ["list pods", f"delete pod {FIRST}-u1 u1 2", "patch job status"]
+
+
+async def test_pod_that_only_bears_the_label_of_a_job_that_is_ended_is_left_alone() -> None:
+    orphan = a_pod_metadata("u2", a_job(), ownerReferences=[])
+    of_another = a_pod_metadata("u3", a_job(uid="another"))
+    pods = [{"metadata": metadata, "status": {}} for metadata in (orphan, of_another)]
+    cluster = FakeCluster(pods=pods)
+    store = await apply(cluster, CreateWave(wave=1, completions=8, parallelism=2))
+    version = cluster.jobs[FIRST]["metadata"]["resourceVersion"]
+
+    end = EndJob(FIRST, succeeded=True, reason="R", message="m", resource_version=version)
+    await apply(cluster, end, store=store)
+
+    assert cluster.requests[-2:] == ["list pods", "patch job status"]
 
 
 async def test_pods_of_a_job_that_changed_meanwhile_are_left_alone() -> None:
-    pods = [{"metadata": {"name": "working", "uid": "u1"}, "status": {"phase": "Running"}}]
+    pods = [{"metadata": a_pod_metadata("u1", a_job()), "status": {"phase": "Running"}}]
     cluster = FakeCluster(pods=pods)
     store = await apply(cluster, CreateWave(wave=1, completions=8, parallelism=2))
 

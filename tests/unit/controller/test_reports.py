@@ -5,7 +5,13 @@ from typing import Any, cast
 
 import pytest
 
-from tests.builders import a_finished_job, a_job, a_work_queue_job
+from tests.builders import (
+    NAMESPACE,
+    a_finished_job,
+    a_job,
+    a_pod_metadata,
+    a_work_queue_job,
+)
 from workqueuejob.api import WorkQueueJobStatus
 from workqueuejob.cluster.api import ClusterAPI
 from workqueuejob.controller.reports import WorkerReports
@@ -32,7 +38,7 @@ def a_pod(uid: str, *, succeeded: int, job: ObservedJob = JOB, code: int = 0) ->
     message = write_report(ItemCounts(succeeded=succeeded))
     terminated = {"exitCode": code, "message": message}
     return {
-        "metadata": {"uid": uid, "labels": {"batch.kubernetes.io/job-name": job.name}},
+        "metadata": a_pod_metadata(uid, job),
         "status": {
             "phase": "Failed" if code else "Succeeded",
             "containerStatuses": [{"name": "main", "state": {"terminated": terminated}}],
@@ -50,7 +56,7 @@ async def attach(reports: WorkerReports, pods: Pods, *jobs: ObservedJob, **statu
 
 
 async def test_pods_of_the_watch_are_added_up() -> None:
-    reports = WorkerReports()
+    reports = WorkerReports(NAMESPACE)
 
     assert reports.put(a_pod("a", succeeded=2))
     assert reports.put(a_pod("b", succeeded=3))
@@ -60,7 +66,7 @@ async def test_pods_of_the_watch_are_added_up() -> None:
 
 
 async def test_pod_that_was_deleted_stays_counted() -> None:
-    reports = WorkerReports()
+    reports = WorkerReports(NAMESPACE)
     reports.put(a_pod("a", succeeded=2))
 
     reports.put(a_pod("a", succeeded=2), is_gone=True)
@@ -69,7 +75,10 @@ async def test_pod_that_was_deleted_stays_counted() -> None:
 
 
 async def test_finished_job_is_listed_once_so_that_no_pod_is_missed() -> None:
-    reports, pods = WorkerReports(), Pods(a_pod("a", succeeded=2), a_pod("late", succeeded=4))
+    reports, pods = (
+        WorkerReports(NAMESPACE),
+        Pods(a_pod("a", succeeded=2), a_pod("late", succeeded=4)),
+    )
     reports.put(a_pod("a", succeeded=2))
 
     assert await attach(reports, pods, DONE) == 6
@@ -80,14 +89,16 @@ async def test_finished_job_is_listed_once_so_that_no_pod_is_missed() -> None:
 async def test_job_that_is_in_the_totals_already_is_not_looked_at_again() -> None:
     pods = Pods(a_pod("a", succeeded=2))
 
-    assert await attach(WorkerReports(), pods, DONE, waves=1) == 0
+    assert await attach(WorkerReports(NAMESPACE), pods, DONE, waves=1) == 0
     assert pods.asked == 0
 
 
 async def test_program_of_the_users_own_reports_nothing() -> None:
     pods = Pods(a_pod("a", succeeded=2))
 
-    attached = await WorkerReports().attach(cast("ClusterAPI", pods), a_work_queue_job(), (DONE,))
+    attached = await WorkerReports(NAMESPACE).attach(
+        cast("ClusterAPI", pods), a_work_queue_job(), (DONE,)
+    )
 
     assert attached == (DONE,)
     assert pods.asked == 0
@@ -95,7 +106,7 @@ async def test_program_of_the_users_own_reports_nothing() -> None:
 
 @pytest.mark.parametrize(("code", "failed"), [(0, 0), (75, 0), (137, 1)])
 async def test_pod_killed_without_an_item_is_a_failed_pod(code: int, failed: int) -> None:
-    reports = WorkerReports()
+    reports = WorkerReports(NAMESPACE)
     reports.put(a_pod("a", succeeded=0, code=code))
     resource = a_work_queue_job(worker={"source": "Image"})
 
@@ -105,7 +116,7 @@ async def test_pod_killed_without_an_item_is_a_failed_pod(code: int, failed: int
 
 
 async def test_pod_that_goes_after_its_job_is_not_remembered() -> None:
-    reports = WorkerReports()
+    reports = WorkerReports(NAMESPACE)
     assert await attach(reports, Pods(a_pod("a", succeeded=2)), DONE) == 2
     assert await attach(reports, Pods(), waves=1) == 0
 

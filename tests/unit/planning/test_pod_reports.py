@@ -1,12 +1,13 @@
 """What a pod's worker has done, as its termination message tells."""
 
+import json
+from dataclasses import asdict
 from typing import Any
 
 import pytest
 
-from tests.builders import a_finished_job, a_job
+from tests.builders import a_finished_job, a_job, a_job_uid, a_pod_metadata
 from workqueuejob.api.status import CountedItems
-from workqueuejob.names import job_name
 from workqueuejob.planning.pod_reports import (
     PodReport,
     add_items,
@@ -28,8 +29,7 @@ def terminated(code: int, message: str | None = SAID) -> dict[str, Any]:
 def a_pod(
     state: dict[str, Any] | None, *, phase: str = "Failed", deleted: bool = False, **status: Any
 ) -> dict[str, Any]:
-    labels = {"batch.kubernetes.io/job-name": a_job().name}
-    metadata: dict[str, Any] = {"name": "x", "uid": "u1", "labels": labels}
+    metadata = a_pod_metadata("u1", a_job())
     if deleted:
         metadata["deletionTimestamp"] = "2026-01-01T12:00:00Z"
     containers = [] if state is None else [{"name": "worker", "state": state}]
@@ -53,7 +53,8 @@ def test_pod_that_has_not_ended_reports_nothing_yet(phase: str) -> None:
 def test_pod_reports_what_its_message_says() -> None:
     assert read(a_pod(terminated(0), phase="Succeeded")) == PodReport(
         uid="u1",
-        job=a_job().name,
+        job=a_job_uid(),
+        wave=1,
         items=CountedItems(succeeded=3, dead_lettered=1, attempts_failed=5),
         succeeded=True,
     )
@@ -111,9 +112,49 @@ def test_pod_that_is_deleted_before_it_ran_settled_nothing() -> None:
     assert read_pod_report(a_pod({"waiting": {}}, phase="Pending"), is_gone=True) is None
 
 
-@pytest.mark.parametrize("message", ["", "OOM", "[]", '{"wqj":2,"succeeded":3}'])
+@pytest.mark.parametrize(
+    "message",
+    [
+        "",
+        "OOM",
+        "[]",
+        '{"wqj":2,"succeeded":3}',
+        '{"wqj":1,"succeeded":-1}',
+        '{"wqj":1,"succeeded":1000000001}',
+        '{"wqj":1,"succeeded":' + "9" * 30 + "}",
+        '{"wqj":1,"succeeded":' + "9" * 4000 + "}",
+        '{"wqj":1,"succeeded":true}',
+        '{"wqj":1,"succeeded":1.5}',
+        '{"wqj":1,"succeeded":1}' + " " * 5000,
+        "[" * 4000,
+    ],
+)
 def test_message_that_is_not_a_workers_counts_nothing(message: str) -> None:
     assert read(a_pod(terminated(0, message))).items == CountedItems()
+
+
+def test_reports_as_large_as_they_may_be_are_added_up_and_stored() -> None:
+    most = json.dumps({"wqj": 1, **dict.fromkeys(asdict(ItemCounts()), 10**9)})
+    pods = [read(a_pod(terminated(137, most))) for _ in range(50)]
+
+    items = add_items(pods)
+
+    assert items.attempts_failed == 50 * 2 * 10**9
+    assert CountedItems.from_manifest(items.to_manifest()) == items
+
+
+def test_counter_beyond_what_can_be_stored_is_capped_and_stops_no_run() -> None:
+    assert CountedItems(succeeded=2**70).succeeded == 2**53 - 1
+
+
+def test_note_of_whoever_writes_one_is_short_and_no_terminal_obeys_it() -> None:
+    note = "\x1b[2J\x07bad\n\u202eword " + "x" * 3000
+    said = read(a_pod(terminated(1, json.dumps({"wqj": 1, "note": note})))).complaint
+
+    assert said is not None
+    assert said.startswith(" [2J bad  word xxx")
+    assert said.isprintable()
+    assert len(said) == 1000
 
 
 def test_only_the_container_with_the_worker_is_looked_at() -> None:
@@ -129,7 +170,7 @@ def test_only_the_container_with_the_worker_is_looked_at() -> None:
     assert read(pod) == read(a_pod(terminated(0), phase="Succeeded"))
 
 
-def a_report(uid: str, *, job: str = a_job().name, **fields: Any) -> PodReport:
+def a_report(uid: str, *, job: str = a_job_uid(), **fields: Any) -> PodReport:
     return PodReport(uid, job, CountedItems(**fields.pop("items", {})), **fields)
 
 
@@ -137,7 +178,7 @@ def test_a_job_gets_the_sum_of_its_own_pods_reports() -> None:
     reports = [
         a_report("a", items={"succeeded": 2}),
         a_report("b", items={"succeeded": 1, "uncertain": 1}),
-        a_report("c", items={"succeeded": 7}, job=job_name("other", "x", 1)),
+        a_report("c", items={"succeeded": 7}, job=a_job_uid(2)),
     ]
     assert attach_reports(a_job(), reports, is_listed=False).items == CountedItems(
         succeeded=3, uncertain=1

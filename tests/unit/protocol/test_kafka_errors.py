@@ -209,11 +209,17 @@ def test_silence_at_a_tls_port_may_be_for_want_of_tls() -> None:
     )
 
 
-def test_strangers_in_the_group_are_named_up_to_three() -> None:
-    error = build_group_in_use(SUBJECT, ["d (/10.0.0.4)", "b (/2)", "a (/1)", "c (/3)"])
-    assert "members that are not of this run: a (/1), b (/2), c (/3) and 1 more; stop them" in str(
-        error
-    )
+@pytest.mark.parametrize(
+    ("programs", "workers", "seen"),
+    [
+        (1, 0, "1 other program;"),
+        (0, 1, "1 worker of another WorkQueueJob;"),
+        (3, 2, "3 other programs and 2 workers of another WorkQueueJob;"),
+    ],
+)
+def test_strangers_in_the_group_are_counted_by_kind(programs: int, workers: int, seen: str) -> None:
+    message = str(build_group_in_use(SUBJECT, programs=programs, workers=workers))
+    assert f"members that are not of this run: {seen}" in message
 
 
 def test_exception_without_an_error_keeps_its_words() -> None:
