@@ -18,6 +18,7 @@ class Queue:
     """Items are numbers, in the order in which they were published.
 
     settled, dead: by which consumer. resting: until when. attempts: those that failed.
+    returned: items that came back from a worker that was killed.
     hidden: who holds its item out of sight. returning: items out of sight whose holder is dead.
     counts: what the broker itself counts; None where it doesn't.
     """
@@ -29,6 +30,7 @@ class Queue:
         self.ready: deque[int] = deque()
         self.held: dict[str, int] = {}
         self.resting: dict[int, float] = {}
+        self.returned: set[int] = set()
         self.hidden: set[str] = set()
         self.returning: dict[int, float] = {}
         self.settled: dict[int, str] = {}
@@ -117,9 +119,16 @@ class Queue:
         self._deliver()
 
     def cut_off(self, consumer: str) -> None:
-        """Close the connection of a worker that was killed, which is an attempt of its item."""
+        """Close the connection of a worker that was killed.
+
+        That is an attempt of its item from the second time on. The first time nobody can tell it
+        from a death of the broker, unless the item was held out of sight.
+        """
         if consumer in self.held:
-            self.attempts[self.held[consumer]] += 1
+            item = self.held[consumer]
+            is_counted = item in self.returned or consumer in self.hidden
+            self.attempts[item] += int(is_counted)
+            self.returned.add(item)
         if consumer in self.hidden:
             self.returning[self._let_go(consumer)] = self.clock.seconds + RETURN_SECONDS
         self.disconnect(consumer)

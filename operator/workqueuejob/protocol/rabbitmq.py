@@ -9,6 +9,13 @@ ATTEMPTS_HEADER = "x-wqj-attempts"
 LOST_HEADER = "x-wqj-lost"
 """On an item whose last attempt was lost, which whoever takes it next is to count."""
 
+RETURNED_HEADER = "x-wqj-returned"
+"""On an item that came back from a consumer that settled nothing: how often, where nobody can tell
+whether an attempt or the broker was the cause; at least 1."""
+
+LIFE_HEADER = "x-wqj-life"
+"""In which life of the broker an item that came back was noted so."""
+
 ID_HEADER = "x-wqj-id"
 """The id of an item that came without a message_id, from its first republishing on."""
 
@@ -27,6 +34,11 @@ _DIGEST_LENGTH = 16
 def delay_queue(queue: str, delay_seconds: int) -> str:
     """Return the queue in which items rest before they come back to theirs."""
     return _derive(queue, f".wqj-retry-{delay_seconds}s")
+
+
+def life_queue(queue: str) -> str:
+    """Return the queue by which workers know whether the broker was started again."""
+    return _derive(queue, ".wqj-life")
 
 
 def holding_queue(queue: str, worker: str) -> str:

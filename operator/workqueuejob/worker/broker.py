@@ -15,6 +15,7 @@ class Delivery:
     lost: whether the attempt before this one ended without a word, as when its pod was killed.
     handle: what the broker's module needs to settle it.
     last_failure: why the last attempt that failed did, where the broker remembers it.
+    doubtful: whether a worker may have settled and counted it before, and the broker has lost that.
     """
 
     id: str
@@ -24,6 +25,7 @@ class Delivery:
     lost: bool = False
     handle: Any = field(default=None, repr=False, compare=False)
     last_failure: str = ""
+    doubtful: bool = False
 
 
 class Broker(Protocol):

@@ -71,7 +71,7 @@ class Holding:
     def _publish_and_await(self, consumer: Consumer, delivery: Delivery) -> Handle:
         # As if this attempt were lost, for nobody can write that down once the worker is dead.
         copied = build_copy(
-            delivery.handle.properties, delivery, attempts=delivery.attempt, lost=True
+            delivery.handle.properties, delivery, attempts=delivery.attempt, lost=True, returns=1
         )
         self._publisher.publish(self._name, delivery.body, copied)
         consumer.channel.wait(lambda: bool(consumer.arrived))
@@ -92,4 +92,7 @@ def _exchange(handle: Handle, moved: Handle) -> None:
         return
     channel, tag = handle.channel, handle.tag
     handle.channel, handle.tag, handle.since = moved.channel, moved.tag, moved.since
-    channel.raw.basic_ack(tag)
+    with channel.connection.translated:
+        channel.raw.basic_ack(tag)
+        # Or both are left when the worker dies before it next sends something.
+        channel.connection.driven.flush()

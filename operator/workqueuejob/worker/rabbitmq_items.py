@@ -1,8 +1,12 @@
 """What a RabbitMQ message says of its item, and what a copy of it must say. Pure.
 
-    attempts   the header `x-wqj-attempts` (what was written down)
-               + `x-delivery-count` of a quorum queue, or 1 for a classic queue's `redelivered`
-    lost       the broker took it back from somebody who settled nothing, or a copy says so
+    attempts   the header `x-wqj-attempts`: what workers wrote down; and one more for an item that
+               is redelivered in the same life of the broker in which it was noted to come back
+    lost       that is so, or a copy says so
+    doubtful   the broker marks it as redelivered, or once did
+
+Redelivered alone is no attempt: a broker that was killed marks everything that was in a classic
+queue, and a quorum queue counts what was only looked at or on its way.
 
 A copy keeps every property and header of the user, but for what would make the broker treat it
 otherwise than the original: CC and BCC, a user_id, a time to live, and traces of our own queues.
@@ -22,7 +26,9 @@ from workqueuejob.protocol.rabbitmq import (
     DEAD_LETTER_PREFIX,
     FAILURE_HEADER,
     ID_HEADER,
+    LIFE_HEADER,
     LOST_HEADER,
+    RETURNED_HEADER,
 )
 from workqueuejob.worker.broker import Delivery
 
@@ -33,8 +39,8 @@ PERSISTENT = 2
 REASON_MAX_CHARACTERS = 4000
 """A message's headers must fit one frame, whose size the broker limits."""
 
-DELIVERY_COUNT_MAX = 10
-"""From here on the count is written into a copy, before a broker's delivery limit is met."""
+RETURNS_FREE = 10
+"""So often may an item come back without costing an attempt where the broker's life is unknown."""
 
 ATTEMPTS_MAX = 2**31 - 1
 """More than that nobody has made, and a header could not hold one more than its largest number."""
@@ -42,7 +48,9 @@ ATTEMPTS_MAX = 2**31 - 1
 _WORKER_ID = os.urandom(6).hex()
 _NUMBERS = itertools.count(1)
 
-_NOT_COPIED = frozenset({DELIVERY_COUNT_HEADER, ATTEMPTS_HEADER, LOST_HEADER, "CC", "BCC"})
+_NOT_COPIED = frozenset(
+    {DELIVERY_COUNT_HEADER, ATTEMPTS_HEADER, LOST_HEADER, RETURNED_HEADER, "CC", "BCC"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,35 +58,46 @@ class Item:
     """What a message says.
 
     attempt: from 1, the present one included.
-    must_be_rewritten: whether the broker would forget the count that this delivery shows.
+    lost: whether the attempt before this one began and was not heard of again.
+    doubtful: whether a worker may have settled it before.
+    returns: how often it came back while nobody could tell why; at least 1 if it ever came back.
+    written: the attempts before this one, without those of so many returns.
     last_failure: why the last attempt that failed did, or nothing.
     """
 
     id: str
     attempt: int
     redelivered: bool
-    lost: bool
-    must_be_rewritten: bool
+    lost: bool = False
+    doubtful: bool = False
+    returns: int = 0
+    written: int = 0
     last_failure: str = ""
 
 
-def read_item(properties: BasicProperties, *, redelivered: bool) -> Item:
-    """Return what a delivery says of its item."""
+def read_item(properties: BasicProperties, *, redelivered: bool, life: str = "") -> Item:
+    """Return what a delivery says of its item.
+
+    life: of the broker, if it is known; asked for only of an item that is redelivered.
+    """
     headers = properties.headers
     if not headers and not redelivered:
-        return Item(_text(properties.message_id) or _new_id(), 1, False, False, False)
+        return Item(_text(properties.message_id) or _new_id(), 1, redelivered=False)
     headers = headers or {}
-    written = _count(headers.get(ATTEMPTS_HEADER))
-    delivery_count = headers.get(DELIVERY_COUNT_HEADER)
-    # Only what was delivered before has a count that says something: users may copy headers.
-    counted = _count(delivery_count) if redelivered else 0
-    lost = counted or int(redelivered)
+    # Delivered since it was noted, and the broker has not died meanwhile: its worker has.
+    is_proved = redelivered and bool(life) and _text(headers.get(LIFE_HEADER)) == life
+    written = _count(headers.get(ATTEMPTS_HEADER)) + int(is_proved)
+    returns = _count(headers.get(RETURNED_HEADER))
+    if redelivered:
+        returns = max(returns, 1) if life else returns + 1
     return Item(
         id=_text(properties.message_id) or _text(headers.get(ID_HEADER)) or _new_id(),
-        attempt=written + lost + 1,
-        redelivered=bool(redelivered or written),
-        lost=bool(lost or headers.get(LOST_HEADER)),
-        must_be_rewritten=redelivered and (delivery_count is None or counted >= DELIVERY_COUNT_MAX),
+        attempt=written + max(returns - RETURNS_FREE, 0) + 1,
+        redelivered=bool(redelivered or written or returns),
+        lost=is_proved if redelivered else bool(headers.get(LOST_HEADER)),
+        doubtful=returns > 0,
+        returns=returns,
+        written=written,
         last_failure=_text(headers.get(FAILURE_HEADER)),
     )
 
@@ -89,9 +108,13 @@ def build_copy(
     *,
     attempts: int,
     lost: bool = False,
+    returns: int = 0,
     more: dict[str, Any] | None = None,
 ) -> BasicProperties:
-    """Return the properties of a copy of an item, of which so many attempts have failed."""
+    """Return the properties of a copy of an item, of which so many attempts have failed.
+
+    returns: how often it came back; at least once if it is in doubt.
+    """
     copied = copy.copy(properties)
     kept = {k: v for k, v in (properties.headers or {}).items() if k not in _NOT_COPIED}
     headers: dict[str, Any] = _make_writable(kept)
@@ -100,6 +123,8 @@ def build_copy(
         headers[ATTEMPTS_HEADER] = attempts
     if lost:
         headers[LOST_HEADER] = True
+    if returns or item.doubtful:
+        headers[RETURNED_HEADER] = max(returns, 1)
     if not properties.message_id:
         headers[ID_HEADER] = item.id
     copied.headers = {**headers, **(more or {})}
@@ -109,6 +134,14 @@ def build_copy(
     copied.expiration = None
     copied.user_id = None
     return copied
+
+
+def build_returned(properties: BasicProperties, item: Item, *, life: str) -> BasicProperties:
+    """Return the properties of an item that came back, with that noted in it."""
+    more = {LIFE_HEADER: life} if life else {}
+    return build_copy(
+        properties, item, attempts=item.written, lost=item.lost, returns=item.returns, more=more
+    )
 
 
 def build_failed(properties: BasicProperties, item: Delivery, *, reason: str) -> BasicProperties:
@@ -141,7 +174,8 @@ def build_dead_letter(
     }
     more = {f"{DEAD_LETTER_PREFIX}{name}": value for name, value in said.items()}
     dead = build_copy(properties, item, attempts=0, more=more)
-    dead.headers.pop(FAILURE_HEADER, None)
+    for header in (FAILURE_HEADER, RETURNED_HEADER, LIFE_HEADER):
+        dead.headers.pop(header, None)
     return dead
 
 

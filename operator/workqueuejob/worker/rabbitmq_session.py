@@ -23,7 +23,8 @@ from workqueuejob.worker.broker import Delivery
 from workqueuejob.worker.rabbitmq_connection import WorkerConnection
 from workqueuejob.worker.rabbitmq_consuming import Consumer, Handle
 from workqueuejob.worker.rabbitmq_holding import Holding
-from workqueuejob.worker.rabbitmq_items import build_copy, read_item
+from workqueuejob.worker.rabbitmq_items import build_copy, build_returned, read_item
+from workqueuejob.worker.rabbitmq_life import BrokerLife
 from workqueuejob.worker.rabbitmq_publishing import Publisher, Refused, Unroutable
 from workqueuejob.worker.rabbitmq_queues import DelayQueues
 
@@ -75,6 +76,7 @@ class Session:
         except BaseException:
             self.connection.close()
             raise
+        self._life = BrokerLife(self.connection, self.publisher, self._queue)
         self._holding = Holding(
             self.connection, self.publisher, self._queue, worker=assignment.name
         )
@@ -133,7 +135,7 @@ class Session:
         try:
             self.move(handle, self._queue, properties)
         except (Refused, Unroutable):
-            # The broker then marks it as redelivered, which counts an attempt.
+            # The broker then marks it as redelivered, which counts no attempt the first time.
             with self.connection.translated:
                 handle.nack()
                 self.connection.driven.pump()
@@ -194,12 +196,12 @@ class Session:
         return True
 
     def _accept(self, handle: Handle) -> Delivery | None:
-        """Return the item, or None if it went to the end of the queue to have its count kept."""
-        item = read_item(handle.properties, redelivered=handle.redelivered)
-        if item.must_be_rewritten:
-            copied = build_copy(handle.properties, item, attempts=item.attempt - 1, lost=True)
+        """Return the item, or None if it went to the end of the queue to have it noted."""
+        life = self._life.read() if handle.redelivered else ""
+        item = read_item(handle.properties, redelivered=handle.redelivered, life=life)
+        if handle.redelivered:
             with suppress(Refused, Unroutable):
-                self.move(handle, self._queue, copied)
+                self.move(handle, self._queue, build_returned(handle.properties, item, life=life))
                 return None
         return Delivery(
             id=item.id,
@@ -207,6 +209,7 @@ class Session:
             attempt=item.attempt,
             redelivered=item.redelivered,
             lost=item.lost,
+            doubtful=item.doubtful,
             last_failure=item.last_failure,
             handle=handle,
         )

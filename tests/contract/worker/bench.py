@@ -25,11 +25,14 @@ class Bench(Protocol):
     lease_seconds: how long after a worker's death its item comes back at the latest.
     shares_every_item: whether any worker gets any item, and not only its own share of them.
     rests_aside: whether items pass one that rests until its next attempt.
+    free_losses: how many losses of an item cost it no attempt, because the broker can't tell them
+        from a death of its own.
     """
 
     lease_seconds: float
     shares_every_item: bool
     rests_aside: bool
+    free_losses: int
 
     def make_room(self, workers: int) -> None:
         """Let so many workers hold an item each; before anything is produced."""

@@ -35,6 +35,7 @@ class KafkaBench:
     lease_seconds = 1.0
     shares_every_item = False
     rests_aside = False
+    free_losses = 0
 
     def __init__(self, server: KafkaServer, stack: ExitStack) -> None:
         self.server = server

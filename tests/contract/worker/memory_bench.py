@@ -14,6 +14,7 @@ class MemoryBench:
     lease_seconds = 0.3
     shares_every_item = True
     rests_aside = True
+    free_losses = 0
 
     def __init__(self) -> None:
         self.queue = MemoryQueue(lease_seconds=self.lease_seconds)

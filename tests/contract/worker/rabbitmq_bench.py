@@ -13,7 +13,7 @@ import pika
 from tests.contract.worker.bench import DeadLetter
 from tests.rabbitmq_server import ADMIN, RabbitMQServer
 from workqueuejob.protocol.connection import RabbitMQConnection
-from workqueuejob.protocol.rabbitmq import DEAD_LETTER_PREFIX
+from workqueuejob.protocol.rabbitmq import DEAD_LETTER_PREFIX, life_queue
 from workqueuejob.protocol.retry import RetrySettings
 from workqueuejob.protocol.settings import RabbitMQSource
 from workqueuejob.worker.broker import Broker
@@ -32,6 +32,7 @@ class RabbitMQWorkerBench:
     lease_seconds = 0.5
     shares_every_item = True
     rests_aside = True
+    free_losses = 1
     queue_type = "classic"
     settling_seconds = 0.0
 
@@ -47,7 +48,7 @@ class RabbitMQWorkerBench:
         self.declare(QUEUE, self.queue_type)
         self.declare(DEAD, "classic")
         self._producer = self.open_connection()
-        stack.callback(self._producer.close)
+        stack.callback(self._close_producer)
         self.channel = self._producer.channel()
         self.channel.confirm_delivery()
 
@@ -102,7 +103,7 @@ class RabbitMQWorkerBench:
         return sum(
             found.get("messages", 0)
             for found in self.queues("name,messages")
-            if found["name"] != DEAD
+            if found["name"] not in {DEAD, life_queue(QUEUE)}
         )
 
     def dead_letters(self) -> Sequence[DeadLetter]:
@@ -147,6 +148,11 @@ class RabbitMQWorkerBench:
                 settings.host, settings.port, self.vhost, pika.PlainCredentials(*ADMIN)
             )
         )
+
+    def _close_producer(self) -> None:
+        # It may not have outlived its server.
+        with suppress(pika.exceptions.AMQPError):
+            self._producer.close()
 
     def _close_sockets(self) -> None:
         for one in itertools.chain.from_iterable(self._sockets.values()):

@@ -24,6 +24,7 @@ class RedisListBench:
     lease_seconds = 1.0
     shares_every_item = True
     rests_aside = True
+    free_losses = 0
 
     def __init__(self, server: RedisServer, stack: ExitStack) -> None:
         self.server = server

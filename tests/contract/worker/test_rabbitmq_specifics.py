@@ -20,7 +20,13 @@ from tests.contract.worker.rabbitmq_bench import (
     QuorumBench,
     RabbitMQWorkerBench,
 )
-from tests.contract.worker.test_worker_contract import drain, eventually_left, take
+from tests.contract.worker.test_worker_contract import (
+    ONCE_IDLE_SECONDS,
+    drain,
+    eventually_left,
+    lose,
+    take,
+)
 from tests.rabbitmq_server import ADMIN, RabbitMQServer
 from workqueuejob.errors import (
     AuthenticationFailed,
@@ -31,10 +37,11 @@ from workqueuejob.errors import (
     QueueNotFound,
 )
 from workqueuejob.protocol.connection import RabbitMQConnection, TLSSettings
-from workqueuejob.protocol.rabbitmq import delay_queue
+from workqueuejob.protocol.rabbitmq import delay_queue, life_queue
 from workqueuejob.protocol.retry import RetrySettings
 from workqueuejob.protocol.settings import RabbitMQSource
 from workqueuejob.worker.broker import Broker, Delivery
+from workqueuejob.worker.rabbitmq_items import RETURNS_FREE
 
 pytestmark = [pytest.mark.rabbitmq, pytest.mark.starts_early]
 
@@ -219,20 +226,65 @@ def test_dead_letter_that_is_moved_back_is_tried_anew(
     assert (item.attempt, item.lost) == (1, False)
 
 
-def test_quorum_queues_own_count_is_written_down_before_a_delivery_limit_is_met(
-    quorum: RabbitMQWorkerBench, keep: Keep
+def test_item_that_was_only_looked_at_has_all_its_attempts(
+    bench: RabbitMQWorkerBench, keep: Keep
 ) -> None:
-    quorum.produce(b"apple")
+    bench.produce(b"apple")
     for _ in range(10):
-        method, _, _ = quorum.channel.basic_get(QUEUE)
-        quorum.channel.basic_nack(method.delivery_tag, requeue=True)
-    broker = keep(quorum.connect())
+        method, _, _ = bench.channel.basic_get(QUEUE)
+        bench.channel.basic_nack(method.delivery_tag, requeue=True)
+    broker = keep(bench.connect())
     item = take(broker)
-    assert (item.attempt, item.lost) == (11, True)
-    broker.close()
-    ((properties, _),) = quorum.peek(QUEUE)
-    assert properties.headers.get("x-delivery-count", 0) <= 1
-    assert properties.headers["x-wqj-attempts"] == 10
+    assert (item.attempt, item.lost, item.redelivered) == (1, False, True)
+    broker.release(item)
+    ((properties, _),) = bench.peek(QUEUE)
+    assert "x-wqj-attempts" not in properties.headers
+    # No delivery limit is met.
+    assert properties.headers.get("x-delivery-count", 0) == 0
+
+
+def test_fetched_but_never_begun_is_no_attempt_of_a_killed_worker(
+    bench: RabbitMQWorkerBench, keep: Keep
+) -> None:
+    bench.produce(*[b"%d" % number for number in range(5)])
+    killed = keep(bench.connect(prefetch=5))
+    take(killed)
+    bench.kill(killed)
+    broker, attempts = keep(bench.connect()), []
+    while (item := broker.take(timeout_seconds=ONCE_IDLE_SECONDS)) is not None:
+        attempts.append(item.attempt)
+        broker.ack(item)
+    assert attempts == [1] * 5
+
+
+def test_life_of_a_broker_is_known_to_all_workers_and_ends_with_it(
+    bench: RabbitMQWorkerBench, keep: Keep
+) -> None:
+    for _ in range(2):
+        bench.produce(b"apple")
+        lose(bench, lambda: keep(bench.connect()), losses=1)
+        broker = keep(bench.connect())
+        broker.release(take(broker))
+        broker.close()
+    lives = {properties.headers["x-wqj-life"] for properties, _ in bench.peek(QUEUE)}
+    assert len(lives) == 1
+    # What a restart does to it: the message that tells it is not persistent.
+    bench.server.api("DELETE", "queues", bench.vhost, life_queue(QUEUE), "contents")
+    lose(bench, lambda: keep(bench.connect()), losses=1)
+    item = take(keep(bench.connect()))
+    assert (item.attempt, item.redelivered) == (1, True)
+
+
+def test_deadly_item_ends_where_the_brokers_life_is_unknown_too(
+    classic: RabbitMQWorkerBench, keep: Keep
+) -> None:
+    classic.produce(b"poison")
+    settings, once = restricted(classic, configure="^$"), RetrySettings(max_attempts=1)
+    for deaths in range(RETURNS_FREE + 1):
+        broker = keep(classic.connect(settings=settings, retry=once))
+        assert take(broker).attempt == 1, f"dead after {deaths}"
+        classic.kill(broker)
+    assert take(keep(classic.connect(settings=settings, retry=once))).attempt == 2
 
 
 def test_long_reason_fits_the_headers(classic: RabbitMQWorkerBench, keep: Keep) -> None:
@@ -404,7 +456,7 @@ def test_frozen_worker_does_not_acknowledge_what_another_took_over(
         os.kill(frozen.pid, signal.SIGSTOP)
         other = keep(bench.connect(pod="pod-2"))
         item = take(other, 10 * HEARTBEAT_SECONDS)
-        assert (item.attempt, item.lost) == (2, True)
+        assert (item.attempt, item.redelivered) == (1, True)
         os.kill(frozen.pid, signal.SIGCONT)
         told, _ = frozen.communicate("go on\n", timeout=10)
         assert told == "LeaseLost\n"
@@ -495,6 +547,7 @@ def test_item_of_a_killed_worker_remembers_its_last_failure(
     again = take(broker)
     assert (again.attempt, again.lost, again.last_failure) == (2, False, "exit code 3")
     bench.kill(broker)
+    lose(bench, lambda: keep(bench.connect()), losses=1)
     after = take(keep(bench.connect()))
     assert (after.attempt, after.lost, after.last_failure) == (3, True, "exit code 3")
 

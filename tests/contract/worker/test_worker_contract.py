@@ -74,6 +74,14 @@ def eventually_left(bench: Bench, count: int) -> bool:
     return True
 
 
+def lose(bench: Bench, connect: Connect, *, losses: int) -> None:
+    """Have the only item's worker killed so often."""
+    for _ in range(losses):
+        broker = connect()
+        take(broker, after_kill(bench))
+        bench.kill(broker)
+
+
 def after_kill(bench: Bench) -> float:
     return bench.lease_seconds + PATIENCE_SECONDS
 
@@ -370,11 +378,17 @@ def test_item_of_a_killed_worker_comes_back_as_another_attempt(
     bench: Bench, connect: Connect
 ) -> None:
     bench.produce(b"apple")
-    broker = connect()
-    take(broker)
-    bench.kill(broker)
+    lose(bench, connect, losses=bench.free_losses + 1)
     item = take(connect(pod="pod-2"), after_kill(bench))
     assert (item.body, item.attempt, item.redelivered, item.lost) == (b"apple", 2, True, True)
+
+
+def test_loss_that_may_be_the_brokers_own_counts_no_attempt(bench: Bench, connect: Connect) -> None:
+    bench.produce(b"apple")
+    lose(bench, connect, losses=bench.free_losses)
+    item = take(connect(pod="pod-2"), after_kill(bench))
+    assert (item.attempt, item.lost) == (1, False)
+    assert item.redelivered == (bench.free_losses > 0)
 
 
 def test_lost_item_is_not_acknowledged_and_stays_the_others(bench: Bench, connect: Connect) -> None:
@@ -444,9 +458,10 @@ def test_cut_off_worker_goes_on_with_a_new_connection(bench: Bench, connect: Con
     found = {}
     for _ in range(2):
         item = surviving(lambda: broker.take(timeout_seconds=bench.lease_seconds))
-        found[item.body] = (item.attempt, item.lost)
+        found[item.body] = (item.attempt, item.lost, item.redelivered)
         broker.ack(item)
-    assert found == {b"apple": (2, True), b"banana": (1, False)}
+    lost = (1, False, True) if bench.free_losses else (2, True, True)
+    assert found == {b"apple": lost, b"banana": (1, False, False)}
     assert eventually_left(bench, 0)
 
 
@@ -455,6 +470,7 @@ def test_item_that_kills_its_worker_every_time_runs_out_of_attempts(
 ) -> None:
     bench.produce(b"poison")
     attempts = range(1, RetrySettings().max_attempts + 1)
+    lose(bench, connect, losses=bench.free_losses)
     for attempt in attempts:
         broker = connect()
         assert take(broker, after_kill(bench)).attempt == attempt
@@ -473,6 +489,7 @@ def test_failures_and_kills_add_up(bench: Bench, connect: Connect) -> None:
     first.retry(take(first), reason="exit code 3", delay_seconds=0)
     assert take(first).attempt == 2
     bench.kill(first)
+    lose(bench, connect, losses=bench.free_losses)
     second = connect()
     item = take(second, after_kill(bench))
     assert (item.attempt, item.lost) == (3, True)
@@ -483,9 +500,8 @@ def test_failures_and_kills_add_up(bench: Bench, connect: Connect) -> None:
 
 def test_released_after_a_kill_counts_the_kill_only(bench: Bench, connect: Connect) -> None:
     bench.produce(b"apple")
-    first, second = connect(), connect(pod="pod-2")
-    take(first)
-    bench.kill(first)
+    lose(bench, connect, losses=bench.free_losses + 1)
+    second = connect(pod="pod-2")
     second.release(take(second, after_kill(bench)))
     item = take(second)
     assert (item.attempt, item.lost) == (2, False)

@@ -4,35 +4,71 @@ import pytest
 from pika import BasicProperties
 
 from workqueuejob.worker.broker import Delivery
-from workqueuejob.worker.rabbitmq_items import build_copy, build_failed, read_item
+from workqueuejob.worker.rabbitmq_items import (
+    RETURNS_FREE,
+    build_copy,
+    build_dead_letter,
+    build_failed,
+    build_returned,
+    read_item,
+)
 
 
 @pytest.mark.parametrize(
-    ("headers", "redelivered", "attempt", "lost", "rewritten"),
+    ("headers", "redelivered", "attempt", "lost", "doubtful"),  # in the life "b"
     [
         (None, False, 1, False, False),
         ({"trace": "t"}, False, 1, False, False),
         ({"x-wqj-attempts": 2}, False, 3, False, False),
         ({"x-wqj-attempts": 2, "x-wqj-lost": True}, False, 3, True, False),
-        (None, True, 2, True, True),
-        ({"x-wqj-attempts": 2}, True, 4, True, True),
-        ({"x-delivery-count": 1}, True, 2, True, False),
-        ({"x-delivery-count": 3, "x-wqj-attempts": 2}, True, 6, True, False),
-        ({"x-delivery-count": 10}, True, 11, True, True),
+        (None, True, 1, False, True),
+        ({"x-wqj-attempts": 2}, True, 3, False, True),
+        ({"x-delivery-count": 3, "x-wqj-attempts": 2}, True, 3, False, True),
         ({"x-delivery-count": 7}, False, 1, False, False),
+        ({"x-wqj-returned": 1}, False, 1, False, True),
+        ({"x-wqj-returned": 1, "x-wqj-life": "b"}, False, 1, False, True),
+        ({"x-wqj-returned": 1, "x-wqj-life": "b"}, True, 2, True, True),
+        ({"x-wqj-returned": 1, "x-wqj-life": "a"}, True, 1, False, True),
+        ({"x-wqj-life": "b", "x-wqj-attempts": 2, "x-wqj-lost": True}, True, 4, True, True),
+        ({"x-wqj-life": "a", "x-wqj-attempts": 2, "x-wqj-lost": True}, True, 3, False, True),
+        ({"x-wqj-returned": 10}, True, 1, False, True),
+        ({"x-wqj-returned": 11, "x-wqj-attempts": 1}, False, 3, False, True),
         ({"x-wqj-attempts": "many"}, False, 1, False, False),
         ({"x-wqj-attempts": -4}, False, 1, False, False),
     ],
 )
-def test_attempts_are_what_was_written_and_what_the_broker_counted(
+def test_attempts_are_what_was_written_and_never_what_the_broker_counted(
     headers: dict[str, object] | None,
     redelivered: bool,
     attempt: int,
     lost: bool,
-    rewritten: bool,
+    doubtful: bool,
 ) -> None:
-    item = read_item(BasicProperties(headers=headers), redelivered=redelivered)
-    assert (item.attempt, item.lost, item.must_be_rewritten) == (attempt, lost, rewritten)
+    item = read_item(BasicProperties(headers=headers), redelivered=redelivered, life="b")
+    assert (item.attempt, item.lost, item.doubtful) == (attempt, lost, doubtful)
+
+
+def test_item_may_come_back_ten_times_where_the_brokers_life_is_unknown() -> None:
+    properties, attempts = BasicProperties(), []
+    for _ in range(RETURNS_FREE + 2):
+        item = read_item(properties, redelivered=True)
+        attempts.append(item.attempt)
+        properties = build_returned(properties, item, life="")
+    assert attempts == [1] * RETURNS_FREE + [2, 3]
+
+
+@pytest.mark.parametrize("headers", [None, {"x-wqj-returned": 4}])
+def test_item_that_came_back_once_says_so_in_every_copy_but_its_dead_letter(
+    headers: dict[str, object] | None,
+) -> None:
+    properties = BasicProperties(headers=headers)
+    item = read_item(properties, redelivered=headers is None)
+    copied = build_returned(build_copy(properties, item, attempts=0), item, life="b")
+    assert copied.headers["x-wqj-returned"] == item.returns > 0
+    dead = build_dead_letter(
+        copied, Delivery("1", b"", doubtful=True), reason="", attempts=1, found=("", "")
+    )
+    assert not {"x-wqj-returned", "x-wqj-life"} & dead.headers.keys()
 
 
 def test_id_is_the_producers_else_the_one_written_down_else_a_new_one() -> None:
