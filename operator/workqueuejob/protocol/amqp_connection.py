@@ -19,6 +19,7 @@ from pika.credentials import ExternalCredentials, PlainCredentials
 
 from workqueuejob.protocol import tls
 from workqueuejob.protocol.amqp_errors import KNOWN, TLS_FIELD, translate
+from workqueuejob.protocol.amqp_frames import read_frame
 from workqueuejob.protocol.connection import RabbitMQConnection
 
 CONNECT_TIMEOUT_SECONDS = 4.0
@@ -80,6 +81,17 @@ class _Loop(IOLoop):  # type: ignore[misc] # pika carries no types
         for number in self._sockets:
             with suppress(OSError), socket.socket(fileno=os.dup(number)) as one:
                 one.shutdown(socket.SHUT_RDWR)
+
+
+class _Connection(pika.SelectConnection):  # type: ignore[misc] # pika carries no types
+    """pika's connection, with a reader of frames that no message's header can stop.
+
+    pika has no place for a decoder of one's own. This is the one method through which every frame
+    comes in; it is overridden for our connections, and nothing of pika's modules is replaced.
+    """
+
+    def _read_frame(self) -> Any:
+        return read_frame(self._frame_buffer)
 
 
 class DrivenConnection:
@@ -155,7 +167,7 @@ class DrivenConnection:
 
     def _open(self, parameters: pika.ConnectionParameters) -> Any:
         outcome: list[Any] = []
-        pika.SelectConnection.create_connection(
+        _Connection.create_connection(
             [parameters], on_done=outcome.append, custom_ioloop=self._loop
         )
         # Twice: a name may stand for an IPv4 and an IPv6 address, which are tried in turn.

@@ -9,8 +9,9 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
-from pika import BasicProperties, spec
+from pika import spec
 
+from workqueuejob.protocol.amqp_properties import Properties
 from workqueuejob.worker.rabbitmq_connection import WorkerChannel, WorkerConnection
 
 QUIET_SECONDS = 0.05
@@ -30,7 +31,7 @@ class Handle:
 
     channel: WorkerChannel
     tag: int
-    properties: BasicProperties
+    properties: Properties
     body: bytes
     redelivered: bool
     since: float = field(default_factory=time.monotonic)
@@ -132,9 +133,7 @@ class Consumer:
             except TimeoutError:
                 return
 
-    def _on_message(
-        self, _channel: Any, method: Any, properties: BasicProperties, body: bytes
-    ) -> None:
+    def _on_message(self, _channel: Any, method: Any, properties: Properties, body: bytes) -> None:
         self.arrived.append(
             Handle(self.channel, method.delivery_tag, properties, body, method.redelivered)
         )

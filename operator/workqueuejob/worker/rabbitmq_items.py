@@ -8,19 +8,25 @@
 Redelivered alone is no attempt: a broker that was killed marks everything that was in a classic
 queue, and a quorum queue counts what was only looked at or on its way.
 
-A copy keeps every property and header of the user, but for what would make the broker treat it
-otherwise than the original: CC and BCC, a user_id, a time to live, and traces of our own queues.
+A copy keeps every property and header of the user, byte for byte, but for what would make a broker
+treat it otherwise than the original: CC and BCC, a user_id, a time to live, and traces of our own
+queues.
 """
 
-import copy
 import itertools
 import os
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from pika import BasicProperties
-
+from workqueuejob.protocol.amqp_properties import EXPIRATION, USER_ID, Properties
+from workqueuejob.protocol.amqp_tables import (
+    Table,
+    decode_field,
+    encode_field,
+    join_array,
+    split_array,
+)
 from workqueuejob.protocol.rabbitmq import (
     ATTEMPTS_HEADER,
     DEAD_LETTER_PREFIX,
@@ -75,15 +81,14 @@ class Item:
     last_failure: str = ""
 
 
-def read_item(properties: BasicProperties, *, redelivered: bool, life: str = "") -> Item:
+def read_item(properties: Properties, *, redelivered: bool, life: str = "") -> Item:
     """Return what a delivery says of its item.
 
     life: of the broker, if it is known; asked for only of an item that is redelivered.
     """
-    headers = properties.headers
-    if not headers and not redelivered:
+    if not redelivered and not properties.has_headers:
         return Item(_text(properties.message_id) or _new_id(), 1, redelivered=False)
-    headers = headers or {}
+    headers = properties.headers
     # Delivered since it was noted, and the broker has not died meanwhile: its worker has.
     is_proved = redelivered and bool(life) and _text(headers.get(LIFE_HEADER)) == life
     written = _count(headers.get(ATTEMPTS_HEADER)) + int(is_proved)
@@ -103,40 +108,36 @@ def read_item(properties: BasicProperties, *, redelivered: bool, life: str = "")
 
 
 def build_copy(
-    properties: BasicProperties,
+    properties: Properties,
     item: Item | Delivery,
     *,
     attempts: int,
     lost: bool = False,
     returns: int = 0,
     more: dict[str, Any] | None = None,
-) -> BasicProperties:
+) -> Properties:
     """Return the properties of a copy of an item, of which so many attempts have failed.
 
     returns: how often it came back; at least once if it is in doubt.
     """
-    copied = copy.copy(properties)
-    kept = {k: v for k, v in (properties.headers or {}).items() if k not in _NOT_COPIED}
-    headers: dict[str, Any] = _make_writable(kept)
-    _forget_our_queues(headers)
+    kept = _forget_our_queues(properties.headers.without(_NOT_COPIED))
+    ours: dict[str, Any] = dict(more or {})
     if attempts:
-        headers[ATTEMPTS_HEADER] = attempts
+        ours[ATTEMPTS_HEADER] = attempts
     if lost:
-        headers[LOST_HEADER] = True
+        ours[LOST_HEADER] = True
     if returns or item.doubtful:
-        headers[RETURNED_HEADER] = max(returns, 1)
+        ours[RETURNED_HEADER] = max(returns, 1)
     if not properties.message_id:
-        headers[ID_HEADER] = item.id
-    copied.headers = {**headers, **(more or {})}
-    copied.delivery_mode = PERSISTENT
+        ours[ID_HEADER] = item.id
+    headers = kept.with_fields({name: encode_field(value) for name, value in ours.items()})
     # An item that was taken once is not dropped by a time to live, and a broker refuses a
     # user_id that is not the publisher's.
-    copied.expiration = None
-    copied.user_id = None
-    return copied
+    without = (EXPIRATION, USER_ID)
+    return properties.replace(headers=headers, without=without, delivery_mode=PERSISTENT)
 
 
-def build_returned(properties: BasicProperties, item: Item, *, life: str) -> BasicProperties:
+def build_returned(properties: Properties, item: Item, *, life: str) -> Properties:
     """Return the properties of an item that came back, with that noted in it."""
     more = {LIFE_HEADER: life} if life else {}
     return build_copy(
@@ -144,20 +145,20 @@ def build_returned(properties: BasicProperties, item: Item, *, life: str) -> Bas
     )
 
 
-def build_failed(properties: BasicProperties, item: Delivery, *, reason: str) -> BasicProperties:
+def build_failed(properties: Properties, item: Delivery, *, reason: str) -> Properties:
     """Return the properties of an item whose present attempt has failed."""
     more = {FAILURE_HEADER: reason[:REASON_MAX_CHARACTERS]}
     return build_copy(properties, item, attempts=item.attempt, more=more)
 
 
 def build_dead_letter(
-    properties: BasicProperties,
+    properties: Properties,
     item: Delivery,
     *,
     reason: str,
     attempts: int,
     found: tuple[str, str],
-) -> BasicProperties:
+) -> Properties:
     """Return the properties of a dead letter, which tells so many attempts.
 
     It carries no count that we would read: who moves it back to its queue wants it tried anew.
@@ -174,38 +175,31 @@ def build_dead_letter(
     }
     more = {f"{DEAD_LETTER_PREFIX}{name}": value for name, value in said.items()}
     dead = build_copy(properties, item, attempts=0, more=more)
-    for header in (FAILURE_HEADER, RETURNED_HEADER, LIFE_HEADER):
-        dead.headers.pop(header, None)
-    return dead
+    headers = dead.headers.without((FAILURE_HEADER, RETURNED_HEADER, LIFE_HEADER))
+    return dead.replace(headers=headers, without=(), delivery_mode=PERSISTENT)
 
 
-def _make_writable(value: Any) -> Any:
-    """Return a header in which text stands for integers that AMQP has no room for.
+def _forget_our_queues(headers: Table) -> Table:
+    """Return the headers without the broker's note that the item came back from a queue of ours."""
+    deaths = split_array(headers.find(DEATHS_HEADER))
+    if deaths is None:
+        return headers
+    theirs = [death for death in deaths if not _tells_of_ours(decode_field(death))]
+    if not theirs:
+        headers = headers.without((DEATHS_HEADER,))
+    elif len(theirs) < len(deaths):
+        headers = headers.with_fields({DEATHS_HEADER: join_array(theirs)})
+    return headers.without(
+        f"x-{which}-death-{what}"
+        for which in ("first", "last")
+        if _is_ours(headers.get(f"x-{which}-death-queue"))
+        for what in ("queue", "reason", "exchange")
+    )
 
-    pika reads a large float as one.
-    """
-    if isinstance(value, dict):
-        return {key: _make_writable(below) for key, below in value.items()}
-    if isinstance(value, list):
-        return [_make_writable(below) for below in value]
-    is_too_large = isinstance(value, int) and not -(2**63) <= value < 2**63
-    return str(value) if is_too_large else value
 
-
-def _forget_our_queues(headers: dict[str, Any]) -> None:
-    """Remove the broker's note that the item came back from a queue of ours."""
-    deaths = headers.get(DEATHS_HEADER)
-    if not isinstance(deaths, list):
-        return
+def _tells_of_ours(death: object) -> bool:
     # A producer may have written anything there.
-    kept = [one for one in deaths if not (isinstance(one, dict) and _is_ours(one.get("queue")))]
-    headers[DEATHS_HEADER] = kept
-    if not kept:
-        del headers[DEATHS_HEADER]
-    for which in ("first", "last"):
-        if _is_ours(headers.get(f"x-{which}-death-queue")):
-            for what in ("queue", "reason", "exchange"):
-                headers.pop(f"x-{which}-death-{what}", None)
+    return isinstance(death, dict) and _is_ours(death.get("queue"))
 
 
 def _is_ours(queue: object) -> bool:

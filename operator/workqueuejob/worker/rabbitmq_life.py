@@ -12,9 +12,10 @@ import uuid
 from contextlib import suppress
 from typing import Any
 
-from pika import BasicProperties, spec
+from pika import spec
 
 from workqueuejob.errors import BrokerUnavailable, WorkQueueJobError
+from workqueuejob.protocol.amqp_properties import build_properties
 from workqueuejob.protocol.rabbitmq import life_queue
 from workqueuejob.worker.rabbitmq_connection import WorkerChannel, WorkerConnection
 from workqueuejob.worker.rabbitmq_publishing import Publisher, Refused, Unroutable
@@ -61,7 +62,7 @@ class BrokerLife:
         if not found:
             with suppress(Refused, Unroutable):
                 self._publisher.publish(
-                    self._name, uuid.uuid4().hex.encode(), BasicProperties(delivery_mode=_TRANSIENT)
+                    self._name, uuid.uuid4().hex.encode(), build_properties(_TRANSIENT)
                 )
                 found = self._look(channel, tries=TRIES)
         channel.close()

@@ -7,8 +7,9 @@ deliveries with it. Publishes to the default exchange only, that is, straight to
 from contextlib import suppress
 from typing import Any
 
-from pika import BasicProperties, spec
+from pika import spec
 
+from workqueuejob.protocol.amqp_properties import Properties
 from workqueuejob.worker.rabbitmq_connection import WorkerChannel, WorkerConnection
 
 MAY_PUBLISH = (
@@ -37,9 +38,9 @@ class Publisher:
         with suppress(Unroutable):
             # No queue has an empty name, so nobody gets this; but the broker asks for the
             # permission all the same, and better now than when the first item fails.
-            self.publish("", b"", BasicProperties())
+            self.publish("", b"", Properties())
 
-    def publish(self, queue: str, body: bytes, properties: BasicProperties) -> None:
+    def publish(self, queue: str, body: bytes, properties: Properties) -> None:
         """Return once the broker has the message safe; raise Unroutable or Refused if not."""
         channel = self._open_channel()
         self._returned = False

@@ -13,9 +13,8 @@ from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
 
-from pika import BasicProperties
-
 from workqueuejob.errors import BrokerUnavailable, LeaseLost, QueueError
+from workqueuejob.protocol.amqp_properties import Properties
 from workqueuejob.protocol.connection import RabbitMQConnection
 from workqueuejob.protocol.retry import RetrySettings
 from workqueuejob.protocol.settings import RabbitMQSource
@@ -113,12 +112,12 @@ class Session:
         if now - handle.since > CERTAIN_AFTER_SECONDS:
             self._make_certain(handle)
 
-    def move(self, handle: Handle, queue: str, properties: BasicProperties) -> None:
+    def move(self, handle: Handle, queue: str, properties: Properties) -> None:
         """Publish a copy, then settle the original; raise Unroutable or Refused."""
         self.publisher.publish(queue, handle.body, properties)
         self.ack(handle)
 
-    def move_to_rest(self, handle: Handle, delay_seconds: int, properties: BasicProperties) -> None:
+    def move_to_rest(self, handle: Handle, delay_seconds: int, properties: Properties) -> None:
         """Move an item to the queue for that delay, made anew if somebody deleted it."""
         try:
             self.move(handle, self.delays.find(delay_seconds), properties)
@@ -130,7 +129,7 @@ class Session:
         """Have the settling of a held item bring no other one, until the next take."""
         self._consumer.stop(held=int(handle.channel is self._consumer.channel))
 
-    def give_back(self, handle: Handle, properties: BasicProperties) -> None:
+    def give_back(self, handle: Handle, properties: Properties) -> None:
         """Move an item to the end of its own queue; where that is full, to where it was."""
         try:
             self.move(handle, self._queue, properties)

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import struct
 import subprocess
 import sys
 import textwrap
@@ -15,6 +16,7 @@ import pytest
 
 from tests.contract.worker.rabbitmq_bench import (
     DEAD,
+    PERSISTENT,
     QUEUE,
     ClassicBench,
     QuorumBench,
@@ -36,6 +38,8 @@ from workqueuejob.errors import (
     LeaseLost,
     QueueNotFound,
 )
+from workqueuejob.protocol.amqp_properties import Properties
+from workqueuejob.protocol.amqp_tables import Table
 from workqueuejob.protocol.connection import RabbitMQConnection, TLSSettings
 from workqueuejob.protocol.rabbitmq import delay_queue, life_queue
 from workqueuejob.protocol.retry import RetrySettings
@@ -84,6 +88,15 @@ def restricted(bench: RabbitMQWorkerBench, **permissions: str) -> RabbitMQConnec
     bench.server.add_user("restricted", password="secret")
     bench.server.allow("restricted", bench.vhost, **permissions)
     return replace(bench.settings(), username="restricted", password="secret")
+
+
+def deep_table(depth: int) -> bytes:
+    """Return a header that is a table in a table, and so on."""
+    field = b"F" + bytes(4)
+    for _ in range(depth):
+        content = b"\x01a" + field
+        field = b"F" + struct.pack(">I", len(content)) + content
+    return field
 
 
 def work(broker: Broker, item: Delivery, seconds: float) -> bool:
@@ -171,20 +184,39 @@ def test_item_of_odd_properties_is_retried_and_dead_lettered_like_any_other(
     assert (body, dead.message_id) == (b"apple", properties.get("message_id"))
 
 
-def test_float_that_is_larger_than_any_integer_costs_no_item(
-    classic: RabbitMQWorkerBench, keep: Keep
+@pytest.mark.parametrize(
+    "odd",
+    [
+        b"T" + struct.pack(">Q", 1_795_000_000_000),
+        b"T" + struct.pack(">Q", 2**64 - 1),
+        b"d" + struct.pack(">d", 0.75),
+        b"d" + struct.pack(">d", 1e300),
+        b"D\xff" + struct.pack(">i", 7),
+        b"S\x00\x00\x00\x02\xff\xfe",
+        b"F" + struct.pack(">I", 60_000) + b"\x01kt\x01" * 15_000,
+        deep_table(3_000),
+    ],
+    ids=lambda field: repr(field[:12]),
+)
+def test_item_with_a_header_that_can_not_be_decoded_is_done_and_keeps_it(
+    bench: RabbitMQWorkerBench, keep: Keep, odd: bytes
 ) -> None:
-    body = {
-        "properties": {"headers": {"large": 1e300}},
-        "routing_key": QUEUE,
-        "payload": "apple",
-        "payload_encoding": "string",
-    }
-    classic.server.api("POST", "exchanges", classic.vhost, "amq.default", "publish", body=body)
-    broker = keep(classic.connect())
-    broker.dead_letter(take(broker), reason="exit code 3")
-    ((dead, body_of_dead),) = classic.peek(DEAD)
-    assert (body_of_dead, dead.headers["large"]) == (b"apple", str(int(1e300)))
+    headers = Table().with_fields({"odd": odd})
+    properties = Properties().replace(headers=headers, without=(), delivery_mode=PERSISTENT)
+    bench.produce(b"before")
+    bench.channel.basic_publish("", QUEUE, b"odd", properties)
+    bench.produce(b"after")
+    broker = keep(bench.connect())
+    for body in (b"before", b"odd", b"after"):
+        item = take(broker)
+        assert item.body == body
+        broker.dead_letter(item, reason="exit code 3")
+    bench.source = RabbitMQSource(queue=DEAD)
+    letters = keep(bench.connect())
+    for body, found in ((b"before", b""), (b"odd", odd), (b"after", b"")):
+        letter = take(letters)
+        letters.ack(letter)
+        assert (letter.body, letter.handle.properties.headers.find("odd")) == (body, found)
 
 
 def test_id_that_was_made_up_stays_over_our_own_copies(
@@ -237,6 +269,7 @@ def test_item_that_was_only_looked_at_has_all_its_attempts(
     item = take(broker)
     assert (item.attempt, item.lost, item.redelivered) == (1, False, True)
     broker.release(item)
+    broker.close()
     ((properties, _),) = bench.peek(QUEUE)
     assert "x-wqj-attempts" not in properties.headers
     # No delivery limit is met.
@@ -260,19 +293,15 @@ def test_fetched_but_never_begun_is_no_attempt_of_a_killed_worker(
 def test_life_of_a_broker_is_known_to_all_workers_and_ends_with_it(
     bench: RabbitMQWorkerBench, keep: Keep
 ) -> None:
-    for _ in range(2):
-        bench.produce(b"apple")
-        lose(bench, lambda: keep(bench.connect()), losses=1)
-        broker = keep(bench.connect())
-        broker.release(take(broker))
-        broker.close()
-    lives = {properties.headers["x-wqj-life"] for properties, _ in bench.peek(QUEUE)}
-    assert len(lives) == 1
+    bench.produce(b"apple")
+    lose(bench, lambda: keep(bench.connect()), losses=2)
+    broker = keep(bench.connect())
+    assert take(broker).attempt == 2
     # What a restart does to it: the message that tells it is not persistent.
     bench.server.api("DELETE", "queues", bench.vhost, life_queue(QUEUE), "contents")
-    lose(bench, lambda: keep(bench.connect()), losses=1)
+    bench.kill(broker)
     item = take(keep(bench.connect()))
-    assert (item.attempt, item.redelivered) == (1, True)
+    assert (item.attempt, item.lost, item.redelivered) == (2, False, True)
 
 
 def test_deadly_item_ends_where_the_brokers_life_is_unknown_too(

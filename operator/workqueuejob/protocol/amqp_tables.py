@@ -1,0 +1,173 @@
+"""AMQP tables as the bytes that they are on the wire. Pure.
+
+pika decodes every header of a message when it arrives, and one that it can't decode ends the
+connection: a timestamp in milliseconds, an infinite float, a type that it doesn't know, a table
+nested a thousand deep. What it does decode it encodes differently: 0.75 becomes 0. So here a table
+stays bytes, is split into its fields, and only the fields that somebody asks for are decoded.
+A field that can't be decoded is None.
+"""
+
+import struct
+from collections.abc import Iterable
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from pika.data import encode_value
+
+NESTED_MAX = 16
+"""How deep a table is decoded; what is deeper is None."""
+
+_SIZES = {
+    **dict.fromkeys(b"tbB", 1),
+    **dict.fromkeys(b"sUu", 2),
+    **dict.fromkeys(b"Iif", 4),
+    b"D"[0]: 5,
+    **dict.fromkeys(b"LldT", 8),
+    b"V"[0]: 0,
+}
+_NUMBERS = {
+    kind: struct.Struct(f">{layout}")
+    for kinds, layout in (
+        (b"b", "b"), (b"B", "B"), (b"sU", "h"), (b"u", "H"), (b"I", "i"), (b"i", "I"),
+        (b"Ll", "q"), (b"T", "Q"), (b"f", "f"), (b"d", "d"),
+    )
+    for kind in kinds
+}  # fmt: skip
+_LONG = frozenset(b"SxAF")
+_DECIMAL = struct.Struct(">Bi")
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table's fields in their order: name, and type and value in bytes.
+
+    rest: what follows the first field that can't be told apart, which belongs to the table, too.
+    """
+
+    fields: tuple[tuple[bytes, bytes], ...] = ()
+    rest: bytes = b""
+
+    def find(self, name: str) -> bytes:
+        """Return a field's type and value; nothing if it is not there."""
+        wanted = name.encode()
+        return next((field for known, field in self.fields if known == wanted), b"")
+
+    def get(self, name: str) -> Any:
+        """Return a field's value; None if it is not there, or can't be decoded."""
+        field = self.find(name)
+        return decode_field(field) if field else None
+
+    def decode(self) -> dict[str, Any]:
+        """Return what can be decoded of all fields."""
+        return _decode_fields(self.fields, NESTED_MAX)
+
+    def without(self, names: Iterable[str]) -> "Table":
+        """Return the table without these fields."""
+        left_out = {name.encode() for name in names}
+        return Table(tuple(one for one in self.fields if one[0] not in left_out), self.rest)
+
+    def with_fields(self, fields: dict[str, bytes]) -> "Table":
+        """Return the table with these fields besides, or instead."""
+        added = ((name.encode(), field) for name, field in fields.items())
+        return Table((*self.without(fields).fields, *added), self.rest)
+
+    def encode(self) -> bytes:
+        """Return the table without its length."""
+        return b"".join(
+            [b"%c%b%b" % (len(name), name, field) for name, field in self.fields] + [self.rest]
+        )
+
+
+def read_table(content: bytes) -> Table:
+    """Return the table of these bytes, which are what follows its length."""
+    fields: list[tuple[bytes, bytes]] = []
+    at = 0
+    while at < len(content):
+        begins = at + 1 + content[at]
+        ends = _find_end(content, begins)
+        if ends is None:
+            break
+        fields.append((content[at + 1 : begins], content[begins:ends]))
+        at = ends
+    return Table(tuple(fields), content[at:])
+
+
+def split_array(field: bytes) -> list[bytes] | None:
+    """Return the fields of an array; None if it is none, or can't be told apart."""
+    if field[:1] != b"A":
+        return None
+    found, at = [], 5
+    while at < len(field):
+        ends = _find_end(field, at)
+        if ends is None:
+            return None
+        found.append(field[at:ends])
+        at = ends
+    return found
+
+
+def join_array(fields: Iterable[bytes]) -> bytes:
+    """Return the array of these fields."""
+    content = b"".join(fields)
+    return b"A%b%b" % (struct.pack(">I", len(content)), content)
+
+
+def encode_field(value: Any) -> bytes:
+    """Return type and value of what is written by ourselves."""
+    pieces: list[bytes] = []
+    encode_value(pieces, value)
+    return b"".join(pieces)
+
+
+def decode_field(field: bytes, nested: int = NESTED_MAX) -> Any:
+    """Return a field's value; None if it can't be decoded."""
+    kind, content = field[0], field[1:]
+    number = _NUMBERS.get(kind)
+    if number is not None:
+        return number.unpack(content)[0]
+    match chr(kind):
+        case "t":
+            return content != b"\0"
+        case "D":
+            scale, digits = _DECIMAL.unpack(content)
+            return Decimal(digits).scaleb(-scale)
+        case "S":
+            return decode_text(content[4:])
+        case "x":
+            return content[4:]
+        case "A" if nested:
+            fields = split_array(field)
+            return None if fields is None else [decode_field(one, nested - 1) for one in fields]
+        case "F" if nested:
+            return _decode_fields(read_table(content[4:]).fields, nested - 1)
+    return None
+
+
+def decode_text(content: bytes) -> str | bytes:
+    """Return text, or the bytes of what is no UTF-8."""
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        return content
+
+
+def _decode_fields(fields: Iterable[tuple[bytes, bytes]], nested: int) -> dict[str, Any]:
+    return {
+        name.decode(errors="backslashreplace"): decode_field(field, nested)
+        for name, field in fields
+    }
+
+
+def _find_end(content: bytes, at: int) -> int | None:
+    """Return where the field that begins there ends; None if nobody can tell."""
+    if at >= len(content):
+        return None
+    kind = content[at]
+    size = _SIZES.get(kind)
+    if size is None:
+        if kind not in _LONG or at + 5 > len(content):
+            return None
+        size = 4 + int.from_bytes(content[at + 1 : at + 5], "big")
+    ends = at + 1 + size
+    return ends if ends <= len(content) else None
