@@ -62,7 +62,8 @@ class Auditor:
             assert is_counted or self.has_forgotten, "the broker's word is good"
             return not self.has_forgotten
         gone = self._controller.deleted_pods or self._controller.deleted_jobs
-        if not gone and not any(pod.exit_code == exits.KILLED for pod in self._ended_pods):
+        is_whole = not gone and not self._queue.has_forgotten
+        if is_whole and not any(pod.exit_code == exits.KILLED for pod in self._ended_pods):
             assert is_counted, "every pod has reported"
         # What a pod had reported that was deleted between two operators, nobody knows.
         return is_counted and not (gone and self.has_restarted)

@@ -21,6 +21,7 @@ class Queue:
     returned: items that came back from a worker that was killed.
     hidden: who holds its item out of sight. returning: items out of sight whose holder is dead.
     counts: what the broker itself counts; None where it doesn't.
+    has_forgotten: whether it ever lost an acknowledgement that a worker has counted.
     """
 
     counts: ItemCounts | None = None
@@ -38,6 +39,8 @@ class Queue:
         self.consumers: list[str] = []
         self.attempts: Counter[int] = Counter()
         self.published = 0
+
+    has_forgotten: bool = False
 
     @property
     def items(self) -> list[int]:
@@ -108,6 +111,14 @@ class Queue:
         """Put an item aside for good, after one more attempt or without."""
         self.attempts[self.held[consumer]] += attempts_failed
         self.dead[self._let_go(consumer)] = consumer
+        self._deliver()
+
+    def forget(self, item: int) -> None:
+        """Be killed before an acknowledgement was written down; the item comes back."""
+        del self.settled[item]
+        self.returned.add(item)
+        self.has_forgotten = True
+        self.ready.appendleft(item)
         self._deliver()
 
     def disconnect(self, consumer: str) -> None:

@@ -118,6 +118,13 @@ class WorkerSchedule(Schedule):
         holder = self.holding[number % len(self.holding)]
         self.worker.be_killed(holder, self.world.queue, after_settling=True)
 
+    @precondition(lambda self: self.running and self.world.queue.settled)
+    @rule(number=st.integers(0, 20))
+    def broker_is_killed_before_it_has_written_down_an_acknowledgement(self, number: int) -> None:
+        queue = self.world.queue
+        if not isinstance(queue, LeasedQueue):
+            queue.forget(list(queue.settled)[number % len(queue.settled)])
+
     @precondition(lambda self: self.running)
     @rule(number=st.integers(0, 5))
     def worker_can_not_go_on(self, number: int) -> None:

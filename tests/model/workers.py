@@ -88,7 +88,8 @@ class Worker:
             self._fail(item, pod, queue)
         elif step is Step.WORK:
             queue.settle(pod.name)
-            pod.counts = pod.counts.plus(succeeded=1)
+            # What came back once may have been counted before.
+            pod.counts = pod.counts.plus(succeeded=1, uncertain=int(item in queue.returned))
         self._finish_step(pod, queue)
 
     def _fail(self, item: int, pod: Pod, queue: Queue) -> None:
@@ -99,8 +100,11 @@ class Worker:
             pod.counts = pod.counts.plus(attempts_failed=1)
 
     def _bury(self, pod: Pod, queue: Queue, *, attempts_failed: int) -> None:
+        is_uncertain = queue.held[pod.name] in queue.returned
         queue.bury(pod.name, attempts_failed=attempts_failed)
-        pod.counts = pod.counts.plus(dead_lettered=1, attempts_failed=attempts_failed)
+        pod.counts = pod.counts.plus(
+            dead_lettered=1, attempts_failed=attempts_failed, uncertain=int(is_uncertain)
+        )
 
     def _finish_step(self, pod: Pod, queue: Queue) -> None:
         if not pod.is_live:

@@ -172,7 +172,8 @@ class ItemsStatus(Model):
     """How far the numbers can be relied on. Counted: every settled item was counted by the broker
     or by the worker that settled it. Inferred: at least one number was worked out from pods that
     succeeded, itemsPerPod or the queue's depth; with worker, that is what running pods have not
-    reported yet, and at most one item of each pod that was killed."""
+    reported yet, at most one item of each pod that was killed, and items that came back to a
+    RabbitMQ queue, because a worker may have counted them before."""
 
 
 class PodsStatus(Model):

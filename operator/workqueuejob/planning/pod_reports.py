@@ -148,5 +148,5 @@ def _count(report: Report | None, *, is_uncertain: bool) -> CountedItems:
         dead_lettered=counts.dead_lettered,
         discarded=counts.discarded,
         attempts_failed=counts.attempts_failed + counts.attempts_lost,
-        uncertain=int(is_uncertain),
+        uncertain=int(is_uncertain) + counts.uncertain,
     )

@@ -30,6 +30,8 @@ class ItemCounts:
     attempts_lost: attempts of which nothing was heard again, found by who took the item next.
     released: items given back untouched or unfinished, which counts as no attempt.
     leases_lost: items that somebody else took over before they were settled here.
+    uncertain: items that may be counted once too often, because a worker may have counted them
+        before and the broker has forgotten it; or not at all, because no answer came.
     """
 
     succeeded: int = 0
@@ -39,6 +41,7 @@ class ItemCounts:
     attempts_lost: int = 0
     released: int = 0
     leases_lost: int = 0
+    uncertain: int = 0
 
     @property
     def settled(self) -> int:

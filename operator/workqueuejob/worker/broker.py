@@ -89,6 +89,15 @@ class FetchesAhead(Protocol):
 
 
 @runtime_checkable
+class Doubting(Protocol):
+    """What a broker has besides if it may not answer what settles an item."""
+
+    def is_uncertain(self, delivery: Delivery) -> bool:
+        """Whether an item that is lost may have been settled here, or come back unseen."""
+        ...
+
+
+@runtime_checkable
 class Apportioned(Protocol):
     """What a broker has besides if it shares a queue out between its workers.
 

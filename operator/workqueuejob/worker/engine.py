@@ -23,7 +23,7 @@ from workqueuejob.errors import (
 )
 from workqueuejob.protocol import exits
 from workqueuejob.protocol.settings import WorkerSettings
-from workqueuejob.worker.broker import Apportioned, Broker, Delivery, FetchesAhead
+from workqueuejob.worker.broker import Apportioned, Broker, Delivery, Doubting, FetchesAhead
 from workqueuejob.worker.item import Item
 from workqueuejob.worker.notices import say
 from workqueuejob.worker.reporting import Report
@@ -64,6 +64,7 @@ class Engine:
         self._ahead: FetchesAhead | None = None
         self._awaits_first = settings.waits_for_first
         self._apportioned: Apportioned | None = None
+        self._doubting: Doubting | None = None
 
     @property
     def is_done(self) -> bool:
@@ -111,6 +112,8 @@ class Engine:
             broker.ack(item.delivery)
             self._let_go(item)
             self.report.succeed()
+            if item.delivery.doubtful:
+                self.report.add(uncertain=1)
 
         return self._settle(item, act)
 
@@ -173,6 +176,7 @@ class Engine:
         broker = self._open_broker()
         self._ahead = broker if isinstance(broker, FetchesAhead) else None
         self._apportioned = broker if isinstance(broker, Apportioned) else None
+        self._doubting = broker if isinstance(broker, Doubting) else None
         return broker
 
     def _has_share(self) -> bool:
@@ -223,6 +227,7 @@ class Engine:
     def _bury(self, item: Item, delivery: Delivery, reason: str, **counted: int) -> bool:
         target = self.settings.retry.dead_letter
         counted["discarded" if target is None else "dead_lettered"] = 1
+        counted["uncertain"] = int(delivery.doubtful)
 
         def act(broker: Broker) -> None:
             self._look_ahead(1)
@@ -287,7 +292,8 @@ class Engine:
             return
         item.is_lost = True
         # It is in the other's hand now.
-        self.report.let_go(leases_lost=1)
+        is_uncertain = self._doubting is not None and self._doubting.is_uncertain(item.delivery)
+        self.report.let_go(leases_lost=1, uncertain=int(is_uncertain))
         say("lease lost, the item is somebody else's now", id=item.id, attempt=item.attempt)
         self.on_lost()
 

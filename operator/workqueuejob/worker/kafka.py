@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from confluent_kafka import Message, TopicPartition
 
 from workqueuejob.errors import (
+    BrokerUnavailable,
     DeadLetterTargetMissing,
     LeaseLost,
     WorkQueueJobError,
@@ -139,6 +140,11 @@ class KafkaBroker:
                 break
         return [one for one in held if one.handle.partition.is_lost]
 
+    def is_uncertain(self, delivery: Delivery) -> bool:
+        """Whether a commit behind it was sent, and no answer came."""
+        held: Held = delivery.handle
+        return held.partition.unanswered is held.message
+
     @property
     def has_share(self) -> bool:
         """Whether the group has given us partitions to take from, or is not going to."""
@@ -196,7 +202,12 @@ class KafkaBroker:
             else:
                 offsets.append(self._commits.build_note(following, following.waiting[0], begun))
         settled = self._session.build_offset(partition, offset, write_metadata(told))
-        self._commits.commit(partition, settled, *offsets)
+        try:
+            self._commits.commit(partition, settled, *offsets)
+        except BrokerUnavailable:
+            partition.unanswered = message
+            raise
+        partition.unanswered = None
         partition.settle(offset)
         if following is not None:
             following.next, following.is_begun = begun, True

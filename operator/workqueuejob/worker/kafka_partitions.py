@@ -30,6 +30,7 @@ class Partition:
     in_hand: the item that is worked on.
     is_begun: whether `next` counts the attempt that is about to be made.
     was_seen: whether somebody had the next item before.
+    unanswered: the item whose settling commit was sent, and not answered.
     is_leaving: whether it is to be handed over as soon as nothing of it is in hand.
     """
 
@@ -41,6 +42,7 @@ class Partition:
     is_cut: bool = False
     waiting: deque[Message] = field(default_factory=deque)
     in_hand: Message | None = None
+    unanswered: Message | None = None
     is_begun: bool = False
     was_seen: bool = False
     is_leaving: bool = False

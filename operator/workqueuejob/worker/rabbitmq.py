@@ -121,6 +121,10 @@ class RabbitMQBroker:
             RENEW_MAX_SECONDS,
         )
 
+    def is_uncertain(self, delivery: Delivery) -> bool:
+        """Whether its acknowledgement was sent, or it was held where its copy comes back from."""
+        return bool(delivery.handle.tag == 0 or delivery.handle.is_moved)
+
     def close(self) -> None:
         """Give back what was fetched but not taken, and disconnect; never raises."""
         session, self._session = self._session, None

@@ -27,6 +27,7 @@ class Handle:
 
     tag: on the channel; 0 once it is settled.
     since: on the monotonic clock, when the broker's consumer timeout began at the latest.
+    is_moved: whether it is held in a queue of the worker's own.
     """
 
     channel: WorkerChannel
@@ -35,6 +36,7 @@ class Handle:
     body: bytes
     redelivered: bool
     since: float = field(default_factory=time.monotonic)
+    is_moved: bool = False
 
     @property
     def is_ours(self) -> bool:

@@ -92,6 +92,7 @@ def _exchange(handle: Handle, moved: Handle) -> None:
         return
     channel, tag = handle.channel, handle.tag
     handle.channel, handle.tag, handle.since = moved.channel, moved.tag, moved.since
+    handle.is_moved = True
     with channel.connection.translated:
         channel.raw.basic_ack(tag)
         # Or both are left when the worker dies before it next sends something.

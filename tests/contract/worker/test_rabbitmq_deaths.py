@@ -80,3 +80,20 @@ def test_any_number_of_deaths_costs_what_waits_no_attempt(bench: RabbitMQWorkerB
     assert counts.succeeded >= 20
     assert counts.dead_lettered == 0
     broker.close()
+
+
+def test_acknowledgement_that_a_killed_broker_forgets_is_counted_as_uncertain(
+    bench: RabbitMQWorkerBench,
+) -> None:
+    bench.produce(*ITEMS[:20])
+    broker = bench.connect(retry=ONCE)
+    done = 0
+    while done < 10 and (item := broker.take(timeout_seconds=10)) is not None:
+        broker.ack(item)
+        done += 1
+    die(bench)
+    counts = drain(broker)
+    # A classic queue forgets some of the ten; whoever gets them again can't know that.
+    assert done + counts.succeeded >= 20
+    assert counts.uncertain >= done + counts.succeeded - 20
+    broker.close()

@@ -202,3 +202,11 @@ def test_report_that_is_missing_for_good_makes_the_job_uncertain(
 
 def test_no_reports_add_up_to_nothing() -> None:
     assert add_items([]) == CountedItems()
+
+
+def test_what_a_worker_is_not_certain_of_is_uncertain_although_it_ended_in_order() -> None:
+    said = write_report(ItemCounts(succeeded=3, uncertain=2))
+    assert read(a_pod(terminated(0, said), phase="Succeeded")).items.uncertain == 2
+    assert read(a_pod(terminated(137, said))).items.uncertain == 2
+    holding = write_report(ItemCounts(succeeded=3, uncertain=2), holding=True)
+    assert read(a_pod(terminated(137, holding))).items.uncertain == 3

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -478,3 +479,53 @@ def test_report_holds_what_was_done_after_every_item(tmp_path: Path) -> None:
     report = read_report(path.read_text())
     assert report is not None
     assert report.counts == ItemCounts(succeeded=1, attempts_failed=1)
+
+
+# What is counted once
+
+
+class Forgetful(MemoryBroker):
+    """Delivers what another worker may have counted before."""
+
+    def take(self, *, timeout_seconds: float) -> Delivery | None:
+        delivery = super().take(timeout_seconds=timeout_seconds)
+        return None if delivery is None else replace(delivery, doubtful=True)
+
+
+def test_item_that_may_have_been_counted_before_is_counted_as_uncertain() -> None:
+    plant = Plant(b"apple", b"poison", retry=ONE_ATTEMPT)
+    engine = plant.build_engine(lambda: Forgetful(plant.queue, retry=ONE_ATTEMPT))
+    engine.succeed(take(engine))
+    engine.fail(take(engine), "no good")
+    counts = engine.report.counts
+    assert (counts.succeeded, counts.dead_lettered, counts.uncertain) == (1, 1, 2)
+
+
+def test_item_of_which_nothing_is_in_doubt_is_counted_for_certain() -> None:
+    plant = Plant(b"apple", b"poison", retry=ONE_ATTEMPT)
+    plant.engine.succeed(take(plant.engine))
+    plant.engine.fail(take(plant.engine), "no good")
+    assert plant.engine.report.counts.uncertain == 0
+
+
+class Unanswering(MemoryBroker):
+    """Loses the item in the moment in which it is acknowledged, and its answer."""
+
+    asked = False
+
+    def ack(self, delivery: Delivery) -> None:
+        if self.asked:
+            raise LeaseLost(f"{delivery.id} is gone")
+        self.asked = True
+        raise BrokerUnavailable("connection lost")
+
+    def is_uncertain(self, delivery: Delivery) -> bool:
+        return self.asked and delivery.body == b"apple"
+
+
+def test_acknowledgement_that_nobody_answered_is_uncertain() -> None:
+    plant = Plant(b"apple")
+    engine = plant.build_engine(lambda: Unanswering(plant.queue))
+    assert not engine.succeed(take(engine))
+    counts = engine.report.counts
+    assert (counts.succeeded, counts.leases_lost, counts.uncertain) == (0, 1, 1)
