@@ -5,6 +5,7 @@ measuring, before every request, before the status is written. A dead operator i
 new one, which knows only what the API server stores. It follows `controller/actor.py`.
 """
 
+import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any, assert_never
@@ -107,8 +108,8 @@ class Operator:
         resource = self._store.current
         if not self._has_listed:
             self._list_jobs()
-        if find_end(resource.status.conditions) and _is_current(resource):
-            yield from self._delete(list_expired(resource, self._jobs))
+        if find_end(resource.status.conditions):
+            yield from self._retire(resource)
             return
         jobs = self._jobs
         yield
@@ -136,6 +137,15 @@ class Operator:
             self._has_listed = False
         except ClusterUnavailable:
             return
+
+    def _retire(self, resource: WorkQueueJob) -> Iterator[None]:
+        """Delete what is not kept of a run that is over; say what a change of its spec comes to."""
+        yield from self._delete(list_expired(resource, self._jobs))
+        observed = Observed(resource, jobs=(), measurement=None)
+        decided = plan(observed, self._evidence, now=self._clock.now)
+        yield
+        with contextlib.suppress(Conflict):
+            self._write_status(observed, decided)
 
     @property
     def _jobs(self) -> tuple[ObservedJob, ...]:
@@ -248,7 +258,3 @@ class Operator:
 
 
 _ROUND_IS_OVER = object()
-
-
-def _is_current(resource: WorkQueueJob) -> bool:
-    return resource.status.observed_generation == resource.metadata.generation

@@ -1,6 +1,7 @@
 """What must hold at every step, judged by the truth that only the model knows."""
 
 from collections import deque
+from typing import Any
 
 from tests.model.broker import Broker, Detail
 from tests.model.job_controller import JobController
@@ -50,6 +51,7 @@ class Referee:
         self._ready_at_reads: deque[tuple[float, int]] = deque([(-1.0, 0)], maxlen=SEVERAL_READS)
         self._disturbances_at_waves: dict[int, int] = {}
         self._blind_moments = 0
+        self._record: dict[str, Any] | None = None
 
     def judge_plan(self, observed: Observed, decided: Plan) -> None:
         """Judge a plan against what is true at the moment of its measurement."""
@@ -106,6 +108,9 @@ class Referee:
         assert len(status.jobs) <= JOBS_MAX, "status is not bounded"
         if find_end(status.conditions):
             assert all(job.is_terminal for job in jobs), "the run ended before its Jobs"
+            record = status.model_dump(exclude={"observed_generation", "conditions"})
+            self._record = self._record or record
+            assert record == self._record, "the record of a run that has ended was changed"
 
     def _judge_deletions(self, observed: Observed, decided: Plan) -> None:
         for deletion in decided.deletions:

@@ -318,6 +318,11 @@ class WorkQueueJobStatus(Model):
     completion_time: Timestamp | None = None
     """When the run was complete. Absent while it runs and if it failed."""
 
+    spec_hash_at_end: Annotated[str, Field(max_length=64)] | None = None
+    """Hash of the spec that the run ended with, without ttlSecondsAfterFinished and the history
+    limits. It tells whether the spec was changed since, which an ended run does nothing with.
+    Absent: the run goes on."""
+
     estimated_completion_time: Timestamp | None = None
     """When the run will be complete if items go on being done at itemsPerMinute and none arrive.
     Absent: not enough is known, or runPolicy is Continuous."""

@@ -16,6 +16,7 @@ from workqueuejob.planning.actions import (
     RaiseParallelism,
     SetSuspend,
 )
+from workqueuejob.planning.aftermath import find_vain_edit
 from workqueuejob.planning.situation import Plan
 from workqueuejob.planning.verdict import ConditionType, Progress
 
@@ -40,19 +41,28 @@ class Event:
     message: str
 
 
+ENDED_RUN_CHANGED = "EndedRunChanged"
+"""The reason for which a change of spec is told of that an ended run does nothing with."""
+
 _TOLD_OTHERWISE = frozenset({Progress.QUEUE_UNAVAILABLE, Progress.COMPLETE, Progress.FAILED})
 """Reasons of Progressing that another condition's event tells better."""
 
 
 def build_events(old: WorkQueueJobStatus, new: WorkQueueJobStatus, plan: Plan) -> tuple[Event, ...]:
     """Return what to tell, once the new status has been written."""
-    return (*_tell_actions(plan), *_tell_conditions(old, new))
+    return (*_tell_actions(plan), *_tell_conditions(old, new), *_tell_vain_edit(old, new))
 
 
 def _tell_actions(plan: Plan) -> Iterator[Event]:
     if plan.actions and plan.decision is not None:
         reason, action = _words_of(plan.actions[-1])
         yield Event(EventType.NORMAL, reason, action, plan.decision)
+
+
+def _tell_vain_edit(old: WorkQueueJobStatus, new: WorkQueueJobStatus) -> Iterator[Event]:
+    message = find_vain_edit(old, new)
+    if message is not None:
+        yield Event(EventType.WARNING, ENDED_RUN_CHANGED, "Reconcile", message)
 
 
 def _words_of(action: Action) -> tuple[str, str]:

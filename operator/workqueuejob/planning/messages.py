@@ -134,7 +134,7 @@ def drained(situation: Situation, reads: int, items: ItemsStatus | None) -> str:
     if not ledger.waves:
         return f"the queue was empty from the start, measured {reads} times"
     return (
-        f"the queue is empty, {measured}; {count(ledger.succeeded, 'pod')} succeeded in"
+        f"the queue was empty at the end, {measured}; {count(ledger.succeeded, 'pod')} succeeded in"
         f" {count(ledger.waves, 'wave')}{_put_aside(items)}"
         f"{log_messages.reached(situation.depth, items)}"
     )

@@ -18,6 +18,7 @@ from workqueuejob.api.status import (
 from workqueuejob.names import NAME_LABEL
 from workqueuejob.planning.actions import DeleteJob
 from workqueuejob.planning.address import queue_address
+from workqueuejob.planning.aftermath import build_ended_status, hash_spec
 from workqueuejob.planning.conditions import build_conditions
 from workqueuejob.planning.depth import QueueDepth
 from workqueuejob.planning.items import count_items, count_settled
@@ -34,8 +35,13 @@ _TIME_FIELDS = {"items_per_minute", "estimated_completion_time", "scaling"}
 
 
 def build_status(observed: Observed, plan: Plan, *, now: datetime) -> WorkQueueJobStatus:
-    """Return the whole new status; what is not known stays as it was."""
+    """Return the whole new status; what is not known stays as it was.
+
+    That of a run which has ended is a record, and stays so.
+    """
     previous, resource = observed.resource.status, observed.resource
+    if find_end(previous.conditions) is not None:
+        return build_ended_status(resource)
     ledger = count_run(previous, observed.jobs, never_started=_list_never_started(plan))
     items = count_items(observed, ledger, plan.doubt)
     ended = plan.verdict.progress == Progress.COMPLETE
@@ -66,7 +72,8 @@ def build_status(observed: Observed, plan: Plan, *, now: datetime) -> WorkQueueJ
             "current_busy_period": current,
             "last_busy_period": last,
             **_build_start(observed, items, now=now),
-            "completion_time": previous.completion_time or (now if ended else None),
+            "completion_time": now if ended else None,
+            "spec_hash_at_end": hash_spec(resource.spec) if plan.verdict.is_end else None,
             "last_decision": _build_decision(previous, plan, now=now),
         }
     )
@@ -203,8 +210,6 @@ def _build_start(
 ) -> dict[str, object]:
     """Return when the run was started or resumed, and with how many items done."""
     status = observed.resource.status
-    if find_end(status.conditions) is not None:
-        return {}
     if observed.resource.spec.suspend:
         return {"start_time": None, "succeeded_before_start": None}
     if status.start_time is not None:
