@@ -118,6 +118,20 @@ class ClusterAPI:
         found, _ = await self._list(request, limit, **_WORK_QUEUE_JOBS, **where)
         return found
 
+    async def read_work_queue_job(self, namespace: str, name: str) -> Manifest | None:
+        """Return a WorkQueueJob, or None if there is none of that name.
+
+        It is listed, which the watch needs the right to anyway.
+        """
+        found, _ = await self._list(
+            self._objects.list_namespaced_custom_object_without_preload_content,
+            1,
+            **_WORK_QUEUE_JOBS,
+            namespace=namespace,
+            field_selector=f"metadata.name={name}",
+        )
+        return found[0] if found else None
+
     async def delete_work_queue_job(
         self, namespace: str, name: str, *, uid: str, resource_version: str
     ) -> None:

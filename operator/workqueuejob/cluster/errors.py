@@ -1,6 +1,7 @@
 """Translates the API server's refusals into the project's errors, in its own words."""
 
 import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -36,6 +37,16 @@ _BY_CODE: dict[int, type[ClusterError]] = {
 }
 
 
+_DENIED = re.compile(r"denied (the )?request")
+"""How admission webhooks and policies refuse, with whatever code and reason they choose."""
+
+_SILENT_WEBHOOK = re.compile(r'failed calling webhook "([^"]+)"')
+"""How the API server, with code 500, says that a webhook did not answer as one."""
+
+_NOT_REFUSED = frozenset({401, 408, 429})
+"""Codes below 500 that say nothing about what was sent."""
+
+
 @contextmanager
 def cluster_errors() -> Iterator[None]:
     """Raise a ClusterError for what the client raises; the message is the API server's."""
@@ -52,8 +63,22 @@ def cluster_errors() -> Iterator[None]:
 def _translate(error: ApiException) -> ClusterError:
     reason, message = _read_status(error.body)
     code = error.status or 0
-    kind = _BY_REASON.get(reason) or _BY_CODE.get(code, ClusterUnavailable)
+    silent = _SILENT_WEBHOOK.search(message)
+    if silent is not None:
+        return JobRejected(
+            f"{message}; bring back what answers for webhook {silent[1]}, or change its"
+            " configuration (kubectl get validatingwebhookconfigurations,"
+            "mutatingwebhookconfigurations)"
+        )
+    if _DENIED.search(message):
+        return JobRejected(message)
+    kind = _BY_REASON.get(reason) or _BY_CODE.get(code) or _judge_by_class(code)
     return kind(message or f"the API server answered {code} {error.reason}")
+
+
+def _judge_by_class(code: int) -> type[ClusterError]:
+    is_refusal = 400 <= code < 500 and code not in _NOT_REFUSED
+    return JobRejected if is_refusal else ClusterUnavailable
 
 
 def _read_status(body: object) -> tuple[str, str]:

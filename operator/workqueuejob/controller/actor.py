@@ -6,38 +6,34 @@ WorkQueueJob delays no other. Nothing is decided here.
 
 import asyncio
 import contextlib
-import random
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import structlog
 
 from workqueuejob.api import WorkQueueJob
 from workqueuejob.cluster.api import ClusterAPI
-from workqueuejob.controller.applying import apply_actions
+from workqueuejob.controller.execution import Execution
 from workqueuejob.controller.measuring import QueueMeasuring, QueueMeter
-from workqueuejob.controller.obstacles import OBSTACLES, Obstacles
 from workqueuejob.controller.pods import REREAD_SECONDS, PodWatchman
 from workqueuejob.controller.reporting import STATUS_INTERVAL_SECONDS, Reporter
 from workqueuejob.controller.reports import WorkerReports
+from workqueuejob.controller.retrying import Retrying
 from workqueuejob.controller.store import JobStore
-from workqueuejob.errors import ClusterError, Conflict, QueueError
-from workqueuejob.metrics import RECONCILE_ERRORS, RECONCILES
+from workqueuejob.errors import ClusterError, ClusterUnavailable, Conflict, QueueError
+from workqueuejob.metrics import RECONCILES
 from workqueuejob.names import UID_LABEL
-from workqueuejob.planning.actions import Action
 from workqueuejob.planning.depth import Measurement
 from workqueuejob.planning.evidence import Evidence, gather_evidence
-from workqueuejob.planning.history import list_expired
 from workqueuejob.planning.job_manifest import WorkerImage
-from workqueuejob.planning.limits import time_left
 from workqueuejob.planning.log_spans import restrict
 from workqueuejob.planning.observed import Observed, ObservedJob
 from workqueuejob.planning.ownership import is_own_job
 from workqueuejob.planning.plan import plan
-from workqueuejob.planning.situation import RECHECK_SECONDS, Plan
+from workqueuejob.planning.situation import Plan
 from workqueuejob.planning.verdict import find_end
 from workqueuejob.queues.hosts import ALL_HOSTS, AllowedHosts
 
@@ -46,8 +42,6 @@ _log = structlog.get_logger(__name__)
 _MEASUREMENT_TIMEOUT_SECONDS = 5.0
 _BROKEN_QUEUE_RECHECK_SECONDS = 2.0
 _RESYNC_SECONDS = 60.0
-_FIRST_RETRY_SECONDS = 0.5
-_LONGEST_RETRY_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +68,7 @@ class Actor:
         self._loop = asyncio.get_running_loop()
         self._awake = asyncio.Event()
         self._awake.set()
+        self._edited = asyncio.Event()
         self.resource = resource
         self.store = JobStore()
         self._queue = QueueMeasuring(
@@ -82,21 +77,24 @@ class Actor:
             self._wake_from_thread,
             allowed_hosts=surroundings.allowed_hosts,
         )
-        self._worker_image = surroundings.worker_image
-        self._obstacles = Obstacles(surroundings.worker_image)
         self._reports = WorkerReports(resource.metadata.namespace)
         self._pods = PodWatchman()
         self._evidence = Evidence()
         self._listed_at: float | None = None
         self._reporter = Reporter(self._cluster, surroundings.instance)
-        self._retry_seconds = _FIRST_RETRY_SECONDS
-        self._failing: str | None = None
+        self._execution = Execution(
+            self._cluster, self.store, self._reporter, worker_image=surroundings.worker_image
+        )
+        self._retrying = Retrying()
         self.busy_since: float | None = None
         self._task = asyncio.create_task(self._run(), name=f"actor {resource.metadata.name}")
 
     def update(self, resource: WorkQueueJob) -> None:
         """Take in a newer version of the object."""
+        generation = self.resource.metadata.generation
         if self._take_in(resource):
+            if resource.metadata.generation != generation:
+                self._edited.set()
             self.wake()
 
     def _take_in(self, resource: WorkQueueJob) -> bool:
@@ -147,17 +145,19 @@ class Actor:
         try:
             while True:
                 self._awake.clear()
+                self._edited.clear()
                 delay = await self._step()
-                await self._sleep(delay)
+                lasting = self._retrying.is_lasting
+                await self._sleep(delay, self._edited if lasting else self._awake)
         finally:
             self._queue.close()
 
-    async def _sleep(self, seconds: float | None) -> None:
+    async def _sleep(self, seconds: float | None, woken: asyncio.Event) -> None:
         """Wait until woken, at most so long; None: for ever."""
         # Not wait_for: before Python 3.12 it may swallow a cancellation.
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                await self._awake.wait()
+                await woken.wait()
 
     async def _step(self) -> float | None:
         """Reconcile once; return the seconds after which to do so again unasked."""
@@ -165,93 +165,83 @@ class Actor:
         try:
             with RECONCILES.time():
                 delay = await self._reconcile()
-        except Conflict:
-            # Somebody else wrote in between: the watch brings it, or we list again.
+        except Conflict as conflict:
+            # Another client wrote in between: the watch brings the object, and the Jobs are listed.
             self._listed_at = None
-            return 0.2
+            return self._retrying.meet_conflict(conflict)
         except ClusterError as error:
-            return self._back_off(error.reason, error)
+            if isinstance(error, ClusterUnavailable):
+                self._execution.forget_refusals()
+            return self._retrying.meet(error.reason, error)
         except Exception as error:  # noqa: BLE001 - one object's bug must not end its neighbours
-            return self._back_off(type(error).__name__, error)
+            return self._retrying.meet(type(error).__name__, error)
         finally:
             self.busy_since = None
-        self._retry_seconds = _FIRST_RETRY_SECONDS
-        if self._failing is not None:
-            self._failing = None
-            _log.info("reconciling again")
+        self._retrying.succeed()
         return delay
 
-    def _back_off(self, reason: str, error: Exception) -> float:
-        RECONCILE_ERRORS.labels(reason).inc()
-        if self._failing != reason:
-            self._failing = reason
-            _log.error(
-                "reconcile failed",
-                reason=reason,
-                error=str(error),
-                exc_info=None if isinstance(error, ClusterError) else error,
-            )
-        delay = self._retry_seconds * random.uniform(0.8, 1.2)  # noqa: S311 - jitter
-        self._retry_seconds = min(_LONGEST_RETRY_SECONDS, self._retry_seconds * 2)
-        return delay
+    async def _reread(self) -> None:
+        """Read the object, and the Jobs, where what the watches bring is always too old.
+
+        What is read now is right, even if its version is a lower one, as after a restored backup.
+        """
+        metadata = self.resource.metadata
+        manifest = await self._cluster.read_work_queue_job(metadata.namespace, metadata.name)
+        if manifest is not None and manifest["metadata"]["uid"] == metadata.uid:
+            self.resource = WorkQueueJob.from_manifest(manifest)
+        self.store.clear()
 
     async def _reconcile(self) -> float | None:
+        if self._listed_at is None and self._retrying.is_repeated:
+            await self._reread()
         resource = self.resource
         if resource.metadata.deletion_timestamp is not None:
             self._queue.close()
             return None
-        if _is_over(resource):
+        if find_end(resource.status.conditions) is not None:
             self._queue.close()
-            return await self._retire(resource)
+            delay = await self._execution.retire(resource)
+            await self._acknowledge(resource)
+            return delay
         await self._list_jobs_if_due()
-        await self._obstacles.check(self._cluster, resource)
         await self._queue.follow(resource)
         observed = await self._observe(resource)
+        if self._is_check_wanted(observed):
+            await self._execution.obstacles.check(self._cluster, resource)
+            observed = await self._observe(resource)
         now = datetime.now(UTC)
         self._evidence = gather_evidence(self._evidence, observed, now=now)
-        decided = plan(observed, self._evidence, now=now)
-        try:
-            await self._apply(resource, decided.actions)
-        except OBSTACLES as obstacle:
-            self._obstacles.meet(obstacle)
-            _log.warning("no Job could be made", reason=obstacle.reason)
-            observed = await self._with_current_jobs(observed)
-            decided = plan(observed, self._evidence, now=now)
-        else:
-            if decided.actions:
-                self._obstacles.clear()
-                observed = await self._with_current_jobs(observed)
-        written = await self._reporter.report(observed, decided, now=now)
-        if written is not None:
-            self._take_in(written)
-        await self._apply(self.resource, decided.deletions)
-        if _is_over(self.resource):
+        observed, decided = await self._carry_out(observed, now)
+        await self._report(observed, decided, now=now)
+        await self._execution.expire(self.resource, decided.deletions)
+        if find_end(self.resource.status.conditions) is not None:
             return 0.0
         return self._next_delay(decided)
 
-    async def _retire(self, resource: WorkQueueJob) -> float | None:
-        """Delete what is not to be kept of a run that is over; return when to look again."""
-        left = time_left(resource, now=datetime.now(UTC))
-        if left is not None and left <= timedelta():
-            metadata = resource.metadata
-            await self._cluster.delete_work_queue_job(
-                metadata.namespace,
-                metadata.name,
-                uid=metadata.uid,
-                resource_version=metadata.resource_version,
-            )
-            _log.info("deleted", reason="ttlSecondsAfterFinished is over")
-            return None
-        expired = list_expired(resource, self.store.jobs)
-        await self._apply(resource, expired)
-        if expired:
-            return RECHECK_SECONDS
-        return left.total_seconds() if left is not None else None
+    def _is_check_wanted(self, observed: Observed) -> bool:
+        """Return whether the API server is to be asked first if it takes Jobs of this template."""
+        now = datetime.now(UTC)
+        evidence = gather_evidence(self._evidence, observed, now=now)
+        wanted = plan(observed, evidence, now=now).actions
+        return self._execution.is_check_wanted(observed.resource, wanted)
 
-    async def _apply(self, resource: WorkQueueJob, actions: tuple[Action, ...]) -> None:
-        await apply_actions(
-            self._cluster, resource, self.store, actions, worker_image=self._worker_image
-        )
+    async def _carry_out(self, observed: Observed, now: datetime) -> tuple[Observed, Plan]:
+        """Do what is planned; return what it came to, and the plan as far as it was done."""
+        decided = plan(observed, self._evidence, now=now)
+        done = await self._execution.carry_out(observed.resource, decided)
+        if decided.actions:
+            observed = await self._with_current_jobs(observed)
+        return observed, done or plan(observed, self._evidence, now=now)
+
+    async def _acknowledge(self, resource: WorkQueueJob) -> None:
+        """Say what a change of spec after the end comes to, without a look at Jobs or queue."""
+        observed, now = Observed(resource, jobs=(), measurement=None), datetime.now(UTC)
+        await self._report(observed, plan(observed, self._evidence, now=now), now=now)
+
+    async def _report(self, observed: Observed, decided: Plan, *, now: datetime) -> None:
+        written = await self._reporter.report(observed, decided, now=now)
+        if written is not None:
+            self._take_in(written)
 
     async def _list_jobs_if_due(self) -> None:
         """List at first, and now and then: a watch may miss a deletion while it reconnects."""
@@ -273,14 +263,14 @@ class Actor:
         problem = await self._pods.look(self._cluster, resource, self.store.jobs)
         terminating = (
             self._pods.sees_deleted_pods
-            and await self._obstacles.is_namespace_terminating(self._cluster, resource)
+            and await self._execution.obstacles.is_namespace_terminating(self._cluster, resource)
         )
         jobs, measurement = await self._measure_after_jobs()
         return Observed(
             resource=resource,
             jobs=await self._reports.attach(self._cluster, resource, jobs),
             measurement=restrict(measurement, resource) if measurement else None,
-            obstacle=self._obstacles.current,
+            obstacle=self._execution.obstacle,
             pod_problem=problem,
             namespace_terminating=terminating,
         )
@@ -302,15 +292,18 @@ class Actor:
             if remaining <= 0:
                 return jobs, None
             self._awake.clear()
-            await self._sleep(remaining)
+            await self._sleep(remaining, self._awake)
             self._awake.set()
 
     async def _with_current_jobs(self, observed: Observed) -> Observed:
         jobs = await self._reports.attach(self._cluster, observed.resource, self.store.jobs)
-        return replace(observed, jobs=jobs, obstacle=self._obstacles.current)
+        return replace(observed, jobs=jobs, obstacle=self._execution.obstacle)
 
     def _next_delay(self, decided: Plan) -> float | None:
-        delays = [decided.recheck_after_seconds, self._obstacles.retry_after_seconds]
+        delays = [
+            decided.recheck_after_seconds,
+            self._execution.retry_after_seconds,
+        ]
         if self._reporter.is_behind:
             delays.append(STATUS_INTERVAL_SECONDS)
         if self._queue.is_broken:
@@ -319,11 +312,3 @@ class Actor:
             delays.append(REREAD_SECONDS)
         known = [delay for delay in delays if delay is not None]
         return min(known) if known else None
-
-
-def _is_over(resource: WorkQueueJob) -> bool:
-    """Return whether the run has ended and its status says so for the current spec."""
-    return (
-        find_end(resource.status.conditions) is not None
-        and resource.status.observed_generation == resource.metadata.generation
-    )

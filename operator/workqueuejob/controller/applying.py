@@ -7,12 +7,14 @@ import structlog
 
 from workqueuejob.api import WorkQueueJob
 from workqueuejob.cluster.api import ClusterAPI
+from workqueuejob.controller.refusals import Refusals
 from workqueuejob.controller.store import JobStore
-from workqueuejob.errors import Conflict, JobNameConflict, NotFound
+from workqueuejob.errors import ClusterError, Conflict, JobNameConflict, NotFound, NotLeading
 from workqueuejob.metrics import JOBS_CREATED
 from workqueuejob.names import JOB_LABEL
 from workqueuejob.planning.actions import (
     Action,
+    Change,
     CreateWave,
     DeleteJob,
     EndJob,
@@ -36,33 +38,65 @@ async def apply_actions(
     actions: tuple[Action, ...],
     *,
     worker_image: WorkerImage,
-) -> None:
+    refusals: Refusals,
+) -> tuple[Action, ...]:
     """Carry out the actions in order; what the API server answers goes into the store.
 
-    Raises the first ClusterError; what was done before it is done, and the next plan sees it.
+    Returns those that were carried out. A change of a Job that is refused is held back for a while,
+    and keeps no other from being carried out. Raises Conflict, because a plan that rests on an
+    older state is void, NotLeading, and whatever keeps a wave from being created.
     """
+    done: list[Action] = []
+    refusals.keep(actions)
     for action in actions:
-        try:
-            await _apply(cluster, resource, store, action, worker_image)
-        except NotFound:
-            if isinstance(action, CreateWave):
-                raise
-            store.remove(action.job)
+        if isinstance(action, CreateWave):
+            await _create(cluster, resource, store, action, worker_image)
+        elif not refusals.may_try(action) or not await _change(
+            cluster, resource, store, action, refusals
+        ):
+            continue
+        done.append(action)
+    return tuple(done)
 
 
-async def _apply(
+async def _change(
     cluster: ClusterAPI,
     resource: WorkQueueJob,
     store: JobStore,
-    action: Action,
+    action: Change,
+    refusals: Refusals,
+) -> bool:
+    """Carry out a change of a Job; return whether it was carried out."""
+    try:
+        await _apply_change(cluster, resource.metadata.namespace, store, action)
+    except (Conflict, NotLeading):
+        raise
+    except NotFound:
+        store.remove(action.job)
+        return False
+    except ClusterError as error:
+        refusals.meet(action, error)
+        return False
+    refusals.forget(action)
+    return True
+
+
+async def _create(
+    cluster: ClusterAPI,
+    resource: WorkQueueJob,
+    store: JobStore,
+    wave: CreateWave,
     worker_image: WorkerImage,
 ) -> None:
-    namespace = resource.metadata.namespace
+    manifest = build_job(resource, wave, worker_image)
+    store.put(await _create_wave(cluster, resource, manifest))
+    JOBS_CREATED.inc()
+
+
+async def _apply_change(
+    cluster: ClusterAPI, namespace: str, store: JobStore, action: Change
+) -> None:
     match action:
-        case CreateWave():
-            manifest = build_job(resource, action, worker_image)
-            store.put(await _create_wave(cluster, resource, manifest))
-            JOBS_CREATED.inc()
         case RaiseParallelism(parallelism=parallelism):
             store.put(await _patch(cluster, namespace, action, {"parallelism": parallelism}))
         case GrowWave(completions=pods):

@@ -4,7 +4,13 @@ import time
 
 from workqueuejob.api import WorkQueueJob
 from workqueuejob.cluster.api import ClusterAPI
-from workqueuejob.errors import ClusterError, JobNameConflict, JobRejected, TemplateInvalid
+from workqueuejob.errors import (
+    ClusterError,
+    JobNameConflict,
+    JobRejected,
+    NotLeading,
+    TemplateInvalid,
+)
 from workqueuejob.names import job_name
 from workqueuejob.planning.actions import CreateWave
 from workqueuejob.planning.job_manifest import WorkerImage, build_job
@@ -15,6 +21,16 @@ _LONGEST_DELAY_SECONDS = 30.0
 
 OBSTACLES = (TemplateInvalid, JobRejected, JobNameConflict)
 """Refusals that a person, or time, may mend."""
+
+
+def name_refusal(error: ClusterError) -> ClusterError:
+    """Return the error as a condition shows it, whatever kept the API server from saying yes.
+
+    An answer that does not come in time may be a webhook's, while all else is answered.
+    """
+    if isinstance(error, OBSTACLES):
+        return error
+    return JobRejected(f"no Job can be made or changed: {error}; the operator tries again")
 
 
 class Obstacles:
@@ -34,45 +50,48 @@ class Obstacles:
 
     def meet(self, obstacle: ClusterError) -> None:
         """Remember a refusal; the next attempt comes later each time."""
-        self.current = obstacle
+        self.current = name_refusal(obstacle)
         self._retry_at = time.monotonic() + self._delay_seconds
         self._delay_seconds = min(_LONGEST_DELAY_SECONDS, self._delay_seconds * 2)
 
     def clear(self) -> None:
-        """Forget it: a Job was made."""
+        """Forget it: a Job was made, or it may have been the API server that was away."""
         self.current = None
         self._delay_seconds = _FIRST_DELAY_SECONDS
 
-    async def check(self, cluster: ClusterAPI, resource: WorkQueueJob) -> None:
-        """Ask the API server whether it would take a Job of this template, once per generation.
+    def is_due(self, resource: WorkQueueJob) -> bool:
+        """Return whether to ask: once per generation, and again while there is an obstacle."""
+        if self._checked_generation is None and _was_accepted(resource):
+            self._checked_generation = resource.metadata.generation
+        is_time = self.current is not None and time.monotonic() >= self._retry_at
+        return is_time or self._checked_generation != resource.metadata.generation
 
-        An obstacle that is due is forgotten or found again; raises other ClusterErrors.
+    async def check(self, cluster: ClusterAPI, resource: WorkQueueJob) -> None:
+        """Ask the API server whether it would take a Job of this template.
+
+        Whatever it answers, or not, is the obstacle from now on, or that there is none.
         """
         generation = resource.metadata.generation
-        if self._checked_generation is None and _was_accepted(resource):
-            self._checked_generation = generation
-        changed = self._checked_generation != generation
-        due = self.current is not None and time.monotonic() >= self._retry_at
-        if not changed and not due:
-            return
-        if changed:
+        if self._checked_generation != generation:
             self.clear()
         try:
             await self._try_job(cluster, resource)
-        except OBSTACLES as obstacle:
+        except NotLeading:
+            raise
+        except ClusterError as obstacle:
             self.meet(obstacle)
         else:
             self.current = None
         self._checked_generation = generation
 
     async def is_namespace_terminating(self, cluster: ClusterAPI, resource: WorkQueueJob) -> bool:
-        """Ask whether anything can still be created; raises other ClusterErrors."""
+        """Ask whether anything can still be created; if that is not known, it is taken to be so."""
         try:
             await self._try_job(cluster, resource)
-        except JobRejected as refusal:
+        except NotLeading:
+            raise
+        except ClusterError as refusal:
             return "being terminated" in str(refusal)
-        except TemplateInvalid:
-            return False
         return False
 
     async def _try_job(self, cluster: ClusterAPI, resource: WorkQueueJob) -> None:

@@ -12,9 +12,9 @@ import structlog
 from workqueuejob.api import WorkQueueJob, WorkQueueJobStatus
 from workqueuejob.cluster.api import ClusterAPI
 from workqueuejob.cluster.events import build_event
-from workqueuejob.errors import ClusterError, NotFound
+from workqueuejob.errors import ClusterError, JobRejected, NotFound, TemplateInvalid
 from workqueuejob.metrics import count_items
-from workqueuejob.planning.events import Event, build_events
+from workqueuejob.planning.events import Event, EventType, build_events
 from workqueuejob.planning.observed import Observed
 from workqueuejob.planning.situation import Plan
 from workqueuejob.planning.status import (
@@ -25,6 +25,8 @@ from workqueuejob.planning.status import (
 
 STATUS_INTERVAL_SECONDS = 2.0
 """Between two writes that only change numbers."""
+
+_STATUS_REJECTED = "StatusRejected"
 
 _log = structlog.get_logger(__name__)
 
@@ -39,6 +41,7 @@ class Reporter:
         self._cluster = cluster
         self._instance = instance
         self._written_at = 0.0
+        self._refusals: dict[str, str] = {}
         self.is_behind = False
 
     async def report(
@@ -46,7 +49,8 @@ class Reporter:
     ) -> WorkQueueJob | None:
         """Write the status if it is worth it; return the object as it is stored then, or None.
 
-        Raises ClusterError; Conflict when somebody else has changed the object.
+        Raises ClusterError; Conflict when another client has changed the object. A refusal is told
+        by an Event, because no condition can.
         """
         resource = observed.resource
         old, new = resource.status, build_status(observed, decided, now=now)
@@ -67,11 +71,24 @@ class Reporter:
             )
         except NotFound:
             return None
+        except (JobRejected, TemplateInvalid) as refusal:
+            await self.tell_refusal(resource, _STATUS_REJECTED, refusal)
+            raise
+        self._refusals.pop(_STATUS_REJECTED, None)
         self._written_at = time.monotonic()
         count_items(old.items, new.items)
         for event in build_events(old, new, decided):
             await self._tell(resource, event)
         return WorkQueueJob.from_manifest(manifest)
+
+    async def tell_refusal(
+        self, resource: WorkQueueJob, reason: str, refusal: ClusterError
+    ) -> None:
+        """Write an Event about a request that was refused; once, however often it is tried."""
+        message = str(refusal)
+        if self._refusals.get(reason) != message:
+            self._refusals[reason] = message
+            await self._tell(resource, Event(EventType.WARNING, reason, "Reconcile", message))
 
     async def _tell(self, resource: WorkQueueJob, event: Event) -> None:
         _log.info("event recorded", reason=event.reason, note=event.message)

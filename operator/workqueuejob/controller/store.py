@@ -59,6 +59,11 @@ class JobStore:
         self.touch()
         return True
 
+    def clear(self) -> None:
+        """Forget them all, until they are listed."""
+        self._jobs.clear()
+        self.touch()
+
     def replace_all(self, manifests: Iterable[Mapping[str, Any]], *, resource_version: str) -> None:
         """Take in a complete list, so that a deletion that the watch missed is noticed."""
         listed = list(manifests)

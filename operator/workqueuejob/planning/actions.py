@@ -157,4 +157,7 @@ def change_suspend(jobs: Iterable[ObservedJob], *, suspend: bool) -> tuple[SetSu
     )
 
 
-Action: TypeAlias = CreateWave | RaiseParallelism | GrowWave | SetSuspend | EndJob | DeleteJob
+Change: TypeAlias = RaiseParallelism | GrowWave | SetSuspend | EndJob | DeleteJob
+"""What is done to a Job that exists."""
+
+Action: TypeAlias = CreateWave | Change

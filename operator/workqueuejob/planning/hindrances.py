@@ -1,9 +1,13 @@
 """What keeps pods from being made, or from starting, in the words of who refuses."""
 
+from dataclasses import replace
+
+from workqueuejob.errors import WorkQueueJobError
 from workqueuejob.planning import item_messages, messages
+from workqueuejob.planning.actions import Action
 from workqueuejob.planning.observed import PodProblem
 from workqueuejob.planning.pod_reading import BACK_OFF
-from workqueuejob.planning.situation import Situation
+from workqueuejob.planning.situation import Plan, Situation
 from workqueuejob.planning.verdict import Progress, Verdict
 
 
@@ -18,6 +22,20 @@ def find_hindrance(situation: Situation) -> Verdict | None:
     if observed.pod_problem is not None:
         return _describe_problem(observed.pod_problem)
     return _find_unadmitted(situation)
+
+
+def admit_refusal(decided: Plan, refusal: WorkQueueJobError, done: tuple[Action, ...]) -> Plan:
+    """Return the plan as it turned out, where a change of a Job was refused.
+
+    done: what was carried out all the same; a decision that was not carried out is none.
+    """
+    is_done = decided.actions == done
+    return replace(
+        decided,
+        verdict=Verdict.of_obstacle(refusal),
+        actions=done,
+        decision=decided.decision if is_done else None,
+    )
 
 
 def _find_unadmitted(situation: Situation) -> Verdict | None:

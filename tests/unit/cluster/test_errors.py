@@ -41,6 +41,41 @@ def test_status_reason_decides_and_its_message_is_kept(
         raise ApiException(status=code, reason="http words", body=body)
 
 
+CALL = 'Internal error occurred: failed calling webhook "jobs.example.com": failed to call webhook:'
+
+
+@pytest.mark.parametrize(
+    ("code", "reason", "message"),
+    [
+        (500, "InternalError", f"{CALL} Post https://hook.shop.svc:443: connection refused"),
+        (500, "InternalError", f"{CALL} context deadline exceeded"),
+        (400, "", 'admission webhook "jobs.example.com" denied the request: not on Mondays'),
+        (418, "", 'admission webhook "jobs.example.com" denied the request: a teapot'),
+        (500, "", 'admission webhook "jobs.example.com" denied the request: broken'),
+        (422, "Invalid", "jobs is forbidden: ValidatingAdmissionPolicy 'p' denied request: no"),
+        (413, "RequestEntityTooLarge", "the request is too large"),
+        (451, "", "unavailable for legal reasons"),
+    ],
+)
+def test_webhooks_and_policies_refuse_whatever_code_they_choose(
+    code: int, reason: str, message: str
+) -> None:
+    body = json.dumps({"kind": "Status", "reason": reason, "message": message})
+
+    with pytest.raises(JobRejected) as refused, cluster_errors():
+        raise ApiException(status=code, reason="http words", body=body)
+
+    assert message in str(refused.value)
+    is_silent = "failed calling webhook" in message
+    assert ("for webhook jobs.example.com, or change its conf" in str(refused.value)) is is_silent
+
+
+@pytest.mark.parametrize("code", [401, 408, 429, 500, 503, 504])
+def test_code_that_says_nothing_about_the_request_is_an_unavailable_cluster(code: int) -> None:
+    with pytest.raises(ClusterUnavailable), cluster_errors():
+        raise ApiException(status=code, reason="http words", body="")
+
+
 @pytest.mark.parametrize("body", [None, "", "<html>", "[]", '{"message": null}'])
 def test_answer_without_a_status_is_judged_by_its_code(body: str | None) -> None:
     with pytest.raises(JobRejected, match="403"), cluster_errors():

@@ -18,6 +18,7 @@ class FakeCluster:
     """Objects by name; every request is noted in `requests`.
 
     refusal: what creating a Job, really or as a trial, is answered with.
+    refused: what other requests are answered with, by the words in `requests`.
     """
 
     jobs: dict[str, Manifest] = field(default_factory=dict)
@@ -27,6 +28,7 @@ class FakeCluster:
     events: list[Manifest] = field(default_factory=list)
     requests: list[str] = field(default_factory=list)
     refusal: ClusterError | None = None
+    refused: dict[str, ClusterError] = field(default_factory=dict)
     version: int = 1000
 
     def next_version(self) -> str:
@@ -66,7 +68,7 @@ class FakeCluster:
     async def delete_job(
         self, _namespace: str, name: str, *, uid: str, resource_version: str
     ) -> None:
-        self.requests.append("delete job")
+        self._note("delete job")
         if name in self.jobs:
             assert self.jobs[name]["metadata"]["uid"] == uid
             _check_version(self.jobs[name], resource_version)
@@ -75,7 +77,7 @@ class FakeCluster:
     async def patch_job_spec(
         self, _namespace: str, name: str, spec: Manifest, *, resource_version: str
     ) -> Manifest:
-        self.requests.append("patch job")
+        self._note("patch job", name)
         job = self._job(name)
         _check_version(job, resource_version)
         job["spec"] |= spec
@@ -85,7 +87,7 @@ class FakeCluster:
     async def patch_job_condition(
         self, _namespace: str, name: str, condition: Manifest, *, resource_version: str
     ) -> Manifest:
-        self.requests.append("patch job status")
+        self._note("patch job status")
         job = self._job(name)
         _check_version(job, resource_version)
         job.setdefault("status", {}).setdefault("conditions", []).append(condition)
@@ -95,7 +97,7 @@ class FakeCluster:
     async def patch_status(
         self, _namespace: str, _name: str, status: Manifest, *, resource_version: str
     ) -> Manifest:
-        self.requests.append("patch status")
+        self._note("patch status")
         _check_version(self.work_queue_job, resource_version)
         merged = {**self.work_queue_job.get("status", {}), **status}
         kept = {key: value for key, value in merged.items() if value is not None}
@@ -103,10 +105,14 @@ class FakeCluster:
         self.work_queue_job["metadata"]["resourceVersion"] = self.next_version()
         return copy.deepcopy(self.work_queue_job)
 
+    async def read_work_queue_job(self, _namespace: str, _name: str) -> Manifest | None:
+        self._note("read workqueuejob")
+        return copy.deepcopy(self.work_queue_job) or None
+
     async def delete_work_queue_job(
         self, _namespace: str, _name: str, *, uid: str, resource_version: str
     ) -> None:
-        self.requests.append("delete workqueuejob")
+        self._note("delete workqueuejob")
         assert self.work_queue_job["metadata"]["uid"] == uid
         _check_version(self.work_queue_job, resource_version)
         self.work_queue_job = {}
@@ -127,6 +133,12 @@ class FakeCluster:
 
     async def create_event(self, _namespace: str, manifest: Manifest) -> None:
         self.events.append(manifest)
+
+    def _note(self, request: str, name: str = "") -> None:
+        self.requests.append(request)
+        refusal = self.refused.get(request) or self.refused.get(f"{request} {name}")
+        if refusal is not None:
+            raise refusal
 
     def _job(self, name: str) -> Manifest:
         if name not in self.jobs:

@@ -22,7 +22,7 @@ from workqueuejob.api import WorkQueueJob
 from workqueuejob.cluster.api import ClusterAPI
 from workqueuejob.controller.actor import Actor, Surroundings
 from workqueuejob.controller.measuring import QueueMeter
-from workqueuejob.errors import TemplateInvalid
+from workqueuejob.errors import Conflict, TemplateInvalid
 from workqueuejob.names import job_name
 from workqueuejob.planning.depth import QueueDepth
 from workqueuejob.planning.job_manifest import WorkerImage
@@ -278,13 +278,47 @@ async def test_ended_run_asks_nobody_anything(broker: FakeBroker) -> None:
     assert cluster.requests == []
 
 
-async def test_status_that_somebody_else_changed_is_read_again(broker: FakeBroker) -> None:
+async def test_status_that_another_client_changed_is_written_once_the_watch_has_told(
+    broker: FakeBroker,
+) -> None:
     cluster = FakeCluster(work_queue_job=a_stored_object())
 
     async with acting(cluster, broker) as actor:
         cluster.work_queue_job["metadata"]["resourceVersion"] = cluster.next_version()
-        await until(lambda: cluster.requests.count("patch status") >= 2)
+        await until(lambda: cluster.requests.count("patch status") >= 1)
         assert "status" not in cluster.work_queue_job
+        actor.update(WorkQueueJob.from_manifest(cluster.work_queue_job))
+        await until(lambda: reason_of(cluster, "Complete") == "QueueEmpty")
+
+
+@pytest.mark.parametrize("version", ["99999", "0"], ids=["newer", "as of a restored backup"])
+async def test_object_is_read_again_where_the_watch_does_not_tell(
+    broker: FakeBroker, version: str
+) -> None:
+    cluster = FakeCluster(work_queue_job=a_stored_object())
+
+    async with acting(cluster, broker):
+        cluster.work_queue_job["metadata"]["resourceVersion"] = version
+        await until(lambda: reason_of(cluster, "Complete") == "QueueEmpty")
+
+    assert cluster.requests.count("read workqueuejob") == 1
+
+
+async def test_conflict_that_lasts_is_tried_ever_more_seldom_whatever_wakes_the_loop(
+    broker: FakeBroker,
+) -> None:
+    cluster = FakeCluster(work_queue_job=a_stored_object())
+    cluster.refused["patch status"] = Conflict("the object has been modified")
+
+    async with acting(cluster, broker) as actor:
+        await until(lambda: cluster.requests.count("patch status") == 3)
+        for _ in range(60):
+            actor.wake()
+            await asyncio.sleep(0.01)
+        assert cluster.requests.count("patch status") <= 4
+        # A change of spec is looked at without delay.
+        cluster.refused.clear()
+        cluster.work_queue_job["metadata"] |= {"generation": 2, "resourceVersion": "9000"}
         actor.update(WorkQueueJob.from_manifest(cluster.work_queue_job))
         await until(lambda: reason_of(cluster, "Complete") == "QueueEmpty")
 

@@ -15,6 +15,7 @@ from tests.builders import (
 )
 from workqueuejob.cluster.api import ClusterAPI
 from workqueuejob.controller.applying import apply_actions
+from workqueuejob.controller.refusals import Refusals
 from workqueuejob.controller.store import JobStore
 from workqueuejob.errors import Conflict, JobNameConflict
 from workqueuejob.names import job_name
@@ -34,6 +35,7 @@ async def apply(cluster: FakeCluster, *actions: Action, store: JobStore | None =
         store,
         actions,
         worker_image=WorkerImage("worker"),
+        refusals=Refusals(),
     )
     return store
 
