@@ -172,8 +172,9 @@ class ItemsStatus(Model):
     """How far the numbers can be relied on. Counted: every settled item was counted by the broker
     or by the worker that settled it. Inferred: at least one number was worked out from pods that
     succeeded, itemsPerPod or the queue's depth; with worker, that is what running pods have not
-    reported yet, at most one item of each pod that was killed, and items that came back to a
-    RabbitMQ queue, because a worker may have counted them before."""
+    reported yet, at most one item of each pod that was killed, items that came back to a RabbitMQ
+    queue, because a worker may have counted them before, and all that pods have settled whose
+    report can't be read."""
 
 
 class PodsStatus(Model):
@@ -206,6 +207,10 @@ class CountedItems(Model):
 
     uncertain: LargeCount = 0
     """Pods that were killed, each of which may have settled one item more than it reported."""
+
+    unreported: LargeCount = 0
+    """Pods whose container ran and left no report that can be read: what they settled is not
+    known. Their command may have written to the termination message, or ended without a worker."""
 
 
 class JobStatus(Model):

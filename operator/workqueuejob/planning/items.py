@@ -96,11 +96,11 @@ def _reported_by_workers(
     """Add up the reports; what running pods have not reported yet is inferred from the depth.
 
     Once every pod has ended the reports are all there is to know, unless a pod was killed with an
-    item in hand, or before it could report: then what was seen and has gone has succeeded.
+    item in hand, or left no report: then what was seen and has gone has succeeded.
     """
     reported = count_settled(counted)
     remaining = _count_remaining(observed, depth, settled=reported)
-    inferred = bool(observed.unfinished) or counted.uncertain > 0
+    inferred = bool(observed.unfinished) or counted.uncertain > 0 or counted.unreported > 0
     total = reported + remaining
     # What has gone from a log may have been no item, as the marker of a transaction.
     if observed.unfinished or (inferred and depth.log is None):
@@ -154,10 +154,10 @@ def _count_expired(observed: Observed, depth: QueueDepth) -> int:
 def _guess_dead(observed: Observed, depth: QueueDepth, counted: CountedItems) -> int:
     """Return what the dead-letter target tells before the pods do.
 
-    Others may put items there too, so the reports are believed once all are there.
+    Others may put items there too, so the reports are believed once all are there and can be read.
     """
     newly = _count_newly_dead(observed.resource.status.queue, depth)
-    if observed.unfinished:
+    if observed.unfinished or counted.unreported:
         return newly
     return min(newly, counted.dead_lettered + counted.uncertain)
 

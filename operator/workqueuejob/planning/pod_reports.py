@@ -13,6 +13,8 @@ from workqueuejob.protocol.settings import SETTINGS
 
 _ENDED = frozenset({"Succeeded", "Failed"})
 _ORDERLY = frozenset({exits.DONE, exits.FAILED, exits.STOPPED_EARLY})
+_NEVER_STARTED = frozenset({"StartError", "ContainerCannotRun"})
+"""What runtimes say of a container whose program they could not start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,7 @@ def read_pod_report(manifest: Mapping[str, Any], *, is_gone: bool = False) -> Po
             report,
             is_uncertain=_is_uncertain(state, report)
             or (is_gone and not _is_unused(state, report)),
+            is_unreported=report is None and _has_run(terminated),
         ),
         succeeded=terminated.get("exitCode") == exits.DONE,
         died_idle=_has_died_idle(manifest, terminated, report),
@@ -118,6 +121,11 @@ def _is_uncertain(state: Mapping[str, Any], report: Report | None) -> bool:
     return report is None or report.holding
 
 
+def _has_run(terminated: Mapping[str, Any]) -> bool:
+    """Return whether a container's program was started, and has ended."""
+    return bool(terminated) and terminated.get("reason") not in _NEVER_STARTED
+
+
 def _is_unused(state: Mapping[str, Any], report: Report | None) -> bool:
     """Return whether it has ended in order and without an item, so that nothing is lost with it."""
     exit_code = (state.get("terminated") or {}).get("exitCode")
@@ -141,7 +149,7 @@ def _has_died_idle(
     return not is_told and not (report is not None and report.holding)
 
 
-def _count(report: Report | None, *, is_uncertain: bool) -> CountedItems:
+def _count(report: Report | None, *, is_uncertain: bool, is_unreported: bool) -> CountedItems:
     counts = report.counts if report else ItemCounts()
     return CountedItems(
         succeeded=counts.succeeded,
@@ -149,4 +157,5 @@ def _count(report: Report | None, *, is_uncertain: bool) -> CountedItems:
         discarded=counts.discarded,
         attempts_failed=counts.attempts_failed + counts.attempts_lost,
         uncertain=int(is_uncertain) + counts.uncertain,
+        unreported=int(is_unreported),
     )

@@ -23,6 +23,7 @@ from workqueuejob.protocol import settings as names
 from workqueuejob.protocol.settings import (
     DEFAULT_CONSUMER_TIMEOUT_SECONDS,
     DEFAULT_GRACE_SECONDS,
+    DEFAULT_TERMINATION_MESSAGE_PATH,
     DeliverySettings,
     KafkaSource,
     RabbitMQSource,
@@ -34,8 +35,6 @@ from workqueuejob.protocol.settings import (
 )
 
 _Queue = RabbitMQQueue | RedisQueue | KafkaQueue
-
-_TERMINATION_MESSAGE_PATH = "/dev/termination-log"
 
 
 def build_worker_environment(
@@ -78,7 +77,7 @@ def _build_settings(
         item_timeout_seconds=worker.item_timeout_seconds if worker else None,
         prefix_output=worker.prefix_output if worker else False,
         termination_message_path=container.get("terminationMessagePath")
-        or _TERMINATION_MESSAGE_PATH,
+        or DEFAULT_TERMINATION_MESSAGE_PATH,
     )
 
 

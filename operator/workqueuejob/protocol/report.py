@@ -1,11 +1,24 @@
 """What a worker has done so far, as it stands in its container's termination message.
 
-It is rewritten after every item, for a message that is written before a SIGKILL survives it.
+It is rewritten after every item, because a message that is written before a SIGKILL survives it.
+
+The report is JSON at the very beginning of the message, its numbers before its texts. What stands
+behind it is not looked at: a command may have appended to the file since. What stands before it
+makes the message unreadable: then it is a command's, or the end of a container's log, which the
+kubelet takes where the file is empty and `terminationMessagePolicy` is FallbackToLogsOnError.
+
+The kubelet keeps the last 4,096 bytes of the file, and of that the beginning where a pod has more
+than three containers, which share 12 KiB. Keys are only ever added, so that operators and workers
+of different versions read each other's reports.
 """
 
 import json
+import re
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
+
+TEXT_MAX_BYTES = 1000
+"""Of a note, and of what the command wrote, as they stand in JSON."""
 
 _MARK = "wqj"
 _VERSION = 1
@@ -17,6 +30,8 @@ _LONGEST = 4096
 """The kubelet cuts a termination message after so many bytes."""
 
 _NOTE_LENGTH = 1000
+
+_CUT_IN_ITS_TEXTS = re.compile(r'(\{"wqj":1(?:,"[a-z_]+":(?:\d+|true))*),"(?:note|message)":"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,14 +81,27 @@ class Report:
     note: str | None = None
 
 
-def write_report(counts: ItemCounts, *, holding: bool = False, note: str | None = None) -> str:
-    """Return the termination message: JSON of at most a few hundred bytes.
+def write_report(
+    counts: ItemCounts,
+    *,
+    holding: bool = False,
+    note: str | None = None,
+    message: str | None = None,
+) -> str:
+    """Return the termination message: JSON in ASCII, of less than 2,500 bytes.
 
     note: why the worker ended, for the person who reads `kubectl describe pod`.
+    message: what the command or program wrote to the file last.
     """
-    said = {name: number for name, number in asdict(counts).items() if number}
-    extras = {**({"holding": True} if holding else {}), **({"note": note} if note else {})}
-    return json.dumps({_MARK: _VERSION, **said, **extras}, separators=(",", ":"))
+    said: dict[str, object] = {name: number for name, number in asdict(counts).items() if number}
+    if holding:
+        said["holding"] = True
+    if note:
+        said["note"] = _fit(note)
+    if message:
+        # Its end, as the kubelet keeps it.
+        said["message"] = _fit(message[::-1])[::-1]
+    return json.dumps({_MARK: _VERSION, **said}, separators=(",", ":"))
 
 
 def read_report(message: str) -> Report | None:
@@ -84,10 +112,9 @@ def read_report(message: str) -> Report | None:
     """
     if len(message) > _LONGEST:
         return None
-    try:
-        found: Any = json.loads(message)
-    except (ValueError, RecursionError):
-        return None
+    found = _decode(message)
+    if found is None and (cut := _CUT_IN_ITS_TEXTS.match(message)):
+        found = _decode(f"{cut[1]}}}")
     if not isinstance(found, dict) or found.get(_MARK) != _VERSION:
         return None
     known = {name: found.get(name, 0) for name in (f.name for f in fields(ItemCounts))}
@@ -105,3 +132,20 @@ def _make_printable(note: str) -> str:
     """Return a note without what a terminal would obey, and not longer than a person reads."""
     shown = "".join(character if character.isprintable() else " " for character in note)
     return shown if len(shown) <= _NOTE_LENGTH else f"{shown[: _NOTE_LENGTH - 1]}…"
+
+
+def _decode(message: str) -> Any:
+    """Return the JSON that a message begins with, or None."""
+    try:
+        return json.JSONDecoder().raw_decode(message)[0]
+    except (ValueError, RecursionError):
+        return None
+
+
+def _fit(text: str) -> str:
+    """Return the beginning of a text: as much of it as its bytes in JSON have room for."""
+    text = text[:TEXT_MAX_BYTES]
+    while (excess := len(json.dumps(text)) - 2 - TEXT_MAX_BYTES) > 0:
+        # A character takes twelve bytes at the most.
+        text = text[: -(excess // 12 + 1)]
+    return text

@@ -37,6 +37,7 @@ DEFAULT_GRACE_SECONDS = 30
 DEFAULT_CONSUMER_TIMEOUT_SECONDS = 1800
 DEFAULT_SESSION_TIMEOUT_SECONDS = 45
 DEFAULT_MAX_POLL_INTERVAL_SECONDS = 300
+DEFAULT_TERMINATION_MESSAGE_PATH = "/dev/termination-log"
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +143,7 @@ class WorkerSettings:
     grace_seconds: int = DEFAULT_GRACE_SECONDS
     item_timeout_seconds: int | None = None
     prefix_output: bool = False
-    termination_message_path: str = "/dev/termination-log"
+    termination_message_path: str = DEFAULT_TERMINATION_MESSAGE_PATH
 
 
 _SOURCES: dict[str, type[RabbitMQSource] | type[RedisSource] | type[KafkaSource]] = {

@@ -153,7 +153,9 @@ class Worker:
             self._state = "started"
             self._interruption.install()
             self._keeper.start()
-            # What is fetched is given back, and the item in hand settled, however a program ends.
+            # What is fetched is given back, and the item in hand settled, however a program ends;
+            # after that, because the last comes first, the report outlives what it wrote there.
+            atexit.register(self._engine.report.rewrite)
             atexit.register(self.close)
 
     def _leave(self, item: Item) -> None:

@@ -10,7 +10,11 @@ from dataclasses import asdict, replace
 
 from workqueuejob.errors import WorkQueueJobError
 from workqueuejob.protocol import exits
-from workqueuejob.protocol.settings import DeliverySettings, WorkerSettings
+from workqueuejob.protocol.settings import (
+    DEFAULT_TERMINATION_MESSAGE_PATH,
+    DeliverySettings,
+    WorkerSettings,
+)
 from workqueuejob.worker.broker import Broker
 from workqueuejob.worker.command import Runner, find_program
 from workqueuejob.worker.connecting import read_environment
@@ -53,14 +57,13 @@ def run(
     try:
         settings = override(read_environment(environ), arguments)
     except WorkQueueJobError as error:
-        say("can't start", error=error)
-        return exits.FAILED
+        return _refuse(DEFAULT_TERMINATION_MESSAGE_PATH, error)
     stop = Stop(settings.grace_seconds)
     try:
         program = find_program(arguments.command, environ)
         handing = Handing(arguments.command, settings.delivery, _encode(environ))
     except WorkQueueJobError as error:
-        return _refuse(settings, error)
+        return _refuse(settings.termination_message_path, error)
     engine = Engine(settings, lambda: open_broker(settings, environ), stop=stop)
     runner = Runner(
         engine,
@@ -111,8 +114,8 @@ def _work(engine: Engine, runner: Runner) -> int:
     return code
 
 
-def _refuse(settings: WorkerSettings, error: WorkQueueJobError) -> int:
-    report = Report(settings.termination_message_path)
+def _refuse(path: str, error: WorkQueueJobError) -> int:
+    report = Report(path)
     report.note(str(error))
     report.close()
     say("can't start", error=error)

@@ -136,6 +136,7 @@ def test_pods_that_left_since_anything_moved_are_counted_in_one_wave_too() -> No
     ("told", "futile"),
     [
         pytest.param(CountedItems(), 1, id="nothing was done"),
+        pytest.param(CountedItems(unreported=1), 1, id="a pod said nothing, as without our worker"),
         pytest.param(CountedItems(attempts_failed=1), 0, id="an attempt failed"),
         pytest.param(CountedItems(dead_lettered=1), 0, id="an item was put aside"),
         pytest.param(CountedItems(uncertain=1), 0, id="a pod was killed with an item in hand"),

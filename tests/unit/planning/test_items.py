@@ -172,6 +172,16 @@ class TestWorkersThatReport:
         items = items_of(job, spec=RABBITMQ, depth=depth, before=before(6), queue=queue)
         assert items.dead_lettered == dead
 
+    @pytest.mark.parametrize("told", [{}, {"succeeded": 2, "dead_lettered": 1}])
+    def test_what_pods_without_a_report_have_settled_is_inferred(
+        self, told: dict[str, int]
+    ) -> None:
+        queue = QueueStatus(dead_lettered_at_start=1)
+        job = reporting(a_finished_job(), unreported=1, **told)
+        depth = a_depth(dead_lettered=4)
+        items = items_of(job, spec=RABBITMQ, depth=depth, before=before(8), queue=queue)
+        assert (numbers(items), items.accounting) == ((8, 5, 3, 0), INFERRED)
+
     def test_discarded_items_are_settled(self) -> None:
         job = reporting(a_finished_job(), succeeded=4, discarded=2)
         items = items_of(job, spec=RABBITMQ, depth=a_depth())

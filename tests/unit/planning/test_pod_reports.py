@@ -112,25 +112,49 @@ def test_pod_that_is_deleted_before_it_ran_settled_nothing() -> None:
     assert read_pod_report(a_pod({"waiting": {}}, phase="Pending"), is_gone=True) is None
 
 
-@pytest.mark.parametrize(
-    "message",
-    [
-        "",
-        "OOM",
-        "[]",
-        '{"wqj":2,"succeeded":3}',
-        '{"wqj":1,"succeeded":-1}',
-        '{"wqj":1,"succeeded":1000000001}',
-        '{"wqj":1,"succeeded":' + "9" * 30 + "}",
-        '{"wqj":1,"succeeded":' + "9" * 4000 + "}",
-        '{"wqj":1,"succeeded":true}',
-        '{"wqj":1,"succeeded":1.5}',
-        '{"wqj":1,"succeeded":1}' + " " * 5000,
-        "[" * 4000,
-    ],
+UNREADABLE = (
+    "",
+    "OOM",
+    "[]",
+    f"converted\n{SAID}",
+    SAID[:20],
+    '{"wqj":2,"succeeded":3}',
+    '{"wqj":1,"succeeded":-1}',
+    '{"wqj":1,"succeeded":1000000001}',
+    '{"wqj":1,"succeeded":' + "9" * 30 + "}",
+    '{"wqj":1,"succeeded":' + "9" * 4000 + "}",
+    '{"wqj":1,"succeeded":true}',
+    '{"wqj":1,"succeeded":1.5}',
+    '{"wqj":1,"succeeded":1}' + " " * 5000,
+    "[" * 4000,
 )
-def test_message_that_is_not_a_workers_counts_nothing(message: str) -> None:
-    assert read(a_pod(terminated(0, message))).items == CountedItems()
+
+
+@pytest.mark.parametrize("code", [0, 1, 2, 75, 137, 143])
+@pytest.mark.parametrize("message", UNREADABLE)
+def test_what_a_pod_has_settled_that_left_no_report_is_not_known(message: str, code: int) -> None:
+    items = read(a_pod(terminated(code, message))).items
+    assert items.unreported == 1
+    assert items.model_copy(update={"unreported": 0, "uncertain": 0}) == CountedItems()
+
+
+def test_report_is_read_although_the_command_wrote_behind_it() -> None:
+    said = a_pod(terminated(137, f"{SAID}   \nconverted\n"))
+    assert read(said) == read(a_pod(terminated(137)))
+
+
+@pytest.mark.parametrize("reason", ["StartError", "ContainerCannotRun"])
+def test_container_that_could_not_be_started_has_settled_nothing(reason: str) -> None:
+    pod = a_pod(terminated(128, "exec: no such file"))
+    pod["status"]["containerStatuses"][0]["state"]["terminated"]["reason"] = reason
+    assert read(pod).items.unreported == 0
+
+
+@pytest.mark.parametrize("state", [None, {"waiting": {}}, {"running": {}}])
+def test_only_a_container_that_has_ended_can_have_left_no_report(
+    state: dict[str, Any] | None,
+) -> None:
+    assert read(a_pod(state)).items.unreported == 0
 
 
 def test_reports_as_large_as_they_may_be_are_added_up_and_stored() -> None:

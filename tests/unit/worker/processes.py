@@ -83,7 +83,7 @@ class WorkerProcess:
             self.process.send_signal(signal.SIGABRT)
             _, err = self.process.communicate(timeout=PATIENCE_SECONDS)
             raise AssertionError(f"it did not end:\n{err.decode(errors='replace')}") from None
-        text = self.message.read_text()
+        text = self.message.read_text(errors="replace")
         report = read_report(text)
         assert report is not None, text
         queue = self.message.with_suffix(".queue")

@@ -1,5 +1,6 @@
 """`wqj-worker run` with real processes."""
 
+import json
 import os
 import signal
 import subprocess
@@ -344,3 +345,35 @@ def test_unwritable_directory_for_files_is_no_fault_of_the_item(tmp_path: Path) 
     assert (ended.code, ended.left) == (1, 1)
     assert ended.counts == ItemCounts(released=1)
     assert "mount a writable volume at /tmp" in ended.message
+
+
+# The termination message
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        "echo converted > {message}",
+        "echo converted >> {message}",
+        ": > {message}",
+        "head -c 100000 /dev/zero > {message}",
+        "head -c 4090 /dev/urandom | tee -a {message} > /dev/null",
+        "(sleep 0.05; echo converted > {message}) & echo converted > {message}",
+    ],
+)
+def test_report_survives_what_the_command_writes_in_its_place(tmp_path: Path, write: str) -> None:
+    script = f"{write.format(message=tmp_path / 'message')}; ! grep -q bad"
+    ended = run(tmp_path, ["apple", "bad", "fig"], *SHELL, script)
+    assert ended.code == 0
+    assert ended.counts == ItemCounts(succeeded=2, dead_lettered=1, attempts_failed=1)
+
+
+def test_what_the_command_wrote_last_is_in_the_report(tmp_path: Path) -> None:
+    message = tmp_path / "message"
+    script = f"read item; echo \"$item 'converted'\" > {message}"
+    ended = run(tmp_path, ["apple\n", "fig\n"], *SHELL, script)
+    assert json.loads(ended.message) == {
+        "wqj": 1,
+        "succeeded": 2,
+        "message": "fig 'converted'",
+    }

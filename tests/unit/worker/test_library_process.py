@@ -130,3 +130,33 @@ thread.join()
 """
     ended = WorkerProcess(tmp_path, ["apple"], loop=loop).end()
     assert (ended.out, ended.counts.succeeded) == ("apple\n", 1)
+
+
+def test_report_survives_what_the_program_writes_in_its_place_at_its_end(tmp_path: Path) -> None:
+    message = tmp_path / "message"
+    loop = f"""{BEGIN}
+path = pathlib.Path({str(message)!r})
+for item in worker:
+  with item:
+    path.write_text(item.text)
+path.write_text("all fruit converted")
+"""
+    ended = WorkerProcess(tmp_path, ["apple", "fig"], loop=loop).end()
+    assert ended.counts == ItemCounts(succeeded=2)
+    assert "all fruit converted" in ended.message
+
+
+def test_report_survives_an_uncaught_exception_and_what_is_written_of_it(tmp_path: Path) -> None:
+    message = tmp_path / "message"
+    loop = f"""{BEGIN}
+import sys
+def say(kind, error, trace):
+  pathlib.Path({str(message)!r}).write_text(str(error))
+sys.excepthook = say
+for item in worker:
+  raise ValueError('no good')
+"""
+    ended = WorkerProcess(tmp_path, ["apple"], loop=loop, retry={"max_attempts": 3}).end()
+    assert (ended.code, ended.left) == (1, 1)
+    assert ended.counts == ItemCounts(attempts_failed=1)
+    assert "no good" in ended.message

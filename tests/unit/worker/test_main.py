@@ -1,9 +1,14 @@
 import argparse
+import os
+import subprocess
+import sys
 from collections.abc import Mapping
 
 import pytest
 
 from tests.unit.worker.builders import build_settings
+from tests.unit.worker.processes import ROOT
+from workqueuejob.protocol.report import read_report
 from workqueuejob.protocol.settings import DeliverySettings, WorkerSettings
 from workqueuejob.worker.broker import Broker
 from workqueuejob.worker.main import override, parse, run
@@ -70,3 +75,25 @@ def never(_settings: WorkerSettings, _environ: Mapping[str, str]) -> Broker:
 def test_missing_settings_are_named_on_stderr(capfd: pytest.CaptureFixture[str]) -> None:
     assert run(parsed("run", "--", "true"), {}, open_broker=never) == 1
     assert "BROKER_URL" in capfd.readouterr().err
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may have a /dev of its own")
+def test_worker_without_settings_says_so_where_its_operator_looks() -> None:
+    script = """
+        mount -t tmpfs tmpfs /dev && mknod -m 666 /dev/null c 1 3 && mknod /dev/urandom c 1 9 &&
+        touch /dev/termination-log && "$0" -m workqueuejob.worker run -- true 2> /dev/null
+        echo $? && cat /dev/termination-log
+    """
+    done = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", script, sys.executable],
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT / "operator")},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    code, _, message = done.stdout.partition("\n")
+    report = read_report(message)
+    assert code == "1"
+    assert report is not None
+    assert report.note is not None
+    assert "BROKER_URL" in report.note

@@ -1,9 +1,19 @@
+import json
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from workqueuejob.protocol.report import ItemCounts, read_report
 from workqueuejob.worker.reporting import Report
+
+KEPT_BYTES = 4096
+"""How much of the end of a container's file the kubelet keeps."""
+
+
+def read_as_the_kubelet(path: Path) -> str:
+    return path.read_bytes()[-KEPT_BYTES:].decode(errors="replace")
 
 
 def test_fresh_worker_says_that_it_is_there(tmp_path: Path) -> None:
@@ -77,3 +87,154 @@ def test_full_disk_stops_no_work() -> None:
 )
 def test_what_a_command_wrote_in_a_workers_place_is_no_report(message: str) -> None:
     assert read_report(message) is None
+
+
+# What else is written to the file
+
+
+def replace_it(path: Path) -> None:
+    path.write_text("fruit converted\n")
+
+
+def append_to_it(path: Path) -> None:
+    with path.open("a") as file:
+        file.write("fruit converted\n")
+
+
+def truncate_it(path: Path) -> None:
+    path.write_text("")
+
+
+def fill_it(path: Path) -> None:
+    path.write_bytes(b"x" * 2**20 + b"\nfruit converted\n")
+
+
+def write_over_its_beginning(path: Path) -> None:
+    with path.open("r+") as file:
+        file.write("fruit converted\n" * 20)
+
+
+def write_far_behind_it(path: Path) -> None:
+    with path.open("r+") as file:
+        file.seek(2000)
+        file.write("fruit converted\n")
+
+
+def write_bytes_that_are_no_text(path: Path) -> None:
+    path.write_bytes(bytes(range(256)) * 100 + b"fruit converted\n")
+
+
+def remove_it(path: Path) -> None:
+    # Nobody can from within a container, where it is mounted.
+    os.rename(path, path.with_name("elsewhere"))
+    os.link(path.with_name("elsewhere"), path)
+    path.write_text("fruit converted\n")
+
+
+INTERFERENCES = (
+    replace_it,
+    append_to_it,
+    truncate_it,
+    fill_it,
+    write_over_its_beginning,
+    write_far_behind_it,
+    write_bytes_that_are_no_text,
+    remove_it,
+)
+
+
+@pytest.mark.parametrize("interfere", INTERFERENCES)
+@pytest.mark.parametrize("step", ["succeed", "let_go", "take", "note", "close"])
+def test_what_a_command_writes_there_is_kept_beside_the_report(
+    tmp_path: Path, step: str, interfere: Callable[[Path], None]
+) -> None:
+    path = tmp_path / "message"
+    path.touch()
+    report = Report(str(path))
+    report.take()
+    report.add(dead_lettered=2, attempts_failed=3)
+    interfere(path)
+    arguments = ("fine",) if step == "note" else ()
+    getattr(report, step)(*arguments)
+    message = read_as_the_kubelet(path)
+    found = read_report(message)
+    assert found is not None
+    assert found.counts == report.counts
+    # A worker's operator of 0.1.0 reads nothing but JSON.
+    told = json.loads(message)
+    if interfere is not truncate_it:
+        assert told["message"].endswith("fruit converted")
+    assert len(path.read_bytes()) < KEPT_BYTES
+
+
+def test_last_of_what_commands_write_is_kept_and_no_more_than_fits(tmp_path: Path) -> None:
+    path = tmp_path / "message"
+    path.touch()
+    report = Report(str(path))
+    for number in range(300):
+        noise = "\x07" * number
+        with path.open("a") as file:
+            file.write(f"{noise}item {number} \N{TANGERINE}\n")
+        report.take()
+        report.succeed()
+    report.note("\N{TANGERINE}" * 1000)
+    message = read_as_the_kubelet(path)
+    assert len(path.read_bytes()) < KEPT_BYTES
+    told = json.loads(message)
+    assert told["succeeded"] == 300
+    assert told["message"].endswith("item 299 \N{TANGERINE}")
+
+
+def test_several_that_write_at_once_cost_no_count(tmp_path: Path) -> None:
+    path = tmp_path / "message"
+    path.touch()
+    report = Report(str(path))
+    with path.open("a") as first, path.open("r+") as second:
+        for number in range(200):
+            report.take()
+            first.write("first\n")
+            first.flush()
+            second.write("second\n")
+            second.flush()
+            if number % 10:
+                report.succeed()
+            else:
+                report.let_go(dead_lettered=1)
+            found = read_report(read_as_the_kubelet(path))
+            assert found is not None
+            assert found.counts == report.counts
+    assert report.counts == ItemCounts(succeeded=180, dead_lettered=20)
+
+
+def test_another_workers_report_is_not_kept_as_text(tmp_path: Path) -> None:
+    path = tmp_path / "message"
+    path.touch()
+    reports = [Report(str(path)), Report(str(path))]
+    for number in range(10):
+        reports[number % 2].succeed()
+    assert "message" not in json.loads(path.read_text())
+
+
+def test_report_is_written_again_after_it_was_closed(tmp_path: Path) -> None:
+    path = tmp_path / "message"
+    path.touch()
+    report = Report(str(path))
+    report.succeed()
+    report.close()
+    path.write_text("all done\n")
+    report.rewrite()
+    assert json.loads(path.read_text()) == {"wqj": 1, "succeeded": 1, "message": "all done"}
+    path.unlink()
+    report.rewrite()
+    assert not path.exists()
+
+
+def test_text_that_looks_like_a_place_holder_is_text(tmp_path: Path) -> None:
+    path = tmp_path / "message"
+    path.touch()
+    report = Report(str(path))
+    report.note(f"{10**18 + 7} is a number")
+    report.succeed()
+    found = read_report(path.read_text())
+    assert found is not None
+    assert (found.counts.succeeded, found.note) == (1, f"{10**18 + 7} is a number")
