@@ -22,6 +22,7 @@ it never holds a password or a URL with one.
     │   └── MeasurementUnreliable    the broker answered, with something that can't be true
     ├── WorkerError                  the worker can't go on with an item, or at all
     │   ├── SettingsInvalid
+    │   ├── PodExhausted             the pod or its node lacks what a command needs
     │   ├── BrokerUnavailable        try again; what was held will be delivered again
     │   ├── LeaseLost                somebody else has taken the item over
     │   └── DeadLetterTargetMissing  an exhausted item has nowhere to go; it is kept
@@ -111,6 +112,10 @@ class WorkerError(WorkQueueJobError):
 
 class SettingsInvalid(WorkerError):
     """The environment does not say what a worker must know."""
+
+
+class PodExhausted(WorkerError):
+    """The system refused the worker processes, memory, files or disk space for an item."""
 
 
 class BrokerUnavailable(WorkerError):

@@ -5,6 +5,7 @@ exit n, killed, timed out, not fit     failed, with that as the reason
 the worker's grace is over             the command is ended, the item given back
 the lease is lost                      the command is ended, the item is somebody else's
 the program can't be started           the item is given back, the worker ends: not its fault
+the pod is short of what it takes      failed, because it may be its fault, and the worker ends
 """
 
 import os
@@ -18,7 +19,14 @@ from workqueuejob.worker.engine import Engine
 from workqueuejob.worker.handing import Handed, Handing, ItemUnfit
 from workqueuejob.worker.item import Item
 from workqueuejob.worker.output import Output, captured
-from workqueuejob.worker.process import Processes, end_group, is_too_large, reap_orphans
+from workqueuejob.worker.process import (
+    Processes,
+    end_group,
+    explain_exhaustion,
+    is_exhaustion,
+    is_too_large,
+    reap_orphans,
+)
 from workqueuejob.worker.stopping import KILL_AFTER_SECONDS, Stop
 from workqueuejob.worker.wake import Wake
 
@@ -82,8 +90,17 @@ class Runner:
         except ItemUnfit as error:
             item.fail(str(error))
             return
+        except MemoryError:
+            item.fail(f"out of memory with an item of {len(item.body)} bytes")
+            return
+        except OSError as error:
+            # Given back it might end one worker after the other, and no attempt would ever count.
+            self.processes.signal(signal.SIGKILL)
+            failure = explain_exhaustion(error)
+            item.fail(str(failure))
+            raise failure from error
         except BaseException:
-            # A full disk or a missing program is no fault of the item.
+            # A missing program is no fault of the item.
             item.release()
             raise
         if ended.why == STOPPED:
@@ -103,6 +120,8 @@ class Runner:
                     "the item is too large for an argument or variable; "
                     "let the command read it from stdin or a file"
                 ) from None
+            if is_exhaustion(error):
+                raise
             raise SettingsInvalid(
                 f"command {os.fsdecode(self._program)!r} can't be started ({error.strerror});"
                 " correct the container's command, or its image"

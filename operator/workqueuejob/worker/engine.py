@@ -18,6 +18,7 @@ from dataclasses import replace
 from workqueuejob.errors import (
     DeadLetterTargetMissing,
     LeaseLost,
+    PodExhausted,
     SettingsInvalid,
     WorkQueueJobError,
 )
@@ -35,6 +36,9 @@ SLICE_SECONDS = 0.25
 """How long one call waits for an item, which a signal does not interrupt."""
 
 REASON_MAX_LENGTH = 1000
+
+_OF_THE_POD = (DeadLetterTargetMissing, SettingsInvalid, PodExhausted)
+"""Errors that count against `backoffLimit`: the next pod may well end in the same way."""
 
 
 class Engine:
@@ -80,8 +84,7 @@ class Engine:
 
     def exit_code_after(self, error: WorkQueueJobError) -> int:
         """How a worker ends that can't go on: another pod helps only if this one once worked."""
-        hopeless = isinstance(error, DeadLetterTargetMissing | SettingsInvalid)
-        if hopeless or not self.broker.was_connected:
+        if isinstance(error, _OF_THE_POD) or not self.broker.was_connected:
             return exits.FAILED
         return exits.STOPPED_EARLY
 

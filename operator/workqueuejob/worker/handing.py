@@ -8,6 +8,7 @@
 The command inherits the worker's environment, less what is private to the worker.
 """
 
+import errno
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -16,12 +17,14 @@ from dataclasses import dataclass
 from workqueuejob.errors import SettingsInvalid
 from workqueuejob.protocol.settings import PRIVATE_VARIABLES, DeliverySettings
 from workqueuejob.worker.item import Item
-from workqueuejob.worker.process import Environment, FileActions
+from workqueuejob.worker.process import Environment, FileActions, is_exhaustion
 
 STDIN, ARGUMENT, ENVIRONMENT, FILE = "Stdin", "Argument", "Environment", "File"
 WAYS = (STDIN, ARGUMENT, ENVIRONMENT, FILE)
 
 ITEM_FILE = b"ITEM_FILE"
+
+SMALL_BYTES = 4096
 
 
 class ItemUnfit(Exception):
@@ -58,7 +61,11 @@ class Handing:
 
     @contextmanager
     def hand(self, item: Item) -> Iterator[Handed]:
-        """Prepare everything, until the command has ended; raise ItemUnfit."""
+        """Prepare everything, until the command has ended.
+
+        Raises ItemUnfit for what only this item can't have, SettingsInvalid for what none can, and
+        OSError for what the pod or its node is short of.
+        """
         handed = Handed(self._arguments, self._describe(item))
         if self._way == STDIN:
             with _in_memory(item.body) as descriptor:
@@ -97,7 +104,12 @@ class Handing:
 def _in_memory(body: bytes) -> Iterator[int]:
     descriptor = os.memfd_create("item", os.MFD_CLOEXEC)
     try:
-        _write(descriptor, body)
+        try:
+            _write(descriptor, body)
+        except OSError as error:
+            if error.errno == errno.EFBIG:
+                raise _too_large(body, "in memory", error) from None
+            raise
         yield descriptor
     finally:
         os.close(descriptor)
@@ -111,6 +123,8 @@ def _in_file(body: bytes) -> Iterator[bytes]:
     try:
         descriptor, path = tempfile.mkstemp(prefix="item-")
     except OSError as error:
+        if is_exhaustion(error):
+            raise
         raise SettingsInvalid(
             f"no item can be put into a file ({error.strerror}); mount a writable volume at /tmp,"
             " or set TMPDIR to one"
@@ -118,12 +132,32 @@ def _in_file(body: bytes) -> Iterator[bytes]:
     try:
         try:
             _write(descriptor, body)
+        except OSError as error:
+            os.ftruncate(descriptor, 0)
+            if error.errno == errno.EFBIG or (is_exhaustion(error) and _has_room(descriptor)):
+                raise _too_large(body, f"in {os.path.dirname(path)}", error) from None
+            raise
         finally:
             os.close(descriptor)
         yield os.fsencode(path)
     finally:
         with suppress(FileNotFoundError):
             os.unlink(path)
+
+
+def _has_room(descriptor: int) -> bool:
+    """Return whether a small item would fit into the file, so that the large one is to blame."""
+    try:
+        os.pwrite(descriptor, bytes(SMALL_BYTES), 0)
+    except OSError:
+        return False
+    return True
+
+
+def _too_large(body: bytes, where: str, error: OSError) -> ItemUnfit:
+    return ItemUnfit(
+        f"the item has {len(body)} bytes, and there is no room for it {where} ({error.strerror})"
+    )
 
 
 def _write(descriptor: int, body: bytes) -> None:

@@ -30,6 +30,11 @@ from workqueuejob.worker.stopping import Stop
 FORWARDED = ("SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGWINCH")
 """What the worker has no use for itself; SIGTERM and SIGINT stop it."""
 
+OUT_OF_MEMORY = (
+    "out of memory while an item was fetched; raise the container's memory limit, or put what is"
+    " large elsewhere and its address into the queue"
+)
+
 OpenBroker = Callable[[WorkerSettings, Mapping[str, str]], Broker]
 
 
@@ -102,6 +107,10 @@ def _work(engine: Engine, runner: Runner) -> int:
         code = exits.FAILED
         engine.report.note(str(error))
         say("can't go on, the system refused", error=error)
+    except MemoryError:
+        code = exits.FAILED
+        engine.report.note(OUT_OF_MEMORY)
+        say("can't go on", error=OUT_OF_MEMORY)
     else:
         code = engine.exit_code
         if code != exits.DONE:

@@ -58,8 +58,10 @@ class Stream:
         self.last_line = next((line for line in reversed(lines) if line.strip()), self.last_line)
         text = b"".join(b"%b%b\n" % (self._prefix, line) for line in lines)
         written = 0
-        while written < len(text):
-            written += os.write(self.target, text[written:] if written else text)
+        # Where nobody takes our output any more, the command's work is worth no less.
+        with suppress(OSError):
+            while written < len(text):
+                written += os.write(self.target, text[written:] if written else text)
 
 
 class Output:

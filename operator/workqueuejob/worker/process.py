@@ -13,11 +13,21 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
+from workqueuejob.errors import PodExhausted
 from workqueuejob.worker.wake import Wake
 
 GROUP_POLL_SECONDS = 0.02
 
 _DEFAULT_SIGNALS = signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}
+
+_SHORT_OF = {
+    errno.EAGAIN: "processes",
+    errno.ENOMEM: "memory",
+    errno.EMFILE: "open files",
+    errno.ENFILE: "open files",
+    errno.ENOSPC: "disk space",
+    errno.EDQUOT: "disk space",
+}
 
 FileActions = Sequence[tuple[Any, ...]]
 Environment = dict[bytes, bytes]
@@ -106,6 +116,19 @@ def adopt_orphans() -> bool:
 def is_too_large(error: OSError) -> bool:
     """Whether the arguments or the environment were too large for a program."""
     return error.errno == errno.E2BIG
+
+
+def is_exhaustion(error: OSError) -> bool:
+    """Whether the pod or its node was short of something, so that no program is to blame."""
+    return error.errno in _SHORT_OF
+
+
+def explain_exhaustion(error: OSError) -> PodExhausted:
+    """Return what the system refused while an item was handed to its command."""
+    what = _SHORT_OF.get(error.errno or 0, "something")
+    return PodExhausted(
+        f"the command can't be run: the pod or its node is short of {what} ({error.strerror})"
+    )
 
 
 def _is_alive(group: int) -> bool:

@@ -43,6 +43,7 @@ class WorkerProcess:
         retry: dict[str, Any] | None = None,
         lease_seconds: float = 30,
         frozen: bool = False,
+        starved: bool = False,
         **settings: Any,
     ) -> None:
         self.message = directory / "message"
@@ -55,6 +56,7 @@ class WorkerProcess:
             "settings": settings,
             "lease_seconds": lease_seconds,
             "frozen": frozen,
+            "starved": starved,
         }
         assignment = directory / "assignment"
         assignment.write_text(json.dumps(told))

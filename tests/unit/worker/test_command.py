@@ -377,3 +377,126 @@ def test_what_the_command_wrote_last_is_in_the_report(tmp_path: Path) -> None:
         "succeeded": 2,
         "message": "fig 'converted'",
     }
+
+
+# What the system refuses
+
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may do this here")
+
+
+def small_volume(directory: Path) -> tuple[str, ...]:
+    """Return what starts a program with a volume of 256 KiB in this folder."""
+    directory.mkdir()
+    script = f'mount -t tmpfs -o size=256k tmpfs {directory} && exec "$@"'
+    return ("unshare", "--mount", "sh", "-c", script, "sh")
+
+
+@as_root
+def test_item_that_is_larger_than_the_volume_for_files_fails_only_itself(tmp_path: Path) -> None:
+    volume = tmp_path / "volume"
+    command = ("run", "--as-file", "--", "sh", "-c", 'cat "$1"', "sh")
+    ended = run(
+        tmp_path,
+        ["x" * 2**20, "apple", "y" * 2**20, "fig"],
+        *command,
+        wrapper=small_volume(volume),
+        environ={"TMPDIR": str(volume)},
+        retry={"max_attempts": 2},
+    )
+    assert (ended.code, ended.out, ended.left) == (0, "applefig", 0)
+    assert ended.counts == ItemCounts(succeeded=2, dead_lettered=2, attempts_failed=4)
+    for _, reason in ended.letters:
+        assert f"the item has 1048576 bytes, and there is no room for it in {volume}" in reason
+        assert "No space left on device" in reason
+
+
+@as_root
+def test_volume_that_is_full_costs_one_item_an_attempt_and_ends_the_worker(tmp_path: Path) -> None:
+    volume = tmp_path / "volume"
+    script = f'rm "$1"; head -c 300000 /dev/zero > {volume}/rest; true'
+    ended = run(
+        tmp_path,
+        ["apple", "fig", "cherry"],
+        *("run", "--as-file", "--", "sh", "-c", script, "sh"),
+        wrapper=small_volume(volume),
+        environ={"TMPDIR": str(volume)},
+        retry={"max_attempts": 2},
+    )
+    assert (ended.code, ended.left) == (1, 2)
+    assert ended.counts == ItemCounts(succeeded=1, attempts_failed=1)
+    assert "short of disk space (No space left on device)" in ended.message
+
+
+@pytest.mark.parametrize("way", ["--as-file", "--prefix-output"])
+def test_item_that_is_larger_than_any_file_may_be_fails_only_itself(
+    tmp_path: Path, way: str
+) -> None:
+    wrapper = ("prlimit", f"--fsize={2**16}")
+    items = ["x" * 2**20, "apple"]
+    ended = run(tmp_path, items, "run", way, "--", "true", wrapper=wrapper)
+    ((_, reason),) = ended.letters
+    assert (ended.code, ended.counts.succeeded) == (0, 1)
+    assert "the item has 1048576 bytes" in reason
+    assert "File too large" in reason
+
+
+@as_root
+def test_pod_that_may_start_no_process_costs_one_item_an_attempt(tmp_path: Path) -> None:
+    # For the worker and its thread.
+    wrapper = (
+        *("setpriv", "--reuid=54321", "--clear-groups"),
+        *("--inh-caps=-all,+dac_override", "--ambient-caps=-all,+dac_override"),
+        *("prlimit", "--nproc=2"),
+    )
+    items = ["apple", "fig"]
+    ended = run(tmp_path, items, *SHELL, "true", wrapper=wrapper, retry={"max_attempts": 2})
+    assert (ended.code, ended.left) == (1, 2)
+    assert ended.counts == ItemCounts(attempts_failed=1)
+    assert "short of processes (Resource temporarily unavailable)" in ended.message
+
+
+@pytest.mark.parametrize("way", [(), ("--prefix-output",), ("--as-file",)])
+def test_pod_without_file_descriptors_costs_one_item_an_attempt(
+    tmp_path: Path, way: tuple[str, ...]
+) -> None:
+    # Three that it begins with, the message's, and two of the pipe that wakes it.
+    wrapper = ("prlimit", "--nofile=6")
+    ended = run(tmp_path, ["apple", "fig"], "run", *way, "--", "true", wrapper=wrapper)
+    assert (ended.code, ended.left) == (1, 1)
+    assert ended.counts == ItemCounts(dead_lettered=1, attempts_failed=1)
+    ((_, reason),) = ended.letters
+    assert "short of open files (Too many open files)" in reason
+
+
+def test_output_that_nobody_takes_costs_no_item(tmp_path: Path) -> None:
+    wrapper = ("sh", "-c", 'exec "$@" > /dev/full', "sh")
+    command = ("run", "--prefix-output", "--", "echo", "converted")
+    ended = run(tmp_path, ["apple", "fig"], *command, wrapper=wrapper)
+    assert (ended.code, ended.counts) == (0, ItemCounts(succeeded=2))
+
+
+def test_worker_that_runs_out_of_memory_while_it_fetches_says_so(tmp_path: Path) -> None:
+    ended = run(tmp_path, ["apple"], *SHELL, "true", starved=True)
+    assert (ended.code, ended.left) == (1, 1)
+    assert ended.counts == ItemCounts()
+    assert "out of memory" in ended.message
+    assert "Traceback" not in ended.err
+
+
+def test_program_that_vanishes_costs_no_item_an_attempt(tmp_path: Path) -> None:
+    program = tmp_path / "program"
+    program.write_text(f"#!/bin/sh\nrm {program}\n")
+    program.chmod(0o755)
+    ended = run(tmp_path, ["apple", "fig"], "run", "--", str(program))
+    assert (ended.code, ended.left) == (1, 1)
+    assert ended.counts == ItemCounts(succeeded=1, released=1)
+
+
+def test_program_of_another_machine_costs_no_item_an_attempt(tmp_path: Path) -> None:
+    program = tmp_path / "program"
+    program.write_bytes(b"\x7fELF" + bytes(100))
+    program.chmod(0o755)
+    ended = run(tmp_path, ["apple"], "run", "--", str(program))
+    assert (ended.code, ended.left) == (1, 1)
+    assert ended.counts == ItemCounts(released=1)
+    assert "can't be started (Exec format error)" in ended.message

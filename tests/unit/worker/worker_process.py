@@ -1,6 +1,7 @@
 """A worker at a queue in memory, as a process of its own; its first argument is a file of JSON.
 
-items, retry, settings   the queue and its worker; frozen: another one has every item soon
+items, retry, settings   the queue and its worker; frozen: another one has every item soon;
+                         starved: no item fits into its memory
 loop                     Python for the library's loop; otherwise `run` with the other arguments
 message                  the termination message's path; the queue's end is written beside it
 """
@@ -35,6 +36,13 @@ class OvertakenBroker(MemoryBroker):
         return held
 
 
+class StarvedBroker(MemoryBroker):
+    """Has no room for an item."""
+
+    def take(self, *, timeout_seconds: float) -> Delivery | None:  # noqa: ARG002 - a fake
+        raise MemoryError
+
+
 def main() -> int:
     told: dict[str, Any] = json.loads(Path(sys.argv[1]).read_text())
     more = {"idle_seconds": 0.1, **told["settings"]}
@@ -52,6 +60,8 @@ def main() -> int:
     broker = MemoryBroker(queue, retry=retry)
     if told["frozen"]:
         broker = OvertakenBroker(queue, retry=retry)
+    if told["starved"]:
+        broker = StarvedBroker(queue, retry=retry)
     try:
         if told["loop"]:
             return work(told["loop"], settings, broker)
@@ -62,7 +72,7 @@ def main() -> int:
 
         return run(parse(sys.argv[2:]), environ, open_broker=open_broker)
     finally:
-        letters = [[dead.body.decode("latin-1"), dead.reason] for dead in queue.dead_letters]
+        letters = [[dead.body[:100].decode("latin-1"), dead.reason] for dead in queue.dead_letters]
         end = {"left": queue.count_left(), "letters": letters}
         Path(told["message"]).with_suffix(".queue").write_text(json.dumps(end))
 
