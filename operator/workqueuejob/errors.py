@@ -22,6 +22,7 @@ it never holds a password or a URL with one.
     │   └── MeasurementUnreliable    the broker answered, with something that can't be true
     ├── WorkerError                  the worker can't go on with an item, or at all
     │   ├── SettingsInvalid
+    │   ├── HandlerInvalid           a program's handler leaves its work undone
     │   ├── PodExhausted             the pod or its node lacks what a command needs
     │   ├── BrokerUnavailable        try again; what was held will be delivered again
     │   ├── LeaseLost                somebody else has taken the item over
@@ -112,6 +113,10 @@ class WorkerError(WorkQueueJobError):
 
 class SettingsInvalid(WorkerError):
     """The environment does not say what a worker must know."""
+
+
+class HandlerInvalid(WorkerError, TypeError):
+    """A handler returns before its work is done, as a coroutine function does; no item is lost."""
 
 
 class PodExhausted(WorkerError):

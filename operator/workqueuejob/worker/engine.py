@@ -17,6 +17,7 @@ from dataclasses import replace
 
 from workqueuejob.errors import (
     DeadLetterTargetMissing,
+    HandlerInvalid,
     LeaseLost,
     PodExhausted,
     SettingsInvalid,
@@ -37,7 +38,7 @@ SLICE_SECONDS = 0.25
 
 REASON_MAX_LENGTH = 1000
 
-_OF_THE_POD = (DeadLetterTargetMissing, SettingsInvalid, PodExhausted)
+_OF_THE_POD = (DeadLetterTargetMissing, SettingsInvalid, HandlerInvalid, PodExhausted)
 """Errors that count against `backoffLimit`: the next pod may well end in the same way."""
 
 

@@ -10,12 +10,13 @@ import os
 from collections.abc import Callable, Iterator
 from types import TracebackType
 
-from workqueuejob.errors import SettingsInvalid, WorkQueueJobError
+from workqueuejob.errors import HandlerInvalid, SettingsInvalid, WorkQueueJobError
 from workqueuejob.protocol import exits
 from workqueuejob.protocol.settings import WorkerSettings
 from workqueuejob.worker.broker import Broker
 from workqueuejob.worker.connecting import read_environment
 from workqueuejob.worker.engine import Engine
+from workqueuejob.worker.handlers import refuse_unfinished, refuse_unfit
 from workqueuejob.worker.interruption import Interruption
 from workqueuejob.worker.item import Item
 from workqueuejob.worker.keeper import Keeper
@@ -112,10 +113,19 @@ class Worker:
             raise SystemExit(code)
 
     def run(self, handler: Callable[[Item], object]) -> None:
-        """Call `handler` with every item; what it raises fails its item, as `with item:` does."""
-        for item in self:
-            with item:
-                handler(item)
+        """Call `handler` with every item; what it raises fails its item, as `with item:` does.
+
+        Raises HandlerInvalid for one that only begins its work, as a coroutine or generator
+        function does: before an item is taken, or, where only what it returns shows it, with the
+        item given back.
+        """
+        try:
+            refuse_unfit(handler)
+            for item in self:
+                with item:
+                    refuse_unfinished(handler, handler(item))
+        except HandlerInvalid as error:
+            self._end(error)
 
     def stop(self) -> None:
         """Stop as on SIGTERM, but never interrupt the item in hand; may be called anywhere."""

@@ -1,5 +1,8 @@
+import asyncio
+import functools
 import gc
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
@@ -8,6 +11,7 @@ from tests.unit.worker.builders import Clock, build_settings
 from workqueuejob.errors import (
     AuthenticationFailed,
     DeadLetterTargetMissing,
+    HandlerInvalid,
     LeaseLost,
     SettingsInvalid,
 )
@@ -315,3 +319,118 @@ def test_environment_without_settings_is_refused_at_once(monkeypatch: pytest.Mon
 def test_prefetch_below_one_is_refused() -> None:
     with pytest.raises(SettingsInvalid, match="prefetch is 0"):
         Worker(build_settings(), prefetch=0)
+
+
+# Handlers
+
+
+async def work_later(item: Item) -> None:
+    """Stand for a handler that is written for asyncio."""
+
+
+def work_bit_by_bit(item: Item) -> Iterator[bytes]:
+    yield item.body
+
+
+async def work_later_bit_by_bit(item: Item) -> AsyncIterator[bytes]:
+    yield item.body
+
+
+def returning(begin: Callable[[Item], object]) -> Callable[[Item], object]:
+    """Return a handler that nobody sees through before it is called."""
+
+    def handle(item: Item) -> object:
+        return begin(item)
+
+    return handle
+
+
+class LaterHandler:
+    async def __call__(self, item: Item) -> None:
+        """Stand for an object that is called."""
+
+    async def handle(self, item: Item) -> None:
+        """Stand for a bound method."""
+
+
+@pytest.mark.parametrize(
+    "handler",
+    [
+        pytest.param(work_later, id="coroutine function"),
+        pytest.param(work_bit_by_bit, id="generator function"),
+        pytest.param(work_later_bit_by_bit, id="asynchronous generator function"),
+        pytest.param(functools.partial(work_later), id="partial"),
+        pytest.param(functools.partial(functools.partial(work_bit_by_bit)), id="nested partial"),
+        pytest.param(LaterHandler(), id="object"),
+        pytest.param(functools.partial(LaterHandler()), id="partial of an object"),
+        pytest.param(LaterHandler().handle, id="method"),
+        pytest.param("convert", id="nothing to call"),
+    ],
+)
+def test_handler_that_only_begins_the_work_is_refused_before_an_item_is_taken(
+    handler: Any, tmp_path: Path
+) -> None:
+    message = tmp_path / "message"
+    message.touch()
+    plant = Plant(b"apple", termination_message_path=str(message))
+    with pytest.raises(HandlerInvalid) as caught:
+        plant.worker.run(handler)
+    assert isinstance(caught.value, TypeError)
+    assert "asyncio.run" in str(caught.value) or handler == "convert"
+    assert (plant.take_next().attempt, plant.queue.count_left()) == (1, 1)
+    assert '"note":"handler ' in message.read_text()
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    "handler",
+    [
+        pytest.param(returning(work_later), id="coroutine"),
+        pytest.param(returning(work_bit_by_bit), id="generator"),
+        pytest.param(returning(work_later_bit_by_bit), id="asynchronous generator"),
+        pytest.param(lambda item: (one for one in item.body), id="generator expression"),
+        pytest.param(functools.wraps(int)(returning(work_later)), id="wrapped"),
+    ],
+)
+def test_item_is_given_back_when_its_handler_returns_work_to_do(handler: Any) -> None:
+    plant = Plant(b"apple", b"fig")
+    with pytest.raises(HandlerInvalid, match="returned"):
+        plant.worker.run(handler)
+    gc.collect()
+    found = [plant.take_next() for _ in range(2)]
+    assert {item.body: item.attempt for item in found} == {b"apple": 1, b"fig": 1}
+    assert plant.letters == []
+
+
+def test_task_that_a_handler_returns_is_cancelled() -> None:
+    plant = Plant(b"apple")
+    tasks = []
+
+    async def main() -> None:
+        def handle(item: Item) -> asyncio.Task[None]:
+            tasks.append(asyncio.ensure_future(work_later(item)))
+            return tasks[-1]
+
+        with pytest.raises(HandlerInvalid):
+            plant.worker.run(handle)
+        await asyncio.wait(tasks)
+
+    asyncio.run(main())
+    assert tasks[0].cancelled()
+    assert plant.take_next().attempt == 1
+
+
+@pytest.mark.parametrize(
+    "handler",
+    [
+        lambda item: asyncio.run(work_later(item)),
+        lambda item: list(work_bit_by_bit(item)),
+        functools.partial(lambda _, item: item.body, None),
+        [].append,
+        Item.ack,
+    ],
+)
+def test_handler_that_does_the_work_is_called(handler: Any) -> None:
+    plant = Plant(b"apple")
+    plant.worker.run(handler)
+    assert plant.queue.count_left() == 0

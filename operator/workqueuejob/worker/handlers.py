@@ -1,0 +1,80 @@
+"""Which functions do an item's work when they are called, and which only begin it.
+
+A coroutine or generator function returns at once, and nothing of it has run by then: its item
+would be acknowledged undone. What can be seen of a function is looked at before an item is taken,
+and what it returns after each.
+"""
+
+import functools
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from workqueuejob.errors import HandlerInvalid
+
+_INSTEAD = {
+    "coroutine": "run it to its end: worker.run(lambda item: asyncio.run({name}(item)))",
+    "generator": "run it to its end: worker.run(lambda item: list({name}(item))), or with"
+    " asyncio.run if it is asynchronous",
+}
+
+
+def refuse_unfit(handler: Callable[..., object]) -> None:
+    """Raise HandlerInvalid for a handler that is known to do nothing when it is called."""
+    # Here, for most programs have no handler.
+    import inspect
+
+    name, called = _name(handler), _find_called(handler)
+    if not callable(handler):
+        raise HandlerInvalid(f"handler {name} can't be called; give worker.run a function")
+    if inspect.iscoroutinefunction(called):
+        raise _refusal(name, "is a coroutine function", "coroutine")
+    if inspect.isgeneratorfunction(called) or inspect.isasyncgenfunction(called):
+        raise _refusal(name, "is a generator function", "generator")
+
+
+def refuse_unfinished(handler: Callable[..., object], result: Any) -> None:
+    """Raise HandlerInvalid for what a handler returned if it is work still to be done."""
+    if result is None:
+        return
+    import inspect
+
+    name = _name(handler)
+    if inspect.isawaitable(result):
+        _close(result)
+        raise _refusal(name, "returned something to await", "coroutine")
+    if inspect.isgenerator(result) or inspect.isasyncgen(result):
+        _close(result)
+        raise _refusal(name, "returned a generator", "generator")
+
+
+def _refusal(name: str, what: str, kind: str) -> HandlerInvalid:
+    return HandlerInvalid(
+        f"handler {name} {what}, so its work is not done when it returns;"
+        f" {_INSTEAD[kind].format(name=name)}"
+    )
+
+
+def _close(result: Any) -> None:
+    """Keep Python from warning of a coroutine that nobody has awaited; end a task that runs."""
+    for verb in ("close", "cancel"):
+        with suppress(AttributeError):
+            getattr(result, verb)()
+            return
+
+
+def _find_called(handler: Any) -> Any:
+    """Return the function that runs when the handler is called."""
+    while isinstance(handler, functools.partial):
+        handler = handler.func
+    if isinstance(handler, type) or hasattr(handler, "__code__"):
+        return handler
+    # Python looks it up in the class.
+    return vars(type(handler)).get("__call__", handler)
+
+
+def _name(handler: Any) -> str:
+    while isinstance(handler, functools.partial):
+        handler = handler.func
+    name: str = getattr(handler, "__name__", None) or repr(type(handler).__name__)
+    return name
