@@ -109,3 +109,12 @@ class Apportioned(Protocol):
     def has_share(self) -> bool:
         """False while others have all there is."""
         ...
+
+
+@runtime_checkable
+class Inherited(Protocol):
+    """What a broker has besides if a forked child of its process can't even free its client."""
+
+    def abandon(self) -> None:
+        """In such a child: see to it that nothing of the client runs there any more."""
+        ...

@@ -26,6 +26,7 @@ from workqueuejob.errors import (
 from workqueuejob.protocol import exits
 from workqueuejob.protocol.settings import WorkerSettings
 from workqueuejob.worker.broker import Apportioned, Broker, Delivery, Doubting, FetchesAhead
+from workqueuejob.worker.forking import REFUSED
 from workqueuejob.worker.item import Item
 from workqueuejob.worker.notices import say
 from workqueuejob.worker.reporting import Report
@@ -45,7 +46,8 @@ _OF_THE_POD = (DeadLetterTargetMissing, SettingsInvalid, HandlerInvalid, PodExha
 class Engine:
     """One worker's policy; used by one thread, except for `keep`.
 
-    held: the item in hand. on_lost: called, by any thread, when it turns out to be somebody else's.
+    held: the item in hand. is_disowned: whether this is a forked child, which may settle nothing.
+    on_lost: called, by any thread, when it turns out to be somebody else's.
     on_refused: called before the error is raised that ends the worker while it settles an item.
     """
 
@@ -60,6 +62,7 @@ class Engine:
         self.settings = settings
         self.report = Report(settings.termination_message_path)
         self.held: Item | None = None
+        self.is_disowned = False
         self.on_lost: Callable[[], None] = _nothing
         self.on_refused: Callable[[WorkQueueJobError], None] = _nothing
         self._stop = stop
@@ -91,6 +94,7 @@ class Engine:
 
     def next(self) -> Item | None:
         """Return an item that is to be worked on, or None when there is no more to take."""
+        self._require_owner()
         idle_since = self.clock()
         while not (self.is_done or self._stop.requested):
             idle_since = max(idle_since, self.broker.mended_at)
@@ -156,6 +160,7 @@ class Engine:
 
     def extend(self, item: Item) -> None:
         """Renew at once; raise LeaseLost if the item is lost, or settled already."""
+        self._require_owner()
 
         def act(broker: Broker) -> None:
             if not item.is_settled and broker.renew([item.delivery]):
@@ -175,6 +180,16 @@ class Engine:
         """Disconnect; nothing must be in hand, or it is lost."""
         self.broker.close()
         self.report.close()
+
+    def disown(self) -> None:
+        """In a forked child: settle nothing any more, and leave what the parent uses alone."""
+        self.is_disowned = True
+        self.report.disown()
+        self.broker.disown()
+
+    def _require_owner(self) -> None:
+        if self.is_disowned:
+            raise RuntimeError(REFUSED)
 
     def _open(self) -> Broker:
         broker = self._open_broker()
@@ -250,6 +265,7 @@ class Engine:
         if item.is_settled or item.is_lost:
             self.held = None if self.held is item else self.held
             return not item.is_lost
+        self._require_owner()
         try:
             self.broker.call(act, give_up=lambda: self._stop.expired)
         except LeaseLost:

@@ -48,6 +48,12 @@ class Interruption:
             with suppress(ValueError):
                 signal.signal(signal.SIGTERM, self._before)
 
+    def disown(self) -> None:
+        """In a forked child: let SIGTERM end it again, unless the program has seen to it since."""
+        if self.installed and signal.getsignal(signal.SIGTERM) == self._handle:
+            signal.signal(signal.SIGTERM, self._before)
+        self.installed = self.allowed = False
+
     def interrupt(self) -> bool:
         """Have the work interrupted; return True when that was of no use.
 

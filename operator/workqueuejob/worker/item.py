@@ -3,14 +3,19 @@
 import sys
 import traceback
 from types import TracebackType
-from typing import Protocol
+from typing import NoReturn, Protocol
 
 from workqueuejob.errors import LeaseLost, WorkQueueJobError
 from workqueuejob.worker.broker import Delivery
 
 
 class Settler(Protocol):
-    """Who settles items: the worker's engine."""
+    """Who settles items: the worker's engine.
+
+    is_disowned: whether this is a forked child of the worker's process.
+    """
+
+    is_disowned: bool
 
     def succeed(self, item: "Item") -> bool:
         """Acknowledge."""
@@ -117,6 +122,9 @@ class Item:
         if error is None:
             self.ack()
             return False
+        if self._settler.is_disowned:
+            # The item is the parent's, and so is the loop: the child is not to go on with it.
+            return False
         if isinstance(error, KeyboardInterrupt | Interrupted) or _ends_worker(error):
             self.release()
             return False
@@ -124,6 +132,9 @@ class Item:
             traceback.print_exception(kind, error, trace, file=sys.stderr)
         self.fail(describe(error))
         return isinstance(error, Exception)
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("an item can't be sent to another process; send item.body")
 
     def __repr__(self) -> str:
         return f"Item(id={self.id!r}, attempt={self.attempt}, {len(self.body)} bytes)"

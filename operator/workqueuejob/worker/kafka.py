@@ -165,6 +165,11 @@ class KafkaBroker:
         """Vanish without a word; the next call joins anew."""
         self._session.disconnect()
 
+    def abandon(self) -> None:
+        """In a forked child: never free the clients, whose threads are not there."""
+        self._session.consumer.abandon()
+        self._letters.abandon()
+
     def _begin(self, partition: Partition) -> Delivery | None:
         """Note that the next item is begun, and return it; None if it went to somebody else."""
         message, before = partition.waiting[0], partition.next

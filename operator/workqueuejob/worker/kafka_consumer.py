@@ -22,6 +22,7 @@ from workqueuejob.protocol.kafka_client import Heard, build_client_settings
 from workqueuejob.protocol.kafka_errors import read_error, translate
 from workqueuejob.protocol.kafka_subject import Subject
 from workqueuejob.protocol.settings import KafkaSource
+from workqueuejob.worker.immortality import keep_for_ever
 
 QUESTION_TIMEOUT_SECONDS = 5.0
 HEARTBEAT_MS = 3000
@@ -146,6 +147,11 @@ class GroupConsumer:
     def drop(self) -> None:
         """Have no consumer, without a word."""
         self._consumer = None
+
+    def abandon(self) -> None:
+        """In a forked child: never free the consumer."""
+        if self._consumer is not None:
+            keep_for_ever(self._consumer)
 
     def _switch(self, numbers: Sequence[int], *, paused: bool) -> None:
         if not numbers or self._consumer is None:

@@ -20,6 +20,7 @@ from workqueuejob.protocol.kafka_client import Heard, build_client_settings
 from workqueuejob.protocol.kafka_errors import read_error, translate
 from workqueuejob.protocol.kafka_subject import Subject
 from workqueuejob.worker.broker import Delivery
+from workqueuejob.worker.immortality import keep_for_ever
 
 DELIVERY_TIMEOUT_MS = 10_000
 FLUSH_SECONDS = 15.0
@@ -65,6 +66,11 @@ class DeadLetterSender:
         producer, self._producer = self._producer, None
         if producer is not None:
             producer.purge()
+
+    def abandon(self) -> None:
+        """In a forked child: never free the producer."""
+        if self._producer is not None:
+            keep_for_ever(self._producer)
 
     def _open(self) -> Producer:
         settings: dict[str, Any] = {

@@ -16,6 +16,7 @@ from workqueuejob.protocol.settings import WorkerSettings
 from workqueuejob.worker.broker import Broker
 from workqueuejob.worker.connecting import read_environment
 from workqueuejob.worker.engine import Engine
+from workqueuejob.worker.forking import REFUSED, disown_in_children
 from workqueuejob.worker.handlers import refuse_unfinished, refuse_unfit
 from workqueuejob.worker.interruption import Interruption
 from workqueuejob.worker.item import Item
@@ -79,6 +80,7 @@ class Worker:
         self._interruption = Interruption(self._stop, busy=self._engine.broker.lock.locked)
         self._keeper = Keeper(self._engine, on_tick=self._look_at_the_clock)
         self._state = "new"
+        disown_in_children(self)
 
     def __iter__(self) -> Iterator[Item]:
         """Give items to work on, one at a time; the worker is closed after the last one.
@@ -86,6 +88,8 @@ class Worker:
         Raises a WorkQueueJobError that says what to change if the broker never let us in, or lacks
         the dead-letter queue; SystemExit(75) if it refuses later, or when told to stop.
         """
+        if self._state == "disowned":
+            raise RuntimeError(REFUSED)
         if self._engine.held is not None:
             raise RuntimeError("another loop over this worker has an item in hand")
         self._start()
@@ -133,7 +137,7 @@ class Worker:
 
     def close(self) -> None:
         """Give back what was fetched, and disconnect; fails the item in hand. Harmless twice."""
-        if self._state == "closed":
+        if self._state in ("closed", "disowned"):
             return
         started, self._state = self._state == "started", "closed"
         atexit.unregister(self.close)
@@ -144,6 +148,14 @@ class Worker:
         if started:
             self._keeper.close()
         self._engine.close()
+
+    def disown(self) -> None:
+        """Leave everything to the parent, for this is a forked child of it; Python calls it."""
+        self._state = "disowned"
+        atexit.unregister(self.close)
+        atexit.unregister(self._engine.report.rewrite)
+        self._interruption.disown()
+        self._engine.disown()
 
     def __enter__(self) -> "Worker":
         return self
@@ -169,6 +181,8 @@ class Worker:
             atexit.register(self.close)
 
     def _leave(self, item: Item) -> None:
+        if self._state == "disowned":
+            return
         try:
             if self._interruption.happened:
                 item.release()

@@ -89,6 +89,11 @@ class Report:
             self._descriptor = _open(self._path)
         self.close()
 
+    def disown(self) -> None:
+        """In a forked child: close its copy of the file, and never write to it."""
+        self._path = None
+        self._close()
+
     def _close(self) -> None:
         descriptor, self._descriptor = self._descriptor, None
         if descriptor is not None:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from workqueuejob.errors import BrokerUnavailable, ConnectionFailed, MeasurementUnreliable
-from workqueuejob.worker.broker import Broker
+from workqueuejob.worker.broker import Broker, Inherited
 from workqueuejob.worker.notices import say
 from workqueuejob.worker.timing import Timing
 
@@ -83,6 +83,11 @@ class SteadyBroker:
             broker, self._broker, self._closed = self._broker, None, True
             if broker is not None:
                 broker.close()
+
+    def disown(self) -> None:
+        """In a forked child: leave the connection alone. Takes no lock, which may be held there."""
+        if isinstance(self._broker, Inherited):
+            self._broker.abandon()
 
     def _open(self) -> Broker:
         if self._closed:

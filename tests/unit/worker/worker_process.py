@@ -45,6 +45,7 @@ class StarvedBroker(MemoryBroker):
 
 def main() -> int:
     told: dict[str, Any] = json.loads(Path(sys.argv[1]).read_text())
+    own = os.getpid()
     more = {"idle_seconds": 0.1, **told["settings"]}
     if "delivery" in more:
         more["delivery"] = DeliverySettings(**more["delivery"])
@@ -72,9 +73,13 @@ def main() -> int:
 
         return run(parse(sys.argv[2:]), environ, open_broker=open_broker)
     finally:
-        letters = [[dead.body[:100].decode("latin-1"), dead.reason] for dead in queue.dead_letters]
-        end = {"left": queue.count_left(), "letters": letters}
-        Path(told["message"]).with_suffix(".queue").write_text(json.dumps(end))
+        # A child that the loop forked may come by here, with a copy of the queue.
+        if os.getpid() == own:
+            letters = [
+                [dead.body[:100].decode("latin-1"), dead.reason] for dead in queue.dead_letters
+            ]
+            end = {"left": queue.count_left(), "letters": letters}
+            Path(told["message"]).with_suffix(".queue").write_text(json.dumps(end))
 
 
 def work(loop: str, settings: WorkerSettings, broker: MemoryBroker) -> int:
