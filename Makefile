@@ -34,6 +34,11 @@ model-hour: $(VENV)/ready ## Try random schedules of the model for an hour, ever
 		HYPOTHESIS_PROFILE=long $(VENV)/bin/pytest -q -n 2 tests/model; \
 	done
 
+ONLY ?=
+.PHONY: contract-versions
+contract-versions: $(VENV)/ready ## Run the contract suites on every version of RabbitMQ, Redis and Valkey; ONLY=rabbitmq-4.3
+	@$(VENV)/bin/python -u deploy/contract_versions.py --only "$(ONLY)"
+
 SEED ?= 1
 .PHONY: chaos
 chaos: $(VENV)/ready ## Kill, freeze and cut off all there is while items are worked on; SEED=1

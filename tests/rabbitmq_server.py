@@ -1,4 +1,5 @@
-"""A real RabbitMQ for tests: Debian's rabbitmq-server as a process of its own.
+"""A real RabbitMQ for tests: Debian's rabbitmq-server as a process of its own, the machine's or a
+chosen version (`tests.installation`).
 
 It listens on 127.0.0.1 only, with a node name, data directory, cookie, ports and an epmd that
 nobody else uses, and everything that was started is stopped by its process id. Users, queues and
@@ -8,7 +9,6 @@ touches a system-wide RabbitMQ.
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import time
@@ -22,6 +22,7 @@ from urllib.parse import quote
 import pytest
 import urllib3
 
+from tests.installation import Installation, find_installation
 from tests.ports import find_free_ports
 from tests.rabbitmq_configuration import (
     ADMIN,
@@ -33,8 +34,8 @@ from tests.rabbitmq_configuration import (
 
 __all__ = ["ADMIN", "RabbitMQServer", "rabbitmq_server", "running_rabbitmq"]
 
-SERVER = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
-CONTROL = SERVER.with_name("rabbitmqctl")
+SERVER = "/usr/lib/rabbitmq/bin/rabbitmq-server"
+CONTROL = "/usr/lib/rabbitmq/bin/rabbitmqctl"
 START_TIMEOUT_SECONDS = 120.0
 STOP_TIMEOUT_SECONDS = 30.0
 
@@ -46,6 +47,7 @@ class RabbitMQServer:
     directory: Path
     ports: Ports
     certificates: Certificates
+    installation: Installation
     host: str = "127.0.0.1"
     _process: subprocess.Popen[bytes] | None = None
     _http: urllib3.PoolManager = field(default_factory=urllib3.PoolManager)
@@ -55,12 +57,18 @@ class RabbitMQServer:
         """The plain management API's address."""
         return f"http://{self.host}:{self.ports.management}"
 
+    @property
+    def version(self) -> tuple[int, int]:
+        """The release series that runs, as in (3, 10), by which versions differ."""
+        major, minor, _ = str(self.api("GET", "overview")["rabbitmq_version"]).split(".", 2)
+        return int(major), int(minor)
+
     def start(self) -> None:
         """Start the node and wait until AMQP and the management API answer."""
         log = (self.directory / "console.log").open("ab")
         with log:
             self._process = subprocess.Popen(
-                [str(SERVER)],
+                self.installation.command(SERVER, directory=self.directory),
                 env=self._environment(),
                 cwd=self.directory,
                 stdin=subprocess.DEVNULL,
@@ -153,7 +161,7 @@ class RabbitMQServer:
 
     def _control(self, *arguments: str) -> None:
         subprocess.run(
-            [str(CONTROL), *arguments],
+            self.installation.command(CONTROL, *arguments, directory=self.directory),
             env=self._environment(),
             cwd=self.directory,
             check=True,
@@ -210,9 +218,10 @@ def running_rabbitmq(directory: Path) -> Iterator[RabbitMQServer]:
     ports = Ports(*find_free_ports(6))
     certificates = write_certificates(directory)
     write_configuration(directory, ports)
-    server = RabbitMQServer(directory, ports, certificates)
+    installation = find_installation("rabbitmq")
+    server = RabbitMQServer(directory, ports, certificates, installation)
     with ExitStack() as stack:
-        stack.enter_context(_running_epmd(ports.epmd))
+        stack.enter_context(_running_epmd(installation, directory, ports.epmd))
         stack.callback(server.stop, kill=True)
         server.start()
         yield server
@@ -221,19 +230,17 @@ def running_rabbitmq(directory: Path) -> Iterator[RabbitMQServer]:
 @pytest.fixture(scope="session")
 def rabbitmq_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitMQServer]:
     """One server for the session (for each worker under pytest-xdist)."""
-    if not SERVER.exists() or shutil.which("epmd") is None:
-        if os.environ.get("CI"):
-            pytest.fail("rabbitmq-server is not installed; apt-get install rabbitmq-server")
-        pytest.skip("rabbitmq-server is not installed")
+    find_installation("rabbitmq").require(SERVER, package="rabbitmq-server")
     with running_rabbitmq(tmp_path_factory.mktemp("rabbitmq")) as server:
         yield server
 
 
 @contextmanager
-def _running_epmd(port: int) -> Iterator[None]:
+def _running_epmd(installation: Installation, directory: Path, port: int) -> Iterator[None]:
     # Started by us rather than by erl, which would leave it behind as a daemon.
+    command = ("epmd", "-address", "127.0.0.1", "-port", str(port))
     process = subprocess.Popen(
-        ["epmd", "-address", "127.0.0.1", "-port", str(port)], stdin=subprocess.DEVNULL
+        installation.command(*command, directory=directory), stdin=subprocess.DEVNULL
     )
     try:
         yield

@@ -1,11 +1,10 @@
-"""A real Redis for tests: Debian's redis-server as a process of its own.
+"""A real Redis for tests: Debian's redis-server as a process of its own, the machine's or a chosen
+version of it or of Valkey (`tests.installation`).
 
 It listens on 127.0.0.1 only, with and without TLS, in a directory of its own, and everything that
 was started is stopped by its process id. It never touches a system-wide Redis.
 """
 
-import os
-import shutil
 import signal
 import subprocess
 import time
@@ -19,6 +18,7 @@ import pytest
 import redis
 import trustme
 
+from tests.installation import Installation, find_installation
 from tests.ports import find_free_ports
 from tests.suspension import suspended
 from workqueuejob.protocol.connection import RedisConnection, Sentinel
@@ -48,6 +48,7 @@ class RedisServer:
     port: int
     tls_port: int
     certificates: Certificates
+    installation: Installation
     options: tuple[str, ...] = ()
     host: str = "127.0.0.1"
     _process: subprocess.Popen[bytes] | None = None
@@ -65,8 +66,9 @@ class RedisServer:
         """Start the server and wait until it answers."""
         directory = self.directory
         self._process = _start(
+            self.installation,
             directory,
-            "redis-server",
+            "server",
             *("--port", str(self.port), "--tls-port", str(self.tls_port), "--bind", self.host),
             *("--dir", str(directory), "--appendonly", "yes", "--appendfsync", "no", "--save", ""),
             *("--tls-cert-file", str(directory / "server.pem")),
@@ -129,7 +131,8 @@ def running_redis(directory: Path, *options: str) -> Iterator[RedisServer]:
     """Run one server below `directory` for the duration of the block."""
     directory.mkdir(exist_ok=True)
     port, tls_port = find_free_ports(2)
-    server = RedisServer(directory, port, tls_port, _write_certificates(directory), options)
+    certificates, installation = _write_certificates(directory), find_installation("redis")
+    server = RedisServer(directory, port, tls_port, certificates, installation, options)
     try:
         server.start()
         yield server
@@ -156,7 +159,7 @@ def running_sentinels(directory: Path) -> Iterator[Sentinels]:
             f"sentinel down-after-milliseconds {MASTER} 1000\n"
             f"sentinel failover-timeout {MASTER} 3000\n"
         )
-        process = _start(directory, "redis-sentinel", str(configuration))
+        process = _start(master.installation, directory, "sentinel", str(configuration))
         stack.callback(_stop, process, kill=True)
         _await(process, directory, lambda: _knows_replica(port))
         yield Sentinels((master, replica), port)
@@ -165,17 +168,16 @@ def running_sentinels(directory: Path) -> Iterator[Sentinels]:
 @pytest.fixture(scope="session")
 def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
     """One server for the session (for each worker under pytest-xdist)."""
-    require("redis-server")
+    require("server")
     with running_redis(tmp_path_factory.mktemp("redis") / "server") as server:
         yield server
 
 
-def require(package: str) -> None:
-    """Skip the test where a Debian package is missing, and fail it in CI."""
-    if shutil.which(package) is None:
-        if os.environ.get("CI"):
-            pytest.fail(f"{package} is not installed; apt-get install {package}")
-        pytest.skip(f"{package} is not installed")
+def require(role: str) -> None:
+    """Skip the test where the Debian package of a server or sentinel is missing; fail it in CI."""
+    installation = find_installation("redis")
+    program = f"{installation.program}-{role}"
+    installation.require(program, package=program)
 
 
 def _write_certificates(directory: Path) -> Certificates:
@@ -197,7 +199,11 @@ def _issue(ca: trustme.CA) -> tuple[bytes, bytes]:
     return pair.cert_chain_pems[0].bytes(), pair.private_key_pem.bytes()
 
 
-def _start(directory: Path, *command: str) -> subprocess.Popen[bytes]:
+def _start(
+    installation: Installation, directory: Path, role: str, *arguments: str
+) -> subprocess.Popen[bytes]:
+    program = f"{installation.program}-{role}"
+    command = installation.command(program, *arguments, directory=directory)
     with (directory / "console.log").open("ab") as log:
         return subprocess.Popen(
             command, cwd=directory, stdin=subprocess.DEVNULL, stdout=log, stderr=log

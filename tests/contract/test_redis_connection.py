@@ -359,7 +359,7 @@ def test_tls_to_a_plain_port_is_named(server: RedisServer) -> None:
 
 @pytest.fixture(scope="module")
 def sentinels(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sentinels]:
-    require("redis-sentinel")
+    require("sentinel")
     directory = tmp_path_factory.mktemp("sentinel")
     with running_sentinels(directory) as sentinels:
         yield sentinels

@@ -15,6 +15,7 @@ from wqjlocal.buildah import (
 )
 from wqjlocal.commands import run
 from wqjlocal.console import step
+from wqjlocal.debian import debootstrap, read_sources, trim
 from wqjlocal.errors import CommandFailed, ImageBuildFailed
 from wqjlocal.layout import Layout
 
@@ -24,15 +25,6 @@ PACKAGES = ("ca-certificates", "python-is-python3", "python3", "python3-venv")
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # A change of how the image is made has to change this.
 RECIPE = "1"
-TRIMMED = (
-    "usr/share/doc",
-    "usr/share/man",
-    "usr/share/locale",
-    "usr/share/info",
-    "var/cache/apt",
-    "var/lib/apt/lists",
-    "var/log",
-)
 REMOVED = ("etc/hostname", "etc/resolv.conf")
 
 
@@ -59,42 +51,12 @@ def ensure_base_image(layout: Layout) -> str:
     return BASE_IMAGE
 
 
-def find_sources(targets: str) -> list[tuple[str, str, str]]:
-    """(address, suite, component) of this machine's bookworm archives, from `apt-get
-    indextargets`.
-    """
-    found: list[tuple[str, str, str]] = []
-    for line in targets.splitlines():
-        address, codename, component = line.split()
-        wanted = (
-            codename in (SUITE, f"{SUITE}-security", f"{SUITE}-updates") and component == "main"
-        )
-        if wanted and (address, codename, component) not in found:
-            found.append((address, codename, component))
-    return found
-
-
 def _make(layout: Layout, root: Path) -> None:
     shutil.rmtree(root, ignore_errors=True)
     root.parent.mkdir(parents=True, exist_ok=True)
     log = layout.logs / "images.log"
-    form = "$(REPO_URI) $(CODENAME) $(COMPONENT)"
-    sources = find_sources(
-        run(["apt-get", "indextargets", "--format", form, "Created-By: Packages"])
-    )
-    # Without a mirror of its own suite on this machine, debootstrap's default has to do.
-    mirror = [address for address, suite, _ in sources if suite == SUITE][:1]
-    run(
-        [
-            "debootstrap",
-            "--variant=minbase",
-            f"--include={','.join(PACKAGES)}",
-            SUITE,
-            root,
-            *mirror,
-        ],
-        log=log,
-    )
+    debootstrap(SUITE, root, packages=PACKAGES, log=log)
+    sources = [one for one in read_sources() if _is_of_the_suite(*one)]
     if sources:
         lines = (f"deb {address} {suite} {component}\n" for address, suite, component in sources)
         (root / "etc/apt/sources.list").write_text("".join(lines))
@@ -102,7 +64,9 @@ def _make(layout: Layout, root: Path) -> None:
     policy = root / "usr/sbin/policy-rc.d"
     policy.write_text("#!/bin/sh\nexit 101\n")
     policy.chmod(0o755)
-    _trim(root)
+    trim(root)
+    for name in REMOVED:
+        (root / name).unlink(missing_ok=True)
     container = run(buildah(layout, "from", "scratch")).strip()
     run(buildah(layout, "add", "--quiet", container, root, "/"), log=log)
     run(
@@ -122,10 +86,5 @@ def _make(layout: Layout, root: Path) -> None:
     run(buildah(layout, "commit", "--quiet", "--rm", container, BASE_IMAGE), log=log)
 
 
-def _trim(root: Path) -> None:
-    for name in TRIMMED:
-        for file in (root / name).rglob("*"):
-            if file.is_file() or file.is_symlink():
-                file.unlink()
-    for name in REMOVED:
-        (root / name).unlink(missing_ok=True)
+def _is_of_the_suite(_address: str, suite: str, component: str) -> bool:
+    return suite in (SUITE, f"{SUITE}-security", f"{SUITE}-updates") and component == "main"
