@@ -36,7 +36,7 @@ class Bench(Protocol):
     def delete(self, queue: str) -> None: ...
     def publish(self, queue: str, count: int) -> None: ...
     def consume(self, queue: str, *, prefetch: int = 1) -> Callable[[], None]: ...
-    def without_permission(self) -> RabbitMQConnection: ...
+    def reader(self) -> RabbitMQConnection: ...
     def restart(self) -> None: ...
 
 
@@ -71,7 +71,7 @@ class FakeBench:
     def consume(self, queue: str, *, prefetch: int = 1) -> Callable[[], None]:
         return self.broker.queues[queue].consume(prefetch=prefetch).close
 
-    def without_permission(self) -> RabbitMQConnection:
+    def reader(self) -> RabbitMQConnection:
         return self.settings()
 
     def restart(self) -> None:
@@ -134,10 +134,15 @@ class RabbitMQBench:
         connection.process_data_events(0.1)
         return lambda: _close(connection)
 
-    def without_permission(self) -> RabbitMQConnection:
+    def reader(self) -> RabbitMQConnection:
+        """Return settings of a user who may read every queue, and nothing else."""
+        return self.user(read=".*")
+
+    def user(self, **permissions: str) -> RabbitMQConnection:
+        """Return settings of a user with these permissions, and no others."""
         name = f"user-{next(_numbers)}"
         self.server.add_user(name, password="secret")
-        self.server.allow(name, self.vhost, pattern="^nothing$")
+        self.server.allow(name, self.vhost, pattern="^$", **permissions)
         return replace(self.settings(), username=name, password="secret")
 
     def restart(self) -> None:

@@ -105,10 +105,10 @@ def test_wrong_password_fails_without_telling_it(bench: Bench) -> None:
     assert "wr0ng-one" not in str(caught.value)
 
 
-def test_measuring_needs_no_permission_on_the_queue(bench: Bench, opened: Opened) -> None:
+def test_measuring_needs_no_more_permission_than_to_read(bench: Bench, opened: Opened) -> None:
     queue = bench.declare()
     bench.publish(queue, 2)
-    assert opened(bench, bench.without_permission()).measure(RabbitMQReference(queue)).ready == 2
+    assert opened(bench, bench.reader()).measure(RabbitMQReference(queue)).ready == 2
 
 
 def test_unknown_host_is_named(bench: Bench) -> None:

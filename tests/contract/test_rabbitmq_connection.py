@@ -60,6 +60,46 @@ def test_user_without_the_virtual_host_is_named(rabbitmq: RabbitMQBench) -> None
         connect(settings)
 
 
+PERMISSIONS_TO_MEASURE_SINCE = (4, 3)
+"""3.10 and 4.0 let every user of a virtual host declare passively; 4.3 does not."""
+
+
+def test_user_without_permission_is_told_what_to_grant_where_measuring_needs_it(
+    rabbitmq: RabbitMQBench, opened: Opened
+) -> None:
+    queue = rabbitmq.declare()
+    rabbitmq.publish(queue, 2)
+    probe = opened(rabbitmq, rabbitmq.user())
+    if rabbitmq.server.version < PERMISSIONS_TO_MEASURE_SINCE:
+        assert probe.measure(RabbitMQReference(queue)).ready == 2
+        return
+    with pytest.raises(AuthorizationFailed, match=rf"queue '{queue}' .*grant the user 'read' on"):
+        probe.measure(RabbitMQReference(queue))
+
+
+@pytest.mark.parametrize("permission", ["configure", "write", "read"])
+def test_any_one_permission_on_the_queue_is_enough_to_measure(
+    rabbitmq: RabbitMQBench, opened: Opened, permission: str
+) -> None:
+    queue = rabbitmq.declare()
+    probe = opened(rabbitmq, rabbitmq.user(**{permission: f"^{queue}$"}))
+    assert probe.measure(RabbitMQReference(queue)).ready == 0
+
+
+def test_dead_letter_queue_that_may_not_be_counted_is_named_and_not_taken_for_missing(
+    rabbitmq: RabbitMQBench, opened: Opened
+) -> None:
+    queue, dead = rabbitmq.declare(), rabbitmq.declare()
+    rabbitmq.publish(dead, 1)
+    probe = opened(rabbitmq, rabbitmq.user(read=f"^{queue}$"))
+    reference = RabbitMQReference(queue, dead_letter=dead)
+    if rabbitmq.server.version < PERMISSIONS_TO_MEASURE_SINCE:
+        assert probe.measure(reference).dead_lettered == 1
+        return
+    with pytest.raises(AuthorizationFailed, match=rf"queue '{dead}' .*grant the user 'read' on"):
+        probe.measure(reference)
+
+
 def test_tls_with_the_brokers_ca_measures(
     rabbitmq: RabbitMQBench, opened: Opened, encrypted: RabbitMQConnection
 ) -> None:

@@ -54,6 +54,26 @@ def test_false_zero_of_a_dead_quorum_queue_is_unreliable(
     assert opened(rabbitmq, rabbitmq.settings()).measure(RabbitMQReference(queue)).ready == 0
 
 
+def test_false_zero_of_a_dead_delay_queue_is_unreliable(
+    rabbitmq: RabbitMQBench, opened: Opened
+) -> None:
+    queue, delay = rabbitmq.declare(), rabbitmq.declare("quorum")
+    reference = RabbitMQReference(queue, (delay,))
+    rabbitmq.publish(delay, 1)
+    rabbitmq.server.stop_quorum_queue(rabbitmq.vhost, delay)
+    with pytest.raises(MeasurementUnreliable, match=f"{delay}' is down at the broker"):
+        opened(rabbitmq, rabbitmq.settings(management=True)).measure(reference)
+    assert opened(rabbitmq, rabbitmq.settings()).measure(reference).delayed == 0
+
+
+@pytest.mark.parametrize("queue_type", ["classic", "quorum"])
+def test_true_zero_is_believed(rabbitmq: RabbitMQBench, opened: Opened, queue_type: str) -> None:
+    queue, delay = rabbitmq.declare(queue_type), rabbitmq.declare("quorum")
+    probe = opened(rabbitmq, rabbitmq.settings(management=True))
+    depth = probe.measure(RabbitMQReference(queue, (delay,)))
+    assert (depth.ready, depth.delayed, depth.warning) == (0, 0, None)
+
+
 def test_one_get_serves_all_queues_of_a_round(rabbitmq: RabbitMQBench, opened: Opened) -> None:
     first, second = rabbitmq.declare(), rabbitmq.declare()
     probe = opened(rabbitmq, rabbitmq.settings(management=True))
@@ -68,8 +88,7 @@ def test_one_get_serves_all_queues_of_a_round(rabbitmq: RabbitMQBench, opened: O
 def test_user_without_the_tag_is_told_which(rabbitmq: RabbitMQBench, opened: Opened) -> None:
     queue = rabbitmq.declare()
     rabbitmq.publish(queue, 2)
-    settings = rabbitmq.without_permission()
-    settings = replace(settings, management_url=rabbitmq.server.management_url)
+    settings = replace(rabbitmq.reader(), management_url=rabbitmq.server.management_url)
     depth = opened(rabbitmq, settings).measure(RabbitMQReference(queue))
     assert depth.ready == 2
     assert "401: give the user the tag 'management' or 'monitoring'" in warned(depth)

@@ -3,6 +3,7 @@ folder of the cache. Starts none of them: whoever needs one runs it below that f
 """
 
 import hashlib
+import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -103,7 +104,7 @@ def read_version(root: Path, server: Server) -> str:
             *("--showformat", "${Version}", server.packages[0]),
         ]
     )
-    return text.rpartition(":")[2].partition("-")[0]
+    return re.split(r"[-+~]", text.rpartition(":")[2])[0]
 
 
 def _packages_of(suite: str) -> tuple[str, ...]:

@@ -7,6 +7,8 @@ Tried on RabbitMQ 3.10: with `disable_stats` and `enable_queue_totals` a classic
 are asked of the queue itself. A quorum queue's come from a table that the leader writes every five
 seconds, so they say 0 for messages that have been there for seconds. Reads only, and never raises
 for a failing API: depth is known without it.
+
+From 4.0 on the Raft states of a quorum queue's members can be asked for, too.
 """
 
 import json
@@ -26,7 +28,7 @@ from workqueuejob.protocol.connection import RabbitMQConnection
 REASON = "ManagementUnavailable"
 QUERY = (
     "disable_stats=true&enable_queue_totals=true"
-    "&columns=name,type,state,messages_ready,messages_unacknowledged"
+    "&columns=name,type,state,leader,messages_ready,messages_unacknowledged"
 )
 TIMEOUT = urllib3.Timeout(connect=2.0, read=3.0)
 
@@ -44,8 +46,10 @@ FAILURES: dict[type[http.HTTPError], str] = {
 
 _NOT_THERE = f"no management API there, or no vhost {{vhost!r}}; correct {FIELD}.management.url"
 
+NO_SUCH_PATH = frozenset({400, 404})
+"""RabbitMQ 3.10 answers the former below a wrong path to an encoded vhost."""
+
 STATUSES: dict[int, str] = {
-    # What RabbitMQ 3.10 answers below a wrong path to an encoded vhost.
     400: _NOT_THERE,
     401: "give the user the tag 'management' or 'monitoring' and access to vhost {vhost!r}, "
     "or correct the credentials",
@@ -56,12 +60,16 @@ STATUSES: dict[int, str] = {
 
 @dataclass(frozen=True, slots=True)
 class QueueTotals:
-    """What the API says of one queue; None for a key that it left out."""
+    """What the API says of one queue; None for a key that it left out.
+
+    leader: the node of a quorum queue's leader.
+    """
 
     type: str | None
     state: str | None
     ready: int | None
     unacked: int | None
+    leader: str | None = None
 
 
 class ManagementClient:
@@ -71,6 +79,7 @@ class ManagementClient:
         """Prepare; nothing is opened yet. Raises TLSFailed for unusable TLS material."""
         self._settings = settings
         self._url = url
+        self._vhost = quote(settings.virtual_host, safe="")
         options: dict[str, Any] = {}
         if url.startswith("https:") and settings.tls is not None:
             options["ssl_context"] = tls.build_context(settings.tls, field=f"{FIELD}.tls")
@@ -88,25 +97,44 @@ class ManagementClient:
 
     def read_totals(self) -> Mapping[str, QueueTotals] | DepthWarning:
         """Return the totals of the virtual host's queues by name, or why they are unknown."""
-        vhost = quote(self._settings.virtual_host, safe="")
+        answer = self._get(f"queues/{self._vhost}?{QUERY}")
+        if isinstance(answer, DepthWarning):
+            return answer
+        if answer.status != 200:
+            return self._warn(self._describe_status(answer.status))
+        totals = parse_totals(answer.data)
+        return self._warn("the answer is not RabbitMQ's") if totals is None else totals
+
+    def read_members(self, queue: str) -> Mapping[str, str] | DepthWarning | None:
+        """Return the Raft states of a quorum queue's members by node, or why they are unknown.
+
+        None: there is nothing of this path. RabbitMQ 3.10 has none for any queue.
+        """
+        answer = self._get(f"queues/quorum/{self._vhost}/{quote(queue, safe='')}/status")
+        if isinstance(answer, DepthWarning):
+            return answer
+        if answer.status in NO_SUCH_PATH:
+            return None
+        if answer.status != 200:
+            return self._warn(self._describe_status(answer.status))
+        members = parse_members(answer.data)
+        return self._warn("the answer is not RabbitMQ's") if members is None else members
+
+    def close(self) -> None:
+        """Close the kept connection."""
+        self._pool.clear()
+
+    def _get(self, path: str) -> "urllib3.BaseHTTPResponse | DepthWarning":
         try:
-            response = self._pool.request(
+            return self._pool.request(
                 "GET",
-                f"{self._url}/api/queues/{vhost}?{QUERY}",
+                f"{self._url}/api/{path}",
                 headers=self._headers,
                 # A redirect would take the credentials to a host that nobody named.
                 redirect=False,
             )
         except http.HTTPError as error:
             return self._warn(describe_failure(error))
-        if response.status != 200:
-            return self._warn(self._describe_status(response.status))
-        totals = parse_totals(response.data)
-        return self._warn("the answer is not RabbitMQ's") if totals is None else totals
-
-    def close(self) -> None:
-        """Close the kept connection."""
-        self._pool.clear()
 
     def _describe_status(self, status: int) -> str:
         text = STATUSES.get(status, "see the broker's log").format(
@@ -137,10 +165,22 @@ def parse_totals(data: bytes) -> dict[str, QueueTotals] | None:
             state=_text(row.get("state")),
             ready=_count(row.get("messages_ready")),
             unacked=_count(row.get("messages_unacknowledged")),
+            leader=_text(row.get("leader")),
         )
         for row in rows
         if isinstance(row, dict) and isinstance(row.get("name"), str)
     }
+
+
+def parse_members(data: bytes) -> dict[str, str] | None:
+    """Return the Raft states of a quorum queue's members by node; None for another shape."""
+    try:
+        rows = json.loads(data)
+    except ValueError:
+        return None
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        return None
+    return {str(row.get("Node Name")): str(row.get("Raft State")) for row in rows}
 
 
 def _count(value: object) -> int | None:

@@ -2,6 +2,7 @@
 
 import inspect
 import json
+from dataclasses import replace
 
 import pytest
 from urllib3 import exceptions as http
@@ -11,10 +12,12 @@ from workqueuejob.errors import MeasurementUnreliable, QueueTypeUnsupported
 from workqueuejob.planning.depth import DepthWarning, QueueDepth
 from workqueuejob.queues.amqp import DeclaredQueue
 from workqueuejob.queues.rabbitmq import build_depth
+from workqueuejob.queues.rabbitmq_leaders import check_leader
 from workqueuejob.queues.rabbitmq_management import (
     FAILURES,
     QueueTotals,
     describe_failure,
+    parse_members,
     parse_totals,
 )
 
@@ -68,6 +71,32 @@ def test_numbers_of_an_unavailable_queue_mean_nothing(state: str) -> None:
         build_depth("q", DECLARED, totals(kind="quorum", state=state))
 
 
+@pytest.mark.parametrize(
+    "members",
+    [
+        {"a": "follower", "b": "leader"},
+        {"a": "noproc"},
+        {"b": "leader"},
+        {},
+        DepthWarning("ManagementUnavailable", "timeout"),
+    ],
+    ids=str,
+)
+def test_zero_is_not_believed_unless_the_leader_that_was_asked_is_one(
+    members: dict[str, str] | DepthWarning,
+) -> None:
+    quorum = replace(totals(kind="quorum"), leader="a")
+    with pytest.raises(MeasurementUnreliable, match="'q'"):
+        check_leader("q", quorum, members)
+
+
+@pytest.mark.parametrize("members", [None, {"a": "leader", "b": "follower"}], ids=str)
+def test_zero_of_a_leader_is_believed_and_of_a_broker_that_tells_no_leaders(
+    members: dict[str, str] | None,
+) -> None:
+    check_leader("q", replace(totals(kind="quorum"), leader="a"), members)
+
+
 def test_negative_numbers_are_unreliable() -> None:
     with pytest.raises(MeasurementUnreliable, match="below zero"):
         build_depth("q", DECLARED, totals(unacked=-1))
@@ -88,6 +117,12 @@ def test_absent_and_odd_values_are_unknown() -> None:
 @pytest.mark.parametrize("data", [b"", b"<html>", b'{"error": "x"}'])
 def test_answer_of_another_shape_is_no_answer(data: bytes) -> None:
     assert parse_totals(data) is None
+    assert parse_members(data) is None
+
+
+def test_members_are_read_by_node() -> None:
+    data = json.dumps([{"Node Name": "a", "Raft State": "noproc", "Term": 1}]).encode()
+    assert parse_members(data) == {"a": "noproc"}
 
 
 def test_every_failure_of_urllib3_has_words() -> None:
