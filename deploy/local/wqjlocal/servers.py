@@ -119,7 +119,7 @@ def _make(suite: str, root: Path, *, log: Path) -> None:
     try:
         with step(
             f"install {', '.join(packages)} of Debian's {suite} in a folder",
-            expect="one to two minutes",
+            expect="one to four minutes",
         ):
             debootstrap(suite, unfinished, packages=packages, log=log)
             trim(unfinished)

@@ -8,7 +8,7 @@ import sys
 import textwrap
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -581,21 +581,18 @@ def test_item_of_a_killed_worker_remembers_its_last_failure(
     assert (after.attempt, after.lost, after.last_failure) == (3, True, "exit code 3")
 
 
-def test_item_that_may_not_move_is_lost_and_said_to_be(
-    rabbitmq_server: RabbitMQServer,
-    classic: RabbitMQWorkerBench,
-    keep: Keep,
-    capfd: pytest.CaptureFixture[str],
+def test_item_that_may_not_move_is_lost_where_the_timeout_holds_and_said_to_be(
+    impatient: RabbitMQWorkerBench, keep: Keep, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    classic.source = replace(classic.source, consumer_timeout_seconds=CONSUMER_TIMEOUT_SECONDS)
-    settings = restricted(classic, configure=r"wqj-retry-\d+s$")
-    with rabbitmq_server.consumer_timeout(CONSUMER_TIMEOUT_SECONDS):
-        classic.produce(b"apple")
-        broker = keep(classic.connect(settings=settings))
-        item = take(broker)
-        assert not work(broker, item, 3 * CONSUMER_TIMEOUT_SECONDS)
-        with pytest.raises(LeaseLost):
-            broker.ack(item)
+    impatient.produce(b"apple")
+    broker = keep(impatient.connect(settings=restricted(impatient, configure=r"wqj-retry-\d+s$")))
+    item = take(broker)
+    # 4.3 knows no consumer timeout of classic queues any more.
+    is_held = impatient.queue_type == "classic" and impatient.server.version >= (4, 3)
+    assert work(broker, item, 3 * CONSUMER_TIMEOUT_SECONDS) == is_held
+    with nullcontext() if is_held else pytest.raises(LeaseLost):
+        broker.ack(item)
+    assert eventually_left(impatient, 0 if is_held else 1)
     (warning,) = [one for one in capfd.readouterr().err.splitlines() if "consumer timeout" in one]
     assert "'restricted' may not declare queue" in warning
 
