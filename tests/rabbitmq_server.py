@@ -136,6 +136,16 @@ class RabbitMQServer:
         finally:
             self._control("eval", "application:set_env(rabbit, consumer_timeout, 1800000).")
 
+    @contextmanager
+    def alarm(self, resource: str) -> Iterator[None]:
+        """Let the broker want `memory` or `disk` in the block."""
+        limit = f"{{resource_limit, {resource}, node()}}"
+        self._control("eval", f"rabbit_alarm:set_alarm({{{limit}, []}}).")
+        try:
+            yield
+        finally:
+            self._control("eval", f"rabbit_alarm:clear_alarm({limit}).")
+
     def add_user(self, name: str, *, password: str = "", tags: str = "") -> None:
         """Create a user; without a password only EXTERNAL can log in."""
         secret = {"password": password} if password else {"password_hash": ""}

@@ -126,3 +126,37 @@ def test_https_management_uses_the_same_tls(rabbitmq: RabbitMQBench, opened: Ope
     )
     depth = opened(rabbitmq, settings).measure(RabbitMQReference(queue))
     assert (depth.in_flight, depth.warning) == (0, None)
+
+
+@pytest.mark.parametrize("tags", ["administrator", "management"])
+@pytest.mark.parametrize(
+    ("resource", "remedy"),
+    [("memory", "raise vm_memory_high_watermark"), ("disk", "lower disk_free_limit")],
+)
+def test_alarm_is_named_and_the_queue_is_measured(
+    rabbitmq: RabbitMQBench, opened: Opened, tags: str, resource: str, remedy: str
+) -> None:
+    queue, server = rabbitmq.declare(), rabbitmq.server
+    rabbitmq.publish(queue, 2)
+    name = f"{tags}-{resource}"
+    server.add_user(name, password="secret", tags=tags)
+    server.allow(name, rabbitmq.vhost)
+    settings = replace(rabbitmq.settings(management=True), username=name, password="secret")
+    with server.alarm(resource):
+        depth = opened(rabbitmq, settings).measure(RabbitMQReference(queue))
+    assert (depth.ready, depth.in_flight) == (2, 0)
+    assert depth.warning is not None
+    assert depth.warning.reason == "ResourceAlarm"
+    assert f"{settings.address}: RabbitMQ has an alarm for want of {resource}" in (
+        depth.warning.message
+    )
+    assert remedy in depth.warning.message
+    assert opened(rabbitmq, settings).measure(RabbitMQReference(queue)).warning is None
+
+
+def test_alarm_is_not_known_without_the_management_api(
+    rabbitmq: RabbitMQBench, opened: Opened
+) -> None:
+    queue = rabbitmq.declare()
+    with rabbitmq.server.alarm("memory"):
+        assert opened(rabbitmq, rabbitmq.settings()).measure(RabbitMQReference(queue)).ready == 0

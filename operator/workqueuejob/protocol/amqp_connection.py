@@ -20,6 +20,7 @@ from pika.credentials import ExternalCredentials, PlainCredentials
 from workqueuejob.protocol import tls
 from workqueuejob.protocol.amqp_errors import KNOWN, TLS_FIELD, translate
 from workqueuejob.protocol.amqp_frames import read_frame
+from workqueuejob.protocol.bounded_socket import AnswerTooLong, Bounds
 from workqueuejob.protocol.connection import RabbitMQConnection
 
 CONNECT_TIMEOUT_SECONDS = 4.0
@@ -40,8 +41,10 @@ class _Loop(IOLoop):  # type: ignore[misc] # pika carries no types
     then a broker that hung goes on sending items to a consumer that is gone.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, bounds: Bounds | None) -> None:
         super().__init__()
+        self.refused: AnswerTooLong | None = None
+        self._bounds = bounds
         self._sockets: dict[int, Callable[[int, int], None]] = {}
         self._watched: dict[int, int] = {}
         self._wanted: dict[int, int] = {}
@@ -76,6 +79,11 @@ class _Loop(IOLoop):  # type: ignore[misc] # pika carries no types
                 self._sockets[fd](fd, self.WRITE)
         return not self._wanted
 
+    def count(self, data: bytes) -> None:
+        """Take what was received into account; raises AnswerTooLong."""
+        if self._bounds is not None:
+            self._bounds.count(len(data))
+
     def cut_off(self) -> None:
         """End the connections behind all sockets."""
         for number in self._sockets:
@@ -84,11 +92,22 @@ class _Loop(IOLoop):  # type: ignore[misc] # pika carries no types
 
 
 class _Connection(pika.SelectConnection):  # type: ignore[misc] # pika carries no types
-    """pika's connection, with a reader of frames that no message's header can stop.
+    """pika's connection, with a reader of frames that no message's header can stop, and a limit.
 
-    pika has no place for a decoder of one's own. This is the one method through which every frame
-    comes in; it is overridden for our connections, and nothing of pika's modules is replaced.
+    pika has no place for a decoder of one's own, and keeps what it has of a frame, however long
+    the frame claims to be. These are the two methods through which all that is received comes in;
+    they are overridden for our connections, and nothing of pika's modules is replaced.
     """
+
+    def _on_data_available(self, data_in: bytes) -> None:
+        loop: _Loop = self.ioloop
+        try:
+            loop.count(data_in)
+        except AnswerTooLong as error:
+            # Before a connection is open, pika only tells that it was lost.
+            loop.refused = error
+            raise
+        super()._on_data_available(data_in)
 
     def _read_frame(self) -> Any:
         return read_frame(self._frame_buffer)
@@ -102,15 +121,22 @@ class DrivenConnection:
     """
 
     def __init__(
-        self, parameters: pika.ConnectionParameters, *, reply_timeout_seconds: float
+        self,
+        parameters: pika.ConnectionParameters,
+        *,
+        reply_timeout_seconds: float,
+        bounds: Bounds | None = None,
     ) -> None:
-        """Connect; raises what pika and the socket raise, which `amqp_errors` translates."""
+        """Connect; raises what pika and the socket raise, which `amqp_errors` translates.
+
+        bounds: of what is received, of which only the bytes count; the owner begins each call.
+        """
         self.lost: BaseException | None = None
         self.moved_at = time.monotonic()
         self._reply_timeout_seconds = reply_timeout_seconds
         self._alarm: Any = None
         self._alarm_at = 0.0
-        self._loop = _Loop()
+        self._loop = _Loop(bounds)
         self._loop.activate_poller()
         try:
             self._connection = self._open(parameters)
@@ -173,7 +199,7 @@ class DrivenConnection:
         # Twice: a name may stand for an IPv4 and an IPv6 address, which are tried in turn.
         self.run_until(lambda: bool(outcome), 2 * CONNECT_TIMEOUT_SECONDS)
         if isinstance(outcome[0], BaseException):
-            raise outcome[0]
+            raise self._loop.refused or outcome[0]
         outcome[0].add_on_close_callback(self._on_lost)
         return outcome[0]
 
@@ -199,14 +225,18 @@ def connect(
     name: str,
     heartbeat_seconds: int,
     reply_timeout_seconds: float,
+    bounds: Bounds | None = None,
 ) -> DrivenConnection:
     """Open a connection; raise a QueueError when that fails.
 
     name: what the broker's own tools show of it.
+    bounds: as of `DrivenConnection`.
     """
     parameters = build_parameters(settings, name=name, heartbeat_seconds=heartbeat_seconds)
     try:
-        return DrivenConnection(parameters, reply_timeout_seconds=reply_timeout_seconds)
+        return DrivenConnection(
+            parameters, reply_timeout_seconds=reply_timeout_seconds, bounds=bounds
+        )
     except KNOWN as error:
         raise translate(error, settings) from error
 

@@ -24,6 +24,7 @@ from workqueuejob.protocol.connection import RabbitMQConnection
 from workqueuejob.protocol.socket_errors import (
     Translation,
     build_socket_translations,
+    find_unbounded,
     translate_by,
 )
 
@@ -86,6 +87,9 @@ def _last_attempt(
 
 
 def _lost(error: BaseException, connection: RabbitMQConnection) -> QueueError:
+    unbounded = find_unbounded(error)
+    if unbounded is not None:
+        return translate(unbounded, connection)
     if "SSLError" in str(error.args):
         # A TLS 1.3 server refuses a client's certificate only after the handshake.
         detail = "the broker refused the client certificate"

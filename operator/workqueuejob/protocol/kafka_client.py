@@ -24,6 +24,7 @@ SEVERAL = 20
 DECISIVE = (
     codes.AUTHENTICATION,
     codes.SSL,
+    codes.BAD_MSG,
     codes.RESOLVE,
     codes.TRANSPORT,
     codes.ALL_BROKERS_DOWN,

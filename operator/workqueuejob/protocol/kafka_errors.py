@@ -27,6 +27,7 @@ from workqueuejob.protocol.kafka_refusals import (
     tls_failed,
     unknown_host,
     unreachable,
+    unreadable,
 )
 from workqueuejob.protocol.kafka_subject import Subject
 
@@ -139,6 +140,7 @@ TRANSLATIONS: dict[int, Translation] = {
     codes.WAIT_COORD: unreachable,
     codes.RESOLVE: unknown_host,
     codes.SSL: tls_failed,
+    codes.BAD_MSG: unreadable,
     codes.INVALID_ARG: bad_settings,
     KafkaError.REQUEST_TIMED_OUT: unreachable,
     # Who we are, and what we may

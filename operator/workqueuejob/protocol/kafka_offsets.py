@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from workqueuejob.protocol.plain_json import read_json
+
 _MARK = "wqj"
 _VERSION = 1
 _CLIENT_PREFIX = "wqj"
@@ -86,7 +88,7 @@ def write_metadata(item: NextItem) -> str:
 def read_metadata(metadata: str | None) -> NextItem:
     """Return what `write_metadata` wrote; others' metadata tell nothing."""
     try:
-        found: Any = json.loads(metadata or "null")
+        found: Any = read_json(metadata or "null")
     except ValueError:
         return FRESH
     if not isinstance(found, dict) or found.get(_MARK) != _VERSION:

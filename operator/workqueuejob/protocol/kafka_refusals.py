@@ -9,6 +9,7 @@ from confluent_kafka import KafkaError
 
 from workqueuejob.errors import AuthenticationFailed, ConnectionFailed, QueueError, TLSFailed
 from workqueuejob.protocol import kafka_codes as codes
+from workqueuejob.protocol.bounded_socket import MIB
 from workqueuejob.protocol.connection import KAFKA_FIELD as FIELD
 from workqueuejob.protocol.kafka_subject import Subject
 
@@ -41,6 +42,18 @@ def _hung_up(server: str, subject: Subject) -> QueueError:
     return ConnectionFailed(
         f"{server or subject.address}: no answer, or the connection was closed at once; {remedy},"
         f" correct {FIELD}.bootstrapServers or the NetworkPolicy, or start the broker"
+    )
+
+
+def unreadable(error: KafkaError, subject: Subject) -> QueueError:
+    """Return what to look at when an answer is none that Kafka gives, or far too long."""
+    said = "the answer is not Kafka's"
+    if found := _SIZE.search(error.str()):
+        said = f"an answer of {int(found[1]) / MIB:.0f} MiB, which is not Kafka's"
+    hint = "" if subject.connection.tls else f"set {TLS_FIELD} if it is a TLS port, or "
+    return ConnectionFailed(
+        f"{_server(error) or subject.address}: {said}; {hint}correct {FIELD}.bootstrapServers, or"
+        " see what listens there"
     )
 
 
@@ -117,4 +130,5 @@ def _server(error: KafkaError) -> str:
     return found[1] if found else ""
 
 
+_SIZE = re.compile(r"Invalid response size (\d+)")
 _SERVER = re.compile(r"(?:[a-z_]+://)?([^/\s]+:\d+)/")

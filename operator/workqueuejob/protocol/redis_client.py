@@ -5,8 +5,6 @@ every opening, as their protocol demands (https://redis.io/docs/latest/develop/r
 sentinel-clients/), and nobody remembers what they said.
 """
 
-import socket
-import ssl
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -14,41 +12,24 @@ from typing import Any
 
 import redis
 from redis.backoff import NoBackoff
-from redis.connection import Connection, ConnectionPool, SSLConnection
+from redis.connection import ConnectionPool
 from redis.exceptions import RedisError
 from redis.retry import Retry
 from redis.sentinel import MasterNotFoundError
 
-from workqueuejob.errors import ConnectionFailed
 from workqueuejob.protocol import tls
-from workqueuejob.protocol.connection import REDIS_FIELD, RedisConnection, Sentinel
+from workqueuejob.protocol.bounded_socket import Bounds
+from workqueuejob.protocol.connection import RedisConnection, Sentinel
+from workqueuejob.protocol.redis_connection import (
+    CONNECT_TIMEOUT_SECONDS,
+    TLS_FIELD,
+    ContextConnection,
+    PlainConnection,
+)
 
-CONNECT_TIMEOUT_SECONDS = 3.0
 REPLY_TIMEOUT_SECONDS = 5.0
 SENTINEL_TIMEOUT_SECONDS = 1.0
 SENTINELS_TIMEOUT_SECONDS = 4.0
-TLS_FIELD = f"{REDIS_FIELD}.tls"
-
-
-class ContextConnection(SSLConnection):
-    """A TLS connection by a context of ours, for redis-py wants key material in files."""
-
-    def __init__(self, *, context: ssl.SSLContext, server_name: str | None, **settings: Any):
-        super().__init__(**settings)
-        self._context = context
-        self._server_name = server_name
-
-    def _wrap_socket_with_ssl(self, sock: socket.socket) -> ssl.SSLSocket:
-        try:
-            return self._context.wrap_socket(sock, server_hostname=self._server_name or self.host)
-        except TimeoutError as error:
-            # A Redis without TLS waits for the rest of what it takes for a command.
-            sock.close()
-            raise ConnectionFailed(
-                f"{self.host}:{self.port}: no answer to the TLS handshake; correct"
-                f" {REDIS_FIELD}.port, remove {TLS_FIELD} if the server has no TLS, or start the"
-                " server"
-            ) from error
 
 
 def open_client(
@@ -57,21 +38,25 @@ def open_client(
     connect_timeout_seconds: float = CONNECT_TIMEOUT_SECONDS,
     reply_timeout_seconds: float = REPLY_TIMEOUT_SECONDS,
     check_master: Callable[[str, int], None] | None = None,
+    bounds: Bounds | None = None,
 ) -> redis.Redis:
     """Connect and log in; raise TLSFailed, ConnectionFailed, or what redis-py raises.
 
     With Sentinels to the server that they call the master now; check_master is called with its
-    host and port before, and raises to prevent it.
+    host and port before, and raises to prevent it. bounds: of all that is read, which the caller
+    begins before each call.
     """
     settings: dict[str, Any] = {
         "db": connection.database,
         "socket_connect_timeout": connect_timeout_seconds,
         "socket_timeout": reply_timeout_seconds,
-        **_common_settings(connection),
+        **_common_settings(connection, bounds),
     }
     host, port = connection.host, connection.port
     if connection.sentinel is not None:
-        host, port = _ask_sentinels(connection, connection.sentinel)
+        host, port = _ask_sentinels(connection, connection.sentinel, bounds)
+        if bounds is not None:
+            bounds.begin()
         if check_master is not None:
             check_master(host, port)
     return _open(host, port, settings)
@@ -84,9 +69,10 @@ def close_client(client: redis.Redis) -> None:
         client.connection_pool.disconnect()
 
 
-def _common_settings(connection: RedisConnection) -> dict[str, Any]:
+def _common_settings(connection: RedisConnection, bounds: Bounds | None) -> dict[str, Any]:
     settings: dict[str, Any] = {
-        "connection_class": Connection,
+        "connection_class": PlainConnection,
+        "bounds": bounds,
         "username": connection.username if connection.password is not None else None,
         "password": connection.password,
         "retry": Retry(NoBackoff(), 0),
@@ -106,11 +92,13 @@ def _open(host: str, port: int, settings: dict[str, Any]) -> redis.Redis:
     return redis.Redis(connection_pool=pool, single_connection_client=True)
 
 
-def _ask_sentinels(connection: RedisConnection, sentinel: Sentinel) -> tuple[str, int]:
+def _ask_sentinels(
+    connection: RedisConnection, sentinel: Sentinel, bounds: Bounds | None
+) -> tuple[str, int]:
     settings: dict[str, Any] = {
         "socket_connect_timeout": SENTINEL_TIMEOUT_SECONDS,
         "socket_timeout": SENTINEL_TIMEOUT_SECONDS,
-        **_common_settings(connection),
+        **_common_settings(connection, bounds and bounds.within(2 * SENTINEL_TIMEOUT_SECONDS)),
     }
     deadline = time.monotonic() + SENTINELS_TIMEOUT_SECONDS
     failure: Exception | None = None
@@ -131,6 +119,9 @@ def _ask_sentinels(connection: RedisConnection, sentinel: Sentinel) -> tuple[str
 
 
 def _ask(host: str, port: int, settings: dict[str, Any], master: str) -> tuple[str, int] | None:
+    bounds: Bounds | None = settings["bounds"]
+    if bounds is not None:
+        bounds.begin()
     client = _open(host, port, settings)
     try:
         found: Any = client.sentinel_get_master_addr_by_name(master)

@@ -41,6 +41,14 @@ def is_wrong_type(error: BaseException) -> bool:
     return isinstance(error, redis.ResponseError) and "WRONGTYPE" in str(error)
 
 
+def find_write_refusal(reply: str, connection: RedisConnection) -> QueueError | None:
+    """Return why a server takes no writes, if that is what it replied."""
+    for words in WRITES_REFUSED:
+        if reply.startswith(words):
+            return REPLIES[words](redis.ResponseError(reply), connection)
+    return None
+
+
 def _unreachable(what: str) -> Translation:
     def build(_error: BaseException, connection: RedisConnection) -> QueueError:
         field = "host" if connection.sentinel is None else "sentinel.addresses"
@@ -50,6 +58,15 @@ def _unreachable(what: str) -> Translation:
         )
 
     return build
+
+
+def build_not_redis(connection: RedisConnection) -> ConnectionFailed:
+    """Return what is wrong when an answer is none that Redis gives."""
+    field = "host and port" if connection.sentinel is None else "sentinel.addresses"
+    return ConnectionFailed(
+        f"{connection.address}: the answer is not Redis'; correct {FIELD}.{field}, or see what"
+        " listens there"
+    )
 
 
 def _connection_error(error: BaseException, connection: RedisConnection) -> QueueError:
@@ -178,7 +195,11 @@ REPLIES: dict[str, Translation] = {
     "-LOADING": _LOADING,
     "MISCONF": _unavailable("the server can't save its data and takes no writes", "see its log"),
     "NOREPLICAS": _unavailable("the server has too few replicas to take writes", "see its log"),
-    "OOM ": _unavailable("the server's memory is full", "raise its maxmemory"),
+    "OOM ": _unavailable(
+        "the server's memory is full, and its maxmemory-policy makes no room, so that no item can"
+        " be taken",
+        "raise its maxmemory, or delete what is not needed",
+    ),
     "MASTERDOWN": _NO_MASTER_LINK,
     "BUSY ": _unavailable("the server is busy with a script", "see its log"),
     "DB index is out of range": _no_database,
@@ -187,6 +208,10 @@ REPLIES: dict[str, Translation] = {
     "Unknown Redis command": _no_scripts,
 }
 """Replies that redis-py has no class for, or that come from within a script."""
+
+OUT_OF_MEMORY = "OOM "
+WRITES_REFUSED = (OUT_OF_MEMORY, "MISCONF", "READONLY", "NOREPLICAS")
+"""How replies begin that refuse every write while reads are answered."""
 
 TRANSLATIONS: dict[type[BaseException], Translation] = {
     # The socket and TLS

@@ -252,8 +252,8 @@ end
 return lost
 """
 
-# whether KEYS[8] is the dead-letter target, whether the last of KEYS is a processing list
-# -> ready, in flight, delayed, dead-lettered or -1, counters
+# whether KEYS[8] is the dead-letter target, whether the last of KEYS is a processing list, whether
+# to try a write -> ready, in flight, delayed, dead-lettered or -1, counters, why writes are refused
 _DEPTH = """
 local now, dead = now_ms(), -1
 if ARGV[7] == '1' then
@@ -265,7 +265,13 @@ local due = redis.call('ZCOUNT', delayed, '-inf', now)
 local resting = redis.call('ZCARD', delayed) - due
 local ready, foreign = measure(expired + held, due + resting, ARGV[8] == '1' and KEYS[#KEYS])
 local counted = run ~= '' and redis.call('HGETALL', counts) or {}
-return {ready + expired + due, held + foreign, resting, dead, counted}
+local refusal = ''
+if ARGV[9] == '1' then
+  -- It changes nothing: no item is called ''. A server that is full reads as well as ever.
+  local tried = redis.pcall('ZADD', leases, 'XX', 0, '')
+  refusal = type(tried) == 'table' and tried.err or ''
+end
+return {ready + expired + due, held + foreign, resting, dead, counted, refusal}
 """
 
 # -> nothing; the consumer goes, unless something is pending for it

@@ -7,6 +7,7 @@ from typing import Any, Protocol, TypeAlias
 
 from workqueuejob.errors import ConnectionFailed, QueueError, TLSFailed
 from workqueuejob.protocol import tls
+from workqueuejob.protocol.bounded_socket import UNBOUNDED, AnswerTooLong, AnswerTooSlow
 
 
 class Addressed(Protocol):
@@ -34,6 +35,14 @@ def translate_by(
     return ConnectionFailed(f"{connection.address}: {type(error).__name__}; see the operator's log")
 
 
+def find_unbounded(error: BaseException) -> AnswerTooSlow | AnswerTooLong | None:
+    """Return what says that an answer had no end, from among an exception and its causes."""
+    for one in (error, error.__cause__, error.__context__, *error.args):
+        if isinstance(one, UNBOUNDED):
+            return one
+    return None
+
+
 def build_socket_translations(
     unreachable: Callable[[str], Translation], *, tls_field: str
 ) -> dict[type[BaseException], Translation]:
@@ -48,11 +57,15 @@ def build_socket_translations(
     def tls_error(error: ssl.SSLError, connection: Addressed) -> QueueError:
         return TLSFailed(tls.describe(error, address=connection.address, field=tls_field))
 
+    def unbounded(error: AnswerTooSlow | AnswerTooLong, connection: Addressed) -> QueueError:
+        return unreachable(str(error))(error, connection)
+
     return {
         socket.gaierror: unreachable("unknown host"),
         UnicodeError: unreachable("unknown host"),
         ConnectionRefusedError: unreachable("refused"),
         TimeoutError: unreachable("timeout"),
         ssl.SSLError: tls_error,
+        **dict.fromkeys(UNBOUNDED, unbounded),
         OSError: os_error,
     }

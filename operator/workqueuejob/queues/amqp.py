@@ -11,10 +11,14 @@ from typing import Any
 from workqueuejob.errors import MeasurementUnreliable
 from workqueuejob.protocol.amqp_connection import connect
 from workqueuejob.protocol.amqp_errors import KNOWN, translate, translate_channel
+from workqueuejob.protocol.bounded_socket import MIB, Bounds
 from workqueuejob.protocol.connection import RabbitMQConnection
 
 REPLY_TIMEOUT_SECONDS = 5.0
+MEASUREMENT_TIMEOUT_SECONDS = 10.0
 HEARTBEAT_SECONDS = 30
+MOST_BYTES = MIB
+"""Of the answers to one measurement; a declare's is some twenty, and a broker's first word 500."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +38,7 @@ class AMQPConnection:
         """Open the connection; raise a QueueError when that fails."""
         self._settings = settings
         self._reply_timeout_seconds = reply_timeout_seconds
+        self._bounds = Bounds(seconds=MEASUREMENT_TIMEOUT_SECONDS, most_bytes=MOST_BYTES)
         self._channel: Any = None
         self._channel_closed: BaseException | None = None
         self._connection = connect(
@@ -41,7 +46,12 @@ class AMQPConnection:
             name="workqueuejob-operator",
             heartbeat_seconds=HEARTBEAT_SECONDS,
             reply_timeout_seconds=reply_timeout_seconds,
+            bounds=self._bounds,
         )
+
+    def begin_measurement(self) -> None:
+        """Give what follows its seconds and bytes, however many queues it declares."""
+        self._bounds.begin()
 
     def declare_passively(self, queue: str) -> DeclaredQueue:
         """Return what the broker says of a queue; raise a QueueError.
@@ -53,7 +63,10 @@ class AMQPConnection:
             replies: list[Any] = []
             channel.queue_declare(queue, passive=True, callback=replies.append)
             with self._giving_up_on(queue):
-                self._connection.run_until(lambda: bool(replies or self._channel_closed))
+                self._connection.run_until(
+                    lambda: bool(replies or self._channel_closed),
+                    min(self._reply_timeout_seconds, self._bounds.seconds_left),
+                )
         except KNOWN as error:
             raise translate(error, self._settings) from error
         if not replies:

@@ -37,6 +37,7 @@ from workqueuejob.names import OPERATOR
 from workqueuejob.planning.depth import QueueDepth
 from workqueuejob.planning.log_positions import LogPositions, PartitionPosition, measure_lag
 from workqueuejob.protocol import kafka_codes as codes
+from workqueuejob.protocol.bounded_socket import MIB
 from workqueuejob.protocol.connection import KafkaConnection
 from workqueuejob.protocol.kafka_client import Heard, build_client_settings
 from workqueuejob.protocol.kafka_errors import build_group_in_use, read_error, translate
@@ -54,6 +55,9 @@ QUESTION_TIMEOUT_SECONDS = 5.0
 MEASUREMENT_TIMEOUT_SECONDS = 10.0
 LISTEN_SECONDS = 0.05
 MAX_PARTITIONS = 4000
+LIMITS = {"receive.message.max.bytes": 4 * MIB}
+"""The largest partition's answer, a description, has some hundred bytes: ten times what is needed.
+librdkafka's own limit is 100 MB. No record is ever fetched."""
 
 T = TypeVar("T")
 
@@ -77,7 +81,7 @@ class KafkaProbe:
         self._ends_at = time.monotonic() + MEASUREMENT_TIMEOUT_SECONDS
         try:
             self._client = AdminClient(
-                build_client_settings(settings, self._heard, client_id=OPERATOR)
+                build_client_settings(settings, self._heard, client_id=OPERATOR) | LIMITS
             )
         except KafkaException as error:
             raise translate(read_error(error), Subject(settings)) from error

@@ -27,6 +27,13 @@ from workqueuejob.queues.rabbitmq_leaders import check_leader, check_state
 from workqueuejob.queues.rabbitmq_management import ManagementClient, QueueTotals
 
 MANAGEMENT_RETRY_SECONDS = 10.0
+ALARMS_SECONDS = 5.0
+"""Between two readings of the alarms, which last for minutes."""
+RESOURCE_ALARM = "ResourceAlarm"
+ALARM_REMEDIES = {
+    "memory": "give it more memory, or raise vm_memory_high_watermark",
+    "disk": "free disk space, or lower disk_free_limit",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +60,11 @@ class RabbitMQProbe:
     ) -> None:
         """Connect; raise a QueueError when that fails."""
         self._clock = clock
+        self._address = settings.address
         self._totals: Mapping[str, QueueTotals] | DepthWarning | None = None
         self._ask_again_at = 0.0
+        self._alarms: tuple[str, ...] = ()
+        self._ask_for_alarms_at = 0.0
         self._management: ManagementClient | None = None
         if settings.management_url is not None:
             self._management = ManagementClient(settings, settings.management_url)
@@ -70,6 +80,7 @@ class RabbitMQProbe:
     def measure(self, queue: RabbitMQReference) -> QueueDepth:
         """Return the queue's depth; raise a QueueError when it can't be known."""
         totals, started = self._read_totals(), self._clock()
+        self._amqp.begin_measurement()
         depth = self._measure(queue, totals)
         if (
             _is_empty(depth)
@@ -82,7 +93,11 @@ class RabbitMQProbe:
         if _is_empty(depth) and depth.consumers == 0:
             self._check_leaders(queue, totals)
             self._found_empty.add(queue)
-        return replace(depth, dead_lettered=self._count_dead_lettered(queue.dead_letter, totals))
+        return replace(
+            depth,
+            dead_lettered=self._count_dead_lettered(queue.dead_letter, totals),
+            warning=depth.warning or build_alarm_warning(self._address, self._read_alarms()),
+        )
 
     def close(self) -> None:
         """Close both connections; never raises."""
@@ -139,6 +154,28 @@ class RabbitMQProbe:
             # A failing API may take seconds to fail: don't let every round wait for it.
             self._ask_again_at = self._clock() + MANAGEMENT_RETRY_SECONDS
         return self._totals
+
+    def _read_alarms(self) -> tuple[str, ...]:
+        """Return what the cluster has run out of; only the management API tells who reads."""
+        is_answering = not isinstance(self._totals, DepthWarning)
+        if self._management is None or not is_answering:
+            return ()
+        if self._clock() >= self._ask_for_alarms_at:
+            self._alarms = self._management.read_alarms()
+            self._ask_for_alarms_at = self._clock() + ALARMS_SECONDS
+        return self._alarms
+
+
+def build_alarm_warning(address: str, alarms: tuple[str, ...]) -> DepthWarning | None:
+    """Return what an alarm means: the broker delivers, and takes nothing from publishers."""
+    if not alarms:
+        return None
+    remedies = "; ".join(ALARM_REMEDIES[one] for one in alarms)
+    return DepthWarning(
+        RESOURCE_ALARM,
+        f"{address}: RabbitMQ has an alarm for want of {' and '.join(alarms)}, so it takes no"
+        f" messages: producers, retries and dead letters wait; {remedies}",
+    )
 
 
 def build_depth(

@@ -5,49 +5,38 @@
 
 Tried on RabbitMQ 3.10: with `disable_stats` and `enable_queue_totals` a classic queue's numbers
 are asked of the queue itself. A quorum queue's come from a table that the leader writes every five
-seconds, so they say 0 for messages that have been there for seconds. Reads only, and never raises
-for a failing API: depth is known without it.
+seconds, so they say 0 for messages that have been there for seconds. Alarms are those of the
+cluster's health check. Reads only, and never raises for a failing API: depth is known without it.
 
 From 4.0 on the Raft states of a quorum queue's members can be asked for, too.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from threading import Lock
 from urllib.parse import quote
 
-import urllib3
-from urllib3 import exceptions as http
-
-from workqueuejob.planning.depth import DepthWarning
-from workqueuejob.protocol import tls
+from workqueuejob.planning.depth import MOST, DepthWarning
 from workqueuejob.protocol.connection import RABBITMQ_FIELD as FIELD
 from workqueuejob.protocol.connection import RabbitMQConnection
+from workqueuejob.protocol.plain_json import read_json
+from workqueuejob.queues.management_http import ManagementFailure, ManagementHTTP
 
 REASON = "ManagementUnavailable"
 QUERY = (
     "disable_stats=true&enable_queue_totals=true"
     "&columns=name,type,state,leader,messages_ready,messages_unacknowledged"
 )
-TIMEOUT = urllib3.Timeout(connect=2.0, read=3.0)
+ALARMS = "health/checks/alarms"
+RESOURCES = frozenset({"memory", "disk"})
 
-FAILURES: dict[type[http.HTTPError], str] = {
-    http.NameResolutionError: f"unknown host; correct {FIELD}.management.url",
-    http.NewConnectionError: f"refused; correct {FIELD}.management.url or the NetworkPolicy",
-    http.ConnectTimeoutError: f"timeout; correct {FIELD}.management.url or the NetworkPolicy",
-    http.ReadTimeoutError: "the broker did not answer in time; see its log",
-    http.SSLError: f"TLS failed; correct {FIELD}.tls or the scheme and port of management.url",
-    http.ProtocolError: "connection lost; see the broker's log",
-    http.LocationParseError: f"not a URL; correct {FIELD}.management.url",
-    http.LocationValueError: f"not a URL; correct {FIELD}.management.url",
-    http.HTTPError: f"failed; correct {FIELD}.management.url",
-}
+_READING = Lock()
 
 _NOT_THERE = f"no management API there, or no vhost {{vhost!r}}; correct {FIELD}.management.url"
 
 NO_SUCH_PATH = frozenset({400, 404})
 """RabbitMQ 3.10 answers the former below a wrong path to an encoded vhost."""
+_NOT_RABBITMQ = f"the answer is not RabbitMQ's; correct {FIELD}.management.url"
 
 STATUSES: dict[int, str] = {
     400: _NOT_THERE,
@@ -80,30 +69,18 @@ class ManagementClient:
         self._settings = settings
         self._url = url
         self._vhost = quote(settings.virtual_host, safe="")
-        options: dict[str, Any] = {}
-        if url.startswith("https:") and settings.tls is not None:
-            options["ssl_context"] = tls.build_context(settings.tls, field=f"{FIELD}.tls")
-            options["cert_reqs"] = "CERT_REQUIRED" if settings.tls.verify else "CERT_NONE"
-            if settings.tls.server_name is not None:
-                options["server_hostname"] = settings.tls.server_name
-                options["assert_hostname"] = settings.tls.server_name
-            if not settings.tls.verify:
-                options["assert_hostname"] = False
-        self._pool = urllib3.PoolManager(1, retries=False, timeout=TIMEOUT, **options)
-        self._headers = urllib3.make_headers(
-            basic_auth=f"{settings.username}:{settings.password}" if settings.username else None,
-            basic_auth_encoding="utf-8",
-        )
+        self._http = ManagementHTTP(settings, url)
 
     def read_totals(self) -> Mapping[str, QueueTotals] | DepthWarning:
         """Return the totals of the virtual host's queues by name, or why they are unknown."""
         answer = self._get(f"queues/{self._vhost}?{QUERY}")
         if isinstance(answer, DepthWarning):
             return answer
-        if answer.status != 200:
-            return self._warn(self._describe_status(answer.status))
-        totals = parse_totals(answer.data)
-        return self._warn("the answer is not RabbitMQ's") if totals is None else totals
+        status, body = answer
+        if status != 200:
+            return self._warn(self._describe_status(status))
+        totals = parse_totals(body)
+        return self._warn(_NOT_RABBITMQ) if totals is None else totals
 
     def read_members(self, queue: str) -> Mapping[str, str] | DepthWarning | None:
         """Return the Raft states of a quorum queue's members by node, or why they are unknown.
@@ -113,28 +90,31 @@ class ManagementClient:
         answer = self._get(f"queues/quorum/{self._vhost}/{quote(queue, safe='')}/status")
         if isinstance(answer, DepthWarning):
             return answer
-        if answer.status in NO_SUCH_PATH:
+        status, body = answer
+        if status in NO_SUCH_PATH:
             return None
-        if answer.status != 200:
-            return self._warn(self._describe_status(answer.status))
-        members = parse_members(answer.data)
-        return self._warn("the answer is not RabbitMQ's") if members is None else members
+        if status != 200:
+            return self._warn(self._describe_status(status))
+        members = parse_members(body)
+        return self._warn(_NOT_RABBITMQ) if members is None else members
+
+    def read_alarms(self) -> tuple[str, ...]:
+        """Return what the cluster has run out of, such as `memory`; nothing where it can't say."""
+        answer = self._get(ALARMS)
+        if isinstance(answer, DepthWarning):
+            return ()
+        status, body = answer
+        return parse_alarms(body) if status == 503 else ()
 
     def close(self) -> None:
         """Close the kept connection."""
-        self._pool.clear()
+        self._http.close()
 
-    def _get(self, path: str) -> "urllib3.BaseHTTPResponse | DepthWarning":
+    def _get(self, path: str) -> tuple[int, bytes] | DepthWarning:
         try:
-            return self._pool.request(
-                "GET",
-                f"{self._url}/api/{path}",
-                headers=self._headers,
-                # A redirect would take the credentials to a host that nobody named.
-                redirect=False,
-            )
-        except http.HTTPError as error:
-            return self._warn(describe_failure(error))
+            return self._http.get(f"/api/{path}")
+        except ManagementFailure as failure:
+            return self._warn(str(failure))
 
     def _describe_status(self, status: int) -> str:
         text = STATUSES.get(status, "see the broker's log").format(
@@ -146,15 +126,25 @@ class ManagementClient:
         return DepthWarning(REASON, f"in flight is unknown: {self._url}: {what}")
 
 
-def describe_failure(error: http.HTTPError) -> str:
-    """Return what failed and what to change."""
-    return next(FAILURES[kind] for kind in type(error).__mro__ if kind in FAILURES)
+def parse_alarms(data: bytes) -> tuple[str, ...]:
+    """Return the resources that an answer to the health check names, each once."""
+    try:
+        found = read_json(data)
+    except ValueError:
+        return ()
+    rows = found.get("alarms") if isinstance(found, dict) else None
+    if not isinstance(rows, list):
+        return ()
+    named = {str(row.get("resource")) for row in rows if isinstance(row, dict)}
+    return tuple(sorted(named & RESOURCES))
 
 
 def parse_totals(data: bytes) -> dict[str, QueueTotals] | None:
     """Return the totals by queue name; None when the answer has another shape."""
     try:
-        rows = json.loads(data)
+        # One at a time: what is read takes some twenty times the memory of the text.
+        with _READING:
+            rows = read_json(data)
     except ValueError:
         return None
     if not isinstance(rows, list):
@@ -175,7 +165,7 @@ def parse_totals(data: bytes) -> dict[str, QueueTotals] | None:
 def parse_members(data: bytes) -> dict[str, str] | None:
     """Return the Raft states of a quorum queue's members by node; None for another shape."""
     try:
-        rows = json.loads(data)
+        rows = read_json(data)
     except ValueError:
         return None
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
@@ -184,7 +174,9 @@ def parse_members(data: bytes) -> dict[str, str] | None:
 
 
 def _count(value: object) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+    if not isinstance(value, int) or isinstance(value, bool):
+        return None
+    return value if abs(value) <= MOST else None
 
 
 def _text(value: object) -> str | None:

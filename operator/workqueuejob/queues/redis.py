@@ -8,25 +8,41 @@
     dead_lettered  LLEN or XLEN of the dead-letter target
     counts         what the run's workers have settled, as the server counted it
 
-Redis deletes empty lists, so a key that is not there is an empty queue. Nothing in here writes.
+Redis deletes empty lists, so a key that is not there is an empty queue. Nothing in here changes
+anything: the one write that is tried, to learn whether any is taken, touches nothing.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from redis.exceptions import NoPermissionError
 
 from workqueuejob.errors import MeasurementUnreliable, QueueError, QueueTypeUnsupported
-from workqueuejob.planning.depth import QueueDepth
+from workqueuejob.planning.depth import DepthWarning, QueueDepth
+from workqueuejob.protocol.bounded_socket import MIB, Bounds
 from workqueuejob.protocol.connection import REDIS_FIELD as FIELD
 from workqueuejob.protocol.connection import RedisConnection
-from workqueuejob.protocol.redis_client import close_client, open_client
-from workqueuejob.protocol.redis_errors import KNOWN, is_wrong_type, translate
+from workqueuejob.protocol.redis_client import REPLY_TIMEOUT_SECONDS, close_client, open_client
+from workqueuejob.protocol.redis_errors import (
+    KNOWN,
+    OUT_OF_MEMORY,
+    build_not_redis,
+    find_write_refusal,
+    is_wrong_type,
+    translate,
+)
 from workqueuejob.protocol.redis_keys import build_keys, processing_key
 from workqueuejob.protocol.redis_scripts import LIST_SCRIPTS, STREAM_SCRIPTS
 from workqueuejob.protocol.report import ItemCounts
 from workqueuejob.protocol.settings import DEFAULT_LEASE_SECONDS
 from workqueuejob.queues.hosts import ALL_HOSTS, AllowedHosts
+
+WRITES_REFUSED = "WritesRefused"
+MOST_BYTES = MIB
+"""Of the answers to one call; numbers and a run's counters are some hundred."""
+
+MISSHAPEN = (ValueError, TypeError, LookupError, AttributeError, RecursionError)
+"""What redis-py and the reading below make of an answer that is not Redis'."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,14 +70,18 @@ class RedisProbe:
     def __init__(self, settings: RedisConnection, allowed_hosts: AllowedHosts) -> None:
         """Connect; raise a QueueError when that fails."""
         self._settings = settings
+        self._bounds = Bounds(seconds=REPLY_TIMEOUT_SECONDS, most_bytes=MOST_BYTES)
+        self._may_write = True
 
         def check_master(host: str, port: int) -> None:
             allowed_hosts.check(host, port, field=f"the answer of {FIELD}.sentinel")
 
         try:
-            self._client = open_client(settings, check_master=check_master)
+            self._client = open_client(settings, check_master=check_master, bounds=self._bounds)
         except KNOWN as error:
             raise translate(error, settings) from error
+        except MISSHAPEN as error:
+            raise build_not_redis(settings) from error
         self._lists = self._client.register_script(LIST_SCRIPTS.depth)
         self._streams = self._client.register_script(STREAM_SCRIPTS.depth)
         try:
@@ -72,14 +92,18 @@ class RedisProbe:
 
     def begin_round(self) -> None:
         """Make sure that this is still the master: a replica's numbers lag behind."""
+        self._bounds.begin()
         try:
             role: Any = self._client.role()
+            is_master = role[0] == b"master"
         except NoPermissionError:
             # Few users may ask; whoever may not has named the right server, we hope with them.
             return
         except KNOWN as error:
             raise translate(error, self._settings) from error
-        if role[0] != b"master":
+        except MISSHAPEN as error:
+            raise build_not_redis(self._settings) from error
+        if not is_master:
             field = "host" if self._settings.sentinel is None else "sentinel"
             raise MeasurementUnreliable(
                 f"{self._settings.address}: is a replica, whose numbers lag behind; name the master"
@@ -88,20 +112,16 @@ class RedisProbe:
 
     def measure(self, queue: RedisReference) -> QueueDepth:
         """Return the queue's depth; raise a QueueError when it can't be known."""
+        self._bounds.begin()
         try:
-            answer = self._ask(queue)
+            depth, refusal = read_depth(self._ask(queue))
         except KNOWN as error:
             if is_wrong_type(error):
                 raise self._explain_type(queue) from error
             raise translate(error, self._settings) from error
-        ready, in_flight, delayed, dead, counters = answer
-        return QueueDepth(
-            ready=ready,
-            in_flight=in_flight,
-            delayed=delayed,
-            dead_lettered=None if dead < 0 else dead,
-            counts=read_counts(counters),
-        )
+        except MISSHAPEN as error:
+            raise build_not_redis(self._settings) from error
+        return replace(depth, warning=self._judge(refusal, queue))
 
     def close(self) -> None:
         """Disconnect; never raises."""
@@ -117,10 +137,24 @@ class RedisProbe:
         start = "0" if queue.start_from == "Earliest" else "$"
         # A foreign program's pending entries are nobody else's to take, however old.
         lease_ms = int(queue.lease_seconds * 1000) if queue.worker else 0
-        flags = (int(queue.dead_letter is not None), int(processing is not None))
-        arguments = (queue.run, queue.consumer_group or "", "", start, lease_ms, 0, *flags)
+        group, nobody, not_again = queue.consumer_group or "", "", 0
+        arguments: list[str | int] = [queue.run, group, nobody, start, lease_ms, not_again]
+        flags = (queue.dead_letter is not None, processing is not None, self._may_write)
         script = self._lists if queue.consumer_group is None else self._streams
-        return script(keys, arguments)
+        return script(keys, [*arguments, *map(int, flags)])
+
+    def _judge(self, refusal: str, queue: RedisReference) -> DepthWarning | None:
+        """Return a warning for writes that are refused; raise where that stops every worker."""
+        if "NOPERM" in refusal or "can't run this command" in refusal:
+            # Few need it that only measure, and each try would stand in the server's ACL LOG.
+            self._may_write = False
+        error = find_write_refusal(refusal, self._settings)
+        if error is None:
+            return None
+        if refusal.startswith(OUT_OF_MEMORY) and not queue.worker:
+            # A foreign program's LPOP is allowed, for it makes room.
+            return DepthWarning(WRITES_REFUSED, str(error))
+        raise error
 
     def _explain_type(self, queue: RedisReference) -> QueueError:
         kind = "list" if queue.consumer_group is None else "stream"
@@ -147,6 +181,21 @@ class RedisProbe:
         except KNOWN as error:
             raise translate(error, self._settings) from error
         return str(found.decode())
+
+
+def read_depth(answer: Any) -> tuple[QueueDepth, str]:
+    """Return the depth, and why the server refuses writes, or ''; raises one of MISSHAPEN."""
+    ready, in_flight, delayed, dead, counters, refusal = answer
+    if not all(isinstance(one, int) and one < 2**63 for one in (ready, in_flight, delayed, dead)):
+        raise TypeError
+    depth = QueueDepth(
+        ready=ready,
+        in_flight=in_flight,
+        delayed=delayed,
+        dead_lettered=None if dead < 0 else dead,
+        counts=read_counts(counters),
+    )
+    return depth, refusal.decode()
 
 
 def read_counts(counters: list[bytes]) -> ItemCounts | None:

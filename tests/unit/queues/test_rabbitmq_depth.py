@@ -11,12 +11,12 @@ from workqueuejob.api import Precision
 from workqueuejob.errors import MeasurementUnreliable, QueueTypeUnsupported
 from workqueuejob.planning.depth import DepthWarning, QueueDepth
 from workqueuejob.queues.amqp import DeclaredQueue
+from workqueuejob.queues.management_http import FAILURES, describe_failure
 from workqueuejob.queues.rabbitmq import build_depth
 from workqueuejob.queues.rabbitmq_leaders import check_leader
 from workqueuejob.queues.rabbitmq_management import (
-    FAILURES,
     QueueTotals,
-    describe_failure,
+    parse_alarms,
     parse_members,
     parse_totals,
 )
@@ -130,3 +130,24 @@ def test_every_failure_of_urllib3_has_words() -> None:
         if issubclass(one, http.HTTPError):
             assert any(kind in FAILURES for kind in one.__mro__)
     assert describe_failure(http.ProtocolError("x")).startswith("connection lost")
+
+
+def test_alarms_are_those_that_are_known_each_once() -> None:
+    rows = [{"node": "a", "resource": "memory"}, {"node": "b", "resource": "memory"},
+            {"node": "a", "resource": "disk"}, {"node": "a", "resource": "x"}]  # fmt: skip
+    assert parse_alarms(json.dumps({"status": "failed", "alarms": rows}).encode()) == (
+        "disk",
+        "memory",
+    )
+
+
+@pytest.mark.parametrize("data", [b"", b"[]", b'{"alarms": 1}', b'{"alarms": [1]}', b"[" * 50_000])
+def test_other_answers_name_no_alarm(data: bytes) -> None:
+    assert parse_alarms(data) == ()
+
+
+def test_number_that_no_queue_has_is_unknown() -> None:
+    (found,) = (
+        parse_totals(b'[{"name": "q", "messages_ready": 1%s}]' % (b"0" * 50)) or {}
+    ).values()
+    assert found.ready is None
