@@ -143,8 +143,8 @@ class _Process:
             if actor.busy_since is not None and now - actor.busy_since > _STUCK_SECONDS:
                 metadata = actor.resource.metadata
                 return f"reconciling {metadata.namespace}/{metadata.name} does not end"
-        if self._meter.overdue_seconds() > _STUCK_SECONDS:
-            return "a measurement does not end"
+        if self._meter.late_seconds() > _STUCK_SECONDS:
+            return "nobody looks for measurements that do not end"
         return None
 
 

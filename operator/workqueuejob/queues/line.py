@@ -27,6 +27,7 @@ class Line(Generic[QueueT]):
     """One connection, its queues, and who watches them.
 
     wake_at: when this should run next; while it runs, when the present call began.
+    is_abandoned: another goes on in its place, and nothing that this one still finds out is told.
     """
 
     def __init__(
@@ -35,6 +36,7 @@ class Line(Generic[QueueT]):
         self.lock = threading.Lock()
         self.queues: dict[QueueT, WatchedQueue] = {}
         self.wake_at = environment.clock()
+        self.is_abandoned = False
         self.address = address
         self._connect = connect
         self._environment = environment
@@ -55,6 +57,33 @@ class Line(Generic[QueueT]):
             self._run_round(now)
         self.wake_at = self._next_due()
         return max(self.wake_at - self._environment.clock(), 0.0)
+
+    def hand_over(self) -> "Line[QueueT]":
+        """Abandon this; return a line with its queues. Called with the lock held.
+
+        From another thread, while a call of this line does not end.
+        """
+        self.is_abandoned = True
+        successor = Line(self.address, self._connect, self._environment)
+        successor.lock = self.lock
+        successor.queues, self.queues = self.queues, {}
+        successor.stay_broken(failures=self._failures + 1)
+        return successor
+
+    def tell_all(self, error: ConnectionFailed) -> None:
+        """Tell every watcher of an error, as the answer to all requests until the next try."""
+        measurement = Measurement(self._environment.clock(), datetime.now(UTC), error)
+        self._broken = measurement
+        log.warning("broker can't be reached", broker=self.address, detail=str(error))
+        for _, queue in self.list_queues():
+            queue.take_wanting()
+            queue.publish(measurement, list(queue.listeners))
+
+    def stay_broken(self, *, failures: int) -> None:
+        """Begin as a line whose connection failed so many times, and wait before the next try."""
+        self._failures = failures
+        wait = self._environment.pace.next_connection_try(failures)
+        self._retry_at = self.wake_at = self._environment.clock() + wait
 
     def close(self) -> None:
         """Close the connection."""
@@ -83,10 +112,13 @@ class Line(Generic[QueueT]):
             probe = self._probe or self._open()
             probe.begin_round()
         except Exception as error:  # noqa: BLE001 (the thread's edge: a bug must not stop measuring)
-            self._break(Measurement(started, time, self._explain(error)), due)
+            if not self.is_abandoned:
+                self._break(Measurement(started, time, self._explain(error)), due)
             return
         for name, wanting in due.items():
             result = self._measure(probe, name)
+            if self.is_abandoned:
+                return
             measurement = Measurement(started, time, result)
             if isinstance(result, ConnectionFailed):
                 self._break(measurement, due)
@@ -176,7 +208,7 @@ class Line(Generic[QueueT]):
                 reason=reason,
                 detail=str(measurement.result),
             )
-        for name, queue in self._snapshot():
+        for name, queue in self.list_queues():
             queue.publish(measurement, due.get(name, ()))
         self._observe(measurement)
 
@@ -186,10 +218,11 @@ class Line(Generic[QueueT]):
         self._broken, self._failures = None, 0
 
     def _tell_newcomers(self, measurement: Measurement) -> None:
-        for _, queue in self._snapshot():
+        for _, queue in self.list_queues():
             if queue.latest is None:
                 queue.publish(measurement, ())
 
-    def _snapshot(self) -> list[tuple[QueueT, WatchedQueue]]:
+    def list_queues(self) -> list[tuple[QueueT, WatchedQueue]]:
+        """Return the queues as of now."""
         with self.lock:
             return list(self.queues.items())

@@ -1,8 +1,8 @@
 """Measures every watched queue again and again: one thread and one connection per broker.
 
 However many watch a queue, it is measured once a round, and a broker that is slow or down delays
-no other. The meter plans nothing and never reads a Secret: other credentials are other settings,
-and so another watch.
+no other: a call that does not end is given up. The meter plans nothing and never reads a Secret:
+other credentials are other settings, and so another watch.
 """
 
 import threading
@@ -10,12 +10,12 @@ import time
 from collections.abc import Callable, Hashable
 from typing import Generic, Protocol, TypeVar
 
-import structlog
-
 from workqueuejob.planning.depth import Measurement
 from workqueuejob.queues.backoff import Pace
 from workqueuejob.queues.line import Line
+from workqueuejob.queues.measuring import Measuring
 from workqueuejob.queues.protocol import Probe
+from workqueuejob.queues.supervisor import Supervisor
 from workqueuejob.queues.watched import (
     Environment,
     Listener,
@@ -26,9 +26,11 @@ from workqueuejob.queues.watched import (
 )
 
 JOIN_TIMEOUT_SECONDS = 5.0
-AFTER_BUG_SECONDS = 1.0
-
-log = structlog.get_logger(__name__)
+OVERDUE_SECONDS = 30.0
+"""For one call to a broker, whose own deadlines make it end after 20 at most."""
+CHECK_SECONDS = 1.0
+MOST_LEFT_BEHIND = 40
+"""Threads of all connections whose call does not end."""
 
 
 class Connection(Hashable, Protocol):
@@ -48,7 +50,7 @@ class Watch(Generic[QueueT]):
     """One watcher's hold on a queue's measurements."""
 
     def __init__(
-        self, queue: WatchedQueue, listener: Listener, measuring: "_Measuring[QueueT]"
+        self, queue: WatchedQueue, listener: Listener, measuring: Measuring[QueueT]
     ) -> None:
         self._queue = queue
         self._listener = listener
@@ -85,39 +87,49 @@ class Meter(Generic[ConnectionT, QueueT]):
         *,
         connect: Callable[[ConnectionT], Probe[QueueT]],
         observer: MeterObserver | None = None,
+        pace: Pace | None = None,
+        overdue_seconds: float = OVERDUE_SECONDS,
     ) -> None:
+        """Prepare; a thread starts with the first watch.
+
+        pace: in the place of the one that goes with the interval.
+        overdue_seconds: after which a call to a broker is given up.
+        """
+        self._overdue_seconds = overdue_seconds
         self._connect = connect
         self._environment = Environment(
-            pace=Pace(interval_seconds=interval_seconds), observer=observer or SilentObserver()
+            pace=pace or Pace(interval_seconds=interval_seconds),
+            observer=observer or SilentObserver(),
         )
         self._lock = threading.Lock()
-        self._measuring: dict[ConnectionT, _Measuring[QueueT]] = {}
+        self._measuring: dict[ConnectionT, Measuring[QueueT]] = {}
+        self._supervisor: Supervisor | None = None
 
     def watch(
         self, connection: ConnectionT, queue: QueueT, on_measurement: OnMeasurement
     ) -> Watch[QueueT]:
         """Measure the queue until the watch is closed."""
         with self._lock:
+            self._supervise()
             measuring = self._measuring.get(connection)
-            watch = None if measuring is None else measuring.add(queue, on_measurement)
-            if watch is None:
+            watched = None if measuring is None else measuring.add(queue, on_measurement)
+            if measuring is None or watched is None:
                 # None there, or one that is just ending.
                 line = Line(
                     connection.address, lambda: self._connect(connection), self._environment
                 )
-                measuring = _Measuring(line, lambda ended: self._forget(connection, ended))
+                measuring = Measuring(line, lambda ended: self._forget(connection, ended))
                 self._measuring[connection] = measuring
-                watch = measuring.start(queue, on_measurement)
-            return watch
+                watched = measuring.start(queue, on_measurement)
+            return Watch(*watched, measuring)
 
-    def overdue_seconds(self) -> float:
-        """How far the most belated thread is behind its own schedule; for a liveness probe.
+    def late_seconds(self) -> float:
+        """How long nobody has looked for calls that don't end; for a liveness probe.
 
-        A waiting thread is 0 s behind; a call to a broker takes about ten seconds at most.
+        A call that doesn't end is no reason to restart: it is given up.
         """
-        now = self._environment.clock()
         with self._lock:
-            return max([0.0, *(now - one.line.wake_at for one in self._measuring.values())])
+            return self._supervisor.late_seconds if self._supervisor else 0.0
 
     @property
     def connections(self) -> int:
@@ -130,89 +142,36 @@ class Meter(Generic[ConnectionT, QueueT]):
         with self._lock:
             all_measuring = list(self._measuring.values())
             self._measuring.clear()
+            supervisor, self._supervisor = self._supervisor, None
+        if supervisor is not None:
+            supervisor.end()
         for one in all_measuring:
             one.end()
         deadline = time.monotonic() + JOIN_TIMEOUT_SECONDS
         for one in all_measuring:
             one.join(max(deadline - time.monotonic(), 0.0))
 
-    def _forget(self, connection: ConnectionT, ended: "_Measuring[QueueT]") -> None:
+    def _forget(self, connection: ConnectionT, ended: Measuring[QueueT]) -> None:
         with self._lock:
             if self._measuring.get(connection) is ended:
                 del self._measuring[connection]
 
+    def _supervise(self) -> None:
+        if self._supervisor is None:
+            self._supervisor = Supervisor(
+                self._replace_overdue,
+                interval_seconds=min(CHECK_SECONDS, self._overdue_seconds / 3),
+                clock=self._environment.clock,
+            )
+            self._supervisor.start()
 
-class _Measuring(Generic[QueueT]):
-    """A line and the thread that moves it on until its last watcher is gone."""
-
-    def __init__(self, line: Line[QueueT], on_end: Callable[["_Measuring[QueueT]"], None]) -> None:
-        self.line = line
-        self._on_end = on_end
-        self._ended = False
-        self._poked = threading.Event()
-        self._thread = threading.Thread(target=self._run, name=f"meter {line.address}", daemon=True)
-
-    def start(self, queue: QueueT, on_measurement: OnMeasurement) -> Watch[QueueT]:
-        """Watch the first queue and start the thread."""
-        watch = self._add(queue, on_measurement)
-        self._thread.start()
-        return watch
-
-    def add(self, queue: QueueT, on_measurement: OnMeasurement) -> Watch[QueueT] | None:
-        """Watch one more queue; None when this has ended."""
-        with self.line.lock:
-            if self._ended:
-                return None
-            watch = self._add(queue, on_measurement)
-        self._poked.set()
-        return watch
-
-    def request(self, listener: Listener) -> None:
-        """Measure the listener's queue as soon as may be."""
-        with self.line.lock:
-            listener.wanting = True
-        self._poked.set()
-
-    def drop(self, listener: Listener) -> None:
-        """Remove a listener; without any, end."""
-        queues = self.line.queues
-        with self.line.lock:
-            for name, queue in list(queues.items()):
-                if listener in queue.listeners:
-                    queue.listeners.remove(listener)
-                    if not queue.listeners:
-                        del queues[name]
-            idle = not queues
-            self._ended = self._ended or idle
-        if idle:
-            self._poked.set()
-            self._on_end(self)
-
-    def end(self) -> None:
-        """End the thread, whoever watches."""
-        with self.line.lock:
-            self._ended = True
-        self._poked.set()
-
-    def join(self, timeout_seconds: float) -> None:
-        """Wait for the thread, unless it is the caller's own."""
-        if self._thread is not threading.current_thread():
-            self._thread.join(timeout_seconds)
-
-    def _add(self, queue: QueueT, on_measurement: OnMeasurement) -> Watch[QueueT]:
-        watched = self.line.queues.setdefault(queue, WatchedQueue())
-        listener = Listener(on_measurement)
-        watched.listeners.append(listener)
-        return Watch(watched, listener, self)
-
-    def _run(self) -> None:
-        while not self._ended:
-            self._poked.clear()
-            try:
-                wait = self.line.step()
-            except Exception:
-                log.exception("a measuring thread met a bug, and goes on")
-                wait = AFTER_BUG_SECONDS
-            if not self._ended:
-                self._poked.wait(wait)
-        self.line.close()
+    def _replace_overdue(self) -> None:
+        with self._lock:
+            every = list(self._measuring.values())
+        for one in every:
+            left_behind = sum(other.left_behind for other in every)
+            one.replace_overdue(
+                limit_seconds=self._overdue_seconds,
+                now=self._environment.clock(),
+                may_replace=left_behind <= MOST_LEFT_BEHIND,
+            )

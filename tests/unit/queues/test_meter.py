@@ -7,14 +7,17 @@ from dataclasses import replace
 
 import pytest
 
+from workqueuejob.errors import ConnectionFailed
 from workqueuejob.planning.depth import Measurement, QueueDepth
 from workqueuejob.protocol.connection import RabbitMQConnection
+from workqueuejob.queues.backoff import Pace
 from workqueuejob.queues.fake import FakeBroker, FakeProbe
 from workqueuejob.queues.meter import Meter
 from workqueuejob.queues.rabbitmq import RabbitMQReference
 
 SECONDS = 10.0
 Told = queues.Queue[Measurement]
+QUICK = Pace(interval_seconds=3600, connection_cap_seconds=0.02)
 
 
 @pytest.fixture
@@ -107,7 +110,7 @@ def test_watch_after_the_last_close_starts_anew(
     assert meter.connections == 0
 
 
-def test_slow_broker_delays_no_other_and_is_seen_to_be_late(broker: FakeBroker) -> None:
+def test_slow_broker_delays_no_other(broker: FakeBroker) -> None:
     release, entered = threading.Event(), threading.Event()
 
     def connect(settings: RabbitMQConnection) -> FakeProbe:
@@ -126,7 +129,6 @@ def test_slow_broker_delays_no_other_and_is_seen_to_be_late(broker: FakeBroker) 
         meter.watch(broker.settings(), RabbitMQReference("a"), fast.put)
         fast.get(timeout=SECONDS)
         assert slow.empty()
-        assert meter.overdue_seconds() > 0
         release.set()
         slow.get(timeout=SECONDS)
     finally:
@@ -135,7 +137,7 @@ def test_slow_broker_delays_no_other_and_is_seen_to_be_late(broker: FakeBroker) 
 
 
 def test_nobody_watching_is_not_late(meter: Meter[RabbitMQConnection, RabbitMQReference]) -> None:
-    assert meter.overdue_seconds() == 0
+    assert meter.late_seconds() == 0
 
 
 def test_close_from_a_callback_does_not_hang(
@@ -184,3 +186,68 @@ def test_closing_the_meter_ends_everything(broker: FakeBroker) -> None:
     meter.close()
     assert set(measuring_threads()) <= before
     assert (meter.connections, broker.open_probes) == (0, 0)
+
+
+class HangingBroker:
+    """A broker whose first connections hang until they are released."""
+
+    def __init__(self, broker: FakeBroker, *, hangs: int) -> None:
+        self.broker = broker
+        self.hangs = hangs
+        self.released = threading.Event()
+        self.hung: list[threading.Thread] = []
+
+    def connect(self, settings: RabbitMQConnection) -> FakeProbe:
+        if len(self.hung) < self.hangs:
+            self.hung.append(threading.current_thread())
+            self.released.wait(SECONDS)
+        return self.broker.connect(settings)
+
+
+def test_call_that_does_not_end_is_given_up_and_another_thread_goes_on(broker: FakeBroker) -> None:
+    broker.declare("a").publish("x")
+    hanging = HangingBroker(broker, hangs=1)
+    meter = Meter(connect=hanging.connect, pace=QUICK, overdue_seconds=0.1)
+    told: Told = queues.Queue()
+    try:
+        watch = meter.watch(broker.settings(), RabbitMQReference("a"), told.put)
+        given_up = told.get(timeout=SECONDS).result
+        assert isinstance(given_up, ConnectionFailed)
+        assert "fake.test:5672: a measurement did not end within 0.1 s" in str(given_up)
+        assert "correct the host in spec.queue" in str(given_up)
+        measured = told.get(timeout=SECONDS)
+        assert isinstance(measured.result, QueueDepth)
+        hanging.released.set()
+        await_end(hanging.hung)
+        # What the first thread still found out is told to nobody.
+        assert watch.latest is measured
+        assert told.empty()
+        assert broker.open_probes == 1
+        assert meter.late_seconds() < 1
+    finally:
+        hanging.released.set()
+        meter.close()
+
+
+def test_broker_that_always_hangs_leaves_only_so_many_threads_behind(broker: FakeBroker) -> None:
+    broker.declare("a")
+    hanging = HangingBroker(broker, hangs=1000)
+    meter = Meter(connect=hanging.connect, pace=QUICK, overdue_seconds=0.05)
+    told: Told = queues.Queue()
+    try:
+        watch = meter.watch(broker.settings(), RabbitMQReference("a"), told.put)
+        for _ in range(3):
+            told.get(timeout=SECONDS)
+        # No more are started, and who asks keeps the answer that there is.
+        watch.request()
+        assert isinstance(watch.latest and watch.latest.result, ConnectionFailed)
+        with pytest.raises(queues.Empty):
+            told.get(timeout=0.3)
+        assert len(hanging.hung) == 3
+        hanging.hangs = 0
+        hanging.released.set()
+        while not isinstance(told.get(timeout=SECONDS).result, QueueDepth):
+            pass
+    finally:
+        hanging.released.set()
+        meter.close()

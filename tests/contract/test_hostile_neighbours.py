@@ -1,0 +1,75 @@
+"""Forty healthy connections beside those of a hostile author: measured as often as without him."""
+
+import time
+from contextlib import ExitStack
+from dataclasses import replace
+from typing import Any
+
+from tests.builders import a_work_queue_job
+from tests.hostile_server import Act, drip, flood, hostile_server, say, silent
+from workqueuejob.errors import ConnectionFailed
+from workqueuejob.planning.depth import Measurement
+from workqueuejob.protocol.connection import KafkaConnection, RabbitMQConnection, RedisConnection
+from workqueuejob.queues.fake import FakeBroker
+from workqueuejob.queues.hosts import ALL_HOSTS
+from workqueuejob.queues.meter import Meter, Watch
+from workqueuejob.queues.rabbitmq import RabbitMQReference
+from workqueuejob.queues.references import build_reference, connect
+
+KAFKA_LENGTH = b"\x05\x5d\x4a\x80"
+HEALTHY = 40
+WINDOW_SECONDS = 6.0
+LEAST_RATIO = 0.8
+
+REDIS = build_reference(a_work_queue_job(redis={}))
+KAFKA = build_reference(a_work_queue_job(kafka={}))
+RABBITMQ = RabbitMQReference("a")
+
+
+def count_measurements(hostile: list[tuple[Any, Any]]) -> tuple[int, list[Watch[Any]]]:
+    """Return how often the healthy ones were measured, and the watches of the others."""
+    broker = FakeBroker()
+    broker.declare("a")
+
+    def open_probe(settings: Any) -> Any:
+        if settings.address.startswith("healthy"):
+            return broker.connect(replace(settings, host=broker.host))
+        return connect(settings, allowed_hosts=ALL_HOSTS)
+
+    meter: Meter[Any, Any] = Meter(connect=open_probe)
+    try:
+        watches = [meter.watch(settings, queue, _ignore) for settings, queue in hostile]
+        for number in range(HEALTHY):
+            meter.watch(replace(broker.settings(), host=f"healthy-{number}"), RABBITMQ, _ignore)
+        time.sleep(WINDOW_SECONDS)
+        return len(broker.measured), watches
+    finally:
+        meter.close()
+
+
+def _ignore(_measurement: Measurement) -> None:
+    pass
+
+
+def test_neighbours_of_hostile_brokers_are_measured_as_often_as_without() -> None:
+    role = b"*3\r\n$6\r\nmaster\r\n:0\r\n*0\r\n*100000\r\n"
+    with ExitStack() as stack:
+
+        def play(act: Act) -> int:
+            return stack.enter_context(hostile_server(act))
+
+        hostile = [
+            (RedisConnection("127.0.0.1", play(silent)), REDIS),
+            (RedisConnection("127.0.0.1", play(drip(role, b":1\r\n"))), REDIS),
+            (RedisConnection("127.0.0.1", play(flood(b"*1000000000\r\n", b":1\r\n"))), REDIS),
+            (RedisConnection("127.0.0.1", play(say(b"*1\r\n" * 200_000))), REDIS),
+            (RabbitMQConnection("127.0.0.1", play(flood(b"\1\0\0\xff\xff\xff\xf0"))), RABBITMQ),
+            (RabbitMQConnection("127.0.0.1", play(silent)), RABBITMQ),
+            (KafkaConnection((f"127.0.0.1:{play(flood(KAFKA_LENGTH))}",)), KAFKA),
+        ]
+        alone, _ = count_measurements([])
+        beside, watches = count_measurements(hostile)
+    assert beside / alone > LEAST_RATIO
+    told = [watch.latest.result for watch in watches if watch.latest is not None]
+    assert len(told) == len(hostile)
+    assert all(isinstance(result, ConnectionFailed) for result in told)
