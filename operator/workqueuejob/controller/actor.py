@@ -22,6 +22,7 @@ from workqueuejob.controller.pods import REREAD_SECONDS, PodWatchman
 from workqueuejob.controller.reporting import STATUS_INTERVAL_SECONDS, Reporter
 from workqueuejob.controller.reports import WorkerReports
 from workqueuejob.controller.retrying import Retrying
+from workqueuejob.controller.secret_reads import SecretReads
 from workqueuejob.controller.store import JobStore
 from workqueuejob.errors import ClusterError, ClusterUnavailable, Conflict, QueueError
 from workqueuejob.metrics import RECONCILES
@@ -33,6 +34,7 @@ from workqueuejob.planning.log_spans import restrict
 from workqueuejob.planning.observed import Observed, ObservedJob
 from workqueuejob.planning.ownership import is_own_job
 from workqueuejob.planning.plan import plan
+from workqueuejob.planning.secret_age import is_at_work, needs_current_secrets
 from workqueuejob.planning.situation import Plan
 from workqueuejob.planning.verdict import find_end
 from workqueuejob.queues.hosts import ALL_HOSTS, AllowedHosts
@@ -40,7 +42,6 @@ from workqueuejob.queues.hosts import ALL_HOSTS, AllowedHosts
 _log = structlog.get_logger(__name__)
 
 _MEASUREMENT_TIMEOUT_SECONDS = 5.0
-_BROKEN_QUEUE_RECHECK_SECONDS = 2.0
 _RESYNC_SECONDS = 60.0
 
 
@@ -48,12 +49,14 @@ _RESYNC_SECONDS = 60.0
 class Surroundings:
     """What all actors share.
 
+    secrets: through which Secrets are read.
     instance: the operator's own name, for Events.
     worker_image: what injected workers are copied from.
     allowed_hosts: those that may be connected to as brokers.
     """
 
     cluster: ClusterAPI
+    secrets: SecretReads
     meter: QueueMeter
     instance: str
     worker_image: WorkerImage
@@ -72,7 +75,7 @@ class Actor:
         self.resource = resource
         self.store = JobStore()
         self._queue = QueueMeasuring(
-            self._cluster,
+            surroundings.secrets,
             surroundings.meter,
             self._wake_from_thread,
             allowed_hosts=surroundings.allowed_hosts,
@@ -80,6 +83,7 @@ class Actor:
         self._reports = WorkerReports(resource.metadata.namespace)
         self._pods = PodWatchman()
         self._evidence = Evidence()
+        self._evidence_of = 0
         self._listed_at: float | None = None
         self._reporter = Reporter(self._cluster, surroundings.instance)
         self._execution = Execution(
@@ -205,13 +209,17 @@ class Actor:
             return delay
         await self._list_jobs_if_due()
         await self._queue.follow(resource)
+        self._forget_former_queue()
         observed = await self._observe(resource)
         if self._is_check_wanted(observed):
             await self._execution.obstacles.check(self._cluster, resource)
             observed = await self._observe(resource)
         now = datetime.now(UTC)
         self._evidence = gather_evidence(self._evidence, observed, now=now)
-        observed, decided = await self._carry_out(observed, now)
+        decided = plan(observed, self._evidence, now=now)
+        if not await self._rests_on_current_secrets(observed, decided):
+            return 0.0
+        observed, decided = await self._carry_out(observed, decided, now=now)
         await self._report(observed, decided, now=now)
         await self._execution.expire(self.resource, decided.deletions)
         if find_end(self.resource.status.conditions) is not None:
@@ -225,9 +233,10 @@ class Actor:
         wanted = plan(observed, evidence, now=now).actions
         return self._execution.is_check_wanted(observed.resource, wanted)
 
-    async def _carry_out(self, observed: Observed, now: datetime) -> tuple[Observed, Plan]:
+    async def _carry_out(
+        self, observed: Observed, decided: Plan, *, now: datetime
+    ) -> tuple[Observed, Plan]:
         """Do what is planned; return what it came to, and the plan as far as it was done."""
-        decided = plan(observed, self._evidence, now=now)
         done = await self._execution.carry_out(observed.resource, decided)
         if decided.actions:
             observed = await self._with_current_jobs(observed)
@@ -295,6 +304,19 @@ class Actor:
             await self._sleep(remaining, self._awake)
             self._awake.set()
 
+    def _forget_former_queue(self) -> None:
+        """Begin the evidence anew when Secrets or spec lead to another queue: it says nothing."""
+        if self._evidence_of != self._queue.changes:
+            self._evidence_of = self._queue.changes
+            self._evidence = Evidence(pace=self._evidence.pace)
+
+    async def _rests_on_current_secrets(self, observed: Observed, decided: Plan) -> bool:
+        self._queue.is_at_work = is_at_work(observed)
+        measurement = observed.measurement
+        if measurement is None or not needs_current_secrets(observed, decided):
+            return True
+        return await self._queue.confirm(observed.resource, measurement)
+
     async def _with_current_jobs(self, observed: Observed) -> Observed:
         jobs = await self._reports.attach(self._cluster, observed.resource, self.store.jobs)
         return replace(observed, jobs=jobs, obstacle=self._execution.obstacle)
@@ -303,11 +325,10 @@ class Actor:
         delays = [
             decided.recheck_after_seconds,
             self._execution.retry_after_seconds,
+            self._queue.reread_after_seconds,
         ]
         if self._reporter.is_behind:
             delays.append(STATUS_INTERVAL_SECONDS)
-        if self._queue.is_broken:
-            delays.append(_BROKEN_QUEUE_RECHECK_SECONDS)
         if self._pods.is_waiting:
             delays.append(REREAD_SECONDS)
         known = [delay for delay in delays if delay is not None]

@@ -1,20 +1,21 @@
 """One WorkQueueJob's view of its queue: from spec and Secrets to the latest measurement.
 
-Secrets are read when the spec changes, and again while something is wrong: a Secret that was
-missing, or a password that was refused, may have been mended.
+Secrets are read when the spec changes, and again every few seconds or, while the run is idle, every
+minute: they may be mended, or name another broker. What a former connection measured is never
+returned for the present one.
 """
 
-import base64
-import binascii
+import random
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
 from workqueuejob.api import WorkQueueJob
-from workqueuejob.cluster.api import ClusterAPI
-from workqueuejob.errors import AuthenticationFailed, QueueError, TLSFailed
+from workqueuejob.controller.secret_reads import SHARED_SECONDS, SecretReads
+from workqueuejob.errors import QueueError
 from workqueuejob.planning.depth import Measurement
 from workqueuejob.planning.environment import check_credentials
+from workqueuejob.planning.secret_age import choose_longest_age
 from workqueuejob.protocol.connection import BrokerConnection
 from workqueuejob.queues.hosts import AllowedHosts
 from workqueuejob.queues.meter import Meter, Watch
@@ -23,22 +24,28 @@ from workqueuejob.queues.settings import required_secrets, resolve_connection
 
 QueueMeter = Meter[BrokerConnection, QueueReference]
 
-_REREAD_SECONDS = 3.0
-"""Between two readings of Secrets that something is wrong with."""
+_SOON_SECONDS = 0.1
 
 
 class QueueMeasuring:
-    """Holds the watch that fits the current spec and Secrets."""
+    """Holds the watch that fits the current spec and Secrets.
+
+    is_at_work: whether the run has pods or items, as far as its owner knows; it says how often
+        Secrets are read.
+    changes: how often the connection, or the queue, has become another.
+    """
 
     def __init__(
         self,
-        cluster: ClusterAPI,
+        secrets: SecretReads,
         meter: QueueMeter,
         wake: Callable[[], None],
         *,
         allowed_hosts: AllowedHosts,
     ) -> None:
-        self._cluster = cluster
+        self.is_at_work = False
+        self.changes = 0
+        self._secrets = secrets
         self._allowed_hosts = allowed_hosts
         self._meter = meter
         self._wake = wake
@@ -46,7 +53,10 @@ class QueueMeasuring:
         self._watched: tuple[BrokerConnection, QueueReference] | None = None
         self._error: Measurement | None = None
         self._generation: int | None = None
+        self._has_secrets = False
+        self._failures = 0
         self._read_at = 0.0
+        self._true_since = 0.0
 
     @property
     def latest(self) -> Measurement | None:
@@ -56,12 +66,13 @@ class QueueMeasuring:
         return self._watch.latest if self._watch else None
 
     @property
-    def is_broken(self) -> bool:
-        """Whether Secrets should be read again before long."""
-        latest = self.latest
-        return self._error is not None or (
-            latest is not None and isinstance(latest.result, AuthenticationFailed | TLSFailed)
-        )
+    def reread_after_seconds(self) -> float | None:
+        """When Secrets are due to be read again; None where the queue needs none."""
+        if self._generation is None or not self._has_secrets:
+            return None
+        failures = max(self._failures, 1) if self._fails else 0
+        longest = choose_longest_age(failures=failures, is_at_work=self.is_at_work)
+        return max(self._read_at + longest - time.monotonic(), 0.0)
 
     def request(self) -> None:
         """Ask for a measurement that starts after this call."""
@@ -70,21 +81,49 @@ class QueueMeasuring:
 
     async def follow(self, resource: WorkQueueJob) -> None:
         """Watch what the spec says now; raises ClusterError if a Secret can't be read."""
-        fresh = self._generation == resource.metadata.generation
-        waits = self.is_broken and time.monotonic() - self._read_at >= _REREAD_SECONDS
-        if fresh and not waits:
-            return
+        left = self.reread_after_seconds
+        is_due = left is not None and left <= _SOON_SECONDS
+        if self._generation != resource.metadata.generation or is_due:
+            await self._read(resource, not_before=time.monotonic() - SHARED_SECONDS)
+
+    async def confirm(self, resource: WorkQueueJob, measurement: Measurement) -> bool:
+        """Return whether a measurement is still of the queue that new pods would ask.
+
+        The Secrets are read unless they were since the measurement began; raises ClusterError.
+        """
+        if self._has_secrets and self._true_since < measurement.started:
+            before = self.changes
+            await self._read(resource, not_before=measurement.started)
+            return self.changes == before
+        return True
+
+    def close(self) -> None:
+        """Stop measuring."""
+        self._unwatch()
+        self._generation = None
+
+    @property
+    def _fails(self) -> bool:
+        latest = self.latest
+        return latest is not None and isinstance(latest.result, QueueError)
+
+    async def _read(self, resource: WorkQueueJob, *, not_before: float) -> None:
+        names, namespace = required_secrets(resource.spec.queue), resource.metadata.namespace
+        self._failures = self._failures + 1 if self._fails else 0
         secrets = {
-            name: await self._read_secret(resource.metadata.namespace, name)
-            for name in sorted(required_secrets(resource.spec.queue))
+            name: await self._secrets.read(namespace, name, not_before=not_before)
+            for name in sorted(names)
         }
-        self._read_at = time.monotonic()
+        # So that many that were read at once are not read at once for ever.
+        self._read_at = time.monotonic() + random.uniform(0.0, 0.5)  # noqa: S311 - jitter
+        self._true_since = not_before
         self._generation = resource.metadata.generation
+        self._has_secrets = bool(names)
         started, now = time.monotonic(), datetime.now(UTC)
         try:
             connection = resolve_connection(
                 resource.spec.queue,
-                namespace=resource.metadata.namespace,
+                namespace=namespace,
                 secrets=secrets,
                 allowed_hosts=self._allowed_hosts,
             )
@@ -98,11 +137,6 @@ class QueueMeasuring:
         self._error = None
         self._follow_connection(connection, build_reference(resource))
 
-    def close(self) -> None:
-        """Stop measuring."""
-        self._unwatch()
-        self._generation = None
-
     def _follow_connection(self, connection: BrokerConnection, queue: QueueReference) -> None:
         if self._watched == (connection, queue):
             return
@@ -113,18 +147,6 @@ class QueueMeasuring:
     def _unwatch(self) -> None:
         if self._watch is not None:
             self._watch.close()
+            self.changes += 1
         self._watch = None
         self._watched = None
-
-    async def _read_secret(self, namespace: str, name: str) -> dict[str, bytes] | None:
-        secret = await self._cluster.read_secret(namespace, name)
-        if secret is None:
-            return None
-        return {key: _decode(value) for key, value in (secret.get("data") or {}).items()}
-
-
-def _decode(value: str) -> bytes:
-    try:
-        return base64.b64decode(value)
-    except binascii.Error:
-        return b""

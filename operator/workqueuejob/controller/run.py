@@ -20,6 +20,7 @@ from workqueuejob.controller.actor import Surroundings
 from workqueuejob.controller.http import serve_http
 from workqueuejob.controller.leadership import Leadership
 from workqueuejob.controller.operator import Operator, build_kopf_settings, watched_namespaces
+from workqueuejob.controller.secret_reads import SecretReads
 from workqueuejob.controller.settings import Settings
 from workqueuejob.errors import ClusterError
 from workqueuejob.metrics import MeasurementMetrics, expose_objects
@@ -73,6 +74,7 @@ class _Process:
         self._operator = Operator(
             Surroundings(
                 cluster=cluster,
+                secrets=SecretReads(cluster),
                 meter=self._meter,
                 instance=socket.gethostname(),
                 worker_image=WorkerImage(settings.worker_image, settings.worker_image_pull_policy),

@@ -22,6 +22,7 @@ from workqueuejob.api import WorkQueueJob
 from workqueuejob.cluster.api import ClusterAPI
 from workqueuejob.controller.actor import Actor, Surroundings
 from workqueuejob.controller.measuring import QueueMeter
+from workqueuejob.controller.secret_reads import SecretReads
 from workqueuejob.errors import Conflict, TemplateInvalid
 from workqueuejob.names import job_name
 from workqueuejob.planning.depth import QueueDepth
@@ -80,6 +81,7 @@ async def acting(
     meter: QueueMeter = Meter(0.05, connect=cast("Any", broker.connect))
     surroundings = Surroundings(
         cluster=cast("ClusterAPI", cluster),
+        secrets=SecretReads(cast("ClusterAPI", cluster)),
         meter=meter,
         instance="test",
         worker_image=WorkerImage("worker"),
