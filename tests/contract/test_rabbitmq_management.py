@@ -131,18 +131,18 @@ def test_https_management_uses_the_same_tls(rabbitmq: RabbitMQBench, opened: Ope
 @pytest.mark.parametrize("tags", ["administrator", "management"])
 @pytest.mark.parametrize(
     ("resource", "remedy"),
-    [("memory", "raise vm_memory_high_watermark"), ("disk", "lower disk_free_limit")],
+    [("memory", "raise vm_memory_high_watermark"), ("disk space", "lower disk_free_limit")],
 )
 def test_alarm_is_named_and_the_queue_is_measured(
     rabbitmq: RabbitMQBench, opened: Opened, tags: str, resource: str, remedy: str
 ) -> None:
     queue, server = rabbitmq.declare(), rabbitmq.server
     rabbitmq.publish(queue, 2)
-    name = f"{tags}-{resource}"
+    name = f"{tags} {resource}"
     server.add_user(name, password="secret", tags=tags)
     server.allow(name, rabbitmq.vhost)
     settings = replace(rabbitmq.settings(management=True), username=name, password="secret")
-    with server.alarm(resource):
+    with server.alarm(resource.split(maxsplit=1)[0]):
         depth = opened(rabbitmq, settings).measure(RabbitMQReference(queue))
     assert (depth.ready, depth.in_flight) == (2, 0)
     assert depth.warning is not None

@@ -1,4 +1,4 @@
-"""A Redis that refuses writes is read as well as ever, and nothing can be taken from it."""
+"""A Redis that refuses writes is read as well as ever: what it refuses is named."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -57,25 +57,18 @@ def measured(connection: RedisConnection, queue: RedisReference) -> QueueDepth:
 
 
 @KINDS
-def test_full_server_is_unreliable_for_a_worker(server: RedisServer, queue: RedisReference) -> None:
-    with configured(server, maxmemory="1"), pytest.raises(MeasurementUnreliable) as refused:
-        measured(server.connection, queue)
-    message = str(refused.value)
-    assert f"{server.connection.address}: the server's memory is full" in message
-    assert "raise its maxmemory" in message
-    assert measured(server.connection, queue).ready == 2
-
-
-@KINDS
-def test_full_server_is_a_warning_for_a_program_that_may_make_room(
-    server: RedisServer, queue: RedisReference
+@pytest.mark.parametrize("worker", [True, False])
+def test_full_server_is_named_and_its_queue_measured_because_it_can_be_drained(
+    server: RedisServer, queue: RedisReference, *, worker: bool
 ) -> None:
     with configured(server, maxmemory="1"):
-        depth = measured(server.connection, replace(queue, worker=False))
+        depth = measured(server.connection, replace(queue, worker=worker))
     assert depth.ready == 2
     assert depth.warning is not None
-    assert depth.warning.reason == "WritesRefused"
+    assert depth.warning.reason == "MemoryFull"
+    assert f"{server.connection.address}: the server's memory is full" in depth.warning.message
     assert "raise its maxmemory" in depth.warning.message
+    assert measured(server.connection, queue).warning is None
 
 
 @KINDS

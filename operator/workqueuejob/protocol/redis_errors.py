@@ -196,9 +196,8 @@ REPLIES: dict[str, Translation] = {
     "MISCONF": _unavailable("the server can't save its data and takes no writes", "see its log"),
     "NOREPLICAS": _unavailable("the server has too few replicas to take writes", "see its log"),
     "OOM ": _unavailable(
-        "the server's memory is full, and its maxmemory-policy makes no room, so that no item can"
-        " be taken",
-        "raise its maxmemory, or delete what is not needed",
+        "the server's memory is full, and it takes nothing new",
+        "raise its maxmemory, or remove what fills it",
     ),
     "MASTERDOWN": _NO_MASTER_LINK,
     "BUSY ": _unavailable("the server is busy with a script", "see its log"),

@@ -32,7 +32,7 @@ ALARMS_SECONDS = 5.0
 RESOURCE_ALARM = "ResourceAlarm"
 ALARM_REMEDIES = {
     "memory": "give it more memory, or raise vm_memory_high_watermark",
-    "disk": "free disk space, or lower disk_free_limit",
+    "disk space": "free some, or lower disk_free_limit",
 }
 
 

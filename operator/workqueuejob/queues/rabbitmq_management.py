@@ -28,7 +28,8 @@ QUERY = (
     "&columns=name,type,state,leader,messages_ready,messages_unacknowledged"
 )
 ALARMS = "health/checks/alarms"
-RESOURCES = frozenset({"memory", "disk"})
+RESOURCES = frozenset({"memory", "disk space"})
+"""What RabbitMQ 3.10 calls them there."""
 
 _READING = Lock()
 

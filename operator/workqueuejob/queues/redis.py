@@ -37,7 +37,7 @@ from workqueuejob.protocol.report import ItemCounts
 from workqueuejob.protocol.settings import DEFAULT_LEASE_SECONDS
 from workqueuejob.queues.hosts import ALL_HOSTS, AllowedHosts
 
-WRITES_REFUSED = "WritesRefused"
+MEMORY_FULL = "MemoryFull"
 MOST_BYTES = MIB
 """Of the answers to one call; numbers and a run's counters are some hundred."""
 
@@ -121,7 +121,7 @@ class RedisProbe:
             raise translate(error, self._settings) from error
         except MISSHAPEN as error:
             raise build_not_redis(self._settings) from error
-        return replace(depth, warning=self._judge(refusal, queue))
+        return replace(depth, warning=self._judge(refusal))
 
     def close(self) -> None:
         """Disconnect; never raises."""
@@ -143,17 +143,17 @@ class RedisProbe:
         script = self._lists if queue.consumer_group is None else self._streams
         return script(keys, [*arguments, *map(int, flags)])
 
-    def _judge(self, refusal: str, queue: RedisReference) -> DepthWarning | None:
-        """Return a warning for writes that are refused; raise where that stops every worker."""
+    def _judge(self, refusal: str) -> DepthWarning | None:
+        """Return a warning for a server that is full; raise for one that takes no writes at all."""
         if "NOPERM" in refusal or "can't run this command" in refusal:
             # Few need it that only measure, and each try would stand in the server's ACL LOG.
             self._may_write = False
         error = find_write_refusal(refusal, self._settings)
         if error is None:
             return None
-        if refusal.startswith(OUT_OF_MEMORY) and not queue.worker:
-            # A foreign program's LPOP is allowed, for it makes room.
-            return DepthWarning(WRITES_REFUSED, str(error))
+        if refusal.startswith(OUT_OF_MEMORY):
+            # A worker moves items all the same; only dead letters and producers wait.
+            return DepthWarning(MEMORY_FULL, str(error))
         raise error
 
     def _explain_type(self, queue: RedisReference) -> QueueError:

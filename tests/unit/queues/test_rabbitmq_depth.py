@@ -134,9 +134,9 @@ def test_every_failure_of_urllib3_has_words() -> None:
 
 def test_alarms_are_those_that_are_known_each_once() -> None:
     rows = [{"node": "a", "resource": "memory"}, {"node": "b", "resource": "memory"},
-            {"node": "a", "resource": "disk"}, {"node": "a", "resource": "x"}]  # fmt: skip
+            {"node": "a", "resource": "disk space"}, {"node": "a", "resource": "x"}]  # fmt: skip
     assert parse_alarms(json.dumps({"status": "failed", "alarms": rows}).encode()) == (
-        "disk",
+        "disk space",
         "memory",
     )
 
