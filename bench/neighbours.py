@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""What ten broken WorkQueueJobs cost forty healthy ones, as a ratio to forty by themselves.
+"""What broken WorkQueueJobs cost forty healthy ones, as a ratio to forty by themselves.
 
-Each healthy one has an item in a queue of its own; the time is that from `kubectl apply` until all
-of them are Complete. Run it on the cluster that the tests use, as
-`.venv/bin/python -m bench.neighbours --pairs 3`; a pair takes about two minutes.
+Four of the broken ones have a hostile broker. Each healthy one has an item in a queue of its own;
+the time is that from `kubectl apply` until all of them are Complete. Run it on the cluster that the
+tests use, as `.venv/bin/python -m bench.neighbours --pairs 3`; a pair takes about two minutes.
 """
 
 import argparse
@@ -12,7 +12,7 @@ import time
 
 from deploy.environment import Cluster
 from tests.cluster.broker import Broker, forwarded_broker
-from tests.cluster.neighbours import arrange, build_broken, build_healthy, clear
+from tests.cluster.neighbours import BROKEN, arrange, build_broken, build_healthy, clear
 from tests.cluster.prepared import prepare
 from tests.cluster.workspace import open_workspace
 
@@ -33,7 +33,7 @@ def main() -> None:
             times = {broken: _time(cluster, broker, names, broken=broken) for broken in order}
             ratios.append(times[True] / times[False])
             print(
-                f"{len(names)} alone {times[False]:.1f} s, beside 10 broken ones"
+                f"{len(names)} alone {times[False]:.1f} s, beside {len(BROKEN)} broken ones"
                 f" {times[True]:.1f} s, ratio {ratios[-1]:.2f}",
                 flush=True,
             )

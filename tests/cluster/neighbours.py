@@ -1,4 +1,4 @@
-"""Healthy WorkQueueJobs, and ten that are broken in different ways, in one namespace."""
+"""Healthy WorkQueueJobs, and those that are broken, four by a hostile author, in one namespace."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -6,6 +6,7 @@ from typing import Any
 
 from deploy.environment import WORKER
 
+from .hostile import PORTS, PROGRAM
 from .objects import a_login
 from .workspace import Manifest, Workspace, a_manifest, message_of, reason_of
 
@@ -53,27 +54,30 @@ BROKEN = (
            {"container": {"name": "Not_A_Label"}}, has_item=True),
     Broken("failing-command", "Failed", "BackoffLimitExceeded", "spec.backoffLimit 0 allows",
            {"command": "false", "backoffLimit": 0}, has_item=True),
+    Broken("flooding", "QueueReachable", "ConnectionFailed", "more than 1 MiB",
+           {"rabbitmq": {"host": "hostile"}}),
+    Broken("dripping", "QueueReachable", "ConnectionFailed", "timeout",
+           {"rabbitmq": {"host": "hostile", "port": 5673}}),
+    Broken("dripping-redis", "QueueReachable", "ConnectionFailed", "no whole answer",
+           {"queue": {"redis": {"host": "hostile", "list": {"key": "job2"}}}}),
+    Broken("bombing", "QueueReachable", "ManagementUnavailable", "encoded as gzip",
+           {"rabbitmq": {"management": {"url": "http://hostile:15672"}}, "suspend": True},
+           has_item=True),
 )  # fmt: skip
 
 
 def arrange(workspace: Workspace) -> None:
     """Make what the broken ones are broken by, ready to break them."""
-    ports = [{"port": 5672}]
-    selector = {"app": "silent"}
-    container = {
-        "name": "silent",
-        "image": WORKER.local_reference,
-        "imagePullPolicy": "IfNotPresent",
-        "command": ["python3", "-c", SILENT],
-    }
-    pod = {"containers": [container], "terminationGracePeriodSeconds": 0}
+    amqp = [{"port": 5672}]
+    hostile = [{"name": f"port-{port}", "port": port} for port in PORTS]
     workspace.apply(
-        _an_object("v1", "Pod", "silent", {"spec": pod}, labels=selector),
-        _an_object("v1", "Service", "silent", {"spec": {"ports": ports, "selector": selector}}),
-        _an_object("v1", "Service", "nobody", {"spec": {"ports": ports}}),
+        *_a_server("silent", SILENT, amqp),
+        *_a_server("hostile", PROGRAM, hostile),
+        _an_object("v1", "Service", "nobody", {"spec": {"ports": amqp}}),
         a_login("wrong", "guest", "wrong"),
     )
-    workspace.kubectl("wait", "--for=condition=Ready", "pod/silent", "--timeout=60s")
+    for name in ("silent", "hostile"):
+        workspace.kubectl("wait", "--for=condition=Ready", f"pod/{name}", "--timeout=60s")
     for broken in BROKEN:
         if broken.has_item:
             workspace.broker.publish(queue_of(workspace, broken.name), ["apple"])
@@ -105,6 +109,22 @@ def queue_of(workspace: Workspace, name: str) -> str:
 def _build(workspace: Workspace, name: str, **changes: Any) -> Manifest:
     rabbitmq = {"queue": queue_of(workspace, name), **changes.pop("rabbitmq", {})}
     return a_manifest(workspace, name, rabbitmq=rabbitmq, management=False, **changes)
+
+
+def _a_server(name: str, program: str, ports: list[Manifest]) -> tuple[Manifest, Manifest]:
+    """Return a pod that runs a Python program, and the Service by whose name it is reached."""
+    selector = {"app": name}
+    container = {
+        "name": name,
+        "image": WORKER.local_reference,
+        "imagePullPolicy": "IfNotPresent",
+        "command": ["python3", "-c", program],
+    }
+    pod = {"containers": [container], "terminationGracePeriodSeconds": 0}
+    return (
+        _an_object("v1", "Pod", name, {"spec": pod}, labels=selector),
+        _an_object("v1", "Service", name, {"spec": {"ports": ports, "selector": selector}}),
+    )
 
 
 def _an_object(

@@ -13,7 +13,7 @@ pytestmark = [pytest.mark.cluster, pytest.mark.starts_early, pytest.mark.timeout
 HEALTHY = tuple(f"healthy-{number}" for number in range(8))
 
 
-def test_ten_that_are_broken_each_say_why_and_hold_up_nobody(workspace: Workspace) -> None:
+def test_those_that_are_broken_each_say_why_and_hold_up_nobody(workspace: Workspace) -> None:
     arrange(workspace)
 
     workspace.apply(*build_broken(workspace), *build_healthy(workspace, HEALTHY))
