@@ -52,7 +52,7 @@ class Line(Generic[QueueT]):
         now = self._environment.clock()
         self.wake_at = now
         if self._broken is not None and now < self._retry_at:
-            self._tell_newcomers(self._broken)
+            self.tell_newcomers()
         elif now >= self._last_start + self._environment.pace.gap_seconds:
             self._run_round(now)
         self.wake_at = self._next_due()
@@ -78,6 +78,12 @@ class Line(Generic[QueueT]):
         for _, queue in self.list_queues():
             queue.take_wanting()
             queue.publish(measurement, list(queue.listeners))
+
+    def tell_newcomers(self) -> None:
+        """Tell those who began to watch since then why the broker can't be reached."""
+        for _, queue in self.list_queues():
+            if queue.latest is None and self._broken is not None:
+                queue.publish(self._broken, ())
 
     def stay_broken(self, *, failures: int) -> None:
         """Begin as a line whose connection failed so many times, and wait before the next try."""
@@ -216,11 +222,6 @@ class Line(Generic[QueueT]):
         if self._broken is not None:
             log.info("broker can be reached again", broker=self.address)
         self._broken, self._failures = None, 0
-
-    def _tell_newcomers(self, measurement: Measurement) -> None:
-        for _, queue in self.list_queues():
-            if queue.latest is None:
-                queue.publish(measurement, ())
 
     def list_queues(self) -> list[tuple[QueueT, WatchedQueue]]:
         """Return the queues as of now."""

@@ -99,6 +99,8 @@ class Measuring(Generic[QueueT]):
             self._give_up(self._runner, limit_seconds)
         if self._runner is None and may_replace and self.left_behind <= MOST_LEFT_BEHIND:
             self._go_on()
+        if self._runner is None:
+            self.line.tell_newcomers()
 
     @property
     def left_behind(self) -> int:

@@ -244,6 +244,9 @@ def test_broker_that_always_hangs_leaves_only_so_many_threads_behind(broker: Fak
         with pytest.raises(queues.Empty):
             told.get(timeout=0.3)
         assert len(hanging.hung) == 3
+        late: Told = queues.Queue()
+        meter.watch(broker.settings(), RabbitMQReference("b"), late.put)
+        assert isinstance(late.get(timeout=SECONDS).result, ConnectionFailed)
         hanging.hangs = 0
         hanging.released.set()
         while not isinstance(told.get(timeout=SECONDS).result, QueueDepth):
