@@ -60,7 +60,7 @@ RUN /build/bin/pip --python /opt/workqueuejob/bin/python install \
         --no-index --no-deps --no-compile /build/dist/*.whl \
     && python3 -m compileall -q --invalidation-mode unchecked-hash /opt/workqueuejob/lib/python3*/site-packages/workqueuejob
 COPY deploy/worker ./deploy/worker
-RUN python3 deploy/worker/make_runtime.py /opt/workqueuejob/lib/python3*/site-packages /opt/wqj \
+RUN python3 -m deploy.worker.make_runtime /opt/workqueuejob/lib/python3*/site-packages /opt/wqj \
     && cp deploy/worker/wqj-worker-install /opt/workqueuejob/bin/
 
 FROM ${BASE_IMAGE} AS worker

@@ -27,6 +27,10 @@ test: $(VENV)/ready ## Run everything: style, types, layers, unit, contract, cha
 check: $(VENV)/ready ## Run only what is quick and needs no server: style, types, layers and unit tests
 	@$(PYTHON) -u deploy/check.py --quick
 
+.PHONY: runtime
+runtime: $(VENV)/ready ## Hold the runtime that travels into pods to the worker's whole contract
+	@$(VENV)/bin/pytest -q -n 2 --dist loadfile tests/contract/worker --in-runtime
+
 .PHONY: model-hour
 model-hour: $(VENV)/ready ## Try random schedules of the model for an hour, ever new ones
 	@end=$$(( SECONDS + 3600 )); \

@@ -2,26 +2,24 @@
 
 import ast
 import os
-import shutil
 import subprocess
 from collections.abc import Mapping
-from importlib.util import find_spec
 from pathlib import Path
 from zipfile import ZipFile
 
 import pytest
 
+from deploy.worker.check_runtime import check_runtime, find_imports, find_missing, find_names
 from deploy.worker.make_runtime import (
-    check_imports,
+    find_left_behind,
     is_left_out,
     make_runtime,
     read_left_out,
     remove_docstrings,
 )
-from workqueuejob.planning.injection import LAUNCHER, MOUNT_PATH
+from tests.worker_runtime import copy_packages, launcher_command, python_command
 
 ROOT = Path(__file__).resolve().parents[2]
-REDIS_NEEDS_IT_BEFORE_3_11_3 = "async_timeout"
 MAIN = '''
 """Gives its command to the system, as the worker does with an item."""
 import os, sys
@@ -35,44 +33,65 @@ def main() -> int:
 
 
 @pytest.fixture(scope="module")
-def runtime(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the worker's image has installed, with a program that tells what it was given."""
+    packages = tmp_path_factory.mktemp("packages")
+    copy_packages(packages)
+    (packages / "workqueuejob" / "worker" / "main.py").write_text(MAIN)
+    return packages
+
+
+@pytest.fixture(scope="module")
+def runtime(tmp_path_factory: pytest.TempPathFactory, packages: Path) -> Path:
     """A runtime that is not where it was made."""
     folder = tmp_path_factory.mktemp("runtime")
-    packages, made, moved = folder / "packages", folder / "made", folder / "moved"
-    for name in ("confluent_kafka", "pika", "redis", REDIS_NEEDS_IT_BEFORE_3_11_3, "workqueuejob"):
-        spec = find_spec(name)
-        if spec is not None and spec.origin is not None:
-            package = Path(spec.origin).parent
-            shutil.copytree(package, packages / name)
-            if (libraries := package.with_name(f"{name}.libs")).exists():
-                shutil.copytree(libraries, packages / libraries.name)
-    (packages / "workqueuejob" / "worker" / "main.py").write_text(MAIN)
-    make_runtime(packages, made)
-    return made.rename(moved)
+    make_runtime(packages, folder / "made")
+    return (folder / "made").rename(folder / "moved")
 
 
 def run(runtime: Path, *command: str, env: Mapping[str, str] | None = None) -> str:
     """Run a command under the worker, with nothing in the environment unless given."""
-    return start(runtime, [*LAUNCHER, "--", *command], env or {})
+    return start([*launcher_command(runtime), "--", *command], env or {})
 
 
 def python(runtime: Path, code: str, env: Mapping[str, str] | None = None) -> str:
-    return start(runtime, [*LAUNCHER[:-2], "-c", code], env or {})
+    return start([*python_command(runtime), "-c", code], env or {})
 
 
-def start(runtime: Path, command: list[str], env: Mapping[str, str]) -> str:
-    moved = [
-        f"{runtime}{word.removeprefix(MOUNT_PATH)}" if word.startswith(f"{MOUNT_PATH}/") else word
-        for word in command
-    ]
+def start(command: list[str], env: Mapping[str, str]) -> str:
     done = subprocess.run(
-        moved, env=dict(env), cwd="/", check=True, text=True, stdout=subprocess.PIPE
+        command, env=dict(env), cwd="/", check=True, text=True, stdout=subprocess.PIPE
     )
     return done.stdout
 
 
 def test_runtime_has_all_that_the_worker_imports(runtime: Path) -> None:
-    check_imports(runtime)
+    check_runtime(runtime, frozenset())
+
+
+def test_nothing_in_the_runtime_imports_what_it_lacks(runtime: Path, packages: Path) -> None:
+    """Wherever the import stands: in a function, in a package's machine code."""
+    assert find_missing(runtime, find_left_behind(packages)) == {}
+
+
+def test_module_that_only_machine_code_imports_is_seen(runtime: Path) -> None:
+    """Kafka's client imports it when it is asked for a topic, as before the first dead letter."""
+    (client,) = runtime.rglob("cimpl.cpython-*.so")
+    modules = frozenset({"confluent_kafka.admin", "confluent_kafka.avro"})
+
+    assert find_names(client.read_bytes(), modules) == {"confluent_kafka.admin"}
+
+
+def test_imports_in_functions_and_of_siblings_are_read() -> None:
+    code = compile(
+        "import json\ndef f():\n    from . import two\n    from ..three import four\n",
+        "module",
+        "exec",
+    )
+
+    found = set(find_imports("package.inner.one", code, frozenset({"package.inner.two"})))
+
+    assert found == {"json", "package.inner", "package.inner.two", "package.three"}
 
 
 def test_runtime_holds_nothing_of_the_operator(runtime: Path) -> None:

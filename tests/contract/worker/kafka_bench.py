@@ -3,7 +3,7 @@
 import itertools
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
@@ -18,6 +18,7 @@ from confluent_kafka import (
 from confluent_kafka.admin import NewPartitions, NewTopic, OffsetSpec
 
 from tests.contract.worker.bench import DeadLetter
+from tests.contract.worker.places import Here, Place
 from tests.kafka_server import KafkaServer
 from workqueuejob.protocol.connection import KafkaConnection
 from workqueuejob.protocol.retry import RetrySettings
@@ -39,6 +40,7 @@ class KafkaBench:
 
     def __init__(self, server: KafkaServer, stack: ExitStack) -> None:
         self.server = server
+        self.place: Place = stack.enter_context(closing(Here()))
         self.topic = f"work.{next(_numbers)}"
         self.source = KafkaSource(
             bootstrap_servers=(server.bootstrap,),
@@ -82,7 +84,8 @@ class KafkaBench:
         run: str = "",
         **source: Any,
     ) -> KafkaBroker:
-        return open_broker(
+        return self.place.open(
+            open_broker,
             self.connection,
             replace(self.source, **source),
             retry=retry or RetrySettings(dead_letter=self.dead_letter),
@@ -132,7 +135,7 @@ class KafkaBench:
         return Producer({"bootstrap.servers": self.server.bootstrap, **settings})
 
     def kill(self, broker: KafkaBroker) -> None:
-        broker.disconnect()
+        self.place.cut(broker)
 
     def committed(self) -> list[TopicPartition]:
         every = [TopicPartition(self.topic, number) for number in range(self._partitions)]

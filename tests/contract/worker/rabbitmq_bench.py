@@ -1,16 +1,15 @@
 """A classic or a quorum queue of a real RabbitMQ under the worker's contract."""
 
 import itertools
-import os
-import socket
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, closing, suppress
 from typing import Any
 
 import pika
 
 from tests.contract.worker.bench import DeadLetter
+from tests.contract.worker.places import Here, Place
 from tests.rabbitmq_server import ADMIN, RabbitMQServer
 from workqueuejob.protocol.connection import RabbitMQConnection
 from workqueuejob.protocol.rabbitmq import DEAD_LETTER_PREFIX, life_queue
@@ -41,10 +40,9 @@ class RabbitMQWorkerBench:
         self.vhost = f"worker {next(_numbers)}"
         self.source = RabbitMQSource(queue=QUEUE)
         self.heartbeat_seconds = 60
-        self._sockets: dict[Broker, list[socket.socket]] = {}
+        self.place: Place = stack.enter_context(closing(Here()))
         server.add_vhost(self.vhost)
         stack.callback(server.api, "DELETE", "vhosts", self.vhost)
-        stack.callback(self._close_sockets)
         self.declare(QUEUE, self.queue_type)
         self.declare(DEAD, "classic")
         self._producer = self.open_connection()
@@ -69,8 +67,8 @@ class RabbitMQWorkerBench:
         pod: str = "pod-1",
         settings: RabbitMQConnection | None = None,
     ) -> Broker:
-        before = open_sockets()
-        broker = open_broker(
+        return self.place.open(
+            open_broker,
             settings or self.settings(),
             self.source,
             retry=retry or RetrySettings(dead_letter=DEAD),
@@ -79,10 +77,6 @@ class RabbitMQWorkerBench:
             prefetch=prefetch,
             heartbeat_seconds=self.heartbeat_seconds,
         )
-        self._sockets[broker] = [
-            socket.socket(fileno=os.dup(number)) for number in open_sockets() - before
-        ]
-        return broker
 
     def make_room(self, workers: int) -> None:
         pass
@@ -93,9 +87,7 @@ class RabbitMQWorkerBench:
             self.channel.basic_publish("", QUEUE, body, told)
 
     def kill(self, broker: Broker) -> None:
-        for one in self._sockets[broker]:
-            with suppress(OSError):
-                one.shutdown(socket.SHUT_RDWR)
+        self.place.cut(broker)
 
     def count_left(self) -> int:
         # Confirmed is not yet counted in a quorum queue's totals.
@@ -154,10 +146,6 @@ class RabbitMQWorkerBench:
         with suppress(pika.exceptions.AMQPError):
             self._producer.close()
 
-    def _close_sockets(self) -> None:
-        for one in itertools.chain.from_iterable(self._sockets.values()):
-            one.close()
-
 
 class ClassicBench(RabbitMQWorkerBench):
     pass
@@ -166,13 +154,3 @@ class ClassicBench(RabbitMQWorkerBench):
 class QuorumBench(RabbitMQWorkerBench):
     queue_type = "quorum"
     settling_seconds = 0.25
-
-
-def open_sockets() -> set[int]:
-    """Return the descriptors of this process's sockets."""
-    found = set()
-    for name in os.listdir("/proc/self/fd"):
-        with suppress(OSError):
-            if os.readlink(f"/proc/self/fd/{name}").startswith("socket:"):
-                found.add(int(name))
-    return found

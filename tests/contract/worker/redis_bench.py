@@ -4,10 +4,11 @@ import base64
 import itertools
 import json
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from typing import Any
 
 from tests.contract.worker.bench import DeadLetter
+from tests.contract.worker.places import Here, Place
 from tests.redis_server import RedisServer
 from workqueuejob.protocol.redis_keys import dead_key
 from workqueuejob.protocol.retry import RetrySettings
@@ -28,7 +29,13 @@ class RedisListBench:
 
     def __init__(self, server: RedisServer, stack: ExitStack) -> None:
         self.server = server
+        self.place: Place = stack.enter_context(closing(Here()))
         self.key = f"work/{next(_numbers)}"
+        self.source = RedisSource(
+            key=self.key,
+            consumer_group=self.consumer_group,
+            lease_seconds=int(self.lease_seconds),
+        )
         self.client = stack.enter_context(server.client())
         self.client.flushall()
         self.probe = connect_probe(server.connection)
@@ -42,14 +49,10 @@ class RedisListBench:
         pod: str = "pod-1",
         run: str = "",
     ) -> RedisBroker:
-        source = RedisSource(
-            key=self.key,
-            consumer_group=self.consumer_group,
-            lease_seconds=int(self.lease_seconds),
-        )
-        return open_broker(
+        return self.place.open(
+            open_broker,
             self.server.connection,
-            source,
+            self.source,
             retry=retry or RetrySettings(dead_letter=dead_key(self.key)),
             run=run,
             pod=pod,
@@ -72,7 +75,7 @@ class RedisListBench:
         self.client.rpush(self.key, *bodies)
 
     def kill(self, broker: RedisBroker) -> None:
-        broker.disconnect()
+        self.place.cut(broker)
 
     def count_left(self) -> int:
         depth = self.probe.measure(self.reference())

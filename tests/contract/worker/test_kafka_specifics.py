@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from confluent_kafka import Producer
 
+from tests.contract.worker.conftest import open_bench
 from tests.contract.worker.kafka_bench import KafkaBench
-from tests.kafka_server import KafkaServer
 from workqueuejob.errors import DeadLetterTargetMissing, LeaseLost
 from workqueuejob.protocol.kafka_offsets import NextItem, read_metadata
 from workqueuejob.protocol.retry import RetrySettings
@@ -27,8 +27,8 @@ IDLE_SECONDS = 0.7
 
 
 @pytest.fixture
-def bench(kafka_server: KafkaServer, stack: ExitStack) -> KafkaBench:
-    return KafkaBench(kafka_server, stack)
+def bench(request: pytest.FixtureRequest) -> KafkaBench:
+    return open_bench(KafkaBench, request)
 
 
 @pytest.fixture

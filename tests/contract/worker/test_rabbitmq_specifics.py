@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from tests.contract.worker.conftest import open_bench
 from tests.contract.worker.rabbitmq_bench import (
     DEAD,
     PERSISTENT,
@@ -55,21 +56,19 @@ HEARTBEAT_SECONDS = 2
 
 
 @pytest.fixture(params=[ClassicBench, QuorumBench], ids=["classic", "quorum"])
-def bench(
-    request: pytest.FixtureRequest, rabbitmq_server: RabbitMQServer, stack: ExitStack
-) -> RabbitMQWorkerBench:
+def bench(request: pytest.FixtureRequest) -> RabbitMQWorkerBench:
     kind: type[RabbitMQWorkerBench] = request.param
-    return kind(rabbitmq_server, stack)
+    return open_bench(kind, request)
 
 
 @pytest.fixture
-def classic(rabbitmq_server: RabbitMQServer, stack: ExitStack) -> RabbitMQWorkerBench:
-    return ClassicBench(rabbitmq_server, stack)
+def classic(request: pytest.FixtureRequest) -> RabbitMQWorkerBench:
+    return open_bench(ClassicBench, request)
 
 
 @pytest.fixture
-def quorum(rabbitmq_server: RabbitMQServer, stack: ExitStack) -> RabbitMQWorkerBench:
-    return QuorumBench(rabbitmq_server, stack)
+def quorum(request: pytest.FixtureRequest) -> RabbitMQWorkerBench:
+    return open_bench(QuorumBench, request)
 
 
 @pytest.fixture
