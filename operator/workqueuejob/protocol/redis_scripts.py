@@ -8,6 +8,8 @@ What an item may rely on: it is fresh, held (in `leases`), or delayed, and never
 settling operation compares the token of the claim and changes nothing where it is another's.
 A command that fails, as for want of a permission, ends a script half-way; so each first writes
 where an item goes, and only then removes it from where it was.
+A server that is full may still be drained: what moves an item goes on, though it may need a little
+more memory (a lease, a delay). A dead letter waits, for it is added to what is there.
 A claim's first item is begun, which counts as an attempt; more of them are fetched only (their
 token is marked by '-') and count when they are begun.
 """
@@ -40,12 +42,18 @@ end
 """
 
 _SETTLING = """
+-- Redis refuses a script that may need memory when that is full, unless it has written before.
+local function go_on_when_full()
+  redis.call('ZREM', leases, '')
+end
+
 local function holds(id, token)
   local found = redis.call('HGET', tokens, id)
   if found == token or found == '-' .. token then
     return found
   end
   if ARGV[6] ~= '1' then
+    go_on_when_full()
     count('leases_lost')
   end
   return false
@@ -59,6 +67,7 @@ local function forget(id)
 end
 
 local function rest_until(id, due)
+  go_on_when_full()
   redis.call('ZADD', delayed, due, id)
   redis.call('ZREM', leases, id)
   redis.call('HDEL', tokens, id)
@@ -66,6 +75,7 @@ local function rest_until(id, due)
 end
 
 local function give_back(id, begun, seen)
+  go_on_when_full()
   local before = tonumber(redis.call('HGET', attempts, id) or 0) - (begun and 1 or 0)
   if not seen and before == 0 and put_back(id) then
     redis.call('ZREM', leases, id)
@@ -84,12 +94,14 @@ end
 
 _CLAIMING = """
 local function begin(id, token)
+  go_on_when_full()
   redis.call('HSET', tokens, id, token)
   redis.call('HINCRBY', attempts, id, 1)
 end
 
 local function claim(limit, token, adopting)
   local now, taken = now_ms(), {}
+  go_on_when_full()
   -- Lua can't pass many thousand arguments at once; what is left is for the next claim.
   limit = math.min(limit, 1000)
   local function hold(found)
@@ -240,6 +252,7 @@ return 1
 
 # (id, token)... -> ids that are lost
 _RENEW = """
+go_on_when_full()
 local ends, lost = now_ms() + lease_ms, {}
 for n = 7, #ARGV, 2 do
   if holds(ARGV[n], ARGV[n + 1]) then

@@ -1,8 +1,9 @@
 """A broker that survives its outages: connects late, connects again, and is used under one lock.
 
 What is transient is tried again with a back-off for as long as it takes, and logged once for each
-outage. Anything else that the broker refuses is raised: waiting does not mend wrong credentials.
-Nothing here knows what becomes of an item.
+outage. A broker that refuses one thing may do another, as one that is full renews leases: while a
+call waits, only that call's success ends the outage. Anything else that the broker refuses is
+raised: waiting does not mend wrong credentials. Nothing here knows what becomes of an item.
 """
 
 import os
@@ -43,6 +44,7 @@ class SteadyBroker:
         self._timing = timing
         self._broker: Broker | None = None
         self._failures = 0
+        self._is_waiting = False
         self._closed = False
 
     def call(self, act: Callable[[Broker], T], *, give_up: Callable[[], bool]) -> T:
@@ -50,19 +52,23 @@ class SteadyBroker:
 
         Raises the outage's error once `give_up` says so, and at once whatever is not transient.
         """
-        while True:
-            with self.lock:
-                try:
-                    result = act(self._broker or self._open())
-                except TRANSIENT as error:
-                    pause = self._note_outage(error)
-                    if give_up():
-                        raise
-                else:
-                    if self._failures:
-                        self._note_end()
-                    return result
-            self._rest(pause, give_up)
+        try:
+            while True:
+                with self.lock:
+                    try:
+                        result = act(self._broker or self._open())
+                    except TRANSIENT as error:
+                        pause = self._note_outage(error)
+                        if give_up():
+                            raise
+                        self._is_waiting = True
+                    else:
+                        if self._failures:
+                            self._note_end()
+                        return result
+                self._rest(pause, give_up)
+        finally:
+            self._is_waiting = False
 
     def call_once(self, act: Callable[[Broker], float]) -> float:
         """Do `act` if we are connected; return when to come again, as `act` or an outage says."""
@@ -73,7 +79,7 @@ class SteadyBroker:
                 seconds = act(self._broker)
             except TRANSIENT as error:
                 return self._note_outage(error)
-            if self._failures:
+            if self._failures and not self._is_waiting:
                 self._note_end()
             return seconds
 

@@ -339,6 +339,39 @@ def test_settled_item_is_not_said_to_have_failed(capfd: pytest.CaptureFixture[st
 # Outages and refusals
 
 
+class RefusesLetters(MemoryBroker):
+    """One that is full: it renews leases, and takes no dead letter. refusals: how many more."""
+
+    refusals = 6
+
+    def dead_letter(self, delivery: Delivery, *, reason: str) -> None:
+        if self.refusals:
+            self.refusals -= 1
+            raise BrokerUnavailable("redis:6379: the server's memory is full")
+        super().dead_letter(delivery, reason=reason)
+
+
+def test_lease_that_is_renewed_meanwhile_does_not_end_an_outage(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    plant = Plant(b"poison", retry=ONE_ATTEMPT)
+    plant.broker = RefusesLetters(plant.queue, retry=plant.settings.retry)
+    item = take(plant.engine)
+    pauses: list[float] = []
+
+    def keep() -> None:
+        pauses.append(plant.clock.now)
+        plant.engine.keep()
+
+    plant.clock.on_sleep = keep
+    item.fail("no good")
+
+    assert plant.letters == [(b"poison", "no good", 1)]
+    assert capfd.readouterr().err.count("broker unavailable") == 1
+    # The pause doubles with each refusal: 0.2 s, then 0.4 s and so on, of which half is chance.
+    assert pauses[-1] - pauses[0] > 0.1 * (2 + 4 + 8 + 16 + 32)
+
+
 def test_worker_goes_on_after_an_outage(capfd: pytest.CaptureFixture[str]) -> None:
     plant = Plant(b"apple", b"banana")
     failures = iter([BrokerUnavailable("mq:5672: refused")] * 3)
