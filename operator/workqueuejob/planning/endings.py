@@ -119,7 +119,12 @@ def _give_up(situation: Situation, reason: Progress, message: str) -> Plan:
 
 
 def _find_complaint(jobs: list[ObservedJob]) -> str | None:
-    return next((job.complaint for job in reversed(jobs) if job.complaint), None)
+    """Return what is known of why pods failed: a worker's words, or what ended it."""
+    complaint = next((job.complaint for job in reversed(jobs) if job.complaint), None)
+    ended_by = next((job.ended_by for job in reversed(jobs) if job.ended_by), None)
+    if complaint is not None:
+        return messages.said(complaint)
+    return messages.ended_by(ended_by) if ended_by is not None else None
 
 
 def end_surplus(situation: Situation) -> Plan | None:

@@ -217,6 +217,16 @@ def _nothing_taken(situation: Situation, waves: int) -> str:
     )
 
 
+def said(complaint: str) -> str:
+    """Quote the last worker that failed."""
+    return f"the last worker that failed said: {complaint}"
+
+
+def ended_by(ender: str) -> str:
+    """Say what of the template ended pods, and what to change."""
+    return f"the last one was ended by {ender}: give an item more time, or mend what hangs"
+
+
 def backoff_limit_exceeded(situation: Situation, complaint: str | None) -> str:
     """Say that too many pods failed, in their worker's words if it had any, and what is left."""
     failed, limit = situation.pods_failed, situation.spec.backoff_limit
@@ -225,9 +235,9 @@ def backoff_limit_exceeded(situation: Situation, complaint: str | None) -> str:
         seen = f"{count(failed, 'pod')} failed, more than spec.backoffLimit {limit} allows"
     else:
         seen = f"containers failed more often than spec.backoffLimit {limit} allows"
-    said = f"; the last worker that failed said: {complaint}" if complaint else ""
+    why = f"; {complaint}" if complaint else ""
     return (
-        f"{seen}{said}; {describe_depth(situation.depth)}. Items that are left stay in the queue:"
+        f"{seen}{why}; {describe_depth(situation.depth)}. Items that are left stay in the queue:"
         f" look at the failed pods' logs, mend the cause{then}"
     )
 
@@ -235,9 +245,9 @@ def backoff_limit_exceeded(situation: Situation, complaint: str | None) -> str:
 def failed_by_policy(situation: Situation, job: str, complaint: str | None) -> str:
     """Say that a failure was one of those for which the user wants the run to end."""
     then = _what_then(situation, situation.periods_given_up)
-    said = f"; its worker said: {complaint}" if complaint else ""
+    why = f"; {complaint}" if complaint else ""
     return (
-        f"a pod of Job {job} failed in a way for which spec.podFailurePolicy says FailJob{said};"
+        f"a pod of Job {job} failed in a way for which spec.podFailurePolicy says FailJob{why};"
         f" {describe_depth(situation.depth)}. Items that are left stay in the queue: look at that"
         f" Job's conditions and the failed pod's logs, mend the cause{then}"
     )

@@ -48,6 +48,7 @@ class ObservedJob:
     is_as_created: nobody has changed its spec, so one that was created suspended never had a pod.
     uid: of the Job, to delete this very one.
     complaint: why a worker of it could not go on, in its own words.
+    ended_by: what of the template ended a pod of it: a probe, or the pods' deadline.
     """
 
     name: str
@@ -69,6 +70,7 @@ class ObservedJob:
     template_hash: str | None = None
     items: CountedItems | None = None
     complaint: str | None = None
+    ended_by: str | None = None
     is_queued: bool = False
     is_warm: bool = False
     is_as_created: bool = False

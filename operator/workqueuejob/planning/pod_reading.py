@@ -1,17 +1,23 @@
 """Finds out why pods don't start, in the words of the scheduler and the kubelet."""
 
+import signal
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from workqueuejob.planning.observed import ObservedJob, PodProblem
+from workqueuejob.planning.probes import find_ender
+from workqueuejob.protocol.report import read_report
 
 BACK_OFF = "BackOff"
 """The reason of a problem that the Job's controller deals with by itself."""
 
 _CLAIMED_WITHIN = timedelta(seconds=20)
 """A scheduler, and then a kubelet, says something of a pod within a second or so."""
+
+_STOPPED = frozenset({128 + signal.SIGTERM, 128 + signal.SIGKILL})
+"""How a program ends that handles no SIGTERM, or that outlasts its grace."""
 
 _STARTING = frozenset({"ContainerCreating", "PodInitializing"})
 """Waiting reasons that every healthy pod passes through."""
@@ -92,12 +98,36 @@ def find_back_off(pods: Iterable[Mapping[str, Any]]) -> PodProblem | None:
     failed = [pod for pod in pods if (pod.get("status") or {}).get("phase") == "Failed"]
     if not failed:
         return None
+    enders = Counter(ender for pod in failed if (ender := _find_ender(pod)) is not None)
+    if enders:
+        ender, count = enders.most_common(1)[0]
+        return PodProblem(
+            reason=BACK_OFF,
+            message=(
+                f"ended by {ender}; their Job tries again after a back-off. Give an item more time,"
+                " or mend what hangs"
+            ),
+            pods=count,
+        )
     name = failed[0]["metadata"]["name"]
     return PodProblem(
         reason=BACK_OFF,
         message=f"failed; their Job tries again after a back-off. kubectl logs {name} tells why",
         pods=len(failed),
     )
+
+
+def _find_ender(pod: Mapping[str, Any]) -> str | None:
+    """Return what of its own spec ended a failed pod: by SIGTERM, or by SIGKILL after that."""
+    for container in (pod.get("status") or {}).get("containerStatuses") or ():
+        ended = (container.get("state") or {}).get("terminated") or {}
+        report = read_report(ended.get("message") or "")
+        is_killed = ended.get("exitCode") in _STOPPED and ended.get("reason") != "OOMKilled"
+        stopped = report.stopping if report else is_killed
+        ender = find_ender(pod, {container["name"]}, stopped=stopped)
+        if ender is not None:
+            return ender
+    return find_ender(pod, (), stopped=False)
 
 
 def is_any_failed_pod_deleted(pods: Iterable[Mapping[str, Any]]) -> bool:

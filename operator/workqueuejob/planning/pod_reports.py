@@ -7,6 +7,7 @@ from typing import Any
 from workqueuejob.api.status import CountedItems
 from workqueuejob.planning.observed import ObservedJob
 from workqueuejob.planning.ownership import read_job_uid, read_wave
+from workqueuejob.planning.probes import find_ender, is_told_to_go
 from workqueuejob.protocol import exits
 from workqueuejob.protocol.report import ItemCounts, Report, read_report
 from workqueuejob.protocol.settings import SETTINGS
@@ -25,8 +26,10 @@ class PodReport:
     wave: what its label says, which proves nothing.
     items: what its worker has reported, in the words of status.
     succeeded: it exited 0, so its Job counts it.
-    died_idle: it was killed without an item in hand, which its Job does not count as a failure.
+    died_idle: it was killed without an item in hand, or ended by its probe or deadline before it
+        had settled or tried one, which its Job does not count as a failure.
     complaint: why it could not go on, if it ended with an error.
+    ended_by: what of the template ended it, if that did.
     """
 
     uid: str
@@ -36,6 +39,7 @@ class PodReport:
     succeeded: bool = False
     died_idle: bool = False
     complaint: str | None = None
+    ended_by: str | None = None
 
 
 def read_pod_report(manifest: Mapping[str, Any], *, is_gone: bool = False) -> PodReport | None:
@@ -47,9 +51,11 @@ def read_pod_report(manifest: Mapping[str, Any], *, is_gone: bool = False) -> Po
     ended = _ENDED | ({"Running"} if is_gone else set())
     if status.get("phase") not in ended:
         return None
-    state = _read_worker_state(manifest)
+    name, state = _read_worker_state(manifest)
     terminated: Mapping[str, Any] = state.get("terminated") or {}
     report = read_report(terminated.get("message") or "")
+    is_stopped = report is not None and report.stopping
+    ended_by = None if is_gone else find_ender(manifest, {name}, stopped=is_stopped)
     return PodReport(
         uid=metadata["uid"],
         job=read_job_uid(manifest),
@@ -61,8 +67,10 @@ def read_pod_report(manifest: Mapping[str, Any], *, is_gone: bool = False) -> Po
             is_unreported=report is None and _has_run(terminated),
         ),
         succeeded=terminated.get("exitCode") == exits.DONE,
-        died_idle=_has_died_idle(manifest, terminated, report),
+        died_idle=_has_died_idle(manifest, terminated, report)
+        or (ended_by is not None and _has_done_nothing(terminated, report)),
         complaint=report.note if report and terminated.get("exitCode") == exits.FAILED else None,
+        ended_by=ended_by,
     )
 
 
@@ -81,7 +89,9 @@ def attach_reports(
         items = items.model_copy(update={"uncertain": items.uncertain + missing})
     died_idle = sum(report.died_idle for report in own)
     complaint = next((report.complaint for report in reversed(own) if report.complaint), None)
-    return replace(job, items=items, failed=job.failed + died_idle, complaint=complaint)
+    ended_by = next((report.ended_by for report in reversed(own) if report.ended_by), None)
+    failed = job.failed + died_idle
+    return replace(job, items=items, failed=failed, complaint=complaint, ended_by=ended_by)
 
 
 def add_items(reports: Iterable[PodReport]) -> CountedItems:
@@ -92,8 +102,8 @@ def add_items(reports: Iterable[PodReport]) -> CountedItems:
     )
 
 
-def _read_worker_state(manifest: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the state of the container that our settings were given to; others don't count."""
+def _read_worker_state(manifest: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
+    """Return name and state of the container that our settings were given to, and of no other."""
     containers = (manifest.get("spec") or {}).get("containers") or ()
     workers = {
         container["name"]
@@ -102,9 +112,8 @@ def _read_worker_state(manifest: Mapping[str, Any]) -> Mapping[str, Any]:
     }
     for container in (manifest.get("status") or {}).get("containerStatuses") or ():
         if container.get("name") in workers or not workers:
-            state: Mapping[str, Any] = container.get("state") or {}
-            return state
-    return {}
+            return container.get("name") or "", container.get("state") or {}
+    return "", {}
 
 
 def _is_uncertain(state: Mapping[str, Any], report: Report | None) -> bool:
@@ -142,11 +151,15 @@ def _has_died_idle(
     """
     if terminated.get("exitCode") != exits.KILLED:
         return False
-    is_told = manifest["metadata"].get("deletionTimestamp") or any(
-        condition["type"] == "DisruptionTarget" and condition["status"] == "True"
-        for condition in (manifest.get("status") or {}).get("conditions") or ()
-    )
-    return not is_told and not (report is not None and report.holding)
+    return not is_told_to_go(manifest) and not (report is not None and report.holding)
+
+
+def _has_done_nothing(terminated: Mapping[str, Any], report: Report | None) -> bool:
+    """Return whether a pod that was stopped has no more to show than an item that it gave back."""
+    if terminated.get("exitCode") != exits.STOPPED_EARLY:
+        return False
+    counts = report.counts if report else ItemCounts()
+    return counts.settled + counts.attempts_failed == 0
 
 
 def _count(report: Report | None, *, is_uncertain: bool, is_unreported: bool) -> CountedItems:

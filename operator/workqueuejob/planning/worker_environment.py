@@ -74,6 +74,7 @@ def _build_settings(
         run=resource.metadata.uid,
         quota=spec.items_settled_per_pod if spec.mode == "Coarse" else None,
         grace_seconds=pod.get("terminationGracePeriodSeconds", DEFAULT_GRACE_SECONDS),
+        deadline_seconds=pod.get("activeDeadlineSeconds"),
         item_timeout_seconds=worker.item_timeout_seconds if worker else None,
         prefix_output=worker.prefix_output if worker else False,
         termination_message_path=container.get("terminationMessagePath")

@@ -73,11 +73,13 @@ class Report:
     """What a termination message says.
 
     holding: whether the worker had an item in hand when it was written.
+    stopping: whether it had been told to stop.
     note: why it ended, if it said so.
     """
 
     counts: ItemCounts
     holding: bool = False
+    stopping: bool = False
     note: str | None = None
 
 
@@ -85,6 +87,7 @@ def write_report(
     counts: ItemCounts,
     *,
     holding: bool = False,
+    stopping: bool = False,
     note: str | None = None,
     message: str | None = None,
 ) -> str:
@@ -96,6 +99,8 @@ def write_report(
     said: dict[str, object] = {name: number for name, number in asdict(counts).items() if number}
     if holding:
         said["holding"] = True
+    if stopping:
+        said["stopping"] = True
     if note:
         said["note"] = _fit(note)
     if message:
@@ -124,6 +129,7 @@ def read_report(message: str) -> Report | None:
     return Report(
         ItemCounts(**known),
         holding=found.get("holding") is True,
+        stopping=found.get("stopping") is True,
         note=_make_printable(note) if isinstance(note, str) else None,
     )
 

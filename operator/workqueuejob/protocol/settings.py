@@ -128,6 +128,7 @@ class WorkerSettings:
     idle_seconds: how long nothing must be ready before a worker takes the queue for drained.
     waits_for_first: whether it waits without end for its first item, in a pod that is kept warm.
     grace_seconds: between SIGTERM and SIGKILL, the pod's terminationGracePeriodSeconds.
+    deadline_seconds: the pod's activeDeadlineSeconds; None sets no limit.
     item_timeout_seconds: None sets no limit.
     prefix_output: whether each line that a command prints gets its item's id.
     """
@@ -141,6 +142,7 @@ class WorkerSettings:
     idle_seconds: float = 2.0
     waits_for_first: bool = False
     grace_seconds: int = DEFAULT_GRACE_SECONDS
+    deadline_seconds: int | None = None
     item_timeout_seconds: int | None = None
     prefix_output: bool = False
     termination_message_path: str = DEFAULT_TERMINATION_MESSAGE_PATH

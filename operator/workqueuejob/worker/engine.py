@@ -5,6 +5,7 @@
     failed, no attempt left          dead-lettered, or discarded
     its workers were killed too often  the same, without being worked on again
     given back                       released; the attempt does not count
+    interrupted, as it was stopped   released; failed where the pod's own deadline stopped it
     somebody else has it             nothing: it is theirs to settle
 
 Decides when a worker is done: its quota is settled, nothing was ready for the idle time, or it was
@@ -24,6 +25,7 @@ from workqueuejob.errors import (
     WorkQueueJobError,
 )
 from workqueuejob.protocol import exits
+from workqueuejob.protocol.grace import is_deadline
 from workqueuejob.protocol.settings import WorkerSettings
 from workqueuejob.worker.broker import Apportioned, Broker, Delivery, Doubting, FetchesAhead
 from workqueuejob.worker.forking import REFUSED
@@ -67,6 +69,7 @@ class Engine:
         self.on_refused: Callable[[WorkQueueJobError], None] = _nothing
         self._stop = stop
         self.clock = timing.clock
+        self._started_at = timing.clock()
         self.broker = SteadyBroker(self._open, timing=timing)
         self._open_broker = open_broker
         self._ahead: FetchesAhead | None = None
@@ -158,6 +161,22 @@ class Engine:
 
         return self._settle(item, act)
 
+    def interrupt(self, item: Item) -> bool:
+        """Give back what a stop has interrupted; return False if the item is lost.
+
+        Who is stopped by the pod's deadline had all the time that there will ever be.
+        """
+        limit, age = self.settings.deadline_seconds, self._stop.requested_at - self._started_at
+        if not is_deadline(age, limit):
+            return self.release(item)
+        return self.fail(item, f"not done when the pod's activeDeadlineSeconds of {limit} s ended")
+
+    def note_stop(self) -> None:
+        """Report that the worker was told to stop, once it was; for the keeper's thread."""
+        if self._stop.requested:
+            with self.broker.lock:
+                self.report.stop()
+
     def extend(self, item: Item) -> None:
         """Renew at once; raise LeaseLost if the item is lost, or settled already."""
         self._require_owner()
@@ -179,6 +198,8 @@ class Engine:
     def close(self) -> None:
         """Disconnect; nothing must be in hand, or it is lost."""
         self.broker.close()
+        if self._stop.requested:
+            self.report.stop()
         self.report.close()
 
     def disown(self) -> None:

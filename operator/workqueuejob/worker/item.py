@@ -29,6 +29,10 @@ class Settler(Protocol):
         """Give back."""
         ...
 
+    def interrupt(self, item: "Item") -> bool:
+        """Give back what a stop has interrupted."""
+        ...
+
     def extend(self, item: "Item") -> None:
         """Renew the lease."""
         ...
@@ -125,7 +129,10 @@ class Item:
         if self._settler.is_disowned:
             # The item is the parent's, and so is the loop: the child is not to go on with it.
             return False
-        if isinstance(error, KeyboardInterrupt | Interrupted) or _ends_worker(error):
+        if isinstance(error, Interrupted):
+            self._settler.interrupt(self)
+            return False
+        if isinstance(error, KeyboardInterrupt) or _ends_worker(error):
             self.release()
             return False
         if isinstance(error, Exception):

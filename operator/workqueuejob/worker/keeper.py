@@ -1,8 +1,8 @@
 """The thread that keeps hold of an item while it is worked on.
 
 It renews the lease, or services the connection, as often as the broker wants, and looks once in a
-second whether the worker's grace is over. Between items it shares the broker's lock with the main
-thread, so nothing is handed from thread to thread for an item.
+second whether the worker was told to stop, and whether its grace is over. Between items it shares
+the broker's lock with the main thread, so nothing is handed from thread to thread for an item.
 """
 
 import threading
@@ -45,6 +45,7 @@ class Keeper:
             rest = due_at - self._clock()
             if self._closing.wait(min(max(rest, 0), TICK_SECONDS)):
                 return
+            self._engine.note_stop()
             self._on_tick()
             if self._clock() >= due_at:
                 due_at = self._clock() + self._keep()

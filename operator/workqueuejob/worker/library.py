@@ -185,7 +185,7 @@ class Worker:
             return
         try:
             if self._interruption.happened:
-                item.release()
+                self._engine.interrupt(item)
             else:
                 item.fail(LEFT_EARLY)
         except WorkQueueJobError as error:
@@ -208,7 +208,7 @@ class Worker:
         if not self._interruption.interrupt():
             return
         # It did not let itself be interrupted, as code that is not Python's own may not.
-        item.release()
+        self._engine.interrupt(item)
         say("stopped, the work did not end in time", id=item.id)
         self._engine.report.note(TOLD_TO_STOP)
         self._engine.close()

@@ -34,6 +34,7 @@ class Report:
         self._note: str | None = None
         self._message: str | None = None
         self._is_holding = False
+        self._is_stopping = False
         self._head = b""
         self._tails = {False: b"", True: b""}
         self._write_anew()
@@ -73,6 +74,12 @@ class Report:
         self._settled_otherwise = self._others.settled
         self._write_anew()
 
+    def stop(self) -> None:
+        """Say that the worker was told to stop; who is killed for that may not say so later."""
+        if not self._is_stopping:
+            self._is_stopping = True
+            self._write_anew()
+
     def note(self, why: str) -> None:
         """Say why the worker ended, for the person who reads `kubectl describe pod`."""
         self._note = why
@@ -106,7 +113,13 @@ class Report:
     def _build(self) -> None:
         counts = replace(self._others, succeeded=_PLACE)
         for holding in (True, False):
-            text = write_report(counts, holding=holding, note=self._note, message=self._message)
+            text = write_report(
+                counts,
+                holding=holding,
+                stopping=self._is_stopping,
+                note=self._note,
+                message=self._message,
+            )
             self._head, _, self._tails[holding] = text.encode().partition(b"%d" % _PLACE)
         # Nothing of a longer message may be left behind a shorter one; JSON may end in spaces.
         self._tails[False] = self._tails[False].ljust(len(self._tails[True]))

@@ -5,8 +5,7 @@ handler calls `request` in it, so nothing in here takes a lock or allocates much
 import time
 from collections.abc import Callable
 
-RESERVE_SECONDS = 5.0
-"""Kept of the grace for ending a command, giving the item back and disconnecting."""
+from workqueuejob.protocol.grace import patience_seconds
 
 KILL_AFTER_SECONDS = 2.0
 
@@ -14,23 +13,25 @@ KILL_AFTER_SECONDS = 2.0
 class Stop:
     """Whether to stop; a second request changes nothing.
 
-    finish_by: until when the item in hand may be finished. kill_by: when work is ended by force.
-    Both are by the clock, and infinite as long as nobody asked.
+    requested_at: when it was asked for. finish_by: until when the item in hand may be finished.
+    kill_by: when work is ended by force. All are by the clock, and infinite until it is asked for.
     """
 
     def __init__(
         self, grace_seconds: float, *, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._patience_seconds = max(grace_seconds - RESERVE_SECONDS, grace_seconds / 2)
+        self._patience_seconds = patience_seconds(grace_seconds)
         self._clock = clock
         self.requested = False
+        self.requested_at = float("inf")
         self.finish_by = float("inf")
         self.kill_by = float("inf")
 
     def request(self) -> None:
         """Stop taking items; finish the one in hand if there is time."""
         if not self.requested:
-            self.finish_by = self._clock() + self._patience_seconds
+            self.requested_at = self._clock()
+            self.finish_by = self.requested_at + self._patience_seconds
             self.kill_by = self.finish_by + KILL_AFTER_SECONDS
             self.requested = True
 

@@ -30,7 +30,7 @@ from tests.contract.worker.test_worker_contract import (
     lose,
     take,
 )
-from tests.rabbitmq_server import ADMIN, RabbitMQServer
+from tests.rabbitmq_server import ADMIN
 from workqueuejob.errors import (
     AuthenticationFailed,
     AuthorizationFailed,

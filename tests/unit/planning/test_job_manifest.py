@@ -10,6 +10,7 @@ from workqueuejob.planning.actions import CreateWave
 from workqueuejob.planning.job_manifest import WorkerImage, build_job, hash_template
 from workqueuejob.planning.job_reading import read_job
 from workqueuejob.protocol import exits
+from workqueuejob.protocol.settings import read_settings
 
 WAVE = CreateWave(wave=3, completions=8, parallelism=2)
 OURS = {"wqj.dev/name": "fruits", "wqj.dev/uid": UID, "wqj.dev/wave": "3"}
@@ -259,3 +260,40 @@ class TestAJobOfOurWorker:
             3,
             3,
         )
+
+
+PROBED: dict[str, Any] = {"livenessProbe": {"tcpSocket": {"port": 80}}}
+
+
+def test_workers_probe_kills_before_the_worker_gives_its_item_back() -> None:
+    template = a_template()
+    template["spec"]["containers"][0] |= {"command": ["sha256sum"], **PROBED}
+
+    built = build(template=template, **a_worker_spec())
+
+    (container,) = built["spec"]["template"]["spec"]["containers"]
+    assert container["livenessProbe"] == {
+        **PROBED["livenessProbe"],
+        "terminationGracePeriodSeconds": 23,
+    }
+    assert "terminationGracePeriodSeconds" not in template["spec"]["containers"][0]["livenessProbe"]
+
+
+def test_probe_of_a_program_of_ones_own_stays_as_it_is() -> None:
+    template = a_template()
+    template["spec"]["containers"][0] |= PROBED
+
+    (container,) = build(template=template)["spec"]["template"]["spec"]["containers"]
+
+    assert container["livenessProbe"] == PROBED["livenessProbe"]
+
+
+def test_worker_is_told_of_its_pods_deadline() -> None:
+    template = a_template()
+    template["spec"] |= {"activeDeadlineSeconds": 600}
+    template["spec"]["containers"][0] |= {"command": ["sha256sum"]}
+
+    manifest = build(template=template, **a_worker_spec())
+
+    told = {one["name"]: one.get("value") for one in environment_of(manifest)}
+    assert read_settings(told["WQJ_SETTINGS"] or "").deadline_seconds == 600

@@ -14,6 +14,7 @@ from workqueuejob.planning.pod_reading import (
     is_pod_missing,
     missing_pods,
 )
+from workqueuejob.protocol.report import ItemCounts, write_report
 
 
 def a_pod(phase: str = "Pending", *, deleted: bool = False, **status: Any) -> dict[str, Any]:
@@ -149,6 +150,46 @@ def test_failed_pods_are_tried_again_and_their_logs_tell_why() -> None:
     assert problem is not None
     assert (problem.reason, problem.pods) == ("BackOff", 2)
     assert "kubectl logs fruits-1-0" in problem.message
+
+
+def a_probed_pod(code: int, *, why: str = "Error", message: str = "") -> dict[str, Any]:
+    ended = {"exitCode": code, "reason": why, "message": message}
+    pod = a_pod("Failed", containerStatuses=[{"name": "worker", "state": {"terminated": ended}}])
+    return pod | {"spec": {"containers": [{"name": "worker", **PROBE}]}}
+
+
+PROBE: dict[str, Any] = {"livenessProbe": {"tcpSocket": {"port": 80}}}
+TOLD_TO_STOP = write_report(ItemCounts(), stopping=True)
+NOT_TOLD = write_report(ItemCounts())
+
+
+@pytest.mark.parametrize(
+    ("pod", "is_named"),
+    [
+        pytest.param(a_probed_pod(75, message=TOLD_TO_STOP), True, id="a worker was stopped"),
+        pytest.param(a_probed_pod(137, message=TOLD_TO_STOP), True, id="and killed"),
+        pytest.param(a_probed_pod(137, message=NOT_TOLD), False, id="a worker was killed"),
+        pytest.param(a_probed_pod(143), True, id="a program was stopped"),
+        pytest.param(a_probed_pod(137), True, id="a program outlasted its grace"),
+        pytest.param(a_probed_pod(137, why="OOMKilled"), False, id="a program's memory was short"),
+        pytest.param(a_probed_pod(1), False, id="a program failed"),
+    ],
+)
+def test_probe_that_ends_pods_is_named(pod: dict[str, Any], *, is_named: bool) -> None:
+    problem = find_back_off([pod])
+
+    assert problem is not None
+    assert ("ended by the livenessProbe of container worker" in problem.message) is is_named
+
+
+def test_deadline_that_ends_pods_is_named() -> None:
+    late = a_pod("Failed", reason="DeadlineExceeded") | {"spec": {"activeDeadlineSeconds": 60}}
+
+    problem = find_back_off([late, late, a_pod("Failed")])
+
+    assert problem is not None
+    assert problem.pods == 2
+    assert "activeDeadlineSeconds (60 s)" in problem.message
 
 
 def test_pods_that_did_not_fail_are_not_in_back_off() -> None:

@@ -234,3 +234,68 @@ def test_what_a_worker_is_not_certain_of_is_uncertain_although_it_ended_in_order
     assert read(a_pod(terminated(137, said))).items.uncertain == 2
     holding = write_report(ItemCounts(succeeded=3, uncertain=2), holding=True)
     assert read(a_pod(terminated(137, holding))).items.uncertain == 3
+
+
+STOPPED = write_report(ItemCounts(released=1), stopping=True, note="told to stop")
+PROBED: dict[str, Any] = {
+    "containers": [{"name": "worker", "livenessProbe": {"tcpSocket": {"port": 80}}}],
+    "activeDeadlineSeconds": 60,
+}
+
+
+def a_stopped_pod(
+    message: str = STOPPED, *, code: int = 75, deleted: bool = False, **status: Any
+) -> dict[str, Any]:
+    return a_pod(terminated(code, message), deleted=deleted, **status) | {"spec": PROBED}
+
+
+def with_stop(counts: ItemCounts, *, holding: bool = False) -> str:
+    return write_report(counts, holding=holding, stopping=True)
+
+
+@pytest.mark.parametrize(
+    ("pod", "fails", "ended_by"),
+    [
+        pytest.param(a_stopped_pod(), True, "livenessProbe", id="by its probe, without an item"),
+        pytest.param(
+            a_stopped_pod(reason="DeadlineExceeded"), True, "activeDeadlineSeconds", id="deadline"
+        ),
+        pytest.param(
+            a_stopped_pod(with_stop(ItemCounts(attempts_failed=1)), reason="DeadlineExceeded"),
+            False,
+            "activeDeadlineSeconds",
+            id="by its deadline, which counted as an attempt",
+        ),
+        pytest.param(
+            a_stopped_pod(with_stop(ItemCounts(succeeded=1))), False, "livenessProbe", id="at work"
+        ),
+        pytest.param(
+            a_stopped_pod(with_stop(ItemCounts(), holding=True), code=137),
+            False,
+            "livenessProbe",
+            id="killed by its probe with an item, which is an attempt",
+        ),
+        pytest.param(a_stopped_pod(deleted=True), False, None, id="deleted"),
+        pytest.param(a_stopped_pod(**DISRUPTED), False, None, id="evicted"),
+        pytest.param(
+            a_stopped_pod(write_report(ItemCounts(), note="refused")), False, None, id="by itself"
+        ),
+    ],
+)
+def test_pod_that_its_template_ended_for_nothing_has_failed(
+    pod: dict[str, Any], ended_by: str | None, *, fails: bool
+) -> None:
+    report = read(pod)
+
+    assert report.died_idle is fails
+    assert (ended_by or "") in (report.ended_by or "")
+    assert (report.ended_by is None) is (ended_by is None)
+
+
+def test_job_tells_what_ended_its_pods() -> None:
+    reports = [read(a_stopped_pod())]
+
+    job = attach_reports(a_job(), reports, is_listed=False)
+
+    assert job.failed == a_job().failed + 1
+    assert job.ended_by == "the livenessProbe of container worker"

@@ -336,6 +336,39 @@ def test_settled_item_is_not_said_to_have_failed(capfd: pytest.CaptureFixture[st
     assert capfd.readouterr().err == ""
 
 
+# Items that a stop interrupts
+
+
+def test_interrupted_item_is_given_back() -> None:
+    plant = Plant(b"apple")
+    item = take(plant.engine)
+    plant.stop.request()
+    assert plant.engine.interrupt(item)
+    assert plant.engine.report.counts == ItemCounts(released=1)
+
+
+def test_item_that_the_pods_deadline_interrupts_has_failed() -> None:
+    plant = Plant(b"slow", lease_seconds=9999, retry=ONE_ATTEMPT, deadline_seconds=600)
+    item = take(plant.engine)
+    plant.clock.now += 590
+    plant.stop.request()
+    plant.engine.interrupt(item)
+    assert plant.letters == [
+        (b"slow", "not done when the pod's activeDeadlineSeconds of 600 s ended", 1)
+    ]
+    assert plant.engine.exit_code == exits.STOPPED_EARLY
+
+
+def test_item_that_is_interrupted_long_before_the_deadline_is_given_back() -> None:
+    plant = Plant(b"apple", lease_seconds=9999, deadline_seconds=600)
+    item = take(plant.engine)
+    plant.clock.now += 100
+    plant.stop.request()
+    plant.clock.now += 1000
+    plant.engine.interrupt(item)
+    assert plant.engine.report.counts == ItemCounts(released=1)
+
+
 # Outages and refusals
 
 

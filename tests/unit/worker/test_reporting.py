@@ -44,6 +44,17 @@ def test_message_is_readable_after_every_step(tmp_path: Path) -> None:
     assert report.counts == ItemCounts(succeeded=80, attempts_failed=39, attempts_lost=60)
 
 
+def test_stop_is_told_before_the_worker_can_be_killed(tmp_path: Path) -> None:
+    path = tmp_path / "message"
+    path.touch()
+    report = Report(str(path))
+    report.take()
+    report.stop()
+    found = read_report(path.read_text())
+    assert found is not None
+    assert (found.holding, found.stopping) == (True, True)
+
+
 def test_note_says_why_and_is_bounded(tmp_path: Path) -> None:
     path = tmp_path / "message"
     path.touch()
