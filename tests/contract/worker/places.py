@@ -121,8 +121,13 @@ class Servant:
 
 
 def serve() -> None:
-    """Answer until stdin ends: each question is the name of a method and its arguments."""
+    """Answer until stdin ends: each question is the name of a method and its arguments.
+
+    An answer also holds what the worker wrote to stderr meanwhile.
+    """
     servant = Servant()
+    written = os.memfd_create("stderr")
+    os.dup2(written, 2)
     while True:
         try:
             name, arguments, settings = pickle.load(sys.stdin.buffer)  # noqa: S301 - our own tests
@@ -135,7 +140,10 @@ def serve() -> None:
             answer = "refusal", error
         except Exception:  # noqa: BLE001 - the edge of the process
             answer = "failure", traceback.format_exc()
-        pickle.dump(answer, sys.stdout.buffer)
+        notices = os.pread(written, os.fstat(written).st_size, 0)
+        os.ftruncate(written, 0)
+        os.lseek(written, 0, os.SEEK_SET)
+        pickle.dump((*answer, notices), sys.stdout.buffer)
         sys.stdout.buffer.flush()
 
 

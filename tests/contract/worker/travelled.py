@@ -4,6 +4,7 @@ The tests and the benches stay in the tests' own Python, with its whole standard
 a pod would run is on the other side. An import that the runtime can't do fails there.
 """
 
+import os
 import pickle
 import subprocess
 import threading
@@ -53,7 +54,8 @@ class InRuntime:
             assert self._process.stdout is not None
             pickle.dump((name, arguments, settings), self._process.stdin)
             self._process.stdin.flush()
-            kind, answer = pickle.load(self._process.stdout)  # noqa: S301 - our own process
+            kind, answer, notices = pickle.load(self._process.stdout)  # noqa: S301 - our own
+        os.write(2, notices)
         if kind == "refusal":
             raise answer
         assert kind == "answer", f"in the runtime:\n{answer}"
