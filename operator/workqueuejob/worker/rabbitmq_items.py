@@ -6,7 +6,8 @@
     doubtful   the broker marks it as redelivered, or once did
 
 Redelivered alone is no attempt: a broker that was killed marks everything that was in a classic
-queue, and a quorum queue counts what was only looked at or on its way.
+queue, and a quorum queue counts what was only looked at or on its way. From RabbitMQ 4.0 on it
+hands the mark on with what expires in it, so of what comes from a holding queue it says nothing.
 
 A copy keeps every property and header of the user, byte for byte, but for what would make a broker
 treat it otherwise than the original: CC and BCC, a user_id, a time to live, and traces of our own
@@ -54,6 +55,10 @@ ATTEMPTS_MAX = 2**31 - 1
 _WORKER_ID = os.urandom(6).hex()
 _NUMBERS = itertools.count(1)
 
+_HELD = ".wqj-held-"
+_OURS = (_HELD, ".wqj-retry-")
+"""What the names of our queues have in them."""
+
 _NOT_COPIED = frozenset(
     {DELIVERY_COUNT_HEADER, ATTEMPTS_HEADER, LOST_HEADER, RETURNED_HEADER, "CC", "BCC"}
 )
@@ -89,6 +94,8 @@ def read_item(properties: Properties, *, redelivered: bool, life: str = "") -> I
     if not redelivered and not properties.has_headers:
         return Item(_text(properties.message_id) or _new_id(), 1, redelivered=False)
     headers = properties.headers
+    # What came from there is noted before anybody begins with it, so it was not begun since.
+    redelivered = redelivered and not comes_from_holding(properties)
     # Delivered since it was noted, and the broker has not died meanwhile: its worker has.
     is_proved = redelivered and bool(life) and _text(headers.get(LIFE_HEADER)) == life
     written = _count(headers.get(ATTEMPTS_HEADER)) + int(is_proved)
@@ -105,6 +112,14 @@ def read_item(properties: Properties, *, redelivered: bool, life: str = "") -> I
         written=written,
         last_failure=_text(headers.get(FAILURE_HEADER)),
     )
+
+
+def comes_from_holding(properties: Properties) -> bool:
+    """Whether an item has left a worker's holding queue, and that is not noted in it yet."""
+    if not properties.has_headers:
+        return False
+    deaths = split_array(properties.headers.find(DEATHS_HEADER)) or ()
+    return any(_tells_of(decode_field(death), _HELD) for death in deaths)
 
 
 def build_copy(
@@ -184,7 +199,7 @@ def _forget_our_queues(headers: Table) -> Table:
     deaths = split_array(headers.find(DEATHS_HEADER))
     if deaths is None:
         return headers
-    theirs = [death for death in deaths if not _tells_of_ours(decode_field(death))]
+    theirs = [death for death in deaths if not _tells_of(decode_field(death), *_OURS)]
     if not theirs:
         headers = headers.without((DEATHS_HEADER,))
     elif len(theirs) < len(deaths):
@@ -192,18 +207,18 @@ def _forget_our_queues(headers: Table) -> Table:
     return headers.without(
         f"x-{which}-death-{what}"
         for which in ("first", "last")
-        if _is_ours(headers.get(f"x-{which}-death-queue"))
+        if _is_named(headers.get(f"x-{which}-death-queue"), *_OURS)
         for what in ("queue", "reason", "exchange")
     )
 
 
-def _tells_of_ours(death: object) -> bool:
+def _tells_of(death: object, *parts: str) -> bool:
     # A producer may have written anything there.
-    return isinstance(death, dict) and _is_ours(death.get("queue"))
+    return isinstance(death, dict) and _is_named(death.get("queue"), *parts)
 
 
-def _is_ours(queue: object) -> bool:
-    return isinstance(queue, str) and (".wqj-retry-" in queue or ".wqj-held-" in queue)
+def _is_named(queue: object, *parts: str) -> bool:
+    return isinstance(queue, str) and any(part in queue for part in parts)
 
 
 def _count(value: object) -> int:

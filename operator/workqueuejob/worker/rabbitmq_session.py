@@ -22,7 +22,12 @@ from workqueuejob.worker.broker import Delivery
 from workqueuejob.worker.rabbitmq_connection import WorkerConnection
 from workqueuejob.worker.rabbitmq_consuming import Consumer, Handle
 from workqueuejob.worker.rabbitmq_holding import Holding
-from workqueuejob.worker.rabbitmq_items import build_copy, build_returned, read_item
+from workqueuejob.worker.rabbitmq_items import (
+    build_copy,
+    build_returned,
+    comes_from_holding,
+    read_item,
+)
 from workqueuejob.worker.rabbitmq_life import BrokerLife
 from workqueuejob.worker.rabbitmq_publishing import Publisher, Refused, Unroutable
 from workqueuejob.worker.rabbitmq_queues import DelayQueues
@@ -196,9 +201,10 @@ class Session:
 
     def _accept(self, handle: Handle) -> Delivery | None:
         """Return the item, or None if it went to the end of the queue to have it noted."""
-        life = self._life.read() if handle.redelivered else ""
+        must_be_noted = handle.redelivered or comes_from_holding(handle.properties)
+        life = self._life.read() if must_be_noted else ""
         item = read_item(handle.properties, redelivered=handle.redelivered, life=life)
-        if handle.redelivered:
+        if must_be_noted:
             with suppress(Refused, Unroutable):
                 self.move(handle, self._queue, build_returned(handle.properties, item, life=life))
                 return None

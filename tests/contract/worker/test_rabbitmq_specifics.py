@@ -566,6 +566,24 @@ def test_moved_item_of_a_killed_worker_comes_back_as_another_attempt(
     assert (item.id, item.attempt, item.lost) == ("m-1", 2, True)
 
 
+def test_each_delivery_of_an_item_that_moves_and_kills_counts_once(
+    impatient: RabbitMQWorkerBench, keep: Keep
+) -> None:
+    """From 4.0 on a quorum queue passes on how often it delivered what expired in it."""
+    impatient.produce(b"apple")
+    # The first one is free, and noted.
+    lose(impatient, lambda: keep(impatient.connect()), losses=1)
+    for attempt in (1, 2):
+        broker = keep(impatient.connect())
+        item = take(broker)
+        assert (item.attempt, item.lost) == (attempt, attempt > 1)
+        assert work(broker, item, CONSUMER_TIMEOUT_SECONDS)
+        impatient.kill(broker)
+    lose(impatient, lambda: keep(impatient.connect()), losses=1)
+    item = take(keep(impatient.connect()))
+    assert (item.attempt, item.lost) == (4, True)
+
+
 def test_item_of_a_killed_worker_remembers_its_last_failure(
     bench: RabbitMQWorkerBench, keep: Keep
 ) -> None:

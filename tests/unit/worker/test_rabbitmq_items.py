@@ -15,8 +15,17 @@ from workqueuejob.worker.rabbitmq_items import (
     build_dead_letter,
     build_failed,
     build_returned,
+    comes_from_holding,
     read_item,
 )
+
+HELD: dict[str, object] = {
+    "x-wqj-lost": True,
+    "x-wqj-returned": 1,
+    "x-delivery-count": 1,
+    "x-death": [{"queue": "work.wqj-held-pod-1", "reason": "expired"}],
+}
+"""What RabbitMQ 4.0 hands over from the holding queue of a worker that was killed."""
 
 
 def received(**named: Any) -> Properties:
@@ -41,6 +50,8 @@ def received(**named: Any) -> Properties:
         ({"x-wqj-returned": 1, "x-wqj-life": "a"}, True, 1, False, True),
         ({"x-wqj-life": "b", "x-wqj-attempts": 2, "x-wqj-lost": True}, True, 4, True, True),
         ({"x-wqj-life": "a", "x-wqj-attempts": 2, "x-wqj-lost": True}, True, 3, False, True),
+        ({"x-wqj-life": "b", "x-wqj-attempts": 2, **HELD}, True, 3, True, True),
+        ({"x-wqj-life": "b", "x-wqj-attempts": 2, **HELD}, False, 3, True, True),
         ({"x-wqj-returned": 10}, True, 1, False, True),
         ({"x-wqj-returned": 11, "x-wqj-attempts": 1}, False, 3, False, True),
         ({"x-wqj-attempts": "many"}, False, 1, False, False),
@@ -160,3 +171,29 @@ def test_copy_leaves_the_original_as_it_is() -> None:
     original = BasicProperties().decode(b"".join(properties.encode()))
     assert original.headers == {"CC": ["others"]}
     assert (original.delivery_mode, original.expiration) == (1, "1000")
+
+
+def test_item_from_a_holding_queue_is_known_until_it_is_noted() -> None:
+    properties = received(headers=HELD)
+    item = read_item(properties, redelivered=True, life="b")
+    noted = build_returned(properties, item, life="b")
+    assert (comes_from_holding(properties), comes_from_holding(noted)) == (True, False)
+    assert read_item(noted, redelivered=False, life="b").attempt == item.attempt
+    assert read_item(noted, redelivered=True, life="b").attempt == item.attempt + 1
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        None,
+        {"trace": "t"},
+        {"x-death": [{"queue": "work.wqj-retry-1s"}]},
+        {"x-death": [{"queue": 5}, "odd"]},
+        {"x-death": "odd"},
+    ],
+    ids=str,
+)
+def test_item_from_elsewhere_does_not_come_from_a_holding_queue(
+    headers: dict[str, object] | None,
+) -> None:
+    assert not comes_from_holding(received(headers=headers))
