@@ -25,6 +25,7 @@ it never holds a password or a URL with one.
     │   ├── HandlerInvalid           a program's handler leaves its work undone
     │   ├── PodExhausted             the pod or its node lacks what a command needs
     │   ├── BrokerUnavailable        try again; what was held will be delivered again
+    │   │   └── PublishingUnavailable    try again; what is held is held still
     │   ├── LeaseLost                somebody else has taken the item over
     │   └── DeadLetterTargetMissing  an exhausted item has nowhere to go; it is kept
     └── ClusterError                 the API server refused
@@ -125,6 +126,10 @@ class PodExhausted(WorkerError):
 
 class BrokerUnavailable(WorkerError):
     """The connection broke or could not be made; what was held will be delivered again."""
+
+
+class PublishingUnavailable(BrokerUnavailable):
+    """The broker takes no messages for now; items that need none go on, and what is held stays."""
 
 
 class LeaseLost(WorkerError):

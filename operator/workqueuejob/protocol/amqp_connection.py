@@ -117,6 +117,7 @@ class DrivenConnection:
     """One open connection, used by one thread at a time.
 
     lost: why the connection ended; None while it stands.
+    blocked: why the broker reads nothing more from it, in its words; empty while it does.
     moved_at: on the monotonic clock, when what the broker sent was last looked at.
     """
 
@@ -132,6 +133,7 @@ class DrivenConnection:
         bounds: of what is received, of which only the bytes count; the owner begins each call.
         """
         self.lost: BaseException | None = None
+        self.blocked = ""
         self.moved_at = time.monotonic()
         self._reply_timeout_seconds = reply_timeout_seconds
         self._alarm: Any = None
@@ -184,7 +186,8 @@ class DrivenConnection:
     def close(self) -> None:
         """Close politely if the broker answers in time; never raises."""
         with suppress(Exception):
-            if self._connection.is_open:
+            # A broker that has blocked the connection would not hear of it.
+            if self._connection.is_open and not self.blocked:
                 self._connection.close()
                 self.run_until(lambda: False, CLOSE_TIMEOUT_SECONDS)
         with suppress(Exception):
@@ -201,10 +204,18 @@ class DrivenConnection:
         if isinstance(outcome[0], BaseException):
             raise self._loop.refused or outcome[0]
         outcome[0].add_on_close_callback(self._on_lost)
+        outcome[0].add_on_connection_blocked_callback(self._on_blocked)
+        outcome[0].add_on_connection_unblocked_callback(self._on_unblocked)
         return outcome[0]
 
     def _on_lost(self, _connection: Any, reason: BaseException) -> None:
         self.lost = reason
+
+    def _on_blocked(self, _connection: Any, frame: Any) -> None:
+        self.blocked = str(frame.method.reason) or "no reason given"
+
+    def _on_unblocked(self, *_: Any) -> None:
+        self.blocked = ""
 
     def _wake_by(self, moment: float) -> None:
         """See to it that `step` returns in time; one alarm serves many waits, which are short."""

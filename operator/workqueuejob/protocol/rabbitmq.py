@@ -16,6 +16,9 @@ whether an attempt or the broker was the cause; at least 1."""
 LIFE_HEADER = "x-wqj-life"
 """In which life of the broker an item that came back was noted so."""
 
+HELD_HEADER = "x-wqj-held"
+"""On a copy in a worker's holding queue: a number by which the worker knows it."""
+
 ID_HEADER = "x-wqj-id"
 """The id of an item that came without a message_id, from its first republishing on."""
 

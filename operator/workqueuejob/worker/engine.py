@@ -70,7 +70,7 @@ class Engine:
         self._stop = stop
         self.clock = timing.clock
         self._started_at = timing.clock()
-        self.broker = SteadyBroker(self._open, timing=timing)
+        self.broker = SteadyBroker(self._open, timing=timing, on_outage=self.report.note)
         self._open_broker = open_broker
         self._ahead: FetchesAhead | None = None
         self._awaits_first = settings.waits_for_first

@@ -114,7 +114,9 @@ def _work(engine: Engine, runner: Runner) -> int:
     else:
         code = engine.exit_code
         if code != exits.DONE:
-            engine.report.note("told to stop before the work was done")
+            why = "told to stop before the work was done"
+            waits_for = engine.report.noted
+            engine.report.note(f"{why}: {waits_for}" if waits_for else why)
     finally:
         keeper.close()
         counts = engine.report.counts

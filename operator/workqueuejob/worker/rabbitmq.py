@@ -15,7 +15,12 @@ import time
 import uuid
 from collections.abc import Collection
 
-from workqueuejob.errors import BrokerUnavailable, DeadLetterTargetMissing, LeaseLost
+from workqueuejob.errors import (
+    BrokerUnavailable,
+    DeadLetterTargetMissing,
+    LeaseLost,
+    PublishingUnavailable,
+)
 from workqueuejob.protocol.connection import RabbitMQConnection
 from workqueuejob.protocol.retry import RetrySettings
 from workqueuejob.protocol.settings import RabbitMQSource
@@ -99,7 +104,7 @@ class RabbitMQBroker:
         session = self._session_of(delivery)
         with self._dropping:
             same = build_copy(handle.properties, delivery, attempts=delivery.attempt - 1)
-            session.give_back(handle, same)
+            session.release(handle, same)
 
     def renew(self, held: Collection[Delivery]) -> Collection[Delivery]:
         """Service the connection, and keep hold of items; return those that are lost."""
@@ -135,7 +140,7 @@ class RabbitMQBroker:
         """Be done with a connection that is of no more use; what it brought is lost."""
         session, self._session = self._session, None
         if session is not None:
-            session.connection.close()
+            session.drop()
 
     def _session_of(self, delivery: Delivery) -> Session:
         """Return the session that the item was delivered on, or raise LeaseLost."""
@@ -178,7 +183,9 @@ class _Dropping:
         return
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is not None and issubclass(kind, BrokerUnavailable):
+        if kind is None or issubclass(kind, PublishingUnavailable):
+            return
+        if issubclass(kind, BrokerUnavailable):
             self._broker.drop()
 
 

@@ -9,7 +9,7 @@ the copy goes back to the main queue by itself, for its time to live has passed.
 import time
 
 from workqueuejob.errors import AuthorizationFailed
-from workqueuejob.protocol.rabbitmq import holding_queue, returning_arguments
+from workqueuejob.protocol.rabbitmq import HELD_HEADER, holding_queue, returning_arguments
 from workqueuejob.worker.broker import Delivery
 from workqueuejob.worker.notices import say
 from workqueuejob.worker.rabbitmq_connection import WorkerConnection
@@ -70,14 +70,23 @@ class Holding:
 
     def _publish_and_await(self, consumer: Consumer, delivery: Delivery) -> Handle:
         # As if this attempt were lost, for nobody can write that down once the worker is dead.
+        properties, attempts = delivery.handle.properties, delivery.attempt
+        # The same when it is tried again.
+        number = f"{delivery.handle.channel.raw.channel_number}.{delivery.handle.tag}"
         copied = build_copy(
-            delivery.handle.properties, delivery, attempts=delivery.attempt, lost=True, returns=1
-        )
+            properties, delivery, attempts=attempts, lost=True, returns=1,
+            more={HELD_HEADER: number},
+        )  # fmt: skip
         self._publisher.publish(self._name, delivery.body, copied)
-        consumer.channel.wait(lambda: bool(consumer.arrived))
-        if not consumer.arrived:
-            consumer.channel.raise_closed(self._name)
-        return consumer.arrived.popleft()
+        while True:
+            consumer.channel.wait(lambda: bool(consumer.arrived))
+            if not consumer.arrived:
+                consumer.channel.raise_closed(self._name)
+            moved = consumer.arrived.popleft()
+            if moved.properties.headers.get(HELD_HEADER) == number:
+                return moved
+            # A copy that nobody waited for any more; its item was settled otherwise.
+            moved.ack(time.monotonic())
 
     def _refuse(self, why: str) -> None:
         self._is_refused = True

@@ -32,6 +32,7 @@ from workqueuejob.protocol.rabbitmq import (
     ATTEMPTS_HEADER,
     DEAD_LETTER_PREFIX,
     FAILURE_HEADER,
+    HELD_HEADER,
     ID_HEADER,
     LIFE_HEADER,
     LOST_HEADER,
@@ -60,7 +61,7 @@ _OURS = (_HELD, ".wqj-retry-")
 """What the names of our queues have in them."""
 
 _NOT_COPIED = frozenset(
-    {DELIVERY_COUNT_HEADER, ATTEMPTS_HEADER, LOST_HEADER, RETURNED_HEADER, "CC", "BCC"}
+    {DELIVERY_COUNT_HEADER, ATTEMPTS_HEADER, LOST_HEADER, RETURNED_HEADER, HELD_HEADER, "CC", "BCC"}
 )
 
 

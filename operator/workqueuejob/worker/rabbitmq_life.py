@@ -14,7 +14,7 @@ from typing import Any
 
 from pika import spec
 
-from workqueuejob.errors import BrokerUnavailable, WorkQueueJobError
+from workqueuejob.errors import BrokerUnavailable, PublishingUnavailable, WorkQueueJobError
 from workqueuejob.protocol.amqp_properties import build_properties
 from workqueuejob.protocol.rabbitmq import life_queue
 from workqueuejob.worker.rabbitmq_connection import WorkerChannel, WorkerConnection
@@ -60,7 +60,7 @@ class BrokerLife:
         channel = self._connection.open_channel()
         found = self._look(channel, tries=TRIES)
         if not found:
-            with suppress(Refused, Unroutable):
+            with suppress(Refused, Unroutable, PublishingUnavailable):
                 self._publisher.publish(
                     self._name, uuid.uuid4().hex.encode(), build_properties(_TRANSIENT)
                 )

@@ -1,7 +1,8 @@
-"""All that a worker does on one connection to RabbitMQ; it ends with the connection.
+"""All that a worker does on one connection to RabbitMQ that consumes; it ends with the connection.
 
     consumer    delivers the items
-    publisher   puts copies of items where they belong next, before the original is acknowledged
+    publisher   puts copies of items where they belong next, before the original is acknowledged;
+                on a connection of its own
     delays      queues in which items rest
     holding     keeps items beyond the broker's consumer timeout
 
@@ -13,7 +14,12 @@ from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
 
-from workqueuejob.errors import BrokerUnavailable, LeaseLost, QueueError
+from workqueuejob.errors import (
+    BrokerUnavailable,
+    LeaseLost,
+    PublishingUnavailable,
+    QueueError,
+)
 from workqueuejob.protocol.amqp_properties import Properties
 from workqueuejob.protocol.connection import RabbitMQConnection
 from workqueuejob.protocol.retry import RetrySettings
@@ -67,13 +73,9 @@ class Session:
         """Connect; raise BrokerUnavailable, or the QueueError that a person must mend."""
         self._assignment = assignment
         self._queue = assignment.source.queue
-        self.connection = WorkerConnection(
-            assignment.connection,
-            heartbeat_seconds=assignment.heartbeat_seconds,
-            name=assignment.name,
-        )
+        self.connection = self._connect()
         try:
-            self.publisher = Publisher(self.connection)
+            self.publisher = Publisher(self._connect)
             self.delays = DelayQueues(self.connection, self._queue)
             self._consumer = self._consume()
             self.delays.declare(assignment.retry.delays_seconds)
@@ -139,10 +141,14 @@ class Session:
         try:
             self.move(handle, self._queue, properties)
         except (Refused, Unroutable):
-            # The broker then marks it as redelivered, which counts no attempt the first time.
-            with self.connection.translated:
-                handle.nack()
-                self.connection.driven.pump()
+            self._requeue(handle)
+
+    def release(self, handle: Handle, properties: Properties) -> None:
+        """Give an item back, although the broker takes no copy now: nothing new is in it."""
+        try:
+            self.give_back(handle, properties)
+        except PublishingUnavailable:
+            self._requeue(handle)
 
     def catch_up(self, now: float) -> None:
         """Look at what the broker sent, unless that was done a moment ago.
@@ -154,6 +160,7 @@ class Session:
 
     def pump(self) -> None:
         """Service heartbeats; notice what is lost."""
+        self.publisher.pump()
         with self.connection.translated:
             self.connection.driven.pump()
             if self.connection.driven.lost is not None:
@@ -167,7 +174,8 @@ class Session:
         latest = time.monotonic() - self._assignment.move_seconds
         for delivery in held:
             if delivery.handle.since <= latest and self.owns(delivery.handle):
-                self._holding.move(delivery)
+                with suppress(PublishingUnavailable):
+                    self._holding.move(delivery)
         arrived = self._consumer.arrived
         while arrived and arrived[0].since <= latest:
             self._give_back_untaken(arrived.popleft())
@@ -179,7 +187,19 @@ class Session:
             self._consumer.stop(held=0)
             while self._consumer.arrived:
                 self._give_back_untaken(self._consumer.arrived.popleft())
+        self.drop()
+
+    def drop(self) -> None:
+        """Disconnect without giving anything back; never raises."""
+        self.publisher.close()
         self.connection.close()
+
+    def _connect(self) -> WorkerConnection:
+        return WorkerConnection(
+            self._assignment.connection,
+            heartbeat_seconds=self._assignment.heartbeat_seconds,
+            name=self._assignment.name,
+        )
 
     def _consume(self) -> Consumer:
         return Consumer(self.connection, self._queue, prefetch=self._assignment.prefetch)
@@ -205,7 +225,8 @@ class Session:
         life = self._life.read() if must_be_noted else ""
         item = read_item(handle.properties, redelivered=handle.redelivered, life=life)
         if must_be_noted:
-            with suppress(Refused, Unroutable):
+            # Under an alarm it is worked on as it is, or nothing would ever clear it.
+            with suppress(Refused, Unroutable, PublishingUnavailable):
                 self.move(handle, self._queue, build_returned(handle.properties, item, life=life))
                 return None
         return Delivery(
@@ -222,7 +243,13 @@ class Session:
     def _give_back_untaken(self, handle: Handle) -> None:
         item = read_item(handle.properties, redelivered=handle.redelivered)
         copied = build_copy(handle.properties, item, attempts=item.attempt - 1, lost=item.lost)
-        self.give_back(handle, copied)
+        self.release(handle, copied)
+
+    def _requeue(self, handle: Handle) -> None:
+        # The broker then marks it as redelivered, which counts no attempt the first time.
+        with self.connection.translated:
+            handle.nack()
+            self.connection.driven.pump()
 
     def _make_certain(self, handle: Handle) -> None:
         try:

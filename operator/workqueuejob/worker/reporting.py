@@ -45,6 +45,11 @@ class Report:
         return replace(self._others, succeeded=self._succeeded)
 
     @property
+    def noted(self) -> str:
+        """Why the worker waits; nothing while it doesn't."""
+        return self._note or ""
+
+    @property
     def settled(self) -> int:
         """Items that nobody will see again."""
         return self._succeeded + self._settled_otherwise
@@ -81,8 +86,8 @@ class Report:
             self._write_anew()
 
     def note(self, why: str) -> None:
-        """Say why the worker ended, for the person who reads `kubectl describe pod`."""
-        self._note = why
+        """Say why the worker waits or ended, for the person who reads `kubectl describe pod`."""
+        self._note = why or None
         self._write_anew()
 
     def close(self) -> None:

@@ -34,13 +34,21 @@ class SteadyBroker:
         hand, a count) changes it inside the call.
     was_connected: whether the broker ever let us in.
     mended_at: when the last outage ended, by the clock.
+    on_outage: called with its cause when an outage begins, and with nothing when it ends.
     """
 
-    def __init__(self, open_broker: Callable[[], Broker], *, timing: Timing) -> None:
+    def __init__(
+        self,
+        open_broker: Callable[[], Broker],
+        *,
+        timing: Timing,
+        on_outage: Callable[[str], None],
+    ) -> None:
         self.lock = threading.Lock()
         self.was_connected = False
         self.mended_at = float("-inf")
         self._open_broker = open_broker
+        self._on_outage = on_outage
         self._timing = timing
         self._broker: Broker | None = None
         self._failures = 0
@@ -105,6 +113,7 @@ class SteadyBroker:
     def _note_outage(self, error: Exception) -> float:
         if self._failures == 0:
             say("broker unavailable, trying again", error=error)
+            self._on_outage(str(error))
         self._failures += 1
         doubled = FIRST_PAUSE_SECONDS * (1 << min(self._failures - 1, 16))
         # Workers of one queue lose it together, and must not all come back at once.
@@ -112,6 +121,7 @@ class SteadyBroker:
 
     def _note_end(self) -> None:
         say("broker available again", failures=self._failures)
+        self._on_outage("")
         self._failures = 0
         self.mended_at = self._timing.clock()
 
