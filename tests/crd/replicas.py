@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,13 +54,23 @@ class Election:
     directory: Path
 
     @contextmanager
-    def running(self, identity: str, *, kubeconfig: Path | None = None) -> Iterator[Replica]:
-        """Run a replica until the context ends; by default straight to the API server."""
+    def running(
+        self,
+        identity: str,
+        *,
+        kubeconfig: Path | None = None,
+        namespaces: Sequence[str] = ("default",),
+    ) -> Iterator[Replica]:
+        """Run a replica until the context ends; by default straight to the API server.
+
+        namespaces: those that it serves; none are all.
+        """
         (port,) = find_free_ports(1)
         log_path = self.directory / f"{identity}.log"
         command = [
             str(Path(sys.executable).with_name("workqueuejob-operator")), "run",
-            "--namespace=default", f"--http-port={port}", f"--identity={identity}",
+            *(f"--namespace={name}" for name in namespaces),
+            f"--http-port={port}", f"--identity={identity}",
             "--lease-namespace=default", f"--lease-name={LEASE_NAME}",
         ]  # fmt: skip
         environment = {**os.environ, "KUBECONFIG": str(kubeconfig or self.api_server.kubeconfig)}

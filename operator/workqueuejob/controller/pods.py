@@ -7,7 +7,7 @@ from workqueuejob.api import WorkQueueJob
 from workqueuejob.cluster.api import ClusterAPI
 from workqueuejob.names import UID_LABEL
 from workqueuejob.planning.observed import ObservedJob, PodProblem
-from workqueuejob.planning.ownership import read_job_uid
+from workqueuejob.planning.ownership import keep_own_pods
 from workqueuejob.planning.pod_reading import (
     find_back_off,
     find_pod_problem,
@@ -55,14 +55,13 @@ class PodWatchman:
             return self._problem
         if now - self._read_at >= REREAD_SECONDS:
             self._read_at = now
-            pods = await cluster.list_pods(
+            listed = await cluster.list_pods(
                 resource.metadata.namespace,
                 label_selector=f"{UID_LABEL}={resource.metadata.uid}",
                 field_selector="status.phase!=Succeeded",
                 limit=_SAMPLE,
             )
-            uids = {job.uid for job in jobs}
-            pods = [pod for pod in pods if read_job_uid(pod) in uids]
+            pods = keep_own_pods(listed, jobs)
             self.sees_deleted_pods = is_any_failed_pod_deleted(pods)
             self._problem = (
                 find_pod_problem(pods)

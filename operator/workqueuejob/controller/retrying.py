@@ -52,7 +52,7 @@ class Retrying:
 
     def _back_off(self, first_seconds: float) -> float:
         # Bounded before it is multiplied: a failure may last for months.
-        seconds = min(_LONGEST_SECONDS, first_seconds * 2 ** min(self._failures, 10))
+        seconds = min(_LONGEST_SECONDS, first_seconds * 2.0 ** min(self._failures, 10))
         self._failures += 1
         return seconds * random.uniform(0.8, 1.2)  # noqa: S311 - jitter
 

@@ -5,11 +5,12 @@ little more: whoever may read an object of another namespace knows its UID, and 
 owner.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from workqueuejob.api import WorkQueueJob
 from workqueuejob.names import GROUP, KIND, WAVE_DIGITS, WAVE_LABEL, job_name
+from workqueuejob.planning.observed import ObservedJob
 
 Manifest = Mapping[str, Any]
 
@@ -31,6 +32,12 @@ def is_own_job(manifest: Manifest, resource: WorkQueueJob) -> bool:
 def read_job_uid(pod: Manifest) -> str:
     """Return the UID of the Job that controls a pod; nothing if none does."""
     return _read_controller_uid(pod["metadata"], group="batch", kind="Job")
+
+
+def keep_own_pods(pods: Iterable[Manifest], jobs: Iterable[ObservedJob]) -> list[Manifest]:
+    """Return the pods that one of the Jobs controls, in their order."""
+    uids = {job.uid for job in jobs}
+    return [pod for pod in pods if read_job_uid(pod) in uids]
 
 
 def read_wave(manifest: Manifest) -> int:

@@ -18,7 +18,12 @@ from tests.builders import (
 from workqueuejob.api import WorkQueueJobStatus
 from workqueuejob.names import WAVE_LABEL, job_name
 from workqueuejob.planning.observed import ObservedJob
-from workqueuejob.planning.ownership import is_own_job, read_job_uid, read_wave
+from workqueuejob.planning.ownership import (
+    is_own_job,
+    keep_own_pods,
+    read_job_uid,
+    read_wave,
+)
 from workqueuejob.planning.report_book import EARLY_REPORTS_MAX, ReportBook
 from workqueuejob.protocol.report import ItemCounts, write_report
 
@@ -91,6 +96,16 @@ def test_pod_is_that_of_the_job_which_controls_it() -> None:
     assert read_job_uid(a_finished_pod("a", job, ownerReferences=[])) == ""
     replica_set = {**owners[0], "kind": "ReplicaSet", "apiVersion": "apps/v1"}
     assert read_job_uid(a_finished_pod("a", job, ownerReferences=[replica_set])) == ""
+
+
+def test_only_pods_of_known_jobs_are_looked_at() -> None:
+    own = [a_finished_pod("a", a_job(1)), a_finished_pod("b", a_job(2))]
+    others = [
+        a_finished_pod("c", a_job(3)),
+        a_finished_pod("d", a_job(uid="another")),
+        a_finished_pod("e", a_job(), ownerReferences=[]),
+    ]
+    assert keep_own_pods([*others, *own], (a_job(1), a_job(2))) == own
 
 
 @pytest.mark.parametrize(
