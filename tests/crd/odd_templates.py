@@ -46,6 +46,11 @@ SHAPES = [
         (f"{CONTAINER}.ports", [{"containerPort": "http"}]),
     ),
     template_invalid(
+        "a script of 300,000 bytes",
+        "spec.template is 300,",
+        (f"{CONTAINER}.args", ["x" * 100_000] * 3),
+    ),
+    template_invalid(
         "400 levels", 'unknown field "spec.template.spec.deep"', (f"{POD}.deep", nested(400))
     ),
     template_invalid(

@@ -1,7 +1,5 @@
 """The object itself, as the API server stores it."""
 
-from pydantic import Field
-
 from workqueuejob.api.base import Model
 from workqueuejob.api.scalars import Timestamp
 from workqueuejob.api.spec import WorkQueueJobSpec
@@ -17,8 +15,6 @@ class ObjectMetadata(Model):
     uid: str
     generation: int
     resource_version: str
-    labels: dict[str, str] = Field(default_factory=dict)
-    annotations: dict[str, str] = Field(default_factory=dict)
     deletion_timestamp: Timestamp | None = None
 
 

@@ -210,7 +210,8 @@ class WorkQueueJobSpec(Model):
     copied. A change applies to Jobs created from then on."""
 
     template: PodTemplate
-    """The pods that work on the items: a Job's pod template, with all its fields. restartPolicy is
+    """The pods that work on the items: a Job's pod template, with all its fields, of at most
+    262,144 bytes as JSON. Larger files belong into a ConfigMap or into the image. restartPolicy is
     Never unless set to OnFailure, which can't be had with worker. A change applies to Jobs created
     from then on; running pods keep the template they have."""
 

@@ -1,19 +1,20 @@
 """What the schema says about a Job's pod template, without copying Kubernetes' own schema.
 
 The full pod schema would pass kubectl's limit of 256 KiB for `apply` and prune the fields of newer
-pods. So only what the operator must know is declared, everything else is kept as it is, and the
-template itself stays a plain dict: whether Kubernetes accepts it, the API server says.
+pods. So only what the operator must know is declared, everything else is kept as it is: whether
+Kubernetes accepts it, the API server says. The template itself is kept as text (`template_text`).
 """
 
 from enum import StrEnum
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
-from pydantic import ConfigDict, Field, GetJsonSchemaHandler
+from pydantic import ConfigDict, Field, GetJsonSchemaHandler, PlainSerializer, PlainValidator
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from workqueuejob.api.base import Model, Rule, RuleReason, atomic_list, list_map
 from workqueuejob.api.scalars import Annotations, Labels
+from workqueuejob.api.template_text import TemplateText
 from workqueuejob.names import GROUP
 
 
@@ -110,4 +111,9 @@ class _SchemaOf:
         return handler(self._model.__pydantic_core_schema__)
 
 
-PodTemplate = Annotated[dict[str, Any], _SchemaOf(PodTemplateSchema)]
+PodTemplate = Annotated[
+    TemplateText,
+    PlainValidator(TemplateText.read),
+    PlainSerializer(TemplateText.parse),
+    _SchemaOf(PodTemplateSchema),
+]

@@ -81,9 +81,9 @@ def _credentials_name(queue: QueueSource) -> str | None:
 
 
 def _needs_url(spec: WorkQueueJobSpec) -> bool:
-    if spec.worker is not None:
+    if spec.worker is not None or spec.template.is_too_large:
         return False
-    containers = spec.template["spec"]["containers"]
+    containers = spec.template.parse()["spec"]["containers"]
     return any(BROKER_URL not in read_variable_names(container) for container in containers)
 
 

@@ -4,7 +4,6 @@ Indexed with a back-off limit per index, so that one completion's failures neith
 its healthy peers; pods that were evicted or preempted count as nobody's failure.
 """
 
-import copy
 import hashlib
 import json
 from collections.abc import Mapping
@@ -12,6 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from workqueuejob.api import WorkQueueJob, WorkQueueJobSpec
+from workqueuejob.api.template_text import MOST_BYTES
+from workqueuejob.errors import TemplateInvalid
 from workqueuejob.names import (
     API_VERSION,
     KIND,
@@ -52,15 +53,17 @@ def build_job(resource: WorkQueueJob, wave: CreateWave, worker_image: WorkerImag
     Rules: Job API (batch/v1), KEP-3850 (back-off limit per index), KEP-3329 (pod failure policy),
     KEP-3939 (pod replacement policy). Raises TemplateInvalid for what can't be built upon.
     """
-    check_shape(resource.spec.template)
     metadata, spec = resource.metadata, resource.spec
+    template = _parse_template(spec)
+    check_shape(template)
     labels = {
         NAME_LABEL: metadata.name,
         UID_LABEL: metadata.uid,
         WAVE_LABEL: str(wave.wave),
         **({WARM_LABEL: "true"} if wave.is_warm else {}),
     }
-    template = _build_template(resource, labels, worker_image)
+    failure_policy = _build_failure_policy(spec, template["spec"])
+    _complete_template(resource, template, labels, worker_image)
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
@@ -79,7 +82,7 @@ def build_job(resource: WorkQueueJob, wave: CreateWave, worker_image: WorkerImag
             "parallelism": wave.parallelism,
             "completionMode": "Indexed",
             **({"suspend": True} if KUEUE_LABEL in spec.job_metadata.labels else {}),
-            **_build_failure_policy(spec, template["spec"]["restartPolicy"]),
+            **failure_policy,
             "template": template,
         },
     }
@@ -89,7 +92,6 @@ def hash_template(resource: WorkQueueJob) -> str:
     """Return what tells one kind of pod from another; the same for the same, for ever."""
     spec = resource.spec
     parts = {
-        "template": spec.template,
         "queue": _describe_queue(resource),
         "worker": spec.worker.to_manifest() if spec.worker else None,
         "retry": spec.retry.to_manifest() if spec.retry else None,
@@ -97,8 +99,24 @@ def hash_template(resource: WorkQueueJob) -> str:
     if spec.pod_failure_policy is not None:
         # Left out otherwise, so that Jobs that run keep the hash which they were made with.
         parts["podFailurePolicy"] = spec.pod_failure_policy.to_manifest()
-    canonical = json.dumps(parts, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+    texts = {
+        name: json.dumps(part, sort_keys=True, separators=(",", ":"))
+        for name, part in parts.items()
+    }
+    texts["template"] = str(spec.template.write())
+    canonical = ",".join(f'"{name}":{text}' for name, text in sorted(texts.items()))
+    return hashlib.sha256(f"{{{canonical}}}".encode()).hexdigest()[:16]
+
+
+def _parse_template(spec: WorkQueueJobSpec) -> Manifest:
+    template = spec.template
+    if template.is_too_large:
+        raise TemplateInvalid(
+            f"spec.template is {template.size:,} bytes long as JSON, and at most"
+            f" {MOST_BYTES:,} are allowed; move what is large, such as scripts and files, into a"
+            " ConfigMap that the pods mount, or into the image"
+        )
+    return template.parse()
 
 
 def _describe_queue(resource: WorkQueueJob) -> Manifest:
@@ -123,8 +141,8 @@ def _build_owner(resource: WorkQueueJob) -> Manifest:
     }
 
 
-def _build_failure_policy(spec: WorkQueueJobSpec, restart_policy: str) -> Manifest:
-    if restart_policy != "Never":
+def _build_failure_policy(spec: WorkQueueJobSpec, pod: Manifest) -> Manifest:
+    if pod.get("restartPolicy", "Never") != "Never":
         # Kubernetes documents the finer policies for restartPolicy Never only.
         return {"backoffLimit": spec.backoff_limit}
     disrupted = {
@@ -134,7 +152,9 @@ def _build_failure_policy(spec: WorkQueueJobSpec, restart_policy: str) -> Manife
     return {
         "backoffLimitPerIndex": spec.backoff_limit,
         "podReplacementPolicy": "Failed",
-        "podFailurePolicy": {"rules": [disrupted, *_build_worker_rules(spec), *_own_rules(spec)]},
+        "podFailurePolicy": {
+            "rules": [disrupted, *_build_worker_rules(spec, pod), *_own_rules(spec)]
+        },
     }
 
 
@@ -144,7 +164,7 @@ def _own_rules(spec: WorkQueueJobSpec) -> list[Manifest]:
     return [rule.to_manifest() for rule in policy.failure_rules] if policy else []
 
 
-def _build_worker_rules(spec: WorkQueueJobSpec) -> list[Manifest]:
+def _build_worker_rules(spec: WorkQueueJobSpec, pod: Manifest) -> list[Manifest]:
     """Return what a worker's pod may do without having failed.
 
     One that was killed is an attempt of the item that it held, which is tried so often and then
@@ -153,17 +173,21 @@ def _build_worker_rules(spec: WorkQueueJobSpec) -> list[Manifest]:
     if spec.worker is None:
         return []
     codes = {
-        "containerName": _find_worked(spec, spec.template["spec"])["name"],
+        "containerName": _find_worked(spec, pod)["name"],
         "operator": "In",
         "values": [STOPPED_EARLY, KILLED],
     }
     return [{"action": "Ignore", "onExitCodes": codes}]
 
 
-def _build_template(
-    resource: WorkQueueJob, labels: Mapping[str, str], worker_image: WorkerImage
-) -> Manifest:
-    spec, template = resource.spec, copy.deepcopy(dict(resource.spec.template))
+def _complete_template(
+    resource: WorkQueueJob,
+    template: Manifest,
+    labels: Mapping[str, str],
+    worker_image: WorkerImage,
+) -> None:
+    """Add what pods of ours have to a template that was parsed for this Job."""
+    spec = resource.spec
     metadata, pod = template.setdefault("metadata", {}), template["spec"]
     pod.setdefault("restartPolicy", "Never")
     if spec.worker is None:
@@ -188,7 +212,6 @@ def _build_template(
                 container=worked["name"],
             )
     metadata["labels"] = {**(metadata.get("labels") or {}), **labels}
-    return template
 
 
 def _find_worked(spec: WorkQueueJobSpec, pod: Mapping[str, Any]) -> Manifest:

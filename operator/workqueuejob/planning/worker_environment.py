@@ -61,7 +61,7 @@ def _build_settings(
     resource: WorkQueueJob, source: _Queue, container: Mapping[str, Any]
 ) -> WorkerSettings:
     spec, worker = resource.spec, resource.spec.worker
-    pod = spec.template["spec"]
+    pod = spec.template.parse()["spec"]
     return WorkerSettings(
         source=_build_source(resource, source),
         retry=build_retry(spec),

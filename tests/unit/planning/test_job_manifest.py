@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from tests.builders import NAMESPACE, UID, a_template, a_work_queue_job, a_worker_spec
+from workqueuejob.errors import TemplateInvalid
 from workqueuejob.names import job_name
 from workqueuejob.planning.actions import CreateWave
 from workqueuejob.planning.job_manifest import WorkerImage, build_job, hash_template
@@ -172,6 +173,24 @@ def test_building_changes_nothing_in_the_resource() -> None:
 def test_hash_tells_one_template_from_another(change: dict[str, Any], *, same: bool) -> None:
     hashes = {hash_template(a_work_queue_job(**spec)) for spec in ({}, change)}
     assert len(hashes) == (1 if same else 2)
+
+
+def test_hash_is_the_one_that_running_jobs_were_made_with() -> None:
+    odd = {"name": "ü🍎\x7f", "image": "i", "z": [1.50, 1e30, None, True, {"b": 1, "a": {}}]}
+    worked = a_work_queue_job(template={"spec": {"containers": [odd]}}, **a_worker_spec())
+
+    # Made by version 0.1.0.
+    assert hash_template(a_work_queue_job()) == "9f09a070eabd8fe4"
+    assert hash_template(worked) == "8011c2092a1060d8"
+
+
+def test_template_that_is_too_large_is_refused_with_a_remedy() -> None:
+    resource = a_work_queue_job(template=a_template(x="y" * 300_000))
+
+    with pytest.raises(TemplateInvalid, match=r"spec\.template is 300,\d+ bytes.*ConfigMap"):
+        build_job(resource, WAVE, WorkerImage("worker"))
+
+    assert hash_template(resource) != hash_template(a_work_queue_job())
 
 
 def test_job_that_was_built_can_be_read() -> None:
