@@ -152,6 +152,10 @@ class JobRejected(ClusterError):
     """Quota, a webhook or a policy refused the Job."""
 
 
+class NamespaceTerminating(JobRejected):
+    """The namespace is being deleted: nothing can be created in it any more, for good."""
+
+
 class JobNameConflict(ClusterError):
     """A Job of the wave's name exists and belongs to somebody else."""
 

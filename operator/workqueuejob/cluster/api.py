@@ -6,25 +6,23 @@ newer than they are. Every write that depends on what was read carries its resou
 Every method raises a ClusterError in the API server's own words.
 """
 
-import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from kubernetes.aio import client
 
 from workqueuejob.cluster.errors import cluster_errors
+from workqueuejob.cluster.pages import Manifest
+from workqueuejob.cluster.requests import TIMEOUT_SECONDS, list_objects, read_json
+from workqueuejob.cluster.trimming import trim_job, trim_pod, trim_work_queue_job
 from workqueuejob.errors import NotFound
 from workqueuejob.names import GROUP, OPERATOR, PLURAL, VERSION
-
-Manifest = dict[str, Any]
 
 _MERGE_PATCH = "application/merge-patch+json"
 _STRATEGIC_MERGE_PATCH = "application/strategic-merge-patch+json"
 _JOBS = {"group": "batch", "version": "v1", "plural": "jobs"}
 _WORK_QUEUE_JOBS = {"group": GROUP, "version": VERSION, "plural": PLURAL}
 _EVENTS = {"group": "events.k8s.io", "version": "v1", "plural": "events"}
-_TIMEOUT_SECONDS = 15.0
-_PAGE = 500
 
 
 class ClusterAPI:
@@ -45,7 +43,7 @@ class ClusterAPI:
                 dry_run="All" if dry_run else None,
                 field_manager=OPERATOR,
                 field_validation="Strict",
-                _request_timeout=_TIMEOUT_SECONDS,
+                _request_timeout=TIMEOUT_SECONDS,
             )
         return created
 
@@ -53,20 +51,20 @@ class ClusterAPI:
         """Return a Job."""
         with cluster_errors():
             job: Manifest = await self._objects.get_namespaced_custom_object(
-                **_JOBS, namespace=namespace, name=name, _request_timeout=_TIMEOUT_SECONDS
+                **_JOBS, namespace=namespace, name=name, _request_timeout=TIMEOUT_SECONDS
             )
         return job
 
     async def list_jobs(self, namespace: str, *, label_selector: str) -> tuple[list[Manifest], str]:
         """Return the Jobs and the resourceVersion that the list is of."""
-        jobs, metadata = await self._list(
+        return await list_objects(
             self._objects.list_namespaced_custom_object_without_preload_content,
+            trim_job,
             None,
             **_JOBS,
             namespace=namespace,
             label_selector=label_selector,
         )
-        return jobs, metadata["resourceVersion"]
 
     async def delete_job(
         self, namespace: str, name: str, *, uid: str, resource_version: str
@@ -115,16 +113,20 @@ class ClusterAPI:
         else:
             request = self._objects.list_namespaced_custom_object_without_preload_content
             where = {"namespace": namespace}
-        found, _ = await self._list(request, limit, **_WORK_QUEUE_JOBS, **where)
+        found, _ = await list_objects(
+            request, trim_work_queue_job, limit, **_WORK_QUEUE_JOBS, **where
+        )
         return found
 
     async def read_work_queue_job(self, namespace: str, name: str) -> Manifest | None:
         """Return a WorkQueueJob, or None if there is none of that name.
 
-        It is listed, which the watch needs the right to anyway.
+        It is listed, which the watch needs the right to anyway. And a kind that is not served for
+        a moment is an error then, and not an object that is gone.
         """
-        found, _ = await self._list(
+        found, _ = await list_objects(
             self._objects.list_namespaced_custom_object_without_preload_content,
+            trim_work_queue_job,
             1,
             **_WORK_QUEUE_JOBS,
             namespace=namespace,
@@ -148,33 +150,14 @@ class ClusterAPI:
         self, namespace: str, name: str, status: Manifest, *, resource_version: str
     ) -> Manifest:
         """Write a WorkQueueJob's status; null removes a field; Conflict if it has changed since."""
-        return await self._patch(
+        patched = await self._patch(
             self._objects.patch_namespaced_custom_object_status,
             **_WORK_QUEUE_JOBS,
             namespace=namespace,
             name=name,
             body={"metadata": {"resourceVersion": resource_version}, "status": status},
         )
-
-    async def _list(
-        self, request: Callable[..., Any], limit: int | None, /, **arguments: Any
-    ) -> tuple[list[Manifest], Manifest]:
-        """Return one page of at most `limit` objects, or all, and the last page's metadata."""
-        found: list[Manifest] = []
-        token: str | None = None
-        while True:
-            with cluster_errors():
-                response = await request(
-                    **arguments,
-                    limit=limit or _PAGE,
-                    _continue=token,
-                    _request_timeout=_TIMEOUT_SECONDS,
-                )
-                page = await _read_json(response)
-            found += page["items"]
-            token = page["metadata"].get("continue")
-            if limit is not None or not token:
-                return found, page["metadata"]
+        return trim_work_queue_job(patched)
 
     async def _delete(self, *, uid: str, resource_version: str, **where: str) -> None:
         # A plain DELETE of a Job would leave its pods to themselves.
@@ -185,7 +168,7 @@ class ClusterAPI:
         try:
             with cluster_errors():
                 await self._objects.delete_namespaced_custom_object(
-                    **where, body=options, _request_timeout=_TIMEOUT_SECONDS
+                    **where, body=options, _request_timeout=TIMEOUT_SECONDS
                 )
         except NotFound:
             return
@@ -195,7 +178,7 @@ class ClusterAPI:
             patched: Manifest = await request(
                 **{"_content_type": _MERGE_PATCH, **arguments},
                 field_manager=OPERATOR,
-                _request_timeout=_TIMEOUT_SECONDS,
+                _request_timeout=TIMEOUT_SECONDS,
             )
         return patched
 
@@ -208,8 +191,9 @@ class ClusterAPI:
         limit: int | None = None,
     ) -> list[Manifest]:
         """Return at most `limit` pods; all, by as many pages as it takes, if it is None."""
-        pods, _ = await self._list(
+        pods, _ = await list_objects(
             self._core.list_namespaced_pod_without_preload_content,
+            trim_pod,
             limit,
             namespace=namespace,
             label_selector=label_selector,
@@ -228,9 +212,9 @@ class ClusterAPI:
         try:
             with cluster_errors():
                 response = await self._core.delete_namespaced_pod_without_preload_content(
-                    name, namespace, body=options, _request_timeout=_TIMEOUT_SECONDS
+                    name, namespace, body=options, _request_timeout=TIMEOUT_SECONDS
                 )
-                await _read_json(response)
+                await read_json(response)
         except NotFound:
             return
 
@@ -239,9 +223,9 @@ class ClusterAPI:
         try:
             with cluster_errors():
                 response = await self._core.read_namespaced_secret_without_preload_content(
-                    name, namespace, _request_timeout=_TIMEOUT_SECONDS
+                    name, namespace, _request_timeout=TIMEOUT_SECONDS
                 )
-                secret: Manifest = await _read_json(response)
+                secret: Manifest = await read_json(response)
         except NotFound:
             return None
         return secret
@@ -250,13 +234,5 @@ class ClusterAPI:
         """Create an Event."""
         with cluster_errors():
             await self._objects.create_namespaced_custom_object(
-                **_EVENTS, namespace=namespace, body=manifest, _request_timeout=_TIMEOUT_SECONDS
+                **_EVENTS, namespace=namespace, body=manifest, _request_timeout=TIMEOUT_SECONDS
             )
-
-
-async def _read_json(response: Any) -> Manifest:
-    body = await response.text()
-    if response.status >= 400:
-        raise client.ApiException(status=response.status, reason=response.reason, body=body)
-    manifest: Manifest = json.loads(body)
-    return manifest

@@ -7,13 +7,24 @@ from typing import Any
 from kubernetes.aio import client
 from kubernetes.aio import config as untyped_config
 
-config: Any = untyped_config
+from workqueuejob.cluster.decoding import decode
 
+config: Any = untyped_config
 
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
-class GuardedClient(client.ApiClient):
+class Client(client.ApiClient):
+    """Reads objects of any depth."""
+
+    def deserialize(self, response_text: str, response_type: str, content_type: str | None) -> Any:
+        """Return what the API server says."""
+        if response_type == "object" and response_text:
+            return decode(response_text)
+        return super().deserialize(response_text, response_type, content_type)
+
+
+class GuardedClient(Client):
     """Asks before every request that is not a read; what it is told by an exception is raised.
 
     Here and not in each call, so that no write can be forgotten, not even one yet to be written.
@@ -44,6 +55,6 @@ async def api_client(*, guard: Callable[[], None] | None = None) -> AsyncIterato
     except config.ConfigException:
         await config.load_kube_config(client_configuration=configuration)
     async with (
-        client.ApiClient(configuration) if guard is None else GuardedClient(configuration, guard)
+        Client(configuration) if guard is None else GuardedClient(configuration, guard)
     ) as opened:
         yield opened

@@ -1,7 +1,8 @@
-"""Reads JSON of any depth, so that one deep object keeps nobody from reading all the others.
+"""Reads the API server's JSON at any depth, so that one deep object hides none of the others.
 
-A pod template may hold fields that no schema knows, up to 10,000 levels deep. Python neither
-decodes nor copies what is that deep, and a list with such an object in it would end the operator.
+A pod template may hold fields that no schema knows, up to 10,000 levels deep, which is more than
+Python's decoder takes. A list with such an object in it would end the operator. Only for what the
+API server sends: brokers' answers are read by `json` alone.
 """
 
 import json
@@ -9,44 +10,42 @@ import re
 from typing import Any
 
 LEVELS = 100
-"""Far below what a Job or its WorkQueueJob has."""
+"""What is left of JSON that is too deep. Far more than a Job or its WorkQueueJob has."""
 
-_TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{}]')
+_DECODER = json.JSONDecoder()
+
+# Possessive, and a string may lack its end: no character is looked at twice.
+_TOKEN = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[\[\]{}]', re.DOTALL)
 
 
-def read_deep_json() -> None:
-    """Let `json.loads` read JSON of any depth from now on, in the whole process.
+def decode(text: str) -> Any:
+    """Return what the JSON says; raises ValueError for what is none.
 
-    kopf, aiohttp and the client call it, and none of them can be given another decoder.
+    Where it is too deep for Python, null stands for what is deeper than LEVELS.
     """
-    json._default_decoder = _AnyDepth()  # type: ignore[attr-defined] # noqa: SLF001
+    try:
+        return json.loads(text)
+    except RecursionError:
+        return json.loads(cut(text))
 
 
-class _AnyDepth(json.JSONDecoder):
-    def decode(self, s: str, *where: Any) -> Any:
-        try:
-            found = super().decode(s, *where)
-        except RecursionError:
-            return super().decode(cut(s), *where)
-        return super().decode(cut(s), *where) if _is_deep(found) else found
+def decode_at(text: str, begin: int) -> tuple[Any, int]:
+    """Return the value that begins there, as `decode` does, and where it ends.
 
-
-def _is_deep(found: Any) -> bool:
-    """Return whether anything is deeper than LEVELS; level by level, for a call has its limit."""
-    level, levels = [[found]], -1
-    while level:
-        levels += 1
-        level = [
-            list(below.values()) if isinstance(below, dict) else below
-            for one in level
-            for below in one
-            if isinstance(below, dict | list)
-        ]
-    return levels > LEVELS
+    Raises ValueError for what is no JSON, or has no end yet.
+    """
+    try:
+        return _DECODER.raw_decode(text, begin)
+    except RecursionError:
+        end = _find_end(text, begin)
+        return decode(text[begin:end]), end
 
 
 def cut(text: str) -> str:
-    """Return JSON in which null stands for what is deeper than LEVELS."""
+    """Return JSON in which null stands for what is deeper than LEVELS.
+
+    Takes a time that grows with the length of the text alone, whatever it holds.
+    """
     pieces: list[str] = []
     depth = kept_until = 0
     for token in _TOKEN.finditer(text):
@@ -60,4 +59,18 @@ def cut(text: str) -> str:
                     pieces.append("null")
                     kept_until = token.end()
                 depth -= 1
-    return "".join([*pieces, text[kept_until:]])
+    # What is still too deep at the end of the text is not closed, and so no JSON.
+    return "".join(pieces if depth > LEVELS else [*pieces, text[kept_until:]])
+
+
+def _find_end(text: str, begin: int) -> int:
+    depth = 0
+    for token in _TOKEN.finditer(text, begin):
+        match text[token.start()]:
+            case "[" | "{":
+                depth += 1
+            case "]" | "}":
+                depth -= 1
+                if depth == 0:
+                    return token.end()
+    raise ValueError("the value has no end")

@@ -1,19 +1,21 @@
 """Translates the API server's refusals into the project's errors, in its own words."""
 
-import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import aiohttp
 from kubernetes.aio.client import ApiException
 
+from workqueuejob.cluster.decoding import decode
 from workqueuejob.errors import (
     ClusterError,
     ClusterUnavailable,
     Conflict,
     JobNameConflict,
     JobRejected,
+    NamespaceTerminating,
     NotFound,
     TemplateInvalid,
 )
@@ -61,7 +63,8 @@ def cluster_errors() -> Iterator[None]:
 
 
 def _translate(error: ApiException) -> ClusterError:
-    reason, message = _read_status(error.body)
+    status = _read_status(error.body)
+    reason, message = status.get("reason") or "", status.get("message") or ""
     code = error.status or 0
     silent = _SILENT_WEBHOOK.search(message)
     if silent is not None:
@@ -73,6 +76,8 @@ def _translate(error: ApiException) -> ClusterError:
     if _DENIED.search(message):
         return JobRejected(message)
     kind = _BY_REASON.get(reason) or _BY_CODE.get(code) or _judge_by_class(code)
+    if kind is JobRejected and _is_namespace_terminating(status):
+        kind = NamespaceTerminating
     return kind(message or f"the API server answered {code} {error.reason}")
 
 
@@ -81,11 +86,15 @@ def _judge_by_class(code: int) -> type[ClusterError]:
     return JobRejected if is_refusal else ClusterUnavailable
 
 
-def _read_status(body: object) -> tuple[str, str]:
+def _read_status(body: object) -> Mapping[str, Any]:
     try:
-        status = json.loads(body) if isinstance(body, str | bytes) else {}
+        status = decode(body) if isinstance(body, str) else {}
     except ValueError:
-        return "", ""
-    if not isinstance(status, dict):
-        return "", ""
-    return status.get("reason") or "", status.get("message") or ""
+        return {}
+    return status if isinstance(status, dict) else {}
+
+
+def _is_namespace_terminating(status: Mapping[str, Any]) -> bool:
+    details = status.get("details")
+    causes = details.get("causes") if isinstance(details, dict) else None
+    return any(cause.get("reason") == "NamespaceTerminating" for cause in causes or ())

@@ -14,7 +14,6 @@ import structlog
 
 from workqueuejob.cluster.api import ClusterAPI
 from workqueuejob.cluster.connection import api_client
-from workqueuejob.cluster.decoding import read_deep_json
 from workqueuejob.cluster.leases import LeaseAPI
 from workqueuejob.controller.actor import Surroundings
 from workqueuejob.controller.http import serve_http
@@ -39,7 +38,6 @@ async def run_operator(settings: Settings) -> None:
 
     Raises NotLeading when the Lease is lost, and what ends kopf or keeps the API server from us.
     """
-    read_deep_json()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for signal_number in (signal.SIGTERM, signal.SIGINT):

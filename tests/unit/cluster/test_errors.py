@@ -13,6 +13,7 @@ from workqueuejob.errors import (
     Conflict,
     JobNameConflict,
     JobRejected,
+    NamespaceTerminating,
     NotFound,
     TemplateInvalid,
 )
@@ -74,6 +75,20 @@ def test_webhooks_and_policies_refuse_whatever_code_they_choose(
 def test_code_that_says_nothing_about_the_request_is_an_unavailable_cluster(code: int) -> None:
     with pytest.raises(ClusterUnavailable), cluster_errors():
         raise ApiException(status=code, reason="http words", body="")
+
+
+def test_namespace_that_is_being_deleted_is_told_by_its_cause_and_not_by_words() -> None:
+    status = {"reason": "Forbidden", "message": "being terminated"}
+    cause = {"reason": "NamespaceTerminating", "field": "metadata.namespace"}
+    for details, expected in (
+        ({"causes": [cause]}, NamespaceTerminating),
+        ({"causes": [{"reason": "FieldValueInvalid"}]}, JobRejected),
+        (None, JobRejected),
+    ):
+        body = json.dumps({**status, "details": details})
+        with pytest.raises(JobRejected, match="being terminated") as refused, cluster_errors():
+            raise ApiException(status=403, reason="http words", body=body)
+        assert refused.type is expected
 
 
 @pytest.mark.parametrize("body", [None, "", "<html>", "[]", '{"message": null}'])

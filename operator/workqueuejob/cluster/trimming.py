@@ -1,0 +1,127 @@
+"""Drops from objects what nobody reads, before anything is kept of them. Decides nothing.
+
+Anybody who may create Jobs or pods may make them large: with annotations, variables and fields that
+no schema knows. What `planning` reads is listed here: a field that it is to read is added here too.
+"""
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from workqueuejob.api.template_text import TemplateText
+from workqueuejob.names import GROUP, JOB_LABEL, KUEUE_LABEL, TEMPLATE_HASH_ANNOTATION
+from workqueuejob.protocol.settings import SETTINGS
+
+Manifest = dict[str, Any]
+
+_METADATA = (
+    "name",
+    "namespace",
+    "uid",
+    "resourceVersion",
+    "generation",
+    "creationTimestamp",
+    "deletionTimestamp",
+    "deletionGracePeriodSeconds",
+)
+_JOB_SPEC = ("completions", "parallelism", "suspend")
+_JOB_STATUS = (
+    "active",
+    "ready",
+    "terminating",
+    "succeeded",
+    "failed",
+    "failedIndexes",
+    "uncountedTerminatedPods",
+    "conditions",
+    "startTime",
+    "completionTime",
+)
+_POD_SPEC = (
+    "nodeName",
+    "schedulerName",
+    "schedulingGates",
+    "restartPolicy",
+    "terminationGracePeriodSeconds",
+    "activeDeadlineSeconds",
+)
+_POD_STATUS = (
+    "phase",
+    "reason",
+    "message",
+    "conditions",
+    "initContainerStatuses",
+    "containerStatuses",
+    "startTime",
+)
+_CONTAINER = ("name", "restartPolicy")
+
+
+def trim_work_queue_job(manifest: Manifest) -> Manifest:
+    """Return what the model has of a WorkQueueJob, with its template as text."""
+    trimmed = {**manifest, "metadata": _pick(manifest["metadata"], _METADATA)}
+    spec = manifest.get("spec")
+    if isinstance(spec, dict) and isinstance(spec.get("template"), dict):
+        trimmed["spec"] = {**spec, "template": TemplateText.read(spec["template"]).write()}
+    return trimmed
+
+
+def trim_job(manifest: Manifest) -> Manifest:
+    """Return what is read of a Job: not its template, and not which of its indexes succeeded."""
+    return {
+        "metadata": _trim_metadata(manifest["metadata"]),
+        "spec": _pick(manifest.get("spec") or {}, _JOB_SPEC),
+        "status": _pick(manifest.get("status") or {}, _JOB_STATUS),
+    }
+
+
+def trim_pod(manifest: Manifest) -> Manifest:
+    """Return what is read of a pod: how it fares, and of its containers which is our worker's."""
+    spec: Mapping[str, Any] = manifest.get("spec") or {}
+    containers = {
+        kind: [_trim_container(container) for container in spec[kind]]
+        for kind in ("initContainers", "containers")
+        if spec.get(kind)
+    }
+    return {
+        "metadata": _trim_metadata(manifest["metadata"]),
+        "spec": {**_pick(spec, _POD_SPEC), **containers},
+        "status": _pick(manifest.get("status") or {}, _POD_STATUS),
+    }
+
+
+def trim_to_identity(manifest: Manifest) -> Manifest:
+    """Return what tells which object it is, and whose."""
+    metadata = dict(manifest["metadata"])
+    # Not the version: it is a moment of the past, and a watch would go on from there.
+    metadata.pop("resourceVersion", None)
+    return {"metadata": metadata}
+
+
+def _trim_metadata(metadata: Mapping[str, Any]) -> Manifest:
+    labels: Mapping[str, str] = metadata.get("labels") or {}
+    annotations: Mapping[str, str] = metadata.get("annotations") or {}
+    return {
+        **_pick(metadata, (*_METADATA, "ownerReferences", "finalizers")),
+        "labels": {key: value for key, value in labels.items() if _is_read(key)},
+        "annotations": _pick(annotations, (TEMPLATE_HASH_ANNOTATION,)),
+    }
+
+
+def _is_read(label: str) -> bool:
+    return label.startswith((f"{GROUP}/", "batch.kubernetes.io/")) or label in {
+        JOB_LABEL,
+        KUEUE_LABEL,
+    }
+
+
+def _trim_container(container: Mapping[str, Any]) -> Manifest:
+    settings = [
+        {"name": SETTINGS}
+        for variable in container.get("env") or ()
+        if variable.get("name") == SETTINGS
+    ]
+    return {**_pick(container, _CONTAINER), **({"env": settings} if settings else {})}
+
+
+def _pick(found: Mapping[str, Any], names: Collection[str]) -> Manifest:
+    return {name: found[name] for name in names if name in found}
