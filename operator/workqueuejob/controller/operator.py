@@ -6,14 +6,16 @@ can be deleted while the operator is down, and an idle one causes no write.
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
+import aiohttp
 import kopf
 import pydantic
 import structlog
 
 from workqueuejob.api import WorkQueueJob
+from workqueuejob.cluster.watching import PAGE, WatchReader, build_response_class
 from workqueuejob.controller.actor import Actor, Surroundings
 from workqueuejob.controller.settings import Settings
 from workqueuejob.names import GROUP, PLURAL, UID_LABEL, VERSION, WORKER_LABEL
@@ -28,7 +30,9 @@ class Operator:
 
     def __init__(self, surroundings: Surroundings) -> None:
         self._surroundings = surroundings
+        self._reader = WatchReader()
         self._actors: dict[str, Actor] = {}
+        self._uids: dict[tuple[str, str], str] = {}
         self._unreadable: set[str] = set()
 
     @property
@@ -48,9 +52,7 @@ class Operator:
         manifest, kind = event["object"], event.get("type")
         uid = manifest["metadata"]["uid"]
         if kind == "DELETED":
-            actor = self._actors.pop(uid, None)
-            if actor is not None:
-                await actor.close()
+            await self._end_actor(uid)
             return
         try:
             resource = WorkQueueJob.from_manifest(manifest)
@@ -65,10 +67,30 @@ class Operator:
                 )
             return
         known = self._actors.get(uid)
-        if known is None:
-            self._actors[uid] = Actor(self._surroundings, resource)
-        else:
+        if known is not None:
             known.update(resource)
+            return
+        name = (resource.metadata.namespace, resource.metadata.name)
+        if name in self._uids:
+            # A name is free again only when the object before is gone.
+            await self._end_actor(self._uids[name])
+        self._uids[name] = uid
+        self._actors[uid] = Actor(self._surroundings, resource, on_gone=self._forget)
+
+    async def _end_actor(self, uid: str) -> None:
+        actor = self._actors.get(uid)
+        if actor is not None:
+            self._forget(actor)
+            await actor.close()
+
+    def _forget(self, actor: Actor) -> None:
+        """Know nothing more of an object that is not there any more."""
+        metadata = actor.resource.metadata
+        name = (metadata.namespace, metadata.name)
+        if self._actors.get(metadata.uid) is actor:
+            del self._actors[metadata.uid]
+        if self._uids.get(name) == metadata.uid:
+            del self._uids[name]
 
     async def on_job(self, *, event: Mapping[str, Any], **_: Any) -> None:
         """Pass a Job on to its owner's actor."""
@@ -84,7 +106,8 @@ class Operator:
     async def on_pod(self, *, event: Mapping[str, Any], **_: Any) -> None:
         """Pass a worker's pod on to its WorkQueueJob's actor."""
         manifest = event["object"]
-        actor = self._actors.get(manifest["metadata"]["labels"].get(UID_LABEL, ""))
+        labels = manifest["metadata"].get("labels") or {}
+        actor = self._actors.get(labels.get(UID_LABEL, ""))
         if actor is not None:
             actor.put_pod(manifest, is_gone=event.get("type") == "DELETED")
 
@@ -95,7 +118,7 @@ class Operator:
     def build_registry(self) -> kopf.OperatorRegistry:
         """Return the handlers for kopf."""
         registry = kopf.OperatorRegistry()
-        kopf.on.login(registry=registry)(_login)
+        kopf.on.login(registry=registry)(log_in_through(self._reader))
         kopf.on.event(GROUP, VERSION, PLURAL, registry=registry)(self.on_work_queue_job)
         kopf.on.event("batch", "v1", "jobs", labels={UID_LABEL: kopf.PRESENT}, registry=registry)(
             self.on_job
@@ -106,14 +129,38 @@ class Operator:
         return registry
 
 
+def log_in_through(reader: WatchReader) -> Callable[..., Awaitable[kopf.AiohttpSession | None]]:
+    """Return kopf's login, whose connections are kopf's usual ones, but read by `reader`."""
+
+    async def log_in(**kwargs: Any) -> kopf.AiohttpSession | None:
+        found = kopf.login_with_service_account(**kwargs) or kopf.login_with_kubeconfig(**kwargs)
+        if found is None:
+            return None
+        session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, ssl=found.as_ssl_context()),
+            headers=found.as_http_headers(),
+            proxy=found.proxy_url,
+            trust_env=found.trust_env,
+            response_class=build_response_class(reader),
+        )
+        return kopf.AiohttpSession(
+            server=found.server,
+            default_namespace=found.default_namespace,
+            aiohttp_session=session,
+        )
+
+    return log_in
+
+
 def build_kopf_settings() -> kopf.OperatorSettings:
     """Return how kopf should behave: it only watches."""
     settings = kopf.OperatorSettings()
     settings.posting.enabled = False
     settings.posting.level = logging.CRITICAL
     settings.scanning.disabled = True
-    settings.watching.label_selectors["batch/jobs"] = UID_LABEL
-    settings.watching.label_selectors["pods"] = WORKER_LABEL
+    settings.watching.label_selectors["batch", "jobs"] = UID_LABEL
+    settings.watching.label_selectors["v1", "pods"] = WORKER_LABEL
+    settings.watching.chunk_size = PAGE
     settings.watching.server_timeout = 300
     settings.watching.connect_timeout = 10
     settings.networking.request_timeout = 30
@@ -125,10 +172,6 @@ def watched_namespaces(settings: Settings) -> dict[str, Any]:
     if settings.namespaces:
         return {"namespaces": list(settings.namespaces)}
     return {"clusterwide": True}
-
-
-async def _login(**kwargs: Any) -> kopf.ConnectionInfo | None:
-    return kopf.login_with_service_account(**kwargs) or kopf.login_with_kubeconfig(**kwargs)
 
 
 def _progressing_reason(resource: WorkQueueJob) -> str:

@@ -1,0 +1,204 @@
+"""What kopf asks the API server for, and what our handlers hear of: kopf itself, real requests."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+import kopf
+import pytest
+
+from tests.builders import a_job_manifest
+from workqueuejob.cluster.watching import PAGE, WatchReader
+from workqueuejob.controller.operator import build_kopf_settings, log_in_through
+from workqueuejob.names import GROUP, PLURAL, UID_LABEL, VERSION, WORKER_LABEL
+
+from .fake_api_server import JOBS, PODS, WORK_QUEUE_JOBS, FakeAPIServer, running_fake_api_server
+
+Manifest = dict[str, Any]
+
+
+@dataclass
+class Heard:
+    """The events that handlers got, as (type, name), and the last object of each name."""
+
+    events: list[tuple[str | None, str]] = field(default_factory=list)
+    objects: dict[str, Manifest] = field(default_factory=dict)
+
+    async def take(self, *, event: Any, **_: Any) -> None:
+        name = event["object"]["metadata"]["name"]
+        self.events.append((event["type"], name))
+        self.objects[name] = dict(event["object"])
+
+
+def an_object(name: str, **parts: Any) -> Manifest:
+    metadata = {"name": name, "namespace": "shop", "uid": f"uid of {name}", "resourceVersion": "7"}
+    return {"metadata": {**metadata, **parts.pop("metadata", {})}, **parts}
+
+
+def a_pod(name: str, **metadata: Any) -> Manifest:
+    labels = {WORKER_LABEL: "true", UID_LABEL: "u"}
+    return an_object(name, metadata={"labels": labels, **metadata}, status={"phase": "Running"})
+
+
+def a_job(wave: int) -> Manifest:
+    job = a_job_manifest(wave)
+    job["metadata"]["labels"][UID_LABEL] = "u"
+    job["metadata"] |= {"namespace": "shop", "uid": f"uid of {wave}", "resourceVersion": "7"}
+    return job
+
+
+@asynccontextmanager
+async def watching(kubeconfig: Path, heard: Heard) -> AsyncIterator[None]:
+    registry = kopf.OperatorRegistry()
+    kopf.on.login(registry=registry)(log_in_through(WatchReader()))
+    kopf.on.event(GROUP, VERSION, PLURAL, registry=registry)(heard.take)
+    kopf.on.event("batch", "v1", "jobs", registry=registry)(heard.take)
+    kopf.on.event("v1", "pods", registry=registry)(heard.take)
+    ready, stop = asyncio.Event(), asyncio.Event()
+    running = asyncio.create_task(
+        kopf.operator(
+            registry=registry,
+            settings=build_kopf_settings(),
+            standalone=True,
+            clusterwide=True,
+            identity=cast("Any", "test"),
+            ready_flag=ready,
+            stop_flag=stop,
+        )
+    )
+    await ready.wait()
+    try:
+        yield
+    finally:
+        stop.set()
+        await running
+
+
+async def until(holds: Callable[[], bool], *, seconds: float = 20.0) -> None:
+    async with asyncio.timeout(seconds):
+        while not holds():
+            await asyncio.sleep(0.01)
+
+
+@pytest.fixture
+async def server(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[tuple[FakeAPIServer, Path]]:
+    async with running_fake_api_server(tmp_path) as (fake, kubeconfig):
+        monkeypatch.setenv("KUBECONFIG", str(kubeconfig))
+        yield fake, kubeconfig
+
+
+async def test_api_server_selects_what_is_ours_and_gives_it_in_pages(
+    server: tuple[FakeAPIServer, Path],
+) -> None:
+    fake, kubeconfig = server
+    fake.objects[PODS] = [a_pod(f"pod-{number}") for number in range(PAGE + 1)]
+    heard = Heard()
+
+    async with watching(kubeconfig, heard):
+        await until(lambda: len(heard.events) == PAGE + 1)
+        await until(lambda: {JOBS, PODS, WORK_QUEUE_JOBS} <= fake.watches.keys())
+
+    for path, selector in ((JOBS, UID_LABEL), (PODS, WORKER_LABEL), (WORK_QUEUE_JOBS, None)):
+        requests = [*fake.lists[path], *fake.watches[path]]
+        assert {query.get("labelSelector") for query in requests} == {selector}, path
+        assert {query.get("limit") for query in fake.lists[path]} == {str(PAGE)}, path
+    assert [query.get("continue") for query in fake.lists[PODS]] == [None, str(PAGE)]
+
+
+@pytest.mark.parametrize("path", [JOBS, PODS, WORK_QUEUE_JOBS])
+async def test_deletion_that_no_watch_has_told_is_told_after_the_next_list(
+    server: tuple[FakeAPIServer, Path], path: str
+) -> None:
+    fake, kubeconfig = server
+    builders: dict[str, Callable[[int], Manifest]] = {
+        JOBS: a_job,
+        PODS: lambda number: a_pod(f"pod-{number}"),
+        WORK_QUEUE_JOBS: lambda number: an_object(f"fruits-{number}"),
+    }
+    build = builders[path]
+    fake.objects[path] = [build(1), build(2)]
+    gone, came = build(1)["metadata"]["name"], build(3)["metadata"]["name"]
+    heard = Heard()
+
+    async with watching(kubeconfig, heard):
+        await until(lambda: len(heard.events) == 2 and path in fake.watches)
+        fake.send(path, {"type": "ADDED", "object": build(3)})
+        await until(lambda: ("ADDED", came) in heard.events)
+        fake.objects[path] = [build(2)]
+        fake.end_as_stale(path)
+        await until(lambda: {("DELETED", gone), ("DELETED", came)} <= set(heard.events))
+        await until(lambda: len(fake.watches[path]) == 2)
+
+    stays = build(2)["metadata"]["name"]
+    assert ("DELETED", stays) not in heard.events
+    assert heard.objects[gone]["metadata"]["uid"] == build(1)["metadata"]["uid"]
+    # A watch that ends later goes on from where the list was.
+    assert fake.watches[path][-1]["resourceVersion"] == "100"
+
+
+async def test_pod_whose_deletion_was_missed_is_told_as_it_was_last_seen(
+    server: tuple[FakeAPIServer, Path],
+) -> None:
+    fake, kubeconfig = server
+    fake.objects[PODS] = [a_pod("pod-1")]
+    heard = Heard()
+
+    async with watching(kubeconfig, heard):
+        await until(lambda: bool(heard.events) and PODS in fake.watches)
+        fake.objects[PODS] = []
+        fake.end_as_stale(PODS)
+        await until(lambda: ("DELETED", "pod-1") in heard.events)
+
+    assert heard.objects["pod-1"]["status"] == {"phase": "Running"}
+    assert heard.objects["pod-1"]["metadata"]["labels"][UID_LABEL] == "u"
+
+
+async def test_object_that_was_told_as_deleted_is_not_told_again(
+    server: tuple[FakeAPIServer, Path],
+) -> None:
+    fake, kubeconfig = server
+    fake.objects[JOBS] = [a_job(1), a_job(2)]
+    heard = Heard()
+
+    async with watching(kubeconfig, heard):
+        await until(lambda: len(heard.events) == 2 and JOBS in fake.watches)
+        fake.send(JOBS, {"type": "DELETED", "object": a_job(1)})
+        fake.objects[JOBS] = []
+        fake.end_as_stale(JOBS)
+        second = a_job(2)["metadata"]["name"]
+        await until(lambda: ("DELETED", second) in heard.events)
+
+    assert len([kind for kind, _ in heard.events if kind == "DELETED"]) == 2
+
+
+async def test_nothing_large_that_nobody_reads_reaches_the_handlers(
+    server: tuple[FakeAPIServer, Path],
+) -> None:
+    fake, kubeconfig = server
+    huge = "x" * 500_000
+    job = a_job(1)
+    job["metadata"]["annotations"] = {"huge": huge}
+    job["metadata"]["managedFields"] = [{"huge": huge}]
+    job["spec"]["template"] = {"huge": huge}
+    pod = a_pod("pod-1", annotations={"huge": huge})
+    pod["spec"] = {"containers": [{"name": "c", "env": [{"name": "A", "value": huge}]}]}
+    template = {"metadata": {"annotations": {"huge": huge}}}
+    fake.objects[JOBS], fake.objects[PODS] = [job], [pod]
+    fake.objects[WORK_QUEUE_JOBS] = [an_object("fruits", spec={"template": template})]
+    heard = Heard()
+
+    async with watching(kubeconfig, heard):
+        await until(lambda: len(heard.events) == 3)
+        await until(lambda: JOBS in fake.watches)
+        job["metadata"]["generation"] = 2
+        fake.send(JOBS, {"type": "MODIFIED", "object": job})
+        name = job["metadata"]["name"]
+        await until(lambda: ("MODIFIED", name) in heard.events)
+
+    assert len(heard.objects) == 3
+    assert all(len(str(one)) < 3000 for one in heard.objects.values())
