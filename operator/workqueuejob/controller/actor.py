@@ -7,7 +7,7 @@ WorkQueueJob delays no other. Nothing is decided here.
 import asyncio
 import contextlib
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -24,7 +24,7 @@ from workqueuejob.controller.reports import WorkerReports
 from workqueuejob.controller.retrying import Retrying
 from workqueuejob.controller.secret_reads import SecretReads
 from workqueuejob.controller.store import JobStore
-from workqueuejob.errors import ClusterError, ClusterUnavailable, Conflict, QueueError
+from workqueuejob.errors import ClusterError, ClusterUnavailable, Conflict, NotFound, QueueError
 from workqueuejob.metrics import RECONCILES
 from workqueuejob.names import UID_LABEL
 from workqueuejob.planning.depth import Measurement
@@ -66,13 +66,24 @@ class Surroundings:
 class Actor:
     """One WorkQueueJob's reconcile loop and what it remembers between two rounds."""
 
-    def __init__(self, surroundings: Surroundings, resource: WorkQueueJob) -> None:
+    def __init__(
+        self,
+        surroundings: Surroundings,
+        resource: WorkQueueJob,
+        *,
+        on_gone: Callable[["Actor"], None] = lambda _: None,
+    ) -> None:
+        """Begin to reconcile.
+
+        on_gone: called when the object is not there any more, although no watch has told so.
+        """
         self._cluster = surroundings.cluster
         self._loop = asyncio.get_running_loop()
         self._awake = asyncio.Event()
         self._awake.set()
         self._edited = asyncio.Event()
         self.resource = resource
+        self._on_gone = on_gone
         self.store = JobStore()
         self._queue = QueueMeasuring(
             surroundings.secrets,
@@ -153,6 +164,9 @@ class Actor:
                 delay = await self._step()
                 lasting = self._retrying.is_lasting
                 await self._sleep(delay, self._edited if lasting else self._awake)
+        except _Gone:
+            _log.info("the object is gone", reason="found by looking, not told by the watch")
+            self._on_gone(self)
         finally:
             self._queue.close()
 
@@ -169,8 +183,8 @@ class Actor:
         try:
             with RECONCILES.time():
                 delay = await self._reconcile()
-        except Conflict as conflict:
-            # Another client wrote in between: the watch brings the object, and the Jobs are listed.
+        except (Conflict, NotFound) as conflict:
+            # Another client wrote in between, or deleted: the object is read, the Jobs are listed.
             self._listed_at = None
             return self._retrying.meet_conflict(conflict)
         except ClusterError as error:
@@ -185,18 +199,20 @@ class Actor:
         return delay
 
     async def _reread(self) -> None:
-        """Read the object, and the Jobs, where what the watches bring is always too old.
+        """Read the object, and the Jobs, which the watches may tell too late, or not at all.
 
         What is read now is right, even if its version is a lower one, as after a restored backup.
+        Raises _Gone if there is no such object any more.
         """
         metadata = self.resource.metadata
         manifest = await self._cluster.read_work_queue_job(metadata.namespace, metadata.name)
-        if manifest is not None and manifest["metadata"]["uid"] == metadata.uid:
-            self.resource = WorkQueueJob.from_manifest(manifest)
+        if manifest is None or manifest["metadata"]["uid"] != metadata.uid:
+            raise _Gone
+        self.resource = WorkQueueJob.from_manifest(manifest)
         self.store.clear()
 
     async def _reconcile(self) -> float | None:
-        if self._listed_at is None and self._retrying.is_repeated:
+        if self._listed_at is None and self._retrying.has_failed:
             await self._reread()
         resource = self.resource
         if resource.metadata.deletion_timestamp is not None:
@@ -333,3 +349,7 @@ class Actor:
             delays.append(REREAD_SECONDS)
         known = [delay for delay in delays if delay is not None]
         return min(known) if known else None
+
+
+class _Gone(Exception):
+    """The object is not there any more; another one may have its name."""

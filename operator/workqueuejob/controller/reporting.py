@@ -12,7 +12,7 @@ import structlog
 from workqueuejob.api import WorkQueueJob, WorkQueueJobStatus
 from workqueuejob.cluster.api import ClusterAPI
 from workqueuejob.cluster.events import build_event
-from workqueuejob.errors import ClusterError, JobRejected, NotFound, TemplateInvalid
+from workqueuejob.errors import ClusterError, JobRejected, TemplateInvalid
 from workqueuejob.metrics import count_items
 from workqueuejob.planning.events import Event, EventType, build_events
 from workqueuejob.planning.observed import Observed
@@ -49,8 +49,8 @@ class Reporter:
     ) -> WorkQueueJob | None:
         """Write the status if it is worth it; return the object as it is stored then, or None.
 
-        Raises ClusterError; Conflict when another client has changed the object. A refusal is told
-        by an Event, because no condition can.
+        Raises ClusterError; Conflict when another client has changed the object, NotFound when it
+        is gone. A refusal is told by an Event, because no condition can.
         """
         resource = observed.resource
         old, new = resource.status, build_status(observed, decided, now=now)
@@ -69,8 +69,6 @@ class Reporter:
                 _to_patch(new),
                 resource_version=metadata.resource_version,
             )
-        except NotFound:
-            return None
         except (JobRejected, TemplateInvalid) as refusal:
             await self.tell_refusal(resource, _STATUS_REJECTED, refusal)
             raise

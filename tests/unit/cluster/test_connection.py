@@ -37,7 +37,7 @@ READS: dict[str, tuple[Any, ...]] = {
     "read_job": ("shop", "fruits-1"),
     "list_jobs": ("shop",),
     "list_work_queue_jobs": ("shop",),
-    "find_work_queue_job": ("shop", "fruits"),
+    "read_work_queue_job": ("shop", "fruits"),
     "list_pods": ("shop",),
     "read_secret": ("shop", "mq"),
 }

@@ -23,7 +23,7 @@ from workqueuejob.cluster.api import ClusterAPI
 from workqueuejob.controller.actor import Actor, Surroundings
 from workqueuejob.controller.measuring import QueueMeter
 from workqueuejob.controller.secret_reads import SecretReads
-from workqueuejob.errors import Conflict, TemplateInvalid
+from workqueuejob.errors import Conflict, NamespaceTerminating, NotFound, TemplateInvalid
 from workqueuejob.names import job_name
 from workqueuejob.planning.depth import QueueDepth
 from workqueuejob.planning.job_manifest import WorkerImage
@@ -75,7 +75,11 @@ class LogBroker:
 
 @asynccontextmanager
 async def acting(
-    cluster: FakeCluster, broker: FakeBroker | LogBroker, *, allowed_hosts: AllowedHosts = ALL_HOSTS
+    cluster: FakeCluster,
+    broker: FakeBroker | LogBroker,
+    *,
+    allowed_hosts: AllowedHosts = ALL_HOSTS,
+    on_gone: Callable[[Actor], None] = lambda _: None,
 ) -> AsyncIterator[Actor]:
     # The broker in memory is asked for RabbitMQ's queues only.
     meter: QueueMeter = Meter(0.05, connect=cast("Any", broker.connect))
@@ -87,7 +91,8 @@ async def acting(
         worker_image=WorkerImage("worker"),
         allowed_hosts=allowed_hosts,
     )
-    actor = Actor(surroundings, WorkQueueJob.from_manifest(cluster.work_queue_job))
+    resource = WorkQueueJob.from_manifest(cluster.work_queue_job)
+    actor = Actor(surroundings, resource, on_gone=on_gone)
     try:
         yield actor
     finally:
@@ -285,12 +290,97 @@ async def test_status_that_another_client_changed_is_written_once_the_watch_has_
 ) -> None:
     cluster = FakeCluster(work_queue_job=a_stored_object())
 
-    async with acting(cluster, broker) as actor:
+    async with acting(cluster, broker):
         cluster.work_queue_job["metadata"]["resourceVersion"] = cluster.next_version()
         await until(lambda: cluster.requests.count("patch status") >= 1)
         assert "status" not in cluster.work_queue_job
         actor.update(WorkQueueJob.from_manifest(cluster.work_queue_job))
         await until(lambda: reason_of(cluster, "Complete") == "QueueEmpty")
+
+
+@pytest.mark.parametrize("another", [{}, {"uid": "another"}])
+async def test_object_that_is_gone_unheard_gets_one_wave_and_no_more(
+    broker: FakeBroker, another: dict[str, str]
+) -> None:
+    broker.queues["job1"].publish("a", "b")
+    cluster = FakeCluster(work_queue_job=a_stored_object())
+    ended: list[Actor] = []
+
+    async with acting(cluster, broker, on_gone=ended.append) as actor:
+        # Deleted, perhaps made again, and no watch tells; its Jobs are collected as garbage.
+        stored = a_stored_object()
+        stored["metadata"] |= another | {"resourceVersion": "50"}
+        cluster.work_queue_job = stored if another else {}
+        await until(lambda: bool(ended))
+        cluster.jobs.clear()
+        for _ in range(20):
+            actor.wake()
+            await asyncio.sleep(0.01)
+
+    assert ended == [actor]
+    assert cluster.requests.count("create job") <= 1
+
+
+async def test_object_that_can_not_be_looked_for_is_not_given_up(broker: FakeBroker) -> None:
+    class Unserved(FakeCluster):
+        served = False
+
+        async def read_work_queue_job(self, *arguments: str) -> dict[str, Any] | None:
+            if not self.served:
+                self.served = True
+                raise NotFound("404 page not found")
+            return await super().read_work_queue_job(*arguments)
+
+    cluster = Unserved(work_queue_job=a_stored_object())
+    ended: list[Actor] = []
+
+    async with acting(cluster, broker, on_gone=ended.append):
+        cluster.work_queue_job["metadata"]["resourceVersion"] = cluster.next_version()
+        await until(lambda: reason_of(cluster, "Complete") == "QueueEmpty")
+
+    assert ended == []
+
+
+def a_job_that_hangs(**status: Any) -> dict[str, Any]:
+    return a_job_manifest(1, status=status)
+
+
+@pytest.mark.parametrize("phase", ["Pending", "Failed"])
+@pytest.mark.parametrize("template", [a_template(), {"spec": {"containers": "none"}}])
+async def test_jobs_of_a_namespace_that_is_being_deleted_go_before_their_pods_have_started(
+    broker: FakeBroker, phase: str, template: dict[str, Any]
+) -> None:
+    stored = a_stored_object()
+    stored["spec"]["template"] = template
+    cluster = FakeCluster(work_queue_job=stored)
+    hangs = a_job_that_hangs(**({"terminating": 1} if phase == "Pending" else {"active": 0}))
+    cluster.jobs[FIRST] = hangs
+    cluster.pods = [
+        {
+            "metadata": {"name": "p", "deletionTimestamp": "2026-01-01T12:00:00Z"},
+            "status": {"phase": phase},
+        }
+    ]
+    cluster.refusal = NamespaceTerminating("it is being terminated")
+
+    async with acting(cluster, broker):
+        await until(lambda: cluster.jobs == {}, seconds=20)
+        assert reason_of(cluster, "Progressing") == "NamespaceTerminating"
+
+    assert "create job" not in cluster.requests
+
+
+async def test_pods_that_are_deleted_by_others_cost_their_jobs_nothing(broker: FakeBroker) -> None:
+    cluster = FakeCluster(work_queue_job=a_stored_object())
+    cluster.jobs[FIRST] = a_job_that_hangs(terminating=1)
+    cluster.pods = [{"metadata": {"name": "p", "deletionTimestamp": "2026-01-01T12:00:00Z"}}]
+
+    async with acting(cluster, broker):
+        # Once for the template, and once because pods don't go.
+        await until(lambda: cluster.requests.count("try job") >= 2, seconds=20)
+
+    assert FIRST in cluster.jobs
+    assert "patch job status" not in cluster.requests
 
 
 @pytest.mark.parametrize("version", ["99999", "0"], ids=["newer", "as of a restored backup"])

@@ -56,6 +56,16 @@ def test_every_change_moves_the_moment_that_a_measurement_must_be_newer_than() -
     assert store.changed_at > second
 
 
+def test_deletion_of_a_namesake_that_was_before_is_no_news() -> None:
+    store = JobStore()
+    again = a_version(9)
+    again["metadata"]["uid"] = "new"  # type: ignore[index]  # a dict
+    store.put(again)
+
+    assert not store.remove(job_name(NAME, UID, 1), uid="old")
+    assert store.remove(job_name(NAME, UID, 1), uid="new")
+
+
 def test_job_that_can_not_be_read_is_ignored() -> None:
     store = JobStore()
 
