@@ -183,10 +183,14 @@ class Actor:
         try:
             with RECONCILES.time():
                 delay = await self._reconcile()
-        except (Conflict, NotFound) as conflict:
-            # Another client wrote in between, or deleted: the object is read, the Jobs are listed.
+        except Conflict as conflict:
+            # Another client wrote in between: the watch brings the object, and the Jobs are listed.
             self._listed_at = None
             return self._retrying.meet_conflict(conflict)
+        except NotFound as error:
+            return await self._look_for_object(error)
+        except _Gone:
+            raise
         except ClusterError as error:
             if isinstance(error, ClusterUnavailable):
                 self._execution.forget_refusals()
@@ -197,6 +201,15 @@ class Actor:
             self.busy_since = None
         self._retrying.succeed()
         return delay
+
+    async def _look_for_object(self, error: NotFound) -> float:
+        """Find out whether it is the object that is not there, which a watch may miss."""
+        self._listed_at = None
+        try:
+            await self._reread()
+        except ClusterError as unknown:
+            return self._retrying.meet(unknown.reason, unknown)
+        return self._retrying.meet_conflict(error)
 
     async def _reread(self) -> None:
         """Read the object, and the Jobs, which the watches may tell too late, or not at all.
@@ -212,7 +225,7 @@ class Actor:
         self.store.clear()
 
     async def _reconcile(self) -> float | None:
-        if self._listed_at is None and self._retrying.has_failed:
+        if self._listed_at is None and self._retrying.is_repeated:
             await self._reread()
         resource = self.resource
         if resource.metadata.deletion_timestamp is not None:
@@ -286,9 +299,8 @@ class Actor:
     async def _observe(self, resource: WorkQueueJob) -> Observed:
         """Return the Jobs and a measurement that started after they were last seen to change."""
         problem = await self._pods.look(self._cluster, resource, self.store.jobs)
-        terminating = (
-            self._pods.sees_deleted_pods
-            and await self._execution.obstacles.is_namespace_terminating(self._cluster, resource)
+        terminating = await self._execution.obstacles.is_namespace_terminating(
+            self._cluster, resource, is_suspected=self._pods.sees_deleted_pods
         )
         jobs, measurement = await self._measure_after_jobs()
         return Observed(

@@ -1,6 +1,7 @@
 """Remembers what keeps a WorkQueueJob's Jobs from being made, and when to try again."""
 
 import time
+from typing import Any
 
 from workqueuejob.api import WorkQueueJob
 from workqueuejob.cluster.api import ClusterAPI
@@ -8,6 +9,7 @@ from workqueuejob.errors import (
     ClusterError,
     JobNameConflict,
     JobRejected,
+    NamespaceTerminating,
     NotLeading,
     TemplateInvalid,
 )
@@ -18,6 +20,7 @@ from workqueuejob.planning.verdict import ConditionType, find_condition
 
 _FIRST_DELAY_SECONDS = 2.0
 _LONGEST_DELAY_SECONDS = 30.0
+_ASK_AGAIN_SECONDS = 5.0
 
 OBSTACLES = (TemplateInvalid, JobRejected, JobNameConflict)
 """Refusals that a person, or time, may mend."""
@@ -42,6 +45,8 @@ class Obstacles:
         self._checked_generation: int | None = None
         self._delay_seconds = _FIRST_DELAY_SECONDS
         self._retry_at = 0.0
+        self._is_namespace_terminating = False
+        self._asked_at = -_ASK_AGAIN_SECONDS
 
     @property
     def retry_after_seconds(self) -> float | None:
@@ -51,6 +56,7 @@ class Obstacles:
     def meet(self, obstacle: ClusterError) -> None:
         """Remember a refusal; the next attempt comes later each time."""
         self.current = name_refusal(obstacle)
+        self._is_namespace_terminating |= isinstance(obstacle, NamespaceTerminating)
         self._retry_at = time.monotonic() + self._delay_seconds
         self._delay_seconds = min(_LONGEST_DELAY_SECONDS, self._delay_seconds * 2)
 
@@ -84,15 +90,29 @@ class Obstacles:
             self.current = None
         self._checked_generation = generation
 
-    async def is_namespace_terminating(self, cluster: ClusterAPI, resource: WorkQueueJob) -> bool:
-        """Ask whether anything can still be created; if that is not known, it is taken to be so."""
+    async def is_namespace_terminating(
+        self, cluster: ClusterAPI, resource: WorkQueueJob, *, is_suspected: bool
+    ) -> bool:
+        """Return whether nothing can be created any more.
+
+        is_suspected: whether to ask, which is done now and then; a yes is for good.
+        """
+        now = time.monotonic()
+        is_due = is_suspected and now - self._asked_at >= _ASK_AGAIN_SECONDS
+        if self._is_namespace_terminating or not is_due:
+            return self._is_namespace_terminating
+        self._asked_at = now
         try:
-            await self._try_job(cluster, resource)
+            # Not of the template, which may be refused for another reason.
+            await cluster.create_job(_build_trial(resource), dry_run=True)
+        except NamespaceTerminating:
+            self._is_namespace_terminating = True
         except NotLeading:
             raise
-        except ClusterError as refusal:
-            return "being terminated" in str(refusal)
-        return False
+        except ClusterError:
+            # If that is not known, something can be created.
+            return False
+        return self._is_namespace_terminating
 
     async def _try_job(self, cluster: ClusterAPI, resource: WorkQueueJob) -> None:
         wave = CreateWave(wave=(resource.status.waves or 0) + 1, completions=1, parallelism=1)
@@ -109,6 +129,17 @@ class Obstacles:
                     f' "{name}"', ""
                 )
             ) from error
+
+
+def _build_trial(resource: WorkQueueJob) -> dict[str, Any]:
+    """Return a Job that nothing is wrong with, to be created as a trial only."""
+    pod = {"restartPolicy": "Never", "containers": [{"name": "trial", "image": "trial"}]}
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {"generateName": "trial-", "namespace": resource.metadata.namespace},
+        "spec": {"template": {"spec": pod}},
+    }
 
 
 def _was_accepted(resource: WorkQueueJob) -> bool:

@@ -12,7 +12,7 @@ from workqueuejob.planning.pod_reading import (
     find_back_off,
     find_pod_problem,
     find_unclaimed_pods,
-    is_any_failed_pod_deleted,
+    is_any_pod_deleted,
     is_pod_missing,
     missing_pods,
 )
@@ -30,23 +30,23 @@ class PodWatchman:
         self._read_at = 0.0
         self._problem: PodProblem | None = None
         self.sees_deleted_pods = False
-        """Whether pods that failed are being deleted, and hang."""
+        """Whether pods are being deleted, and have not gone for some seconds."""
 
     @property
     def is_waiting(self) -> bool:
-        """Whether pods don't start, and so whether to look again before long."""
+        """Whether pods don't start or don't go, and so whether to look again before long."""
         return self._waiting_since is not None
 
     async def look(
         self, cluster: ClusterAPI, resource: WorkQueueJob, jobs: tuple[ObservedJob, ...]
     ) -> PodProblem | None:
-        """Return the problem, if pods have not been starting for some seconds.
+        """Return the problem, if pods have not been starting, or going, for some seconds.
 
         Raises ClusterError.
         """
         now = time.monotonic()
         missing = [job for job in jobs if is_pod_missing(job)]
-        if not missing and all(job.ready >= job.active for job in jobs):
+        if not missing and all(job.ready >= job.active and not job.terminating for job in jobs):
             self._waiting_since = self._problem = None
             self.sees_deleted_pods = False
             return None
@@ -62,7 +62,7 @@ class PodWatchman:
                 limit=_SAMPLE,
             )
             pods = keep_own_pods(listed, jobs)
-            self.sees_deleted_pods = is_any_failed_pod_deleted(pods)
+            self.sees_deleted_pods = is_any_pod_deleted(pods)
             self._problem = (
                 find_pod_problem(pods)
                 or find_unclaimed_pods(pods, now=datetime.now(UTC))

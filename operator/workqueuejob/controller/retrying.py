@@ -23,9 +23,9 @@ class Retrying:
         self._failing: str | None = None
 
     @property
-    def has_failed(self) -> bool:
-        """Whether the last round failed."""
-        return self._failures > 0
+    def is_repeated(self) -> bool:
+        """Whether the last rounds failed, and not only the last one."""
+        return self._failures > 1
 
     @property
     def is_lasting(self) -> bool:

@@ -96,7 +96,9 @@ class EndJob:
 
 @dataclass(frozen=True, slots=True)
 class DeleteJob:
-    """Delete a Job that has no pod at work: a finished one, or one that waits for its admission.
+    """Delete a Job that has no pod at work, or whose namespace is being deleted.
+
+    One without a pod is finished, or waits for its admission.
 
     never_started: it has had no pod, so nothing that one did goes with it.
     """

@@ -16,7 +16,7 @@ from workqueuejob.planning.situation import Situation
 from workqueuejob.planning.wording import count, describe_depth
 
 NOT_MEASURED = "the queue has not been measured yet"
-NAMESPACE_TERMINATING = "the namespace is being deleted; ended its Jobs so that it can go"
+NAMESPACE_TERMINATING = "the namespace is being deleted; deleted its Jobs so that it can go"
 NO_PARALLELISM = "spec.parallelism is 0; raise it to start pods"
 SUSPENDED = "suspended by spec.suspend; set it to false to go on"
 WAITING_FOR_ITEMS = "the queue is empty; waiting for the first item (spec.emptyStart: Wait)"

@@ -13,6 +13,7 @@ from workqueuejob.planning import messages
 from workqueuejob.planning.actions import (
     NAMESPACE_TERMINATING,
     RUN_SUSPENDED,
+    DeleteJob,
     change_suspend,
     end_running_jobs,
 )
@@ -86,21 +87,19 @@ def _follow_suspend(situation: Situation) -> Plan | None:
 
 
 def _leave_namespace(situation: Situation) -> Plan | None:
-    """End the Jobs of a namespace that is being deleted.
+    """Delete the Jobs of a namespace that is being deleted.
 
-    It deletes pods first and waits for them, while a Job keeps the finalizer of its failed pods
-    until it has replaced them, which it can't any more.
+    It deletes pods first and waits for them, while a Job keeps the finalizer of its pods until it
+    has counted and replaced them, which it can't any more. Without the Job they are let go at once.
+    They have been told to end already, so nothing is taken from one that holds an item.
     """
     if not situation.observed.namespace_terminating:
         return None
-    ends = end_running_jobs(
-        situation.observed.unfinished,
-        succeeded=False,
-        reason=NAMESPACE_TERMINATING,
-        message=messages.NAMESPACE_TERMINATING,
-        with_grace=situation.has_workers,
+    deletions = tuple(
+        DeleteJob(job.name, uid=job.uid, resource_version=job.resource_version)
+        for job in situation.observed.unfinished
     )
-    return Plan(Verdict(NAMESPACE_TERMINATING, messages.NAMESPACE_TERMINATING), ends)
+    return Plan(Verdict(NAMESPACE_TERMINATING, messages.NAMESPACE_TERMINATING), deletions)
 
 
 def _report_obstacle(situation: Situation) -> Plan | None:

@@ -130,13 +130,9 @@ def _find_ender(pod: Mapping[str, Any]) -> str | None:
     return find_ender(pod, (), stopped=False)
 
 
-def is_any_failed_pod_deleted(pods: Iterable[Mapping[str, Any]]) -> bool:
-    """Return whether a pod that failed is being deleted, and something keeps it from going."""
-    return any(
-        pod["metadata"].get("deletionTimestamp")
-        and (pod.get("status") or {}).get("phase") == "Failed"
-        for pod in pods
-    )
+def is_any_pod_deleted(pods: Iterable[Mapping[str, Any]]) -> bool:
+    """Return whether a pod is being deleted, and something keeps it from going."""
+    return any(pod["metadata"].get("deletionTimestamp") for pod in pods)
 
 
 def missing_pods(jobs: Sequence[ObservedJob]) -> PodProblem | None:

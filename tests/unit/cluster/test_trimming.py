@@ -11,6 +11,7 @@ from tests.builders import (
     a_job_manifest,
     a_rabbitmq_queue,
     a_template,
+    a_work_queue_job,
     after,
 )
 from workqueuejob.api import WorkQueueJob
@@ -22,7 +23,8 @@ from workqueuejob.names import (
     UID_LABEL,
     WORKER_LABEL,
 )
-from workqueuejob.planning.job_reading import read_controller_uid, read_job
+from workqueuejob.planning.job_reading import read_job
+from workqueuejob.planning.ownership import is_own_job, read_job_uid
 from workqueuejob.planning.pod_reading import (
     find_back_off,
     find_pod_problem,
@@ -63,7 +65,6 @@ def a_job() -> Manifest:
         "resourceVersion": "8",
         "generation": 1,
         "annotations": {TEMPLATE_HASH_ANNOTATION: "h", "large": LARGE},
-        "ownerReferences": [{"uid": UID, "controller": True}],
     }
     job["spec"] |= {"suspend": True, "template": {"large": LARGE}}
     job["status"] = {
@@ -97,6 +98,9 @@ def a_pod(**status: Any) -> Manifest:
             "deletionTimestamp": "2026-01-01T12:01:00Z",
             "labels": {JOB_LABEL: "fruits-1", UID_LABEL: UID, WORKER_LABEL: "true", "own": "l"},
             "annotations": {"large": LARGE},
+            "ownerReferences": [
+                {"apiVersion": "batch/v1", "kind": "Job", "uid": "j", "controller": True}
+            ],
         },
         "spec": {
             "schedulerName": "nobody",
@@ -146,7 +150,7 @@ def test_work_queue_job_is_read_as_the_whole_one_is() -> None:
 
 def test_job_is_read_as_the_whole_one_is() -> None:
     assert read_job(trim_job(a_job())) == read_job(a_job())
-    assert read_controller_uid(trim_job(a_job())) == UID
+    assert is_own_job(trim_job(a_job()), a_work_queue_job())
     assert LARGE not in str(trim_job(a_job()))
 
 
@@ -160,4 +164,5 @@ def test_pod_is_read_as_the_whole_one_is(pod: Manifest) -> None:
     later = after(60)
     assert find_unclaimed_pods([trimmed], now=later) == find_unclaimed_pods([pod], now=later)
     assert is_any_pod_deleted([trimmed])
+    assert read_job_uid(trimmed) == read_job_uid(pod) == "j"
     assert LARGE not in str(trimmed)

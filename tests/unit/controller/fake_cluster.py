@@ -98,6 +98,8 @@ class FakeCluster:
         self, _namespace: str, _name: str, status: Manifest, *, resource_version: str
     ) -> Manifest:
         self._note("patch status")
+        if not self.work_queue_job:
+            raise NotFound("workqueuejobs.wqj.dev not found")
         _check_version(self.work_queue_job, resource_version)
         merged = {**self.work_queue_job.get("status", {}), **status}
         kept = {key: value for key, value in merged.items() if value is not None}

@@ -23,6 +23,7 @@ from workqueuejob.planning.actions import (
     RUN_FAILED_BY_POLICY,
     Action,
     CreateWave,
+    DeleteJob,
     EndJob,
     RaiseParallelism,
     SetSuspend,
@@ -283,12 +284,15 @@ class TestTooManyFailures:
 
 
 class TestNamespaceThatIsBeingDeleted:
-    def test_every_running_job_is_ended_even_while_the_queue_is_unreachable(self) -> None:
+    def test_every_unfinished_job_is_deleted_even_while_the_queue_is_unreachable(self) -> None:
         jobs = (a_job(1), a_job(2, state=JobState.ENDING), a_finished_job(3))
         observed = an_observation(*jobs, depth=UNREACHABLE)
-        (end,) = decide(replace(observed, namespace_terminating=True)).actions
-        assert isinstance(end, EndJob)
-        assert (end.job, end.reason) == (jobs[0].name, "NamespaceTerminating")
+        decided = decide(replace(observed, namespace_terminating=True))
+        assert kinds(decided) == [DeleteJob, DeleteJob]
+        assert [action.job for action in decided.actions if isinstance(action, DeleteJob)] == [
+            jobs[0].name,
+            jobs[1].name,
+        ]
 
     def test_no_wave_is_made(self) -> None:
         observed = an_observation(depth=a_depth(5))

@@ -10,7 +10,7 @@ from workqueuejob.planning.pod_reading import (
     find_back_off,
     find_pod_problem,
     find_unclaimed_pods,
-    is_any_failed_pod_deleted,
+    is_any_pod_deleted,
     is_pod_missing,
     missing_pods,
 )
@@ -201,8 +201,9 @@ def test_pods_that_did_not_fail_are_not_in_back_off() -> None:
     [
         (a_pod("Failed", deleted=True), True),
         (a_pod("Failed"), False),
-        (a_pod("Running", deleted=True), False),
+        (a_pod("Running", deleted=True), True),
+        (a_pod("Pending", deleted=True), True),
     ],
 )
-def test_failed_pod_that_does_not_go_is_noticed(pod: dict[str, Any], *, stuck: bool) -> None:
-    assert is_any_failed_pod_deleted([pod]) is stuck
+def test_pod_that_does_not_go_is_noticed(pod: dict[str, Any], *, stuck: bool) -> None:
+    assert is_any_pod_deleted([pod]) is stuck

@@ -292,16 +292,6 @@ def test_outdated_workers_get_their_whole_grace() -> None:
     assert end.with_grace
 
 
-@pytest.mark.parametrize(("spec", "has_workers"), [(FINE, True), ({}, False)])
-def test_workers_get_their_whole_grace_when_their_namespace_goes(
-    spec: dict[str, Any], *, has_workers: bool
-) -> None:
-    observed = observe(a_job(active=1), spec=spec, depth=a_depth(0, 1))
-    (end,) = plan(replace(observed, namespace_terminating=True), Evidence(), now=after(60)).actions
-    assert isinstance(end, EndJob)
-    assert end.with_grace is has_workers
-
-
 def test_worker_is_not_counted_on_for_more_items_than_one() -> None:
     job = a_job(completions=1, parallelism=1, active=1)
     foreign = decide(job, spec={"items_per_pod": 3}, depth=a_depth(2, 1))
