@@ -4,8 +4,12 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.redis_server import redis_server
+
 from .api_server import ApiServer, Create, running_api_server
 from .manifests import Manifest, build_manifest
+
+__all__ = ["redis_server"]
 
 
 @pytest.fixture(scope="session")

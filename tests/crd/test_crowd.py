@@ -1,0 +1,86 @@
+"""One process of the operator before an API server that is full."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.redis_server import RedisServer
+
+from .api_server import REPOSITORY, ApiServer
+from .crowd import (
+    create_finished_pods,
+    create_foreign_jobs,
+    create_idle_runs,
+    read_peak_megabytes,
+)
+from .replicas import Election, Replica
+from .waiting import wait_for
+
+pytestmark = [pytest.mark.apiserver, pytest.mark.redis, pytest.mark.timeout(400)]
+
+VALUES = REPOSITORY / "deploy" / "chart" / "values.yaml"
+
+
+@pytest.fixture
+def election(api_server: ApiServer, tmp_path: Path) -> Iterator[Election]:
+    election = Election(api_server, tmp_path)
+    yield election
+    election.remove()
+
+
+@pytest.fixture
+def empty(api_server: ApiServer) -> Iterator[ApiServer]:
+    yield api_server
+    for kind in ("wqj", "jobs", "pods"):
+        api_server.kubectl("delete", kind, "--all", "--wait=false", "--grace-period=0", "--force")
+
+
+def limit_megabytes() -> int:
+    """Return the memory that the chart gives the operator."""
+    limit = yaml.safe_load(VALUES.read_text())["resources"]["limits"]["memory"]
+    found = re.fullmatch(r"(\d+)Mi", limit)
+    assert found, limit
+    return int(found.group(1))
+
+
+def count_taken_up(replica: Replica) -> int:
+    """Return of how many WorkQueueJobs the operator says that they wait for items."""
+    pattern = r'^wqj_workqueuejobs\{[^}]*reason="WaitingForItems"[^}]*\} (\d+)'
+    return sum(int(n) for n in re.findall(pattern, replica.get("/metrics")[1], re.MULTILINE))
+
+
+def test_two_thousand_idle_runs_fit_into_the_charts_memory(
+    empty: ApiServer, election: Election, redis_server: RedisServer
+) -> None:
+    create_idle_runs(empty, 2000, port=redis_server.port)
+
+    # The first start writes every status; the second is that of any day.
+    for identity in ("first", "second"):
+        with election.running(identity) as replica:
+            wait_for(lambda: replica.get("/readyz")[0] == 200, seconds=60, what="ready")
+            wait_for(lambda: count_taken_up(replica) == 2000, seconds=200, what="2000 taken up")
+            assert replica.process.poll() is None
+            peak = read_peak_megabytes(replica.process.pid)
+            assert peak < limit_megabytes(), identity
+            assert "Lease can't be" not in replica.log()
+
+
+def test_large_objects_of_others_and_of_ours_cost_nothing_that_stays(
+    empty: ApiServer, election: Election, redis_server: RedisServer
+) -> None:
+    create_foreign_jobs(empty, 500)
+    create_finished_pods(empty, 500)
+    create_idle_runs(empty, 1, port=redis_server.port)
+    # Fields that no pod has, of few bytes and many objects.
+    template = {"spec": {"containers": [{"name": "c", "image": "i"}], "x": [{}] * 400_000}}
+    create_idle_runs(
+        empty, 12, port=redis_server.port, prefix="large", template=template, suspend=True
+    )
+
+    with election.running("first") as replica:
+        wait_for(lambda: replica.get("/readyz")[0] == 200, seconds=60, what="ready")
+        wait_for(lambda: count_taken_up(replica) == 1, seconds=60, what="taken up")
+        assert read_peak_megabytes(replica.process.pid) < limit_megabytes()
