@@ -404,6 +404,7 @@ async def test_object_is_read_again_where_the_watch_does_not_tell(
 
     async with acting(cluster, broker):
         cluster.work_queue_job["metadata"]["resourceVersion"] = version
+        cluster.version = max(cluster.version, int(version))
         await until(lambda: reason_of(cluster, "Complete") == "QueueEmpty")
 
     assert cluster.requests.count("read workqueuejob") == 1
