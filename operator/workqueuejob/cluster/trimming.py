@@ -9,6 +9,7 @@ from typing import Any
 
 from workqueuejob.api.template_text import TemplateText
 from workqueuejob.names import GROUP, JOB_LABEL, KUEUE_LABEL, TEMPLATE_HASH_ANNOTATION
+from workqueuejob.planning.probes import PROBES
 from workqueuejob.protocol.settings import SETTINGS
 
 Manifest = dict[str, Any]
@@ -120,7 +121,16 @@ def _trim_container(container: Mapping[str, Any]) -> Manifest:
         for variable in container.get("env") or ()
         if variable.get("name") == SETTINGS
     ]
-    return {**_pick(container, _CONTAINER), **({"env": settings} if settings else {})}
+    return {
+        **_pick(container, _CONTAINER),
+        **({"env": settings} if settings else {}),
+        **{kind: _trim_probe(container[kind]) for kind in PROBES if container.get(kind)},
+    }
+
+
+def _trim_probe(probe: Mapping[str, Any]) -> Manifest:
+    """Return the probe's numbers, without what it does."""
+    return {name: value for name, value in probe.items() if isinstance(value, int)}
 
 
 def _pick(found: Mapping[str, Any], names: Collection[str]) -> Manifest:

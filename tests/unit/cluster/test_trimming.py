@@ -113,6 +113,15 @@ def a_pod(**status: Any) -> Manifest:
     }
 
 
+def a_probed_pod() -> Manifest:
+    state = {"terminated": {"exitCode": 143, "message": ""}}
+    pod = a_pod(phase="Failed", containerStatuses=[{"name": "worker", "state": state}])
+    del pod["metadata"]["deletionTimestamp"]
+    probe = {"exec": {"command": [LARGE]}, "periodSeconds": 10}
+    pod["spec"]["containers"][1]["livenessProbe"] = probe
+    return pod
+
+
 REPORT = write_report(ItemCounts(succeeded=2), holding=True, note="because")
 PODS = [
     a_pod(
@@ -136,6 +145,8 @@ PODS = [
         ],
     ),
     a_pod(phase="Pending"),
+    a_pod(phase="Failed", reason="DeadlineExceeded"),
+    a_probed_pod(),
 ]
 
 
@@ -163,6 +174,6 @@ def test_pod_is_read_as_the_whole_one_is(pod: Manifest) -> None:
     assert find_back_off([trimmed]) == find_back_off([pod])
     later = after(60)
     assert find_unclaimed_pods([trimmed], now=later) == find_unclaimed_pods([pod], now=later)
-    assert is_any_pod_deleted([trimmed])
+    assert is_any_pod_deleted([trimmed]) is is_any_pod_deleted([pod])
     assert read_job_uid(trimmed) == read_job_uid(pod) == "j"
     assert LARGE not in str(trimmed)

@@ -10,6 +10,7 @@ from workqueuejob.cluster.api import ClusterAPI
 from workqueuejob.controller.actor import Surroundings
 from workqueuejob.controller.measuring import QueueMeter
 from workqueuejob.controller.operator import Operator
+from workqueuejob.controller.secret_reads import SecretReads
 from workqueuejob.planning.job_manifest import WorkerImage
 from workqueuejob.queues.fake import FakeBroker
 from workqueuejob.queues.meter import Meter
@@ -23,7 +24,14 @@ Manifest = dict[str, Any]
 async def operator() -> AsyncIterator[Operator]:
     meter: QueueMeter = Meter(0.05, connect=cast("Any", FakeBroker().connect))
     cluster = cast("ClusterAPI", FakeCluster())
-    operator = Operator(Surroundings(cluster, meter, "test", WorkerImage("worker")))
+    surroundings = Surroundings(
+        cluster=cluster,
+        secrets=SecretReads(cluster),
+        meter=meter,
+        instance="test",
+        worker_image=WorkerImage("worker"),
+    )
+    operator = Operator(surroundings)
     yield operator
     await operator.close()
     meter.close()
