@@ -1,6 +1,7 @@
 """A server that plays a hostile author's broker: it drips, floods, stays silent, or talks nonsense.
 
-What it says is the same for every protocol; how a protocol's answer begins is up to the caller.
+It waits for the client's first words, because a client may refuse one that speaks unasked. What it
+says is the same for every protocol; how a protocol's answer begins is up to the caller.
 """
 
 import socket
@@ -22,9 +23,10 @@ def silent(_connection: socket.socket, ended: threading.Event) -> None:
 
 
 def drip(answer: bytes, then: bytes = b"a") -> Act:
-    """Say the answer at once, and then a byte every half second, for ever."""
+    """Say the answer, and then a byte every half second, for ever."""
 
     def act(connection: socket.socket, ended: threading.Event) -> None:
+        connection.recv(CHUNK)
         connection.sendall(answer)
         while not ended.wait(DRIP_SECONDS):
             connection.sendall(then)
@@ -37,6 +39,7 @@ def flood(answer: bytes, then: bytes = b"\0") -> Act:
     chunk = then * (CHUNK // len(then))
 
     def act(connection: socket.socket, ended: threading.Event) -> None:
+        connection.recv(CHUNK)
         connection.sendall(answer)
         for _ in range(FLOOD_BYTES // CHUNK):
             connection.sendall(chunk)
@@ -46,7 +49,7 @@ def flood(answer: bytes, then: bytes = b"\0") -> Act:
 
 
 def say(answer: bytes) -> Act:
-    """Say the answer, and hang up once the client has heard it or asked for something."""
+    """Say the answer, and hang up."""
 
     def act(connection: socket.socket, _ended: threading.Event) -> None:
         connection.recv(CHUNK)

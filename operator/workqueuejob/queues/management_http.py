@@ -28,7 +28,7 @@ from workqueuejob.protocol.socket_errors import find_unbounded
 CONNECT_TIMEOUT_SECONDS = 2.0
 ANSWER_SECONDS = 4.0
 MOST_BYTES = 2 * MIB
-"""A queue takes about 120: enough for 17,000 of them in one virtual host."""
+"""A queue takes about 170: enough for 12,000 of them in one virtual host."""
 
 FAILURES: dict[type[http.HTTPError], str] = {
     http.NameResolutionError: f"unknown host; correct {FIELD}.management.url",

@@ -20,7 +20,9 @@ LIMIT = 100_000
 
 
 def connected(port: int, bounds: Bounds) -> BoundedSocket:
-    return open_socket("127.0.0.1", port, bounds=bounds, connect_timeout_seconds=1.0)
+    opened = open_socket("127.0.0.1", port, bounds=bounds, connect_timeout_seconds=1.0)
+    opened.sendall(b"?")
+    return opened
 
 
 @pytest.fixture
@@ -68,7 +70,6 @@ def test_flood_ends_at_the_limit(bounds: Bounds, read: Callable[[BoundedSocket],
 
 def test_each_call_has_all_of_it_again(bounds: Bounds) -> None:
     with hostile_server(say(b"x" * LIMIT)) as port, connected(port, bounds) as opened:
-        opened.sendall(b"?")
         assert read_all(opened) == LIMIT
         with pytest.raises(AnswerTooLong):
             bounds.count(1)
