@@ -11,6 +11,7 @@ from typing import Any
 
 from kubernetes.aio import client
 
+from workqueuejob.cluster.core import CoreRequests
 from workqueuejob.cluster.errors import cluster_errors
 from workqueuejob.cluster.pages import Manifest
 from workqueuejob.cluster.requests import TIMEOUT_SECONDS, list_objects, read_json
@@ -31,7 +32,7 @@ class ClusterAPI:
     def __init__(self, api_client: client.ApiClient) -> None:
         # Any: the generated signatures don't know dicts for objects of these kinds.
         self._objects: Any = client.CustomObjectsApi(api_client)
-        self._core: Any = client.CoreV1Api(api_client)
+        self._core = CoreRequests(api_client)
 
     async def create_job(self, manifest: Manifest, *, dry_run: bool = False) -> Manifest:
         """Create a Job with strict validation, or only ask whether it would be accepted."""
@@ -192,7 +193,7 @@ class ClusterAPI:
     ) -> list[Manifest]:
         """Return at most `limit` pods; all, by as many pages as it takes, if it is None."""
         pods, _ = await list_objects(
-            self._core.list_namespaced_pod_without_preload_content,
+            self._core.list_pods,
             trim_pod,
             limit,
             namespace=namespace,
@@ -211,8 +212,8 @@ class ClusterAPI:
         )
         try:
             with cluster_errors():
-                response = await self._core.delete_namespaced_pod_without_preload_content(
-                    name, namespace, body=options, _request_timeout=TIMEOUT_SECONDS
+                response = await self._core.delete_pod(
+                    namespace, name, body=options, timeout_seconds=TIMEOUT_SECONDS
                 )
                 await read_json(response)
         except NotFound:
@@ -222,8 +223,8 @@ class ClusterAPI:
         """Return a Secret, or None if there is none of that name."""
         try:
             with cluster_errors():
-                response = await self._core.read_namespaced_secret_without_preload_content(
-                    name, namespace, _request_timeout=TIMEOUT_SECONDS
+                response = await self._core.read_secret(
+                    namespace, name, timeout_seconds=TIMEOUT_SECONDS
                 )
                 secret: Manifest = await read_json(response)
         except NotFound:
