@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -24,6 +24,7 @@ from workqueuejob.controller.reports import WorkerReports
 from workqueuejob.controller.retrying import Retrying
 from workqueuejob.controller.secret_reads import SecretReads
 from workqueuejob.controller.store import JobStore
+from workqueuejob.controller.turns import Turns
 from workqueuejob.errors import ClusterError, ClusterUnavailable, Conflict, NotFound, QueueError
 from workqueuejob.metrics import RECONCILES
 from workqueuejob.names import UID_LABEL
@@ -53,6 +54,7 @@ class Surroundings:
     instance: the operator's own name, for Events.
     worker_image: what injected workers are copied from.
     allowed_hosts: those that may be connected to as brokers.
+    turns: by which they go on one after the other.
     """
 
     cluster: ClusterAPI
@@ -61,6 +63,7 @@ class Surroundings:
     instance: str
     worker_image: WorkerImage
     allowed_hosts: AllowedHosts = ALL_HOSTS
+    turns: Turns = field(default_factory=Turns)
 
 
 class Actor:
@@ -84,6 +87,7 @@ class Actor:
         self._edited = asyncio.Event()
         self.resource = resource
         self._on_gone = on_gone
+        self._turns = surroundings.turns
         self.store = JobStore()
         self._queue = QueueMeasuring(
             surroundings.secrets,
@@ -159,6 +163,7 @@ class Actor:
         structlog.contextvars.bind_contextvars(namespace=metadata.namespace, name=metadata.name)
         try:
             while True:
+                await self._turns.take()
                 self._awake.clear()
                 self._edited.clear()
                 delay = await self._step()
@@ -331,6 +336,7 @@ class Actor:
             self._awake.clear()
             await self._sleep(remaining, self._awake)
             self._awake.set()
+            await self._turns.take()
 
     def _forget_former_queue(self) -> None:
         """Begin the evidence anew when Secrets or spec lead to another queue: it says nothing."""
