@@ -40,7 +40,10 @@ class Index:
 
 @dataclass
 class Job:
-    """A Job as it really is; `manifest` is what the API server shows of it."""
+    """A Job as it really is; `manifest` is what the API server shows of it.
+
+    was_lowered: its parallelism was, so that it may be less than its completions.
+    """
 
     manifest: Manifest
     indexes: list[Index]
@@ -48,6 +51,7 @@ class Job:
     ended_pods: list[Pod] = field(default_factory=list)
     failed: int = 0
     pods_made: int = 0
+    was_lowered: bool = False
 
     @property
     def name(self) -> str:
@@ -70,6 +74,11 @@ class Job:
     def conditions(self) -> dict[str, Manifest]:
         """Its conditions by type; all that are there are true."""
         return {c["type"]: c for c in self.manifest["status"].get("conditions", ())}
+
+    @property
+    def is_queued(self) -> bool:
+        """Whether Kueue decides when it runs."""
+        return KUEUE_LABEL in self.manifest["metadata"]["labels"]
 
     @property
     def is_terminal(self) -> bool:
@@ -99,6 +108,7 @@ class JobController:
 
     deleted_pods: those that are gone, with the names of their Jobs, in the order of their going.
     expired_pods: those that went with a finished Job, likewise.
+    scaled_down: those that were deleted with an item in hand because parallelism was lowered.
     """
 
     def __init__(self, clock: Clock, queue: Queue, program: Behaviour) -> None:
@@ -106,6 +116,7 @@ class JobController:
         self.deleted_jobs = 0
         self.deleted_pods: list[tuple[str, Pod]] = []
         self.expired_pods: list[tuple[str, Pod]] = []
+        self.scaled_down: list[Pod] = []
         self.jobs: dict[str, Job] = {}
         self.created: list[str] = []
         self._version = 1000
@@ -144,6 +155,7 @@ class JobController:
         if spec["completions"] != job.spec["completions"]:
             assert spec["completions"] == spec["parallelism"], "completions are immutable"
             job.indexes += [Index() for _ in range(spec["completions"] - len(job.indexes))]
+        job.was_lowered |= spec["parallelism"] < job.spec["parallelism"]
         self._store(job, spec=spec)
         return job.manifest
 
@@ -179,7 +191,7 @@ class JobController:
     def admit(self) -> None:
         """Let Kueue admit every Job that it is asked for, as far as it has suspended them."""
         for job in self.jobs.values():
-            if KUEUE_LABEL in job.manifest["metadata"]["labels"] and job.spec.get("suspend"):
+            if job.is_queued and job.spec.get("suspend"):
                 self._store(job, spec=job.spec | {"suspend": False})
 
     # What happens on the nodes.
@@ -208,9 +220,9 @@ class JobController:
         self._count_ended_pods(job)
         self._decide_end(job)
         if job.is_ending or job.spec.get("suspend"):
-            self._delete_pods(job)
+            self._delete_pods(job, job.live_pods)
         else:
-            self._make_pods(job)
+            self._fit_pods(job)
         self._write_counters(job)
         self._finish(job)
 
@@ -254,14 +266,25 @@ class JobController:
         elif "SuccessCriteriaMet" in conditions:
             self._add_condition(job, "Complete", conditions["SuccessCriteriaMet"]["reason"])
 
-    def _delete_pods(self, job: Job) -> None:
-        for pod in job.live_pods:
+    def _delete_pods(self, job: Job, pods: list[Pod]) -> None:
+        if not (job.is_ending or job.spec.get("suspend")):
+            self.scaled_down += [pod for pod in pods if pod.name in self.queue.held]
+        for pod in pods:
             pod.is_tracked = False
             self.program.hear_sigterm(pod, self.queue)
 
-    def _make_pods(self, job: Job) -> None:
+    def _fit_pods(self, job: Job) -> None:
+        """Make the pods that are missing, or delete those that are too many."""
         open_indexes = sum(index.is_open for index in job.indexes)
-        room = min(job.spec["parallelism"], open_indexes) - len(job.live_pods)
+        wanted = min(job.spec["parallelism"], open_indexes)
+        active = [pod for pod in job.live_pods if pod.is_active]
+        if len(active) > wanted:
+            # Pods that don't run yet go first, and then the newest.
+            starting = [pod for pod in reversed(active) if pod.phase is not Phase.RUNNING]
+            running = [pod for pod in reversed(active) if pod.phase is Phase.RUNNING]
+            self._delete_pods(job, [*starting, *running][: len(active) - wanted])
+            return
+        room = wanted - len(job.live_pods)
         for index in list(self._startable(job))[: max(0, room)]:
             job.pods_made += 1
             name = f"{job.name}-{index}-{job.pods_made}"

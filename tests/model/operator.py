@@ -216,8 +216,9 @@ class Operator:
             case GrowWave(job, completions, version):
                 change = {"completions": completions, "parallelism": completions}
                 self._patch(job, change, version)
-            case SetSuspend(job, suspend, version):
-                self._patch(job, {"suspend": suspend}, version)
+            case SetSuspend(job, suspend, version, parallelism):
+                resized = {} if parallelism is None else {"parallelism": parallelism}
+                self._patch(job, {"suspend": suspend, **resized}, version)
             case EndJob():
                 kind = "SuccessCriteriaMet" if action.succeeded else "FailureTarget"
                 condition = {"type": kind, "reason": action.reason}

@@ -60,7 +60,7 @@ class Referee:
             self._blind_moments += 1
         if measurement is not None and measurement.started > self._ready_at_reads[-1][0]:
             self._ready_at_reads.append((measurement.started, len(self._queue.ready)))
-        if all(job.is_terminal for job in self._controller.jobs.values()):
+        if self._is_scaling_free():
             self._ceiling = observed.resource.spec.parallelism
         self._judge_deletions(observed, decided)
         if decided.scaling is not None:
@@ -78,6 +78,9 @@ class Referee:
             case SetSuspend():
                 known = next(job for job in observed.jobs if job.name == action.job)
                 assert not known.is_queued, "a Job of Kueue's was suspended or resumed"
+                if action.parallelism is not None:
+                    assert known.suspended, "the parallelism of a running Job was lowered"
+                    assert not action.suspend, "parallelism was lowered too early"
             case RaiseParallelism():
                 known = next(job for job in observed.jobs if job.name == action.job)
                 assert not known.is_queued, "a Job of Kueue's was resized"
@@ -88,6 +91,12 @@ class Referee:
                 self._judge_end_of_job(observed, action)
             case _:
                 pass
+
+    def _is_scaling_free(self) -> bool:
+        """Return whether no pod is there that a smaller parallelism would have to spare."""
+        jobs = [job for job in self._controller.jobs.values() if not job.is_terminal]
+        waits = [job.spec.get("suspend") and not job.is_queued for job in jobs]
+        return all(waits) and not self._controller.live_pods
 
     def excuse_restart(self) -> None:
         """Note that the operator forgot what it had seen."""
@@ -101,9 +110,11 @@ class Referee:
         assert len(set(created)) == len(created), "a wave's number was used twice"
         self._ceiling = max(self._ceiling, self._store.current.spec.parallelism)
         assert len(self._controller.live_pods) <= self._ceiling, "too many pods"
+        assert not self._controller.scaled_down, "a pod at work was scaled down"
         if self._store.current.spec.mode == "Fine":
             for job in jobs:
-                assert job.spec["completions"] == job.spec["parallelism"], "a wave not elastic"
+                is_elastic = job.spec["completions"] == job.spec["parallelism"]
+                assert is_elastic or job.was_lowered, "a wave not elastic"
         status = self._store.current.status
         assert len(status.jobs) <= JOBS_MAX, "status is not bounded"
         if find_end(status.conditions):

@@ -81,3 +81,27 @@ def test_run_that_has_given_up_stays_so_although_it_ended_its_jobs_itself() -> N
     assert world.end is not None
     assert (world.end.type, world.end.reason) == ("Failed", "BackoffLimitExceeded")
     assert len(world.jobs) == 1
+
+
+@pytest.mark.parametrize("mode", ["Coarse", "Fine"])
+def test_run_that_was_scaled_down_while_it_was_suspended_resumes_with_fewer_pods(mode: str) -> None:
+    world = World(Setting(Program(waits_for_ever=False), spec={"parallelism": 6, "mode": mode}))
+    world.queue.publish(4)
+    world.pass_round(None)
+    # The fifth and sixth pod are a second wave.
+    world.queue.publish(4)
+    for _ in range(3):
+        world.pass_round(None)
+    assert len(world.controller.live_pods) == 6
+    world.store.change_spec(suspend=True)
+    for _ in range(5):
+        world.pass_round(None)
+    assert world.controller.live_pods == []
+    world.store.change_spec(suspend=False, parallelism=2)
+    for _ in range(20):
+        world.pass_round(Step.WORK)
+        world.judge()
+    world.store.change_spec(parallelism=4)
+    world.run_to_end(Step.WORK, rounds=_ROUNDS)
+    assert world.end is not None
+    assert len(world.queue.settled) == 8

@@ -102,8 +102,9 @@ async def _apply_change(
         case GrowWave(completions=pods):
             spec = {"completions": pods, "parallelism": pods}
             store.put(await _patch(cluster, namespace, action, spec))
-        case SetSuspend(suspend=suspend):
-            store.put(await _patch(cluster, namespace, action, {"suspend": suspend}))
+        case SetSuspend(suspend=suspend, parallelism=parallelism):
+            resized = {} if parallelism is None else {"parallelism": parallelism}
+            store.put(await _patch(cluster, namespace, action, {"suspend": suspend, **resized}))
         case EndJob():
             store.put(await _end_job(cluster, namespace, action))
         case DeleteJob(job=job, uid=uid, resource_version=version):

@@ -49,7 +49,7 @@ class CreateWave:
 
 @dataclass(frozen=True, slots=True)
 class RaiseParallelism:
-    """Let a Coarse wave run more pods; parallelism is never lowered."""
+    """Let a wave run more of the pods that its completions want."""
 
     job: str
     parallelism: int
@@ -71,11 +71,15 @@ class GrowWave:
 
 @dataclass(frozen=True, slots=True)
 class SetSuspend:
-    """Suspend a wave, which ends its pods through SIGTERM, or resume it."""
+    """Suspend a wave, which ends its pods through SIGTERM, or resume it.
+
+    parallelism: with which it is resumed, where that is less than before; None leaves it.
+    """
 
     job: str
     suspend: bool
     resource_version: str
+    parallelism: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,11 +54,14 @@ def resumed(jobs: int) -> str:
     return f"spec.suspend is false: resumed {count(jobs, 'Job')}"
 
 
-def working(pods: int, *, of: int | None = None) -> str:
-    """Say that all is well, and if not all are at work, of how many."""
-    if of is None or of == pods:
-        return f"{count(pods, 'pod')} at work"
-    return f"{pods} of {count(of, 'pod')} at work"
+def working(pods: int, *, of: int | None = None, wanted: int | None = None) -> str:
+    """Say that all is well, and if not all are at work, of how many.
+
+    wanted: how many may run now, where that is fewer: a pod at work is not ended.
+    """
+    number = count(pods, "pod") if of in {None, pods} else f"{pods} of {count(of or 0, 'pod')}"
+    more = "" if wanted is None else f", {wanted} wanted"
+    return f"{number} at work{more}"
 
 
 def waiting_for_admission(jobs: Sequence[ObservedJob]) -> str:

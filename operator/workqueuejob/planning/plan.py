@@ -10,13 +10,7 @@ from datetime import datetime
 
 from workqueuejob.errors import QueueError
 from workqueuejob.planning import messages
-from workqueuejob.planning.actions import (
-    NAMESPACE_TERMINATING,
-    RUN_SUSPENDED,
-    DeleteJob,
-    change_suspend,
-    end_running_jobs,
-)
+from workqueuejob.planning.actions import NAMESPACE_TERMINATING, DeleteJob
 from workqueuejob.planning.autoscale import choose_scaling
 from workqueuejob.planning.breaker import end_after_too_many_dead_letters
 from workqueuejob.planning.endings import (
@@ -31,9 +25,10 @@ from workqueuejob.planning.history import list_expired_while_running
 from workqueuejob.planning.ledger import count_run
 from workqueuejob.planning.limits import end_after_deadline
 from workqueuejob.planning.log_start import record_span
-from workqueuejob.planning.observed import JobState, Observed
+from workqueuejob.planning.observed import Observed
 from workqueuejob.planning.outdated import end_outdated_waves
 from workqueuejob.planning.situation import Plan, Situation
+from workqueuejob.planning.suspending import follow_suspend
 from workqueuejob.planning.verdict import Progress, Verdict, find_end
 from workqueuejob.planning.warm import end_needless_warm_waves, keep_warm
 from workqueuejob.planning.waves import plan_waves
@@ -59,31 +54,6 @@ def _stay_ended(situation: Situation) -> Plan | None:
     """A run that ended stays ended."""
     end = find_end(situation.observed.resource.status.conditions)
     return Plan(Verdict.of_end(end)) if end else None
-
-
-def _follow_suspend(situation: Situation) -> Plan | None:
-    """Suspending ends pods by their Job's controller; resuming lets them start again.
-
-    Kueue would resume a Job that it has admitted, so such a Job is ended; others take its place.
-    A Job whose end was decided while it was suspended has to be resumed as well: its controller
-    can't finish it before.
-    """
-    suspend, unfinished = situation.spec.suspend, situation.observed.unfinished
-    running = [job for job in unfinished if job.state is JobState.RUNNING]
-    changes = change_suspend(running if suspend else unfinished, suspend=suspend)
-    if suspend:
-        ends = end_running_jobs(
-            (job for job in running if job.is_queued and not job.suspended),
-            succeeded=False,
-            reason=RUN_SUSPENDED,
-            message=messages.SUSPENDED,
-            with_grace=True,
-        )
-        return Plan(Verdict(Progress.SUSPENDED, messages.SUSPENDED), (*changes, *ends))
-    if changes:
-        message = messages.resumed(len(changes))
-        return Plan(Verdict(Progress.WORKING, message), changes, message)
-    return None
 
 
 def _leave_namespace(situation: Situation) -> Plan | None:
@@ -130,7 +100,7 @@ _RULES: tuple[Callable[[Situation], Plan | None], ...] = (
     _stay_ended,
     _leave_namespace,
     end_after_deadline,
-    _follow_suspend,
+    follow_suspend,
     _report_obstacle,
     _wait_for_measurement,
     record_span,

@@ -103,6 +103,11 @@ class Situation:
         return may_hide and not self.lasts(self.evidence.quiet, seconds=RETURN_SECONDS)
 
     @property
+    def most(self) -> int:
+        """How many pods may run: all that are allowed, or fewer where fewer are wanted."""
+        return self.spec.parallelism if self.scaling is None else self.scaling.most
+
+    @property
     def kept(self) -> int:
         """How many pods are kept although nothing is ready."""
         return count_kept(self.spec)

@@ -89,8 +89,16 @@ def count_room(parallelism: int, jobs: tuple[ObservedJob, ...]) -> int:
 
     A completion waiting for its back-off keeps its place, for its pod may come at any moment.
     """
-    taken = sum(max(job.share, job.active) + job.terminating for job in jobs)
-    return parallelism - taken
+    return parallelism - sum(count_taken(job, share=job.share) for job in jobs)
+
+
+def count_taken(job: ObservedJob, *, share: int) -> int:
+    """Return for how many pods a Job keeps the room, with such a share.
+
+    A pod that terminates is within the share: with `podReplacementPolicy: Failed` the next one is
+    made when it is gone.
+    """
+    return max(share, job.active + job.terminating)
 
 
 def count_missing(jobs: tuple[ObservedJob, ...]) -> int:
@@ -103,8 +111,8 @@ def count_missing(jobs: tuple[ObservedJob, ...]) -> int:
 def cap_completions(spec: WorkQueueJobSpec, wanted: int) -> int:
     """Return a wave's completions: few enough that scaling down takes effect before long.
 
-    A Job's parallelism is never lowered, since that deletes pods whatever they hold; a smaller
-    one holds from the next wave on. The cap is far below 10,000, from where `maxFailedIndexes`
+    The parallelism of a Job with pods is never lowered, since that deletes pods whatever they hold;
+    a smaller one holds from the next wave on. The cap is far below 10,000, from where `maxFailedIndexes`
     is mandatory.
     """
     cap = max(_SMALLEST_CAP, min(_LARGEST_CAP, _CAP_PER_POD * spec.parallelism))

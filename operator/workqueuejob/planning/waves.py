@@ -37,13 +37,12 @@ _STALLED_SECONDS = 3.0
 def plan_waves(situation: Situation) -> Plan:
     """Return what the ready items need, within `parallelism`."""
     observed = situation.observed
-    scaling = situation.scaling
     sizing = size(
         situation.spec,
         observed.jobs,
         situation.depth,
         stalled=_count_stalled(situation),
-        parallelism=scaling.most if scaling else None,
+        parallelism=situation.most,
     )
     raises, room = _raise_waves(observed.unfinished, sizing.room)
     may_create = (
@@ -222,7 +221,8 @@ def _describe_work(situation: Situation) -> Verdict:
     at_work = _count_at_work(situation, active)
     if situation.depth.delayed and not at_work and not situation.depth.ready:
         return Verdict(Progress.WORKING, item_messages.resting(situation.depth))
-    return Verdict(Progress.WORKING, messages.working(at_work, of=active))
+    wanted = situation.most if active > situation.most else None
+    return Verdict(Progress.WORKING, messages.working(at_work, of=active, wanted=wanted))
 
 
 def _count_at_work(situation: Situation, active: int) -> int:

@@ -273,7 +273,7 @@ def observations(draw: st.DrawFn, kinds: Sequence[str] = tuple(sorted(KINDS))) -
 
 def count_places(jobs: tuple[ObservedJob, ...]) -> int:
     """Return how many pods there may come to be, of Jobs as they are."""
-    return sum(max(min(job.parallelism, job.open), job.active) + job.terminating for job in jobs)
+    return sum(max(min(job.parallelism, job.open), job.active + job.terminating) for job in jobs)
 
 
 def apply_plan(jobs: tuple[ObservedJob, ...], decided: Plan) -> tuple[ObservedJob, ...]:

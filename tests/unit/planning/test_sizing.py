@@ -118,7 +118,8 @@ def test_with_foreign_consumers_only_pods_seen_to_run_are_taken_to_hold(
         pytest.param((a_job(active=2),), 2, id="pods are not counted beside their share"),
         pytest.param((a_job(succeeded=4),), 3, id="a share is never above the open completions"),
         pytest.param((a_job(succeeded=5, active=2),), 2, id="nor below the pods that exist"),
-        pytest.param((a_job(terminating=1),), 1, id="a pod on its way out takes room"),
+        pytest.param((a_job(terminating=1),), 2, id="a pod on its way out is within the share"),
+        pytest.param((a_job(active=2, terminating=1),), 1, id="unless it exceeds the share"),
         pytest.param(
             (a_job(state=JobState.ENDING, active=1, terminating=1),),
             2,
