@@ -50,6 +50,7 @@ class Pod:
     counts, message: what its worker has counted, and what its termination message says.
     is_frozen: its worker renews no lease.
     awaits_first: its worker waits for its first item without end.
+    has_run: whether its container was ever started.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Pod:
     message: str = ""
     is_frozen: bool = False
     awaits_first: bool = False
+    has_run: bool = False
 
     @property
     def is_live(self) -> bool:
@@ -147,7 +149,7 @@ class Program:
 
 def start(pod: Pod, queue: Queue) -> None:
     """Start a pod, which connects."""
-    pod.phase = Phase.RUNNING
+    pod.phase, pod.has_run = Phase.RUNNING, True
     queue.subscribe(pod.name)
 
 

@@ -54,6 +54,8 @@ def _build_manifest(job: str, pod: Pod) -> dict[str, Any]:
         state = {"running": {}}
     elif not pod.is_live:
         state = {"terminated": {"exitCode": pod.exit_code, "message": pod.message}}
+        if not pod.has_run:
+            state["terminated"] |= {"reason": "ContainerStatusUnknown"}
     wave = int(job.rpartition("-")[2])
     metadata = a_pod_metadata(pod.name, a_job(wave, name=job, uid=f"uid of {job}"))
     if pod.kill_at is not None:
@@ -62,6 +64,9 @@ def _build_manifest(job: str, pod: Pod) -> dict[str, Any]:
         "metadata": metadata,
         "status": {
             "phase": phases.get(pod.phase, "Pending"),
-            "containerStatuses": [{"name": "worker", "state": state}],
+            "containerStatuses": [
+                {"name": "worker", "state": state}
+                | ({"containerID": f"containerd://{pod.name}"} if pod.has_run else {})
+            ],
         },
     }

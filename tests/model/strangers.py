@@ -3,6 +3,11 @@
 from tests.model.queue import Queue
 
 
+def is_stranger(consumer: str) -> bool:
+    """Return whether a consumer is none of ours, by its name."""
+    return consumer.startswith("stranger-")
+
+
 class Strangers:
     """They take items with a prefetch of 1, like everybody, and settle them or give them back.
 
@@ -17,7 +22,7 @@ class Strangers:
     @property
     def present(self) -> list[str]:
         """Those that are connected."""
-        return [name for name in self._queue.consumers if name.startswith("stranger-")]
+        return [name for name in self._queue.consumers if is_stranger(name)]
 
     def come(self) -> None:
         """One more connects."""

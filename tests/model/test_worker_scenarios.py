@@ -11,6 +11,7 @@ from tests.model.broker import RABBITMQ, Detail, Fault
 from tests.model.partitioned_log import PARTITIONS, PartitionedLog
 from tests.model.pods import Step
 from tests.model.profiles import effort
+from tests.model.strangers import is_stranger
 from tests.model.workers import Worker
 from tests.model.world import Setting, World
 from workqueuejob.api import ItemsStatus
@@ -378,3 +379,29 @@ def test_partitions_of_a_killed_worker_are_waited_for() -> None:
     world.step_pods(Step.CRASH)
     finish(world)
     assert sorted(log.settled) == list(range(8))
+
+
+@pytest.mark.parametrize("detail", RABBITMQ)
+def test_pods_that_never_started_leave_no_doubt(detail: Detail) -> None:
+    # Their image could not be pulled; another run took the items meanwhile.
+    world = a_world(detail=detail, items=6)
+    for _ in range(2):
+        world.pass_round(None)
+    starts, *_ = world.controller.live_pods
+    for _ in range(3):
+        world.controller.step_pod(starts, Step.WORK)
+    world.strangers.come()
+    for _ in range(6):
+        world.pass_round(None)
+        world.strangers.settle_all()
+    world.strangers.leave()
+    for pod in [pod for pod in world.controller.live_pods if not pod.has_run]:
+        world.controller.evict(pod)
+    for _ in range(3):
+        world.pass_round(None)
+    assert not any(pod.has_run for _, pod in world.controller.deleted_pods)
+    items = finish(world)
+    done = sum(not is_stranger(consumer) for consumer in world.queue.settled.values())
+    assert world.queue.remaining == 0
+    assert 0 < done < 6
+    assert (items.succeeded, items.total, items.accounting) == (done, done, Accounting.COUNTED)

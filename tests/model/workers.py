@@ -59,8 +59,8 @@ class Worker:
             pod.kill_at = queue.clock.seconds + stays
 
     def run_out_of_grace(self, pod: Pod, queue: Queue) -> None:
-        """Give back what is in hand."""
-        if pod.is_frozen:
+        """Give back what is in hand; a container that never ran has no say."""
+        if pod.is_frozen or not pod.has_run:
             self.be_killed(pod, queue)
         else:
             self._exit(pod, queue, exits.STOPPED_EARLY)
@@ -76,7 +76,7 @@ class Worker:
 
     def give_up(self, pod: Pod, queue: Queue) -> None:
         """End with an error of the worker itself, such as a login that is refused."""
-        if pod.is_live and not pod.is_frozen:
+        if pod.phase is Phase.RUNNING and not pod.is_frozen:
             self._exit(pod, queue, exits.FAILED)
 
     def _go_on_with(self, item: int, pod: Pod, step: Step, queue: Queue) -> None:

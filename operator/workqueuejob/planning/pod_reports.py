@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from workqueuejob.api.status import CountedItems
+from workqueuejob.planning.container_reading import has_never_run, read_state
 from workqueuejob.planning.observed import ObservedJob
 from workqueuejob.planning.ownership import read_job_uid, read_wave
 from workqueuejob.planning.probes import find_ender, is_told_to_go
@@ -14,8 +15,6 @@ from workqueuejob.protocol.settings import SETTINGS
 
 _ENDED = frozenset({"Succeeded", "Failed"})
 _ORDERLY = frozenset({exits.DONE, exits.FAILED, exits.STOPPED_EARLY})
-_NEVER_STARTED = frozenset({"StartError", "ContainerCannotRun"})
-"""What runtimes say of a container whose program they could not start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +50,9 @@ def read_pod_report(manifest: Mapping[str, Any], *, is_gone: bool = False) -> Po
     ended = _ENDED | ({"Running"} if is_gone else set())
     if status.get("phase") not in ended:
         return None
-    name, state = _read_worker_state(manifest)
-    terminated: Mapping[str, Any] = state.get("terminated") or {}
+    container = _find_worker(manifest)
+    name, terminated = container.get("name") or "", read_state(container).get("terminated") or {}
+    has_run = not has_never_run(manifest, container)
     report = read_report(terminated.get("message") or "")
     is_stopped = report is not None and report.stopping
     ended_by = None if is_gone else find_ender(manifest, {name}, stopped=is_stopped)
@@ -62,9 +62,12 @@ def read_pod_report(manifest: Mapping[str, Any], *, is_gone: bool = False) -> Po
         wave=read_wave(manifest),
         items=_count(
             report,
-            is_uncertain=_is_uncertain(state, report)
-            or (is_gone and not _is_unused(state, report)),
-            is_unreported=report is None and _has_run(terminated),
+            is_uncertain=has_run
+            and (
+                _is_uncertain(terminated, report)
+                or (is_gone and not _is_unused(terminated, report))
+            ),
+            is_unreported=has_run and report is None and bool(terminated),
         ),
         succeeded=terminated.get("exitCode") == exits.DONE,
         died_idle=_has_died_idle(manifest, terminated, report)
@@ -102,8 +105,8 @@ def add_items(reports: Iterable[PodReport]) -> CountedItems:
     )
 
 
-def _read_worker_state(manifest: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
-    """Return name and state of the container that our settings were given to, and of no other."""
+def _find_worker(manifest: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the status of the container that our settings were given to, and of no other."""
     containers = (manifest.get("spec") or {}).get("containers") or ()
     workers = {
         container["name"]
@@ -112,33 +115,25 @@ def _read_worker_state(manifest: Mapping[str, Any]) -> tuple[str, Mapping[str, A
     }
     for container in (manifest.get("status") or {}).get("containerStatuses") or ():
         if container.get("name") in workers or not workers:
-            return container.get("name") or "", container.get("state") or {}
-    return "", {}
+            status: Mapping[str, Any] = container
+            return status
+    return {}
 
 
-def _is_uncertain(state: Mapping[str, Any], report: Report | None) -> bool:
-    """Return whether it may have settled something that it did not report.
+def _is_uncertain(terminated: Mapping[str, Any], report: Report | None) -> bool:
+    """Return whether a container that ran may have settled something that it did not report.
 
-    One that was killed with an item in hand may have; so may one that was last heard of running. A
-    container that never started has not.
+    One that was killed with an item in hand may have; so may one that was last heard of running.
     """
-    terminated = state.get("terminated")
-    if not terminated:
-        return "running" in state
     if terminated.get("exitCode") in _ORDERLY:
         return False
     return report is None or report.holding
 
 
-def _has_run(terminated: Mapping[str, Any]) -> bool:
-    """Return whether a container's program was started, and has ended."""
-    return bool(terminated) and terminated.get("reason") not in _NEVER_STARTED
-
-
-def _is_unused(state: Mapping[str, Any], report: Report | None) -> bool:
+def _is_unused(terminated: Mapping[str, Any], report: Report | None) -> bool:
     """Return whether it has ended in order and without an item, so that nothing is lost with it."""
-    exit_code = (state.get("terminated") or {}).get("exitCode")
-    return exit_code in _ORDERLY and report is not None and report.counts == ItemCounts()
+    is_orderly = terminated.get("exitCode") in _ORDERLY
+    return is_orderly and report is not None and report.counts == ItemCounts()
 
 
 def _has_died_idle(

@@ -111,9 +111,9 @@ def count_missing(jobs: tuple[ObservedJob, ...]) -> int:
 def cap_completions(spec: WorkQueueJobSpec, wanted: int) -> int:
     """Return a wave's completions: few enough that scaling down takes effect before long.
 
-    The parallelism of a Job with pods is never lowered, since that deletes pods whatever they hold;
-    a smaller one holds from the next wave on. The cap is far below 10,000, from where `maxFailedIndexes`
-    is mandatory.
+    The parallelism of a Job with pods is never lowered, since that deletes pods whatever they
+    hold; a smaller one holds from the next wave on. The cap is far below 10,000, from where
+    `maxFailedIndexes` is mandatory.
     """
     cap = max(_SMALLEST_CAP, min(_LARGEST_CAP, _CAP_PER_POD * spec.parallelism))
     return min(wanted, max(cap, spec.parallelism))

@@ -22,19 +22,40 @@ HOLDING = write_report(COUNTS, holding=True)
 DISRUPTED: dict[str, Any] = {"conditions": [{"type": "DisruptionTarget", "status": "True"}]}
 
 
+NODE_GONE: dict[str, Any] = {
+    "conditions": [{"type": "DisruptionTarget", "status": "True", "reason": "DeletionByPodGC"}]
+}
+NEVER_RAN: dict[str, Any] = {"terminated": {"exitCode": 137, "reason": "ContainerStatusUnknown"}}
+NO_SUCH_COMMAND: dict[str, Any] = {
+    "terminated": {
+        "exitCode": 128,
+        "reason": "StartError",
+        "message": "exec: no such file",
+        "startedAt": "1970-01-01T00:00:00Z",
+        "containerID": "containerd://1",
+    }
+}
+
+
 def terminated(code: int, message: str | None = SAID) -> dict[str, Any]:
     return {"terminated": {"exitCode": code} | ({"message": message} if message else {})}
 
 
 def a_pod(
-    state: dict[str, Any] | None, *, phase: str = "Failed", deleted: bool = False, **status: Any
+    state: dict[str, Any] | None,
+    *,
+    phase: str = "Failed",
+    deleted: bool = False,
+    container: dict[str, Any] | None = None,
+    **status: Any,
 ) -> dict[str, Any]:
     metadata = a_pod_metadata("u1", a_job())
     if deleted:
         metadata["deletionTimestamp"] = "2026-01-01T12:00:00Z"
-    containers = [] if state is None else [{"name": "worker", "state": state}]
+    containers = [] if state is None else [{"name": "worker", "state": state, **(container or {})}]
     return {
         "metadata": metadata,
+        "spec": {"nodeName": "n1"},
         "status": {"phase": phase, "containerStatuses": containers, **status},
     }
 
@@ -77,6 +98,30 @@ def test_pod_reports_what_its_message_says() -> None:
         pytest.param(a_pod(terminated(137), **DISRUPTED), 0, False, id="killed as it was evicted"),
         pytest.param(a_pod({"waiting": {}}), 0, False, id="an init container failed"),
         pytest.param(a_pod(None), 0, False, id="never admitted by its node"),
+        pytest.param(a_pod(NEVER_RAN), 0, True, id="could not be located, and had never run"),
+        pytest.param(a_pod(NEVER_RAN, deleted=True), 0, False, id="deleted before it ran"),
+        pytest.param(a_pod(NO_SUCH_COMMAND), 0, False, id="could not be started"),
+        pytest.param(
+            a_pod(NEVER_RAN, container={"containerID": "containerd://1"}),
+            1,
+            True,
+            id="could not be located, and may have run",
+        ),
+        pytest.param(
+            a_pod(NEVER_RAN, container={"lastState": terminated(1, None)}),
+            1,
+            True,
+            id="could not be located, and had run before",
+        ),
+        pytest.param(
+            a_pod({"waiting": {}}, container={"lastState": terminated(1), "restartCount": 1}),
+            1,
+            False,
+            id="was about to run again",
+        ),
+        pytest.param(
+            a_pod({"waiting": {}}, **NODE_GONE), 1, False, id="its node was lost as it started"
+        ),
         pytest.param(a_pod({"running": {}}), 1, False, id="its node was lost"),
     ],
 )
@@ -101,6 +146,19 @@ def test_deleted_pod_that_never_had_an_item_leaves_nothing_to_be_told() -> None:
 
     killed = a_pod(terminated(137, unused), phase="Failed")
     assert read(killed, is_gone=True).items == CountedItems(uncertain=1)
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        pytest.param(NEVER_RAN, id="ended by the kubelet"),
+        pytest.param(NO_SUCH_COMMAND, id="not started"),
+        pytest.param({"waiting": {"reason": "ErrImagePull"}}, id="without its image"),
+        pytest.param(None, id="not admitted"),
+    ],
+)
+def test_deleted_pod_that_never_ran_settled_nothing(state: dict[str, Any] | None) -> None:
+    assert read(a_pod(state, deleted=True), is_gone=True).items == CountedItems()
 
 
 def test_pod_that_ran_when_it_was_deleted_has_told_nothing() -> None:

@@ -1,0 +1,60 @@
+"""Reads from a container's status whether it ever ran. Knows no worker and no cluster.
+
+A kubelet that ends a pod gives every container of it a terminated state: one that was never
+started gets exit code 137 and the reason `ContainerStatusUnknown` too (`TerminatePod` of
+`pkg/kubelet/status`). What tells it from one that was killed is that it has no ID, which a
+container gets when it is created, and that nothing is known of an earlier run.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+_UNKNOWN = "ContainerStatusUnknown"
+_NOT_STARTED = datetime(1970, 1, 1, tzinfo=UTC)
+"""The start of a container that its runtime could not start, such as for an unknown command."""
+
+_START_FAILED = frozenset({"StartError", "ContainerCannotRun"})
+"""What runtimes say of a container whose program they could not start."""
+
+_NODE_IS_GONE = "DeletionByPodGC"
+
+
+def read_state(container: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the state of a container's status: waiting, running or terminated."""
+    state: Mapping[str, Any] = container.get("state") or {}
+    return state
+
+
+def has_never_run(pod: Mapping[str, Any], container: Mapping[str, Any]) -> bool:
+    """Return whether a pod has ended without this container of it having ever been started.
+
+    container: its status; empty where the kubelet has reported none, as of a pod that it refused.
+    """
+    status: Mapping[str, Any] = pod.get("status") or {}
+    if (status.get("phase") == "Running" and not container) or _is_word_missing(status):
+        return False
+    if container.get("restartCount") or (container.get("lastState") or {}).get("terminated"):
+        return False
+    state = read_state(container)
+    if "running" in state:
+        return False
+    terminated = state.get("terminated")
+    return not terminated or _could_not_start(container, terminated)
+
+
+def _could_not_start(container: Mapping[str, Any], terminated: Mapping[str, Any]) -> bool:
+    started = terminated.get("startedAt")
+    if terminated.get("reason") in _START_FAILED:
+        return True
+    if started:
+        return datetime.fromisoformat(started) == _NOT_STARTED
+    return terminated.get("reason") == _UNKNOWN and not container.get("containerID")
+
+
+def _is_word_missing(status: Mapping[str, Any]) -> bool:
+    """Return whether the pod was declared dead without its kubelet, which may have started it."""
+    return any(
+        condition["type"] == "DisruptionTarget" and condition.get("reason") == _NODE_IS_GONE
+        for condition in status.get("conditions") or ()
+    )
