@@ -66,7 +66,8 @@ class Auditor:
         deleted = [pod for _, pod in self._controller.deleted_pods if pod.has_run]
         gone = deleted or self._controller.deleted_jobs
         killed = [p for p in self._ended_pods if p.has_run and p.exit_code == exits.KILLED]
-        if not gone and not killed and not self._queue.has_forgotten:
+        lost = [pod for pod in self._controller.live_pods if pod.is_lost]
+        if not gone and not killed and not lost and not self._queue.has_forgotten:
             assert is_counted, "every pod that ran has reported"
         # What a pod had reported that was deleted between two operators, nobody knows.
         return is_counted and not (gone and self.has_restarted)

@@ -11,10 +11,21 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.model.clock import Clock
-from tests.model.pods import SHORT_GRACE_SECONDS, Behaviour, Phase, Pod, Step, end
+from tests.model.pods import (
+    GRACE_SECONDS,
+    HEARTBEAT_SECONDS,
+    SHORT_GRACE_SECONDS,
+    Behaviour,
+    Phase,
+    Pod,
+    Program,
+    Step,
+    end,
+)
 from tests.model.queue import Queue
 from workqueuejob.errors import Conflict, JobNameConflict, NotFound
 from workqueuejob.names import KUEUE_LABEL, WAVE_LABEL
+from workqueuejob.protocol import exits
 from workqueuejob.protocol.settings import SETTINGS, read_settings
 
 Manifest = dict[str, Any]
@@ -175,7 +186,10 @@ class JobController:
         job = self.jobs.pop(name)
         self.deleted_jobs += 1
         for pod in job.live_pods:
-            end(pod, Phase.FAILED, self.queue)
+            if pod.may_step:
+                end(pod, Phase.FAILED, self.queue)
+            else:
+                self.cut_off(pod)
         self.deleted_pods += [(name, pod) for pod in (*job.pods, *job.ended_pods)]
 
     def expire(self, name: str, *, uid: str, resource_version: str) -> None:
@@ -198,17 +212,48 @@ class JobController:
 
     def step_pod(self, pod: Pod, step: Step) -> None:
         """Let a pod's program go on."""
-        self.program.go_on(pod, step, self.queue)
+        if pod.may_step:
+            self.program.go_on(pod, step, self.queue)
 
     def evict(self, pod: Pod) -> None:
         """Delete a pod as a drain does."""
         pod.is_disrupted = True
         self.program.hear_sigterm(pod, self.queue)
 
+    def lose(self, pod: Pod, *, is_powerless: bool) -> None:
+        """Lose a pod's node, after which it is deleted and stays."""
+        if pod.is_lost:
+            return
+        pod.lost_at, pod.is_powerless, pod.is_disrupted = self.clock.seconds, is_powerless, True
+        if pod.kill_at is None:
+            pod.kill_at = self.clock.seconds + GRACE_SECONDS
+
+    def find_again(self, pod: Pod) -> None:
+        """Bring a pod's node back, which tells what has become of the pod."""
+        if pod.is_powerless and pod.phase in {Phase.PENDING, Phase.RUNNING}:
+            self.cut_off(pod)
+            pod.phase, pod.exit_code = Phase.FAILED, exits.KILLED
+        pod.lost_at, pod.is_powerless = None, False
+
+    def cut_off(self, pod: Pod) -> None:
+        """Let the broker notice that a program is gone."""
+        if isinstance(self.program, Program):
+            self.queue.disconnect(pod.name)
+        else:
+            self.queue.cut_off(pod.name)
+
     def kill_late_pods(self) -> None:
-        """Kill the pods whose grace is over."""
+        """Kill the pods whose grace is over; of a node without power the broker hears no more."""
+        now = self.clock.seconds
         for pod in self.live_pods:
-            if pod.kill_at is not None and pod.kill_at <= self.clock.seconds:
+            if pod.lost_at is not None:
+                if (
+                    pod.is_powerless
+                    and not self.queue.keeps_connections
+                    and now - pod.lost_at >= HEARTBEAT_SECONDS
+                ):
+                    self.cut_off(pod)
+            elif pod.kill_at is not None and pod.kill_at <= now:
                 self.program.run_out_of_grace(pod, self.queue)
 
     # What the controller does.

@@ -14,7 +14,7 @@ from tests.model.broker import Broker
 from tests.model.clock import Clock
 from tests.model.job_controller import JobController
 from tests.model.pods import Phase
-from tests.model.reports import Reports
+from tests.model.reports import Reports, build_manifest
 from tests.model.resource_store import ResourceStore
 from workqueuejob.api import WorkQueueJob
 from workqueuejob.errors import ClusterUnavailable, Conflict, JobNameConflict, NotFound
@@ -33,10 +33,11 @@ from workqueuejob.planning.history import list_expired
 from workqueuejob.planning.job_manifest import WorkerImage, build_job
 from workqueuejob.planning.job_reading import read_job
 from workqueuejob.planning.log_spans import restrict
-from workqueuejob.planning.observed import Observed, ObservedJob, PodProblem
+from workqueuejob.planning.observed import Observed, ObservedJob, PodProblem, StuckPod
 from workqueuejob.planning.plan import plan
 from workqueuejob.planning.situation import Plan
 from workqueuejob.planning.status import build_status, differs, differs_in_more_than_numbers
+from workqueuejob.planning.stuck_pods import find_stuck_pods, mark_stuck
 from workqueuejob.planning.verdict import find_end
 
 _STATUS_INTERVAL_SECONDS = 2.0
@@ -116,8 +117,9 @@ class Operator:
         problem = self._find_pod_problem()
         measurement = self._measure()
         measurement = restrict(measurement, resource) if measurement else None
-        jobs = self._reports.attach(resource, jobs)
-        observed = Observed(resource, jobs, measurement, pod_problem=problem)
+        stuck = self._find_stuck_pods(jobs)
+        jobs = self._reports.attach(resource, mark_stuck(jobs, stuck))
+        observed = Observed(resource, jobs, measurement, pod_problem=problem, stuck_pods=stuck)
         now = self._clock.now
         self._evidence = gather_evidence(self._evidence, observed, now=now)
         decided = plan(observed, self._evidence, now=now)
@@ -128,7 +130,7 @@ class Operator:
                 yield
                 yield from self._apply(resource, action)
             if decided.actions:
-                jobs = self._reports.attach(resource, self._jobs)
+                jobs = self._reports.attach(resource, mark_stuck(self._jobs, stuck))
                 observed = replace(observed, jobs=jobs)
             yield
             self._write_status(observed, decided)
@@ -176,10 +178,19 @@ class Operator:
 
     def _find_pod_problem(self) -> PodProblem | None:
         """Every pod that has not started yet is one that can't."""
-        pending = [p for p in self._controller.live_pods if p.phase is Phase.PENDING]
+        pending = [p for p in self._controller.live_pods if p.phase is Phase.PENDING and p.may_step]
         if not pending:
             return None
         return PodProblem("Unschedulable", "0/3 nodes are available", pods=len(pending))
+
+    def _find_stuck_pods(self, jobs: tuple[ObservedJob, ...]) -> tuple[StuckPod, ...]:
+        pods = [
+            build_manifest(job.name, pod)
+            for job in jobs
+            if job.terminating and job.name in self._controller.jobs
+            for pod in self._controller.jobs[job.name].live_pods
+        ]
+        return find_stuck_pods(pods, now=self._clock.now)
 
     def _apply(self, resource: WorkQueueJob, action: Action) -> Iterator[None]:
         if self.fails_next_request:

@@ -9,11 +9,14 @@ from enum import Enum, auto
 from typing import Protocol
 
 from tests.model.queue import Queue
+from workqueuejob.planning.stuck_pods import MARGIN
 from workqueuejob.protocol.report import ItemCounts
 
 GRACE_SECONDS = 30.0
 SHORT_GRACE_SECONDS = 2.0
 PROMPT_SECONDS = 1.0
+HEARTBEAT_SECONDS = 60.0
+"""After which a broker takes a silent connection for dead."""
 
 
 class Phase(Enum):
@@ -51,6 +54,8 @@ class Pod:
     is_frozen: its worker renews no lease.
     awaits_first: its worker waits for its first item without end.
     has_run: whether its container was ever started.
+    lost_at: since when its node is not heard of, so that nothing of it is; None while it is.
+    is_powerless: that node has lost its power, so the program is gone; otherwise it works on.
     """
 
     name: str
@@ -66,11 +71,28 @@ class Pod:
     is_frozen: bool = False
     awaits_first: bool = False
     has_run: bool = False
+    lost_at: float | None = None
+    is_powerless: bool = False
 
     @property
     def is_live(self) -> bool:
-        """Whether it has not ended."""
-        return self.phase in {Phase.PENDING, Phase.RUNNING}
+        """Whether it has not ended, as far as the API server knows."""
+        return self.is_lost or self.phase in {Phase.PENDING, Phase.RUNNING}
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether its node is not heard of."""
+        return self.lost_at is not None
+
+    @property
+    def may_step(self) -> bool:
+        """Whether its program is there to go on."""
+        return not self.is_powerless and self.phase in {Phase.PENDING, Phase.RUNNING}
+
+    def is_stuck(self, now: float) -> bool:
+        """Return whether it should have ended long ago."""
+        margin = MARGIN.total_seconds()
+        return self.is_terminating and self.kill_at is not None and now - self.kill_at >= margin
 
     @property
     def is_terminating(self) -> bool:

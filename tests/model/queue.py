@@ -22,9 +22,11 @@ class Queue:
     hidden: who holds its item out of sight. returning: items out of sight whose holder is dead.
     counts: what the broker itself counts; None where it doesn't.
     has_forgotten: whether it ever lost an acknowledgement that a worker has counted.
+    keeps_connections: it does not notice that one is dead, as while nothing is sent on it.
     """
 
     counts: ItemCounts | None = None
+    keeps_connections = False
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock

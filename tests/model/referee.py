@@ -4,7 +4,7 @@ from collections import deque
 from typing import Any
 
 from tests.model.broker import Broker, Detail
-from tests.model.job_controller import JobController
+from tests.model.job_controller import Job, JobController
 from tests.model.pods import Pod
 from tests.model.resource_store import ResourceStore
 from tests.model.strangers import Strangers
@@ -92,6 +92,16 @@ class Referee:
             case _:
                 pass
 
+    def _list_counted(self) -> list[Pod]:
+        """Return the pods that count: what becomes of a stuck one nobody knows."""
+        now = self._controller.clock.seconds
+        return [pod for pod in self._controller.live_pods if not pod.is_stuck(now)]
+
+    def _is_done(self, job: Job) -> bool:
+        now = self._controller.clock.seconds
+        has_only_stuck = bool(job.live_pods) and all(pod.is_stuck(now) for pod in job.live_pods)
+        return job.is_terminal or (job.is_ending and has_only_stuck)
+
     def _is_scaling_free(self) -> bool:
         """Return whether no pod is there that a smaller parallelism would have to spare."""
         jobs = [job for job in self._controller.jobs.values() if not job.is_terminal]
@@ -109,7 +119,7 @@ class Referee:
         created = self._controller.created
         assert len(set(created)) == len(created), "a wave's number was used twice"
         self._ceiling = max(self._ceiling, self._store.current.spec.parallelism)
-        assert len(self._controller.live_pods) <= self._ceiling, "too many pods"
+        assert len(self._list_counted()) <= self._ceiling, "too many pods"
         assert not self._controller.scaled_down, "a pod at work was scaled down"
         if self._store.current.spec.mode == "Fine":
             for job in jobs:
@@ -118,7 +128,7 @@ class Referee:
         status = self._store.current.status
         assert len(status.jobs) <= JOBS_MAX, "status is not bounded"
         if find_end(status.conditions):
-            assert all(job.is_terminal for job in jobs), "the run ended before its Jobs"
+            assert all(self._is_done(job) for job in jobs), "the run ended before its Jobs"
             record = status.model_dump(exclude={"observed_generation", "conditions"})
             self._record = self._record or record
             assert record == self._record, "the record of a run that has ended was changed"
@@ -182,7 +192,9 @@ class Referee:
             assert action.with_grace, "an item at work was cut short"
             # Held out of sight for longer than the broker lets it be: its grace is all it has.
             holders -= self._queue.hidden
-        pods = {pod.name for pod in self._controller.jobs[action.job].live_pods}
+        now, job = self._controller.clock.seconds, self._controller.jobs[action.job]
+        # A stuck pod was deleted long ago, by whoever gave its node up.
+        pods = {pod.name for pod in job.live_pods if not pod.is_stuck(now)}
         assert not pods & holders, f"a pod at work was ended: {action.reason}"
 
     def _judge_end_of_run(self, decided: Plan) -> None:
@@ -192,7 +204,7 @@ class Referee:
         if decided.verdict.progress == Progress.COMPLETE:
             was_empty = any(ready == 0 for _, ready in self._ready_at_reads)
             assert was_empty, "Complete although the queue never was empty"
-            assert not self._controller.live_pods, "Complete although pods exist"
+            assert not self._list_counted(), "Complete although pods exist"
         if decided.verdict.end_reason == "NoProgress":
             last = max(self._disturbances_at_waves)
             for wave in range(last - MAX_FUTILE_WAVES + 1, last + 1):
@@ -203,10 +215,12 @@ class Referee:
         holders = self._broker.holders_measured - self._queue.hidden
         if self._broker.detail is Detail.LAGS:
             holders &= self._broker.holders_lately
+        now = self._controller.clock.seconds
         return [
             pod
             for job in self._controller.jobs.values()
             for pod in job.live_pods
+            if not pod.is_stuck(now)
             if not job.awaits_first or pod.name in holders
         ]
 

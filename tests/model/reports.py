@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.builders import NAMESPACE, a_job, a_pod_metadata
+from tests.builders import NAMESPACE, a_job, a_pod_metadata, after
 from tests.model.job_controller import Job, JobController
 from tests.model.pods import Phase, Pod
 from workqueuejob.api import WorkQueueJob
@@ -23,10 +23,10 @@ class Reports:
         """Take in all pods that have ended or gone; return whether there was news."""
         news = [self._list(job) for job in self._controller.jobs.values()]
         for name, pod in self._controller.deleted_pods[self._deletions_seen :]:
-            news.append(self._book.put(_build_manifest(name, pod), is_gone=True))
+            news.append(self._book.put(build_manifest(name, pod), is_gone=True))
         self._deletions_seen = len(self._controller.deleted_pods)
         for name, pod in self._controller.expired_pods[self._expired_seen :]:
-            news.append(self._book.put(_build_manifest(name, pod), is_gone=True))
+            news.append(self._book.put(build_manifest(name, pod), is_gone=True))
         self._expired_seen = len(self._controller.expired_pods)
         return any(news)
 
@@ -42,15 +42,15 @@ class Reports:
 
     def _list(self, job: Job) -> bool:
         pods = (*job.pods, *job.ended_pods)
-        news = [self._book.put(_build_manifest(job.name, pod)) for pod in pods]
+        news = [self._book.put(build_manifest(job.name, pod)) for pod in pods]
         return any(news)
 
 
-def _build_manifest(job: str, pod: Pod) -> dict[str, Any]:
+def build_manifest(job: str, pod: Pod) -> dict[str, Any]:
     """Return a pod as the API server shows it."""
     phases = {Phase.SUCCEEDED: "Succeeded", Phase.FAILED: "Failed", Phase.RUNNING: "Running"}
     state: dict[str, Any] = {"waiting": {}}
-    if pod.phase is Phase.RUNNING:
+    if pod.phase is Phase.RUNNING or (pod.is_lost and pod.has_run):
         state = {"running": {}}
     elif not pod.is_live:
         state = {"terminated": {"exitCode": pod.exit_code, "message": pod.message}}
@@ -59,11 +59,13 @@ def _build_manifest(job: str, pod: Pod) -> dict[str, Any]:
     wave = int(job.rpartition("-")[2])
     metadata = a_pod_metadata(pod.name, a_job(wave, name=job, uid=f"uid of {job}"))
     if pod.kill_at is not None:
-        metadata["deletionTimestamp"] = "2026-01-01T12:00:00Z"
+        metadata["deletionTimestamp"] = after(pod.kill_at).isoformat()
+    told = pod.phase if not pod.is_lost else Phase.RUNNING if pod.has_run else Phase.PENDING
     return {
         "metadata": metadata,
+        "spec": {"nodeName": f"node of {pod.name}"},
         "status": {
-            "phase": phases.get(pod.phase, "Pending"),
+            "phase": phases.get(told, "Pending"),
             "containerStatuses": [
                 {"name": "worker", "state": state}
                 | ({"containerID": f"containerd://{pod.name}"} if pod.has_run else {})

@@ -32,6 +32,11 @@ class Schedule(RuleBasedStateMachine):
         """The pods that live."""
         return self.world.controller.live_pods
 
+    @property
+    def lost(self) -> list[Pod]:
+        """The pods whose node is not heard of."""
+        return [pod for pod in self.running if pod.is_lost]
+
     def choose(self, number: int) -> Pod:
         """Return one of the pods that live."""
         return self.running[number % len(self.running)]
@@ -90,6 +95,16 @@ class Schedule(RuleBasedStateMachine):
     @rule(number=st.integers(0, 5))
     def node_evicts_a_pod(self, number: int) -> None:
         self.world.controller.evict(self.choose(number))
+
+    @precondition(lambda self: self.running)
+    @rule(number=st.integers(0, 5), is_powerless=st.booleans())
+    def node_is_lost(self, number: int, is_powerless: bool) -> None:
+        self.world.controller.lose(self.choose(number), is_powerless=is_powerless)
+
+    @precondition(lambda self: self.lost)
+    @rule(number=st.integers(0, 5))
+    def node_comes_back(self, number: int) -> None:
+        self.world.controller.find_again(self.lost[number % len(self.lost)])
 
     @rule(suspend=st.booleans())
     def person_suspends_or_resumes(self, suspend: bool) -> None:

@@ -5,6 +5,7 @@ import pytest
 from tests.model.broker import RABBITMQ, Detail
 from tests.model.pods import Phase, Program, Step
 from tests.model.world import Setting, World
+from workqueuejob.planning.verdict import ConditionType, find_condition
 
 _ROUNDS = 200
 
@@ -81,6 +82,47 @@ def test_run_that_has_given_up_stays_so_although_it_ended_its_jobs_itself() -> N
     assert world.end is not None
     assert (world.end.type, world.end.reason) == ("Failed", "BackoffLimitExceeded")
     assert len(world.jobs) == 1
+
+
+@pytest.mark.parametrize("mode", ["Coarse", "Fine"])
+@pytest.mark.parametrize("comes_back", [False, True])
+def test_run_goes_on_and_ends_without_the_pods_of_a_lost_node(mode: str, comes_back: bool) -> None:
+    program = Program(waits_for_ever=False)
+    world = World(Setting(program, spec={"parallelism": 2, "mode": mode}))
+    world.queue.publish(6)
+    for _ in range(3):
+        world.pass_round(None)
+    lost = world.controller.live_pods
+    for pod in lost:
+        world.controller.lose(pod, is_powerless=True)
+    for _ in range(80):
+        world.pass_round(Step.WORK)
+        world.judge()
+    assert len(world.queue.settled) > 2
+    condition = find_condition(world.store.current.status.conditions, ConditionType.PROGRESSING)
+    assert condition is not None
+    assert f"node of {lost[0].name}" in condition.message
+    if comes_back:
+        for pod in lost:
+            world.controller.find_again(pod)
+    world.run_to_end(Step.WORK, rounds=_ROUNDS)
+    assert world.end is not None
+    assert world.end.type == "Complete"
+    assert len(world.queue.settled) == 6
+
+
+def test_deadline_fails_a_run_whose_node_is_lost() -> None:
+    world = World(Setting(spec={"parallelism": 1, "active_deadline_seconds": 40}))
+    world.queue.publish(1)
+    for _ in range(3):
+        world.pass_round(None)
+    (pod,) = world.controller.live_pods
+    world.controller.lose(pod, is_powerless=False)
+    for _ in range(120):
+        world.pass_round(None)
+        world.judge()
+    assert world.end is not None
+    assert world.end.reason == "DeadlineExceeded"
 
 
 @pytest.mark.parametrize("mode", ["Coarse", "Fine"])

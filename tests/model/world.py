@@ -52,20 +52,23 @@ class Setting:
     def build_resource(self) -> WorkQueueJob:
         """Return the WorkQueueJob, as the user applies it."""
         is_fine = self.spec.get("mode") == "Fine"
+        spec = {**self.spec}
+        rabbitmq = spec.pop("rabbitmq", None)
         if self.worker is None:
             return a_work_queue_job(
                 rabbitmq={"surplus_pod_timeout_seconds": self.surplus_timeout_seconds},
                 items_per_pod=None if is_fine else self.program.items_per_pod,
-                **self.spec,
+                **spec,
             )
         mode = "Fine" if self.worker.quota is None else "Coarse"
         return a_work_queue_job(
+            rabbitmq=rabbitmq,
             redis={} if self.detail is Detail.LEASES else None,
             kafka={} if self.detail is Detail.LOG else None,
             mode=mode,
             items_per_pod=self.worker.quota,
             **a_worker_spec(retry={"max_attempts": self.worker.max_attempts}),
-            **self.spec,
+            **spec,
         )
 
 
@@ -150,7 +153,7 @@ class World:
         """Let time pass."""
         self.clock.advance(seconds)
         for pod in self.controller.live_pods:
-            if not pod.is_frozen:
+            if not pod.is_frozen and pod.may_step:
                 self.queue.renew(pod.name)
         self.queue.pass_time()
         self.broker.refresh()

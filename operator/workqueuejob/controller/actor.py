@@ -24,6 +24,8 @@ from workqueuejob.controller.reports import WorkerReports
 from workqueuejob.controller.retrying import Retrying
 from workqueuejob.controller.secret_reads import SecretReads
 from workqueuejob.controller.store import JobStore
+from workqueuejob.controller.stuck_pods import REREAD_SECONDS as STUCK_REREAD_SECONDS
+from workqueuejob.controller.stuck_pods import StuckPodWatchman
 from workqueuejob.controller.turns import Turns
 from workqueuejob.errors import ClusterError, ClusterUnavailable, Conflict, NotFound, QueueError
 from workqueuejob.metrics import RECONCILES
@@ -37,6 +39,7 @@ from workqueuejob.planning.ownership import is_own_job
 from workqueuejob.planning.plan import plan
 from workqueuejob.planning.secret_age import is_at_work, needs_current_secrets
 from workqueuejob.planning.situation import Plan
+from workqueuejob.planning.stuck_pods import mark_stuck
 from workqueuejob.planning.verdict import find_end
 from workqueuejob.queues.hosts import ALL_HOSTS, AllowedHosts
 
@@ -97,6 +100,7 @@ class Actor:
         )
         self._reports = WorkerReports(resource.metadata.namespace)
         self._pods = PodWatchman()
+        self._stuck = StuckPodWatchman()
         self._evidence = Evidence()
         self._evidence_of = 0
         self._listed_at: float | None = None
@@ -307,14 +311,16 @@ class Actor:
         terminating = await self._execution.obstacles.is_namespace_terminating(
             self._cluster, resource, is_suspected=self._pods.sees_deleted_pods
         )
+        stuck = await self._stuck.look(self._cluster, resource, self.store.jobs)
         jobs, measurement = await self._measure_after_jobs()
         return Observed(
             resource=resource,
-            jobs=await self._reports.attach(self._cluster, resource, jobs),
+            jobs=await self._complete(resource, jobs),
             measurement=restrict(measurement, resource) if measurement else None,
             obstacle=self._execution.obstacle,
             pod_problem=problem,
             namespace_terminating=terminating,
+            stuck_pods=stuck,
         )
 
     async def _measure_after_jobs(self) -> tuple[tuple[ObservedJob, ...], Measurement | None]:
@@ -352,8 +358,15 @@ class Actor:
         return await self._queue.confirm(observed.resource, measurement)
 
     async def _with_current_jobs(self, observed: Observed) -> Observed:
-        jobs = await self._reports.attach(self._cluster, observed.resource, self.store.jobs)
+        jobs = await self._complete(observed.resource, self.store.jobs)
         return replace(observed, jobs=jobs, obstacle=self._execution.obstacle)
+
+    async def _complete(
+        self, resource: WorkQueueJob, jobs: tuple[ObservedJob, ...]
+    ) -> tuple[ObservedJob, ...]:
+        """Return the Jobs with what only their pods tell."""
+        marked = mark_stuck(jobs, self._stuck.pods)
+        return await self._reports.attach(self._cluster, resource, marked)
 
     def _next_delay(self, decided: Plan) -> float | None:
         delays = [
@@ -365,6 +378,8 @@ class Actor:
             delays.append(STATUS_INTERVAL_SECONDS)
         if self._pods.is_waiting:
             delays.append(REREAD_SECONDS)
+        if self._stuck.is_waiting:
+            delays.append(STUCK_REREAD_SECONDS)
         known = [delay for delay in delays if delay is not None]
         return min(known) if known else None
 

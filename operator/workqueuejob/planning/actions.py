@@ -9,6 +9,7 @@ from workqueuejob.planning.observed import JobState, ObservedJob
 QUEUE_DRAINED = "QueueDrained"
 WARM_PODS_NOT_NEEDED = "WarmPodsNotNeeded"
 TEMPLATE_CHANGED = "TemplateChanged"
+PODS_STUCK = "PodsStuck"
 RUN_FAILED = "RunBackoffLimitExceeded"
 RUN_FAILED_BY_POLICY = "RunPodFailurePolicy"
 
@@ -23,6 +24,7 @@ END_REASONS = frozenset(
         QUEUE_DRAINED,
         WARM_PODS_NOT_NEEDED,
         TEMPLATE_CHANGED,
+        PODS_STUCK,
         RUN_FAILED,
         RUN_FAILED_BY_POLICY,
         RUN_DEADLINE,
@@ -149,7 +151,7 @@ def end_running_jobs(
                 never_started=job.is_as_created,
             )
             for job in waiting
-            if not job.active and not job.terminating
+            if not job.active and job.terminating <= job.stuck
         ),
     )
 

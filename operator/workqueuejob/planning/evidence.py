@@ -139,7 +139,7 @@ def is_surplus(
     if depth.ready or depth.delayed or depth.in_flight_known or not count_open(jobs):
         return False
     consumers = max(0, (depth.consumers or 0) - count_active(warm))
-    if has_workers and any(job.terminating for job in jobs):
+    if has_workers and any(job.terminating > job.stuck for job in jobs):
         return False
     if has_workers or depth.in_flight_known is None:
         return consumers == 0 and count_active(jobs) == 0
@@ -231,7 +231,7 @@ def _count_busy(observed: Observed, depth: QueueDepth) -> int:
 
 
 def _is_quiet(jobs: tuple[ObservedJob, ...]) -> bool:
-    return all(job.state.is_terminal and not job.terminating for job in jobs)
+    return all(job.is_quiet for job in jobs)
 
 
 def _fingerprint(

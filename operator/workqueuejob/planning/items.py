@@ -240,7 +240,8 @@ def _count_holders(observed: Observed, depth: QueueDepth) -> int:
     if depth.log is not None:
         # Ready, as far as anybody knows.
         return 0
-    return min(depth.consumers or 0, count_active(observed.jobs))
+    stuck = sum(job.stuck for job in observed.jobs)
+    return min(depth.consumers or 0, count_active(observed.jobs) + stuck)
 
 
 def _previous_items(observed: Observed) -> ItemsStatus:

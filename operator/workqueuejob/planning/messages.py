@@ -106,6 +106,15 @@ def outdated(jobs: Sequence[ObservedJob]) -> str:
     )
 
 
+def stuck_waves_ended(jobs: Sequence[ObservedJob]) -> str:
+    """Say that waves were ended for the sake of pods that don't end."""
+    names = ", ".join(job.name for job in jobs)
+    return (
+        f"{names} can have no pod before those that don't end are gone: ended without them, and new"
+        " waves take their items"
+    )
+
+
 def surplus_waiting(spec: WorkQueueJobSpec, pods: int) -> str:
     """Say that a working and a waiting pod can't be told apart."""
     seen = (

@@ -46,6 +46,7 @@ class ObservedJob:
     items: what its pods' workers have reported; None without a worker.
     is_queued: Kueue suspends, resumes and resizes it, and nobody else.
     is_as_created: nobody has changed its spec, so one that was created suspended never had a pod.
+    stuck: of the terminating pods, those that should have ended long ago, as on a lost node.
     uid: of the Job, to delete this very one.
     complaint: why a worker of it could not go on, in its own words.
     ended_by: what of the template ended a pod of it: a probe, or the pods' deadline.
@@ -74,6 +75,7 @@ class ObservedJob:
     is_queued: bool = False
     is_warm: bool = False
     is_as_created: bool = False
+    stuck: int = 0
     uid: str = ""
     resource_version: str = ""
 
@@ -89,6 +91,28 @@ class ObservedJob:
         """How many pods the Job may have at once, by its own numbers."""
         return min(self.parallelism, self.open)
 
+    @property
+    def available(self) -> int:
+        """Open completions that may take an item; with a stuck pod, no more than pods at once.
+
+        Its Job makes no pod in the place of a stuck one, so others are to take what it leaves.
+        """
+        if not self.stuck:
+            return self.open
+        return min(self.open, max(self.active, self.share - self.stuck))
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether no pod of it is there that may end by itself."""
+        return self.is_done and self.terminating <= self.stuck
+
+    @property
+    def is_done(self) -> bool:
+        """Whether it is over, or will be as soon as its stuck pods are gone."""
+        if self.state is JobState.ENDING and not self.active:
+            return 0 < self.terminating <= self.stuck
+        return self.state.is_terminal
+
 
 @dataclass(frozen=True, slots=True)
 class PodProblem:
@@ -100,12 +124,26 @@ class PodProblem:
 
 
 @dataclass(frozen=True, slots=True)
+class StuckPod:
+    """A pod that terminates for longer than its grace period allows.
+
+    job: the UID of its Job.
+    node: where it runs or ran; empty if it was never given one.
+    """
+
+    name: str
+    job: str
+    node: str
+
+
+@dataclass(frozen=True, slots=True)
 class Observed:
     """Everything that `plan` and `build_status` may look at.
 
     measurement: None until the queue was measured after the Jobs were last seen to change.
     obstacle: an error that keeps new waves from being made, such as an invalid template.
     namespace_terminating: the namespace is being deleted, and waits for our pods.
+    stuck_pods: those that should have ended long ago; the Jobs know how many of them are theirs.
     """
 
     resource: WorkQueueJob
@@ -114,6 +152,7 @@ class Observed:
     obstacle: WorkQueueJobError | None = None
     pod_problem: PodProblem | None = None
     namespace_terminating: bool = False
+    stuck_pods: tuple[StuckPod, ...] = ()
 
     @property
     def depth(self) -> QueueDepth | None:
@@ -136,11 +175,16 @@ class Observed:
     @property
     def is_passing(self) -> bool:
         """Whether a Job is unfinished whose pods end by themselves."""
-        return any(not job.state.is_terminal for job in self.passing)
+        return any(not job.is_done for job in self.passing)
 
     @property
     def unfinished(self) -> tuple[ObservedJob, ...]:
-        """Jobs that are not terminal, oldest wave first."""
+        """Jobs that the run has to wait for, oldest wave first."""
+        return tuple(job for job in self.jobs if not job.is_done)
+
+    @property
+    def listed(self) -> tuple[ObservedJob, ...]:
+        """Jobs that are not terminal, and so may have more to tell, oldest wave first."""
         return tuple(job for job in self.jobs if not job.state.is_terminal)
 
 

@@ -39,5 +39,5 @@ def end_outdated_waves(situation: Situation) -> Plan | None:
 
 def _is_stuck(job: ObservedJob, current: str) -> bool:
     """Return whether no pod of a former template runs; one that is about to end has run."""
-    runs = job.ready > 0 or job.terminating > 0
+    runs = job.ready > 0 or job.terminating > job.stuck
     return job.state is JobState.RUNNING and not runs and job.template_hash != current

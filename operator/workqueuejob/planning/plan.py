@@ -28,6 +28,8 @@ from workqueuejob.planning.log_start import record_span
 from workqueuejob.planning.observed import Observed
 from workqueuejob.planning.outdated import end_outdated_waves
 from workqueuejob.planning.situation import Plan, Situation
+from workqueuejob.planning.stuck_pods import describe_stuck
+from workqueuejob.planning.stuck_waves import end_stuck_waves
 from workqueuejob.planning.suspending import follow_suspend
 from workqueuejob.planning.verdict import Progress, Verdict, find_end
 from workqueuejob.planning.warm import end_needless_warm_waves, keep_warm
@@ -44,10 +46,19 @@ def plan(observed: Observed, evidence: Evidence, *, now: datetime) -> Plan:
     chosen = decided or keep_warm(situation, plan_waves(situation))
     return replace(
         chosen,
+        verdict=_name_stuck_pods(situation, chosen.verdict),
         doubt=replace(chosen.doubt, doubtful=count_futile_pods(evidence, observed.jobs)),
         scaling=scaling,
         deletions=list_expired_while_running(situation),
     )
+
+
+def _name_stuck_pods(situation: Situation, verdict: Verdict) -> Verdict:
+    """Say which pods don't end, whatever else there is to say; a recorded end stays as it is."""
+    pods = situation.observed.stuck_pods
+    if not pods or find_end(situation.observed.resource.status.conditions):
+        return verdict
+    return replace(verdict, message=f"{verdict.message}; {describe_stuck(pods)}")
 
 
 def _stay_ended(situation: Situation) -> Plan | None:
@@ -67,7 +78,7 @@ def _leave_namespace(situation: Situation) -> Plan | None:
         return None
     deletions = tuple(
         DeleteJob(job.name, uid=job.uid, resource_version=job.resource_version)
-        for job in situation.observed.unfinished
+        for job in situation.observed.listed
     )
     return Plan(Verdict(NAMESPACE_TERMINATING, messages.NAMESPACE_TERMINATING), deletions)
 
@@ -105,6 +116,7 @@ _RULES: tuple[Callable[[Situation], Plan | None], ...] = (
     _wait_for_measurement,
     record_span,
     wait_for_ending_jobs,
+    end_stuck_waves,
     end_after_too_many_dead_letters,
     end_needless_warm_waves,
     end_after_too_many_failures,

@@ -87,6 +87,9 @@ def attach_reports(
     """
     own = [report for report in reports if report.job == job.uid]
     items = add_items(own)
+    if job.is_done and job.stuck:
+        # Whatever they have done they may tell later, if their node comes back.
+        items = items.model_copy(update={"uncertain": items.uncertain + job.stuck})
     if is_listed:
         missing = max(0, job.succeeded - sum(report.succeeded for report in own))
         items = items.model_copy(update={"uncertain": items.uncertain + missing})

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from workqueuejob.api import WorkQueueJobSpec
 from workqueuejob.planning.depth import QueueDepth
-from workqueuejob.planning.observed import ObservedJob, count_active, count_open
+from workqueuejob.planning.observed import ObservedJob, count_active
 
 MAX_UNFINISHED_WAVES = 50
 """As many as status lists."""
@@ -52,7 +52,8 @@ def size(
     stalled: completions that will take no item before long, as those in a back-off.
     """
     held = count_held(jobs, depth)
-    unheld = max(0, count_open(jobs) - held - stalled)
+    available = sum(job.available for job in jobs)
+    unheld = max(0, available - held - stalled)
     per_pod = spec.items_settled_per_pod
     # A foreign pod that holds an item may still take itemsPerPod - 1 more. Counting on it makes
     # completions too few rather than too many, and what is left starts another wave. Our worker
@@ -62,7 +63,7 @@ def size(
     wanted = max(0, -(-(depth.ready - spoken_for) // per_pod))
     if depth.partitions is not None:
         # Each of the others has partitions of its own, or will get some.
-        wanted = min(wanted, max(0, depth.partitions - (count_open(jobs) - stalled)))
+        wanted = min(wanted, max(0, depth.partitions - (available - stalled)))
     room = count_room(spec.parallelism if parallelism is None else parallelism, jobs)
     return Sizing(held=held, unheld=unheld, wanted=wanted, room=room)
 
@@ -96,9 +97,10 @@ def count_taken(job: ObservedJob, *, share: int) -> int:
     """Return for how many pods a Job keeps the room, with such a share.
 
     A pod that terminates is within the share: with `podReplacementPolicy: Failed` the next one is
-    made when it is gone.
+    made when it is gone. One that is stuck keeps the place that its Job may give to another pod
+    when it goes after all, but none once its Job has ended.
     """
-    return max(share, job.active + job.terminating)
+    return max(share, job.active + job.terminating - job.stuck)
 
 
 def count_missing(jobs: tuple[ObservedJob, ...]) -> int:

@@ -179,7 +179,7 @@ def _build_jobs(observed: Observed) -> tuple[JobStatus, ...]:
             failed=job.failed,
             items=count_job(job, recorded.get(job.wave)) if _counts_items(observed) else None,
         )
-        for job in observed.unfinished
+        for job in observed.listed
     )
 
 

@@ -54,7 +54,7 @@ def _resume(situation: Situation) -> tuple[SetSuspend, ...]:
     With room for 2 pods, two suspended Jobs of 3 pods each are resumed with parallelism 2 and 0;
     the second gets room when the first leaves it some. A pod that has not been ended yet stays.
     """
-    jobs = situation.observed.unfinished
+    jobs = situation.observed.listed
     asleep = [job for job in jobs if job.suspended and not job.is_queued]
     room = count_room(situation.most, tuple(job for job in jobs if job not in asleep))
     changes: list[SetSuspend] = []

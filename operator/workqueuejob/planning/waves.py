@@ -50,7 +50,7 @@ def plan_waves(situation: Situation) -> Plan:
         and room > 0
         and observed.obstacle is None
         and not situation.is_dead_letter_target_missing
-        and len(observed.unfinished) < MAX_UNFINISHED_WAVES
+        and len(observed.listed) < MAX_UNFINISHED_WAVES
     )
     if not may_create:
         return Plan(
@@ -120,6 +120,7 @@ def _is_elastic(job: ObservedJob) -> bool:
         job.state is JobState.RUNNING
         and not job.suspended
         and not job.is_queued
+        and not job.stuck
         and job.completions == job.parallelism
         and job.open > 0
         and job.completions < MAX_COMPLETIONS
@@ -194,7 +195,7 @@ def _raise_waves(
     """Return what gives idle room to waves whose completions wait for it, and the room left."""
     raises: list[RaiseParallelism] = []
     for job in unfinished:
-        more = 0 if job.is_queued else min(room, job.open - job.parallelism)
+        more = 0 if job.is_queued or job.stuck else min(room, job.open - job.parallelism)
         if more > 0:
             parallelism = job.parallelism + more
             raises.append(RaiseParallelism(job.name, parallelism, job.resource_version))

@@ -85,7 +85,10 @@ class TestItemsThatAForeignProgramLeftBehind:
         moving = Evidence(idle=a_streak(5, until=60))
 
         decided = decide(
-            a_job(active=2), spec=FOREIGN, depth=QueueDepth(ready=0, in_flight=1), evidence=moving
+            a_job(active=2),
+            spec=FOREIGN | {"parallelism": 2},
+            depth=QueueDepth(ready=0, in_flight=1),
+            evidence=moving,
         )
 
         assert decided.verdict.message == "2 pods at work"

@@ -66,7 +66,7 @@ def test_completions_stay_for_some_have_succeeded() -> None:
 
 
 def test_job_of_kueue_keeps_its_size() -> None:
-    spec = {"job_metadata": {"labels": {KUEUE_LABEL: "team-a"}}}
+    spec: dict[str, Any] = {"job_metadata": {"labels": {KUEUE_LABEL: "team-a"}}}
     assert decide(replace(a_wave(), is_queued=True), **spec).actions == ()
 
 
