@@ -405,3 +405,54 @@ def test_pods_that_never_started_leave_no_doubt(detail: Detail) -> None:
     assert world.queue.remaining == 0
     assert 0 < done < 6
     assert (items.succeeded, items.total, items.accounting) == (done, done, Accounting.COUNTED)
+
+
+def lose_the_last_pod(world: World, *, seconds: int) -> None:
+    """Let the node of the last pod lose its power, and delete the pod by force."""
+    (pod,) = world.controller.live_pods
+    assert pod.name in world.queue.held
+    world.controller.lose(pod, is_powerless=True)
+    world.queue.keeps_connections = True
+    for _ in range(seconds):
+        world.pass_round(None)
+        world.judge()
+
+
+@pytest.mark.parametrize("detail", [Detail.COUNTS, Detail.LAGS])
+def test_item_that_a_lost_pod_left_in_flight_bars_complete(detail: Detail) -> None:
+    world = a_world(detail=detail, items=1)
+    let_take(world)
+    lose_the_last_pod(world, seconds=300)
+    assert world.end is None
+    assert world.progressing == "VerifyingDrained"
+    world.queue.keeps_connections = False
+    finish(world)
+    assert list(world.queue.settled) == [0]
+
+
+@pytest.mark.parametrize("detail", [Detail.COUNTS, Detail.LAGS])
+def test_item_in_flight_is_waited_for_no_longer_than_the_broker_lets_it_be_held(
+    detail: Detail,
+) -> None:
+    rabbitmq = {"consumer_timeout_seconds": 60}
+    world = a_world(detail=detail, items=1, rabbitmq=rabbitmq)
+    let_take(world)
+    lose_the_last_pod(world, seconds=90)
+    assert world.end is None
+    lose = world.controller.live_pods
+    assert [pod.is_lost for pod in lose] == [True]
+    for _ in range(90):
+        world.pass_round(None)
+    assert world.end is not None
+
+
+@pytest.mark.parametrize("detail", [Detail.COUNTS, Detail.LAGS])
+def test_item_that_a_neighbour_holds_bars_nothing(detail: Detail) -> None:
+    world = a_world(detail=detail)
+    world.strangers.come()
+    world.queue.publish(2)
+    for _ in range(40):
+        world.pass_round(Step.WORK)
+        world.step_pods(Step.LEAVE)
+    assert world.end is not None
+    assert list(world.queue.held) == world.strangers.present

@@ -5,20 +5,22 @@ several spaced measurements that agree.
 """
 
 from workqueuejob.api import ItemsStatus
-from workqueuejob.planning import messages
+from workqueuejob.planning import item_messages, messages
 from workqueuejob.planning.actions import (
     QUEUE_DRAINED,
     RUN_FAILED,
     RUN_FAILED_BY_POLICY,
     end_running_jobs,
 )
-from workqueuejob.planning.evidence import is_anything_held
+from workqueuejob.planning.evidence import is_anything_held, is_drained
 from workqueuejob.planning.futility import futility_delay_seconds
 from workqueuejob.planning.items import Doubt, count_items, count_put_aside
 from workqueuejob.planning.observed import JobState, ObservedJob, count_active
 from workqueuejob.planning.periods import PeriodEnd
+from workqueuejob.planning.silence import seconds_awaited
 from workqueuejob.planning.situation import (
     BLIND_PROOF_SECONDS,
+    IDLE_RECHECK_SECONDS,
     RECHECK_SECONDS,
     RETURN_SECONDS,
     Plan,
@@ -168,7 +170,7 @@ def end_drained_run(situation: Situation) -> Plan | None:
     """
     drained = situation.evidence.drained
     if drained is None:
-        return None
+        return _await_item(situation)
     spec, waves = situation.spec, situation.ledger.waves
     waiting = Verdict(Progress.WAITING_FOR_ITEMS, messages.WATCHING_FOR_ITEMS)
     if situation.is_continuous and not situation.is_busy:
@@ -187,6 +189,20 @@ def end_drained_run(situation: Situation) -> Plan | None:
     message = messages.drained(situation, drained.reads, items)
     reason = _name_completion(items) if waves else "QueueEmpty"
     return Plan(Verdict(Progress.COMPLETE, message, reason), decision=message)
+
+
+def _await_item(situation: Situation) -> Plan | None:
+    """Wait for an item that a pod may have left in flight, where all else says that it is over."""
+    observed, depth, silence = situation.observed, situation.depth, situation.evidence.silence
+    seconds = seconds_awaited(silence, depth, situation.spec, now=situation.now)
+    is_over = is_drained(observed.passing, depth, warm=observed.warm)
+    if silence is None or not seconds or not is_over:
+        return None
+    if situation.is_continuous and not situation.is_busy:
+        return None
+    message = item_messages.awaited(depth, silence.pods, seconds)
+    verdict = Verdict(Progress.VERIFYING_DRAINED, message)
+    return Plan(verdict, recheck_after_seconds=IDLE_RECHECK_SECONDS)
 
 
 def _name_completion(items: ItemsStatus | None) -> str:

@@ -14,6 +14,7 @@ from workqueuejob.planning.ledger import Ledger, count_run
 from workqueuejob.planning.movement import Movement, begin_movement, follow_movement
 from workqueuejob.planning.observed import Observed, ObservedJob, count_active, count_open
 from workqueuejob.planning.pace import Pace, begin_pace, follow_pace
+from workqueuejob.planning.silence import Silence, follow_silence, seconds_awaited
 from workqueuejob.planning.sizing import count_missing, is_foreign_consumer_present
 from workqueuejob.protocol.report import ItemCounts
 
@@ -35,7 +36,8 @@ class Streak:
 class Evidence:
     """The streaks that end things: None where the last read broke them.
 
-    drained: every Job is terminal, but for pods kept warm, and the queue is empty.
+    drained: every Job is terminal, but for pods kept warm, and the queue is empty; no item is in
+        flight that a pod may have left.
     surplus: pods are active or due although no item is ready, held or on its way.
     stalled: a Job has fewer pods than it may, as while a completion waits for its back-off.
     unheld: nothing is ready, and nothing is known to be held.
@@ -46,6 +48,7 @@ class Evidence:
     last_seen: the queue's depth, and the items settled, at the last successful read.
     vanished: items of the last read before the queue was drained that no pod of ours accounts for.
     pace: for how long items keep a pod; None without `autoscale`.
+    silence: pods that ended without a report; None before the first successful read.
     movement: whether waves move anything; None before the first successful read.
     """
 
@@ -62,6 +65,7 @@ class Evidence:
     fingerprint: tuple[int, ...] = ()
     last_seen: tuple[int, int] | None = None
     vanished: int = 0
+    silence: Silence | None = None
 
 
 def gather_evidence(previous: Evidence, observed: Observed, *, now: datetime) -> Evidence:
@@ -73,7 +77,7 @@ def gather_evidence(previous: Evidence, observed: Observed, *, now: datetime) ->
     if measurement is None:
         return previous
     if not isinstance(measurement.result, QueueDepth):
-        return Evidence(last_seen=previous.last_seen, pace=previous.pace)
+        return Evidence(last_seen=previous.last_seen, pace=previous.pace, silence=previous.silence)
     depth, jobs, read = measurement.result, observed.jobs, measurement.started
     has_workers = observed.resource.spec.worker is not None
     passing, warm = observed.passing, observed.warm
@@ -81,12 +85,16 @@ def gather_evidence(previous: Evidence, observed: Observed, *, now: datetime) ->
     fingerprint = _fingerprint(jobs, depth, ledger)
     same = fingerprint == previous.fingerprint
     settled = _count_settled(observed, ledger)
+    silence = follow_silence(previous.silence, observed, ledger, now=now)
+    is_awaited = seconds_awaited(silence, depth, observed.resource.spec, now=now) > 0
 
     def extend(streak: Streak | None, *, holds: bool) -> Streak | None:
         return _extend(streak, holds=holds, read=read, now=now)
 
     return Evidence(
-        drained=extend(previous.drained, holds=is_drained(passing, depth, warm=warm)),
+        drained=extend(
+            previous.drained, holds=is_drained(passing, depth, warm=warm) and not is_awaited
+        ),
         surplus=extend(
             previous.surplus, holds=is_surplus(passing, depth, has_workers=has_workers, warm=warm)
         ),
@@ -101,6 +109,7 @@ def gather_evidence(previous: Evidence, observed: Observed, *, now: datetime) ->
         fingerprint=fingerprint,
         last_seen=(depth.left, settled),
         vanished=_count_vanished(previous, observed, settled),
+        silence=silence,
     )
 
 

@@ -1,5 +1,7 @@
 """The sentences about items that are held, resting, put aside or left behind."""
 
+import math
+
 from workqueuejob.api import FailurePolicy, ItemsStatus, WorkQueueJobSpec
 from workqueuejob.planning.address import processing_key
 from workqueuejob.planning.depth import QueueDepth
@@ -12,6 +14,18 @@ def held_by_nobody(depth: QueueDepth) -> str:
     return (
         f"no pod is left, and {count(depth.in_flight or 0, 'item')} still held: waiting until the"
         " holder settles it or its lease runs out"
+    )
+
+
+def awaited(depth: QueueDepth, pods: int, seconds: float) -> str:
+    """Say that the end waits for an item that may come back, and for how long at most."""
+    held = depth.in_flight_known or 0
+    return (
+        f"the queue is empty and every pod has ended, but {count(held, 'item')}"
+        f" {'is' if held == 1 else 'are'} in flight, and {count(pods, 'pod')} may have ended with"
+        f" an item in hand: waiting until {'it is' if held == 1 else 'they are'} settled or"
+        f" {'comes' if held == 1 else 'come'} back, for at most"
+        f" {count(math.ceil(seconds / 60), 'minute')} (RabbitMQ's consumer timeout)"
     )
 
 
