@@ -21,6 +21,7 @@ from workqueuejob.planning.actions import (
     WARM_PODS_NOT_NEEDED,
     Action,
     CreateWave,
+    DeleteJob,
     EndJob,
     GrowWave,
     RaiseParallelism,
@@ -89,8 +90,10 @@ class Referee:
                 self._judge_growth(observed, action)
             case EndJob():
                 self._judge_end_of_job(observed, action)
-            case _:
-                pass
+            case DeleteJob():
+                known = next(job for job in observed.jobs if job.name == action.job)
+                recorded = observed.resource.status.waves or 0
+                assert known.wave <= recorded, "a number that is not recorded was let go"
 
     def _list_counted(self) -> list[Pod]:
         """Return the pods that count: what becomes of a stuck one nobody knows."""

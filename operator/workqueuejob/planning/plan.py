@@ -34,6 +34,7 @@ from workqueuejob.planning.suspending import follow_suspend
 from workqueuejob.planning.verdict import Progress, Verdict, find_end
 from workqueuejob.planning.warm import end_needless_warm_waves, keep_warm
 from workqueuejob.planning.waves import plan_waves
+from workqueuejob.planning.withdrawal import record_before_withdrawal
 
 
 def plan(observed: Observed, evidence: Evidence, *, now: datetime) -> Plan:
@@ -43,7 +44,8 @@ def plan(observed: Observed, evidence: Evidence, *, now: datetime) -> Plan:
     scaling = choose_scaling(observed, seconds_per_item, now=now)
     situation = Situation(observed, evidence, ledger, scaling, now)
     decided = next(filter(None, (rule(situation) for rule in _RULES)), None)
-    chosen = decided or keep_warm(situation, plan_waves(situation))
+    wanted = decided or keep_warm(situation, plan_waves(situation))
+    chosen = record_before_withdrawal(wanted, situation)
     return replace(
         chosen,
         verdict=_name_stuck_pods(situation, chosen.verdict),

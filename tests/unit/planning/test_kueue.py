@@ -23,7 +23,7 @@ from workqueuejob.planning.job_manifest import WorkerImage, build_job, hash_temp
 from workqueuejob.planning.job_reading import read_job
 from workqueuejob.planning.observed import ObservedJob
 from workqueuejob.planning.plan import plan
-from workqueuejob.planning.situation import Plan
+from workqueuejob.planning.situation import RECHECK_SECONDS, Plan
 from workqueuejob.planning.status import build_status
 from workqueuejob.planning.verdict import Progress
 
@@ -34,6 +34,10 @@ def decide(*jobs: ObservedJob, ready: int = 0, in_flight: int = 0, **spec: Any) 
     run = a_work_queue_job(**LABELS, **spec)
     observed = an_observation(*jobs, depth=a_depth(ready, in_flight), resource=run)
     return plan(observed, Evidence(), now=after(60))
+
+
+def withdrawal_of(job: ObservedJob) -> DeleteJob:
+    return DeleteJob(job.name, uid=job.uid, resource_version=job.resource_version)
 
 
 def test_wave_is_created_suspended_and_labelled() -> None:
@@ -82,7 +86,7 @@ def test_admitted_wave_is_not_resized() -> None:
 
 def test_wave_that_never_was_admitted_is_withdrawn_when_nothing_is_left_for_it() -> None:
     waiting = a_job(suspended=True, is_queued=True, uid="u")
-    run = a_work_queue_job(**LABELS)
+    run = a_work_queue_job(status=WorkQueueJobStatus(waves=1), **LABELS)
     surplus = Evidence(surplus=a_streak(60, until=60))
 
     decided = plan(an_observation(waiting, resource=run), surplus, now=after(60))
@@ -90,6 +94,41 @@ def test_wave_that_never_was_admitted_is_withdrawn_when_nothing_is_left_for_it()
     assert decided.actions == (DeleteJob(waiting.name, uid="u", resource_version="101"),)
     preempted = replace(waiting, terminating=1)
     assert plan(an_observation(preempted, resource=run), surplus, now=after(60)).actions == ()
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        pytest.param({"active_deadline_seconds": 1}, id="the run took too long"),
+        pytest.param({}, id="no item is left"),
+    ],
+)
+def test_wave_is_withdrawn_only_when_its_number_is_recorded(spec: dict[str, Any]) -> None:
+    recorded, unrecorded = (a_job(wave, suspended=True, is_queued=True) for wave in (1, 2))
+    known = WorkQueueJobStatus(waves=1, start_time=after(0))
+    run = a_work_queue_job(status=known, **LABELS, **spec)
+    observed = an_observation(recorded, unrecorded, resource=run)
+    surplus = Evidence(surplus=a_streak(60, until=60))
+
+    first = plan(observed, surplus, now=after(60))
+
+    assert first.actions == (withdrawal_of(recorded),)
+    assert (first.decision, first.recheck_after_seconds) == (None, RECHECK_SECONDS)
+    then = replace(observed, jobs=(unrecorded,))
+    status = build_status(then, first, now=after(60))
+    assert status.waves == 2
+    again = replace(then, resource=run.model_copy(update={"status": status}))
+    second = plan(again, surplus, now=after(61))
+    assert second.actions == (withdrawal_of(unrecorded),)
+
+
+def test_jobs_of_a_namespace_that_goes_wait_for_no_record() -> None:
+    waiting = a_job(suspended=True, is_queued=True)
+    observed = an_observation(waiting, resource=a_work_queue_job(**LABELS))
+
+    decided = plan(replace(observed, namespace_terminating=True), Evidence(), now=after(60))
+
+    assert decided.actions == (withdrawal_of(waiting),)
 
 
 @pytest.mark.parametrize(("as_created", "uncertain"), [(True, 0), (False, 1)])
