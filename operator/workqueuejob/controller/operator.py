@@ -49,6 +49,7 @@ class Operator:
 
     async def on_work_queue_job(self, *, event: Mapping[str, Any], **_: Any) -> None:
         """Start, feed or end the object's actor."""
+        await self._surroundings.turns.take()
         manifest, kind = event["object"], event.get("type")
         uid = manifest["metadata"]["uid"]
         if kind == "DELETED":
@@ -94,6 +95,7 @@ class Operator:
 
     async def on_job(self, *, event: Mapping[str, Any], **_: Any) -> None:
         """Pass a Job on to its owner's actor."""
+        await self._surroundings.turns.take()
         manifest = event["object"]
         actor = self._actors.get(read_owner_uid(manifest))
         if actor is None:
@@ -105,6 +107,7 @@ class Operator:
 
     async def on_pod(self, *, event: Mapping[str, Any], **_: Any) -> None:
         """Pass a worker's pod on to its WorkQueueJob's actor."""
+        await self._surroundings.turns.take()
         manifest = event["object"]
         labels = manifest["metadata"].get("labels") or {}
         actor = self._actors.get(labels.get(UID_LABEL, ""))

@@ -21,6 +21,7 @@ from workqueuejob.controller.leadership import Leadership
 from workqueuejob.controller.operator import Operator, build_kopf_settings, watched_namespaces
 from workqueuejob.controller.secret_reads import SecretReads
 from workqueuejob.controller.settings import Settings
+from workqueuejob.controller.turns import Turns
 from workqueuejob.errors import ClusterError
 from workqueuejob.metrics import MeasurementMetrics, expose_objects
 from workqueuejob.planning.job_manifest import WorkerImage
@@ -45,8 +46,10 @@ async def run_operator(settings: Settings) -> None:
     async with api_client() as unguarded:
         leases = LeaseAPI(unguarded, namespace=settings.lease_namespace, name=settings.lease_name)
         leadership = Leadership(leases, settings.identity)
-        async with api_client(guard=leadership.require) as client:
-            await _Process(settings, leadership, ClusterAPI(client), stop).run()
+        turns = Turns()
+        async with api_client(guard=leadership.require, pause=turns.take) as client:
+            process = _Process(settings, leadership, ClusterAPI(client), stop, turns=turns)
+            await process.run()
 
 
 class _Process:
@@ -58,6 +61,8 @@ class _Process:
         leadership: Leadership,
         cluster: ClusterAPI,
         stop: asyncio.Event,
+        *,
+        turns: Turns,
     ) -> None:
         self._settings = settings
         self._leadership = leadership
@@ -77,6 +82,7 @@ class _Process:
                 instance=socket.gethostname(),
                 worker_image=WorkerImage(settings.worker_image, settings.worker_image_pull_policy),
                 allowed_hosts=settings.allowed_hosts,
+                turns=turns,
             )
         )
 

@@ -1,4 +1,4 @@
-"""Lets one actor go on per round of the event loop, so that no crowd of them starves the others.
+"""Lets one go on per round of the event loop, so that no crowd of actors starves the others.
 
 The loop runs everything that is ready before it looks at what came in meanwhile. Two thousand
 actors that are woken together, with some milliseconds of planning each, would keep the Lease from
@@ -10,7 +10,7 @@ from collections import deque
 
 
 class Turns:
-    """The actors that wait to go on, first come, first served."""
+    """Who waits to go on with something that takes its time; first come, first served."""
 
     def __init__(self) -> None:
         self._waiting: deque[asyncio.Future[None]] = deque()

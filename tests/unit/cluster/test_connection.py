@@ -1,5 +1,6 @@
 """What is written to the API server is asked for first, whatever it is."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -86,6 +87,74 @@ async def server() -> AsyncIterator[Server]:
     server.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
     yield server
     await runner.cleanup()
+
+
+async def test_crowd_of_requests_goes_a_few_at_a_time_and_slow_writes_hold_up_no_read() -> None:
+    open_requests: list[str] = []
+    most = 0
+    ended = asyncio.Event()
+
+    async def answer(request: web.Request) -> web.Response:
+        nonlocal most
+        open_requests.append(request.method)
+        most = max(most, len(open_requests))
+        if request.method == "POST":
+            await ended.wait()
+        open_requests.remove(request.method)
+        return web.json_response({"metadata": {"resourceVersion": "1"}, "items": []}, status=200)
+
+    application = web.Application()
+    application.router.add_route("*", "/{path:.*}", answer)
+    async with TestServer(application) as server:
+        configuration = client.Configuration(host=str(server.make_url("")).rstrip("/"))
+        async with (
+            GuardedClient(configuration, lambda: None) as guarded,
+            asyncio.TaskGroup() as all,
+        ):
+            cluster = ClusterAPI(guarded)
+            for _ in range(200):
+                writes.create_task(cluster.create_event("shop", {"metadata": {}}))
+            await asyncio.sleep(0)
+            for _ in range(200):
+                await cluster.list_jobs("shop", label_selector="a=b")
+            assert most <= 30
+            ended.set()
+
+    assert most <= 30
+
+
+async def test_write_that_waited_asks_again_when_its_turn_comes() -> None:
+    leads, ended, seen = True, asyncio.Event(), 0
+
+    async def answer(_: web.Request) -> web.Response:
+        nonlocal seen
+        seen += 1
+        await ended.wait()
+        return web.json_response({}, status=201)
+
+    def ask() -> None:
+        if not leads:
+            raise NotLeading("stale")
+
+    application = web.Application()
+    application.router.add_route("*", "/{path:.*}", answer)
+    async with TestServer(application) as server:
+        configuration = client.Configuration(host=str(server.make_url("")).rstrip("/"))
+        async with GuardedClient(configuration, ask) as guarded:
+            cluster = ClusterAPI(guarded)
+            writes = [
+                asyncio.create_task(cluster.create_event("shop", {"metadata": {}}))
+                for _ in range(50)
+            ]
+            while not seen:
+                await asyncio.sleep(0.01)
+            leads = False
+            ended.set()
+            results = await asyncio.gather(*writes, return_exceptions=True)
+
+    refused = [result for result in results if isinstance(result, NotLeading)]
+    assert len(refused) >= 50 - 30
+    assert seen == 50 - len(refused)
 
 
 def refuse() -> None:
