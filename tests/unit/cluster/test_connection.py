@@ -109,7 +109,7 @@ async def test_crowd_of_requests_goes_a_few_at_a_time_and_slow_writes_hold_up_no
         configuration = client.Configuration(host=str(server.make_url("")).rstrip("/"))
         async with (
             GuardedClient(configuration, lambda: None) as guarded,
-            asyncio.TaskGroup() as all,
+            asyncio.TaskGroup() as writes,
         ):
             cluster = ClusterAPI(guarded)
             for _ in range(200):
