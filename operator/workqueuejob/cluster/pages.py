@@ -4,6 +4,7 @@ A page of a hundred objects may be 150 MB of text, and ten times that as Python'
 object is decoded as soon as its last byte is there, and trimmed before the next one is looked at.
 """
 
+import asyncio
 import codecs
 import re
 from collections.abc import AsyncIterator, Callable
@@ -48,6 +49,8 @@ async def read_page(chunks: AsyncIterator[bytes], trim: Trim) -> Page:
         if name == "items" and await text.take("["):
             while not await text.take("]"):
                 items.append(trim(await text.read_value()))
+                # A page that has come whole is read without waiting: the Lease is renewed here.
+                await asyncio.sleep(0)
                 await text.take(",")
         else:
             fields[name] = await text.read_value()
