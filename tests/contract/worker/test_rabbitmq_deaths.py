@@ -37,7 +37,9 @@ def mortal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitMQServer]
 def bench(request: pytest.FixtureRequest, mortal: RabbitMQServer) -> Iterator[RabbitMQWorkerBench]:
     kind: type[RabbitMQWorkerBench] = request.param
     with ExitStack() as stack:
-        yield kind(mortal, stack)
+        bench = kind(mortal, stack)
+        mortal.remember_queues()
+        yield bench
 
 
 def die(bench: RabbitMQWorkerBench) -> None:
