@@ -110,6 +110,7 @@ FULL_STATUS = WorkQueueJobStatus(
     estimated_completion_time=NOW + timedelta(hours=1),
     items_per_minute="0.4",
     last_decision=Decision(time=NOW, message="8 ready: created fruits-7f3a-1"),
+    spec_hash_at_end="0123456789abcdef",
 )
 
 

@@ -23,6 +23,7 @@ from tests.model.strangers import Strangers
 from tests.model.workers import Worker
 from workqueuejob.api import Condition, WorkQueueJob
 from workqueuejob.api.spec import RunPolicy
+from workqueuejob.api.template_text import TemplateText
 from workqueuejob.planning.log_spans import find_span
 from workqueuejob.planning.verdict import ConditionType, find_end
 from workqueuejob.protocol.kafka_offsets import LogOffsets, read_offsets
@@ -147,7 +148,7 @@ class World:
 
     def change_template(self, number: int) -> None:
         """Change the template, as a person does; the same number is the same template."""
-        self.store.change_spec(template=a_template(priority=number))
+        self.store.change_spec(template=TemplateText.read(a_template(priority=number)))
 
     def advance(self, seconds: float) -> None:
         """Let time pass."""
