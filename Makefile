@@ -43,6 +43,11 @@ ONLY ?=
 contract-versions: $(VENV)/ready ## Run the contract suites on every version of RabbitMQ, Redis and Valkey; ONLY=rabbitmq-4.3
 	@$(VENV)/bin/python -u deploy/contract_versions.py --only "$(ONLY)"
 
+.PHONY: crowd
+crowd: $(VENV)/ready ## Start the operator before an API server that is full; run nothing beside it
+	@$(LOCAL) binaries >/dev/null
+	@$(VENV)/bin/pytest -q -m crowd tests/crd
+
 SEED ?= 1
 .PHONY: chaos
 chaos: $(VENV)/ready ## Kill, freeze and cut off all there is while items are worked on; SEED=1

@@ -38,6 +38,8 @@ TYPES = ("mypy", "operator", "deploy", "crds", "tests", "bench")
 QUICK = ("tests/unit", "tests/model", "tests/local")
 SERVED = ("tests/contract", "tests/crd", "tests/chart")
 ALONE = "disturbs_the_operator"
+CROWD = "crowd"
+"""What `make crowd` runs, with nothing beside it."""
 ONE_BY_ONE = ("--dist", "load", "--maxschedchunk", "1")
 """The cluster tests have an order of their own, and whoever is free takes the next."""
 
@@ -108,7 +110,7 @@ def _test_in_two_lanes() -> int:
 
 def _test_without_cluster(output: IO[str]) -> int:
     return _run_quietly(*TYPES, output=output) or _pytest(
-        *SERVED, *QUICK, "--no-loadscope-reorder", workers=4, output=output
+        *SERVED, *QUICK, "-m", f"not {CROWD}", "--no-loadscope-reorder", workers=4, output=output
     )
 
 

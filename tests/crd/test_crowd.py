@@ -19,7 +19,12 @@ from .crowd import (
 from .replicas import Election, Replica
 from .waiting import wait_for
 
-pytestmark = [pytest.mark.apiserver, pytest.mark.redis, pytest.mark.timeout(400)]
+pytestmark = [
+    pytest.mark.apiserver,
+    pytest.mark.redis,
+    pytest.mark.crowd,
+    pytest.mark.timeout(400),
+]
 
 VALUES = REPOSITORY / "deploy" / "chart" / "values.yaml"
 
