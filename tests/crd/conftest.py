@@ -1,6 +1,7 @@
 """One API server for a test session; with pytest-xdist, one for each worker that asks for it."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -8,6 +9,7 @@ from tests.redis_server import redis_server
 
 from .api_server import ApiServer, Create, running_api_server
 from .manifests import Manifest, build_manifest
+from .replicas import Election
 
 __all__ = ["redis_server"]
 
@@ -16,6 +18,13 @@ __all__ = ["redis_server"]
 def api_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
     with running_api_server(tmp_path_factory.mktemp("control-plane")) as server:
         yield server
+
+
+@pytest.fixture
+def election(api_server: ApiServer, tmp_path: Path) -> Iterator[Election]:
+    election = Election(api_server, tmp_path)
+    yield election
+    election.remove()
 
 
 @pytest.fixture

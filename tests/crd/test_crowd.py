@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import yaml
@@ -27,13 +26,6 @@ pytestmark = [
 ]
 
 VALUES = REPOSITORY / "deploy" / "chart" / "values.yaml"
-
-
-@pytest.fixture
-def election(api_server: ApiServer, tmp_path: Path) -> Iterator[Election]:
-    election = Election(api_server, tmp_path)
-    yield election
-    election.remove()
 
 
 @pytest.fixture

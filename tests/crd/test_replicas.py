@@ -19,13 +19,6 @@ NO_BROKER = {"queue": {"rabbitmq": {"host": "127.0.0.1", "port": 1, "queue": "q"
 
 
 @pytest.fixture
-def election(api_server: ApiServer, tmp_path: Path) -> Iterator[Election]:
-    election = Election(api_server, tmp_path)
-    yield election
-    election.remove()
-
-
-@pytest.fixture
 def leader(election: Election) -> Iterator[Replica]:
     with election.running("first") as replica:
         wait_for(lambda: replica.get("/readyz")[0] == 200, seconds=40)
