@@ -172,7 +172,8 @@ def test_forgeries_in_another_namespace_change_nothing(objects: Objects, victim:
     wait_for(is_counted, seconds=60, what="the report of the run's own pod")
     status = objects.get("wqj", victim)["status"]
     assert status["counted"] == {
-        "succeeded": 1, "deadLettered": 0, "discarded": 0, "attemptsFailed": 0, "uncertain": 0,
+        "succeeded": 1, "deadLettered": 0, "discarded": 0, "attemptsFailed": 0,
+        "uncertain": 0, "unreported": 0,
     }  # fmt: skip
     assert (status["waves"], [job["name"] for job in status["jobs"]]) == (1, [first])
     assert {c["type"] for c in status["conditions"]} == {"QueueReachable", "Progressing"}
