@@ -14,6 +14,8 @@ LEASE_SECONDS = 30.0
 class LeasedQueue(Queue):
     """`held` are the leases that last; `expired` the items of those that don't."""
 
+    may_forget = False
+
     def __init__(self, clock: Clock) -> None:
         super().__init__(clock)
         self.expired: list[int] = []

@@ -34,6 +34,8 @@ class PartitionedLog(Queue):
     find_span: of the run, as recorded. find_targets: up to which a pod works.
     """
 
+    may_forget = False
+
     def __init__(self, clock: Clock) -> None:
         super().__init__(clock)
         self.entries: list[list[int | None]] = [[] for _ in range(PARTITIONS)]

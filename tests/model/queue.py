@@ -21,12 +21,15 @@ class Queue:
     returned: items that came back from a worker that was killed.
     hidden: who holds its item out of sight. returning: items out of sight whose holder is dead.
     counts: what the broker itself counts; None where it doesn't.
+    may_forget: whether it loses an acknowledgement when it is killed.
     has_forgotten: whether it ever lost an acknowledgement that a worker has counted.
     keeps_connections: it does not notice that one is dead, as while nothing is sent on it.
     """
 
     counts: ItemCounts | None = None
     keeps_connections = False
+    may_forget = True
+    has_forgotten = False
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
@@ -41,8 +44,6 @@ class Queue:
         self.consumers: list[str] = []
         self.attempts: Counter[int] = Counter()
         self.published = 0
-
-    has_forgotten: bool = False
 
     @property
     def items(self) -> list[int]:

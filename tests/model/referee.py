@@ -53,6 +53,7 @@ class Referee:
         self._disturbances_at_waves: dict[int, int] = {}
         self._blind_moments = 0
         self._record: dict[str, Any] | None = None
+        self._left_behind: set[str] = set()
 
     def judge_plan(self, observed: Observed, decided: Plan) -> None:
         """Judge a plan against what is true at the moment of its measurement."""
@@ -101,9 +102,12 @@ class Referee:
         return [pod for pod in self._controller.live_pods if not pod.is_stuck(now)]
 
     def _is_done(self, job: Job) -> bool:
+        """Return whether a run may end before a Job: it stays so when the node comes back."""
         now = self._controller.clock.seconds
         has_only_stuck = bool(job.live_pods) and all(pod.is_stuck(now) for pod in job.live_pods)
-        return job.is_terminal or (job.is_ending and has_only_stuck)
+        if job.is_ending and has_only_stuck:
+            self._left_behind.add(job.name)
+        return job.is_terminal or job.name in self._left_behind
 
     def _is_scaling_free(self) -> bool:
         """Return whether no pod is there that a smaller parallelism would have to spare."""

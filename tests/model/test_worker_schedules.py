@@ -118,12 +118,12 @@ class WorkerSchedule(Schedule):
         holder = self.holding[number % len(self.holding)]
         self.worker.be_killed(holder, self.world.queue, after_settling=True)
 
+    @precondition(lambda self: self.world.queue.may_forget)
     @precondition(lambda self: self.running and self.world.queue.settled)
     @rule(number=st.integers(0, 20))
     def broker_is_killed_before_it_has_written_down_an_acknowledgement(self, number: int) -> None:
         queue = self.world.queue
-        if not isinstance(queue, LeasedQueue):
-            queue.forget(list(queue.settled)[number % len(queue.settled)])
+        queue.forget(list(queue.settled)[number % len(queue.settled)])
 
     @precondition(lambda self: self.running)
     @rule(number=st.integers(0, 5))
