@@ -434,10 +434,10 @@ def test_item_that_a_lost_pod_left_in_flight_bars_complete(detail: Detail) -> No
 def test_item_in_flight_is_waited_for_no_longer_than_the_broker_lets_it_be_held(
     detail: Detail,
 ) -> None:
-    rabbitmq = {"consumer_timeout_seconds": 60}
+    rabbitmq = {"consumer_timeout_seconds": 120}
     world = a_world(detail=detail, items=1, rabbitmq=rabbitmq)
     let_take(world)
-    lose_the_last_pod(world, seconds=90)
+    lose_the_last_pod(world, seconds=150)
     assert world.end is None
     lose = world.controller.live_pods
     assert [pod.is_lost for pod in lose] == [True]
