@@ -1,11 +1,14 @@
 """A template is kept as text, as deep and as large as a Job may be made of it."""
 
+import gc
 import json
+import tracemalloc
 from typing import Any
 
 import pytest
 
-from tests.builders import a_template
+from tests.builders import NAME, NAMESPACE, UID, a_rabbitmq_queue, a_template
+from workqueuejob.api import WorkQueueJob
 from workqueuejob.api.template_text import LEVELS, MOST_BYTES, TemplateText
 
 
@@ -63,3 +66,29 @@ def test_what_python_reads_but_could_not_copy_is_cut(levels: int) -> None:
 def test_what_is_no_template_is_refused(found: object) -> None:
     with pytest.raises(ValueError, match="must be an object"):
         TemplateText.read(found)
+
+
+@pytest.mark.parametrize(
+    ("fields", "most_bytes"),
+    [
+        pytest.param(20_000, 10_000, id="too large"),
+        pytest.param(10_000, MOST_BYTES + 10_000, id="as large as may be"),
+    ],
+)
+def test_object_costs_no_more_than_the_text_of_its_template(fields: int, most_bytes: int) -> None:
+    template = a_template(x=[{"name": "b", "n": n} for n in range(fields)])
+    metadata = {"name": NAME, "namespace": NAMESPACE, "uid": UID, "generation": 1}
+    manifest = {
+        "metadata": metadata | {"resourceVersion": "7"},
+        "spec": {"queue": {"rabbitmq": a_rabbitmq_queue()}, "template": template},
+    }
+    WorkQueueJob.from_manifest(manifest)
+    tracemalloc.start()
+    try:
+        kept = WorkQueueJob.from_manifest(json.loads(json.dumps(manifest)))
+        gc.collect()
+        bytes_kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept.metadata.name == NAME
+    assert bytes_kept <= most_bytes

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.builders import NAME, UID, a_job_manifest
+from tests.builders import NAME, UID, a_job_manifest, a_template
 from workqueuejob.api import WorkQueueJob
 from workqueuejob.errors import ClusterError, ClusterUnavailable, JobRejected, TemplateInvalid
 from workqueuejob.names import job_name
@@ -170,3 +170,17 @@ async def test_run_that_may_not_be_deleted_when_its_time_is_over_says_so(
         await until(lambda: "DeletionRejected" in [e["reason"] for e in cluster.events])
 
     assert cluster.requests.count("delete workqueuejob") == 1
+
+
+async def test_template_of_a_megabyte_is_a_condition_and_makes_no_job(broker: FakeBroker) -> None:
+    broker.queues["job1"].publish("a")
+    large = a_template(x="y" * 1_200_000)
+    cluster = FakeCluster(work_queue_job=a_stored_object(template=large))
+
+    async with acting(cluster, broker) as actor:
+        await until(lambda: reason_of(cluster, "Progressing") is not None)
+        assert reason_of(cluster, "Progressing") == "TemplateInvalid"
+        assert "at most 262,144 are allowed" in message_of(cluster, "Progressing")
+        assert not {"try job", "create job"} & set(cluster.requests)
+        actor.update(edit(cluster, template=a_template()))
+        await until(lambda: FIRST in cluster.jobs)
