@@ -144,6 +144,15 @@ class RabbitMQServer:
             self._control("eval", "application:set_env(rabbit, consumer_timeout, 1800000).")
 
     @contextmanager
+    def refusing_quorum_queues(self) -> Iterator[None]:
+        """Answer who declares a quorum queue in the block with 541, as a node with a fault does."""
+        self._control("eval", "application:set_env(rabbit, quorum_cluster_size, none).")
+        try:
+            yield
+        finally:
+            self._control("eval", "application:set_env(rabbit, quorum_cluster_size, 3).")
+
+    @contextmanager
     def alarm(self, resource: str) -> Iterator[None]:
         """Let the broker want `memory` or `disk` in the block."""
         limit = f"{{resource_limit, {resource}, node()}}"

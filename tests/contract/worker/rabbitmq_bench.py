@@ -10,6 +10,7 @@ import pika
 
 from tests.contract.worker.bench import DeadLetter
 from tests.contract.worker.places import Here, Place
+from tests.rabbitmq_configuration import QUORUM_TICK_SECONDS
 from tests.rabbitmq_server import ADMIN, RabbitMQServer
 from workqueuejob.protocol.connection import RabbitMQConnection
 from workqueuejob.protocol.rabbitmq import DEAD_LETTER_PREFIX, life_queue
@@ -153,4 +154,4 @@ class ClassicBench(RabbitMQWorkerBench):
 
 class QuorumBench(RabbitMQWorkerBench):
     queue_type = "quorum"
-    settling_seconds = 0.25
+    settling_seconds = 1.2 * QUORUM_TICK_SECONDS
