@@ -162,14 +162,7 @@ class _BoundedHTTPConnection(HTTPConnection):
         return _open(self, self._bounds)
 
 
-class _BoundedHTTPSConnection(HTTPSConnection):
-    def __init__(self, *arguments: Any, bounds: Bounds, **options: Any) -> None:
-        super().__init__(*arguments, **options)
-        self._bounds = bounds
-
-    def _new_conn(self) -> socket.socket:
-        return _open(self, self._bounds)
-
+class _BoundedHTTPSConnection(_BoundedHTTPConnection, HTTPSConnection):
     def connect(self) -> None:
         super().connect()
         if isinstance(self.sock, BoundedTLSSocket):
