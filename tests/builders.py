@@ -4,6 +4,7 @@
 operator yet. Times count from `NOON`.
 """
 
+import struct
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -25,6 +26,7 @@ from workqueuejob.planning.depth import Measurement, QueueDepth
 from workqueuejob.planning.evidence import Streak
 from workqueuejob.planning.log_positions import LogPositions, PartitionPosition, measure_lag
 from workqueuejob.planning.observed import JobState, Observed, ObservedJob, PodProblem
+from workqueuejob.protocol.report import ItemCounts, write_report
 
 NOON = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
 NAME = "fruits"
@@ -170,6 +172,27 @@ def a_pod_metadata(uid: str, job: ObservedJob, **fields: Any) -> Manifest:
         "labels": labels,
         "ownerReferences": [owner | {"controller": True}],
     } | fields
+
+
+def a_reporting_pod(uid: str, job: ObservedJob, counts: ItemCounts, **metadata: Any) -> Manifest:
+    """Return a pod whose worker has ended in order, and reports so many items."""
+    state = {"terminated": {"exitCode": 0, "message": write_report(counts)}}
+    return {
+        "metadata": a_pod_metadata(uid, job, **metadata),
+        "status": {
+            "phase": "Succeeded",
+            "containerStatuses": [{"name": "worker", "state": state}],
+        },
+    }
+
+
+def a_nested_field(depth: int) -> bytes:
+    """Return an AMQP field that is a table in a table, and so on."""
+    field = b"F" + bytes(4)
+    for _ in range(depth):
+        content = b"\x01a" + field
+        field = b"F" + struct.pack(">I", len(content)) + content
+    return field
 
 
 def a_depth(ready: int = 0, in_flight: int | None = 0, **fields: Any) -> QueueDepth:

@@ -12,6 +12,7 @@ from confluent_kafka import Producer
 
 from tests.contract.worker.conftest import open_bench
 from tests.contract.worker.kafka_bench import KafkaBench
+from tests.contract.worker.test_worker_contract import ONCE_IDLE_SECONDS, drain, take
 from workqueuejob.errors import DeadLetterTargetMissing, LeaseLost
 from workqueuejob.protocol.kafka_offsets import NextItem, read_metadata
 from workqueuejob.protocol.retry import RetrySettings
@@ -21,9 +22,6 @@ from workqueuejob.worker.kafka import KafkaBroker
 from workqueuejob.worker.library import Worker
 
 pytestmark = [pytest.mark.kafka, pytest.mark.starts_early]
-
-PATIENCE_SECONDS = 15.0
-IDLE_SECONDS = 0.7
 
 
 @pytest.fixture
@@ -42,20 +40,6 @@ def connect(bench: KafkaBench, stack: ExitStack) -> Callable[..., KafkaBroker]:
 
 
 Connect = Callable[..., KafkaBroker]
-
-
-def take(broker: KafkaBroker, seconds: float = PATIENCE_SECONDS) -> Delivery:
-    item = broker.take(timeout_seconds=seconds)
-    assert item is not None, "no item came"
-    return item
-
-
-def drain(broker: KafkaBroker) -> list[bytes]:
-    bodies = []
-    while (item := broker.take(timeout_seconds=IDLE_SECONDS)) is not None:
-        broker.ack(item)
-        bodies.append(item.body)
-    return bodies
 
 
 @contextmanager
@@ -101,7 +85,7 @@ def test_items_of_an_open_transaction_are_not_there_yet(
 ) -> None:
     producer = bench.open_transaction(b"apple")
     broker = connect()
-    assert broker.take(timeout_seconds=IDLE_SECONDS) is None
+    assert broker.take(timeout_seconds=ONCE_IDLE_SECONDS) is None
     assert bench.count_left() == 0
     producer.commit_transaction(10)
     assert drain(broker) == [b"apple"]
@@ -188,7 +172,7 @@ def test_group_starts_at_the_end_where_that_is_wanted_and_stays_there(
 ) -> None:
     bench.produce(b"old", b"older")
     first = connect(start_from="Latest")
-    assert first.take(timeout_seconds=IDLE_SECONDS) is None
+    assert first.take(timeout_seconds=ONCE_IDLE_SECONDS) is None
     first.close()
     bench.produce(b"new")
     assert drain(connect(start_from="Latest")) == [b"new"]
@@ -334,7 +318,7 @@ def test_rest_is_kept_by_who_takes_the_partition_over(bench: KafkaBench, connect
     broker.retry(take(broker), reason="exit code 3", delay_seconds=3)
     broker.close()
     other = connect(pod="pod-2")
-    assert other.take(timeout_seconds=IDLE_SECONDS) is None
+    assert other.take(timeout_seconds=ONCE_IDLE_SECONDS) is None
     assert take(other).attempt == 2
     assert time.monotonic() - began > 2.5
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from tests.builders import a_nested_field
 from tests.contract.worker.conftest import open_bench
 from tests.contract.worker.rabbitmq_bench import (
     DEAD,
@@ -87,15 +88,6 @@ def restricted(bench: RabbitMQWorkerBench, **permissions: str) -> RabbitMQConnec
     bench.server.add_user("restricted", password="secret")
     bench.server.allow("restricted", bench.vhost, **permissions)
     return replace(bench.settings(), username="restricted", password="secret")
-
-
-def deep_table(depth: int) -> bytes:
-    """Return a header that is a table in a table, and so on."""
-    field = b"F" + bytes(4)
-    for _ in range(depth):
-        content = b"\x01a" + field
-        field = b"F" + struct.pack(">I", len(content)) + content
-    return field
 
 
 def work(broker: Broker, item: Delivery, seconds: float) -> bool:
@@ -193,7 +185,7 @@ def test_item_of_odd_properties_is_retried_and_dead_lettered_like_any_other(
         b"D\xff" + struct.pack(">i", 7),
         b"S\x00\x00\x00\x02\xff\xfe",
         b"F" + struct.pack(">I", 60_000) + b"\x01kt\x01" * 15_000,
-        deep_table(3_000),
+        a_nested_field(3_000),
     ],
     ids=lambda field: repr(field[:12]),
 )

@@ -8,14 +8,11 @@ import pytest
 
 from tests.contract.worker.conftest import Connect, open_bench
 from tests.contract.worker.redis_bench import RedisListBench, RedisStreamBench
+from tests.contract.worker.test_worker_contract import after_kill, drain, take
 from workqueuejob.errors import BrokerUnavailable, LeaseLost
 from workqueuejob.protocol.retry import RetrySettings
-from workqueuejob.worker.broker import Broker, Delivery
 
 pytestmark = pytest.mark.redis
-
-PATIENCE_SECONDS = 5.0
-ONCE_IDLE_SECONDS = 0.2
 
 
 @pytest.fixture(params=[RedisListBench, RedisStreamBench], ids=["list", "stream"])
@@ -59,20 +56,6 @@ def demoted(bench: RedisListBench) -> Iterator[None]:
         yield
     finally:
         bench.client.replicaof("NO", "ONE")
-
-
-def take(broker: Broker, seconds: float = PATIENCE_SECONDS) -> Delivery:
-    item = broker.take(timeout_seconds=seconds)
-    assert item is not None, "no item came"
-    return item
-
-
-def drain(broker: Broker) -> list[bytes]:
-    bodies = []
-    while (item := broker.take(timeout_seconds=ONCE_IDLE_SECONDS)) is not None:
-        broker.ack(item)
-        bodies.append(item.body)
-    return bodies
 
 
 FRUITS = [b"apple", b"banana", b"cherry"]
@@ -129,7 +112,7 @@ def test_full_server_tells_that_an_item_is_lost(bench: RedisListBench, connect: 
     frozen, other = connect(run="uid-1"), connect(run="uid-1", pod="pod-2")
     lost = take(frozen)
     bench.place.cut(frozen)
-    item = take(other, bench.lease_seconds + PATIENCE_SECONDS)
+    item = take(other, after_kill(bench))
     with full(bench):
         with pytest.raises(LeaseLost):
             frozen.dead_letter(lost, reason="no good")

@@ -19,7 +19,7 @@ from workqueuejob.worker.broker import Broker, Delivery, FetchesAhead
 
 pytestmark = pytest.mark.starts_early
 
-PATIENCE_SECONDS = 10.0
+PATIENCE_SECONDS = 15.0
 ONCE_IDLE_SECONDS = 0.7
 
 

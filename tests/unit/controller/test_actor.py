@@ -2,8 +2,6 @@
 
 import asyncio
 import copy
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
 from typing import Any, cast
 
 import pytest
@@ -15,44 +13,24 @@ from tests.builders import (
     a_job_manifest,
     a_log,
     a_log_depth,
-    a_pod_metadata,
+    a_reporting_pod,
     a_template,
 )
 from workqueuejob.api import WorkQueueJob
 from workqueuejob.cluster.api import ClusterAPI
-from workqueuejob.controller.actor import Actor, Surroundings
-from workqueuejob.controller.measuring import QueueMeter
+from workqueuejob.controller.actor import Actor
 from workqueuejob.controller.obstacles import Obstacles
-from workqueuejob.controller.secret_reads import SecretReads
 from workqueuejob.errors import Conflict, NamespaceTerminating, NotFound, TemplateInvalid
 from workqueuejob.names import job_name
 from workqueuejob.planning.depth import QueueDepth
 from workqueuejob.planning.job_manifest import WorkerImage
 from workqueuejob.planning.job_reading import read_job
-from workqueuejob.planning.observed import ObservedJob
-from workqueuejob.protocol.report import ItemCounts, write_report
+from workqueuejob.protocol.report import ItemCounts
 from workqueuejob.queues.fake import FakeBroker
-from workqueuejob.queues.hosts import ALL_HOSTS, AllowedHosts, parse_host_pattern
-from workqueuejob.queues.meter import Meter
+from workqueuejob.queues.hosts import AllowedHosts, parse_host_pattern
 
+from .acting import FIRST, a_stored_object, acting, reason_of, until
 from .fake_cluster import FakeCluster
-
-FIRST = job_name(NAME, UID, 1)
-
-
-def a_stored_object(**spec: Any) -> dict[str, Any]:
-    queue = {"rabbitmq": {"host": "mq", "queue": "job1"} | spec.pop("rabbitmq", {})}
-    metadata = {
-        "name": NAME,
-        "namespace": NAMESPACE,
-        "uid": UID,
-        "generation": 1,
-        "resourceVersion": "1",
-    }
-    return {
-        "metadata": metadata,
-        "spec": {"queue": queue, "drainedAfterSeconds": 0, "template": a_template(), **spec},
-    }
 
 
 class LogBroker:
@@ -72,44 +50,6 @@ class LogBroker:
 
     def close(self) -> None:
         pass
-
-
-@asynccontextmanager
-async def acting(
-    cluster: FakeCluster,
-    broker: FakeBroker | LogBroker,
-    *,
-    allowed_hosts: AllowedHosts = ALL_HOSTS,
-    on_gone: Callable[[Actor], None] = lambda _: None,
-) -> AsyncIterator[Actor]:
-    # The broker in memory is asked for RabbitMQ's queues only.
-    meter: QueueMeter = Meter(0.05, connect=cast("Any", broker.connect))
-    surroundings = Surroundings(
-        cluster=cast("ClusterAPI", cluster),
-        secrets=SecretReads(cast("ClusterAPI", cluster)),
-        meter=meter,
-        instance="test",
-        worker_image=WorkerImage("worker"),
-        allowed_hosts=allowed_hosts,
-    )
-    resource = WorkQueueJob.from_manifest(cluster.work_queue_job)
-    actor = Actor(surroundings, resource, on_gone=on_gone)
-    try:
-        yield actor
-    finally:
-        await actor.close()
-        meter.close()
-
-
-async def until(holds: Callable[[], bool], *, seconds: float = 10.0) -> None:
-    async with asyncio.timeout(seconds):
-        while not holds():
-            await asyncio.sleep(0.01)
-
-
-def reason_of(cluster: FakeCluster, condition_type: str) -> str | None:
-    conditions = cluster.work_queue_job.get("status", {}).get("conditions", [])
-    return next((c["reason"] for c in conditions if c["type"] == condition_type), None)
 
 
 @pytest.fixture
@@ -186,26 +126,15 @@ async def test_job_and_pod_of_another_namespace_change_nothing(broker: FakeBroke
         namesake = copy.deepcopy(cluster.jobs[FIRST])
         namesake["metadata"]["namespace"] = "elsewhere"
         actor.remove_job(namesake)
-        actor.put_pod(a_reporting_pod("forged", job, dead=50, namespace="elsewhere"), is_gone=False)
-        actor.put_pod(a_reporting_pod("real", job, dead=1), is_gone=False)
+        forged = a_reporting_pod("forged", job, ItemCounts(dead_lettered=50), namespace="elsewhere")
+        actor.put_pod(forged, is_gone=False)
+        actor.put_pod(a_reporting_pod("real", job, ItemCounts(dead_lettered=1)), is_gone=False)
         await until(lambda: counted_dead(cluster) == 1)
 
     status = cluster.work_queue_job["status"]
     assert [known["name"] for known in status["jobs"]] == [FIRST]
     assert status["waves"] == 1
     assert "patch job status" not in cluster.requests
-
-
-def a_reporting_pod(uid: str, job: ObservedJob, *, dead: int, **metadata: Any) -> dict[str, Any]:
-    message = write_report(ItemCounts(dead_lettered=dead))
-    state = {"terminated": {"exitCode": 0, "message": message}}
-    return {
-        "metadata": a_pod_metadata(uid, job, **metadata),
-        "status": {
-            "phase": "Succeeded",
-            "containerStatuses": [{"name": "worker", "state": state}],
-        },
-    }
 
 
 def counted_dead(cluster: FakeCluster) -> int | None:

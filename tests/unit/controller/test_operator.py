@@ -1,20 +1,15 @@
 """From kopf's events to actors: which there are, and when one ends."""
 
 from collections.abc import AsyncIterator
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
 from tests.builders import NAME, NAMESPACE, UID, a_template
-from workqueuejob.cluster.api import ClusterAPI
-from workqueuejob.controller.actor import Surroundings
-from workqueuejob.controller.measuring import QueueMeter
 from workqueuejob.controller.operator import Operator
-from workqueuejob.controller.secret_reads import SecretReads
-from workqueuejob.planning.job_manifest import WorkerImage
 from workqueuejob.queues.fake import FakeBroker
-from workqueuejob.queues.meter import Meter
 
+from .acting import surrounding
 from .fake_cluster import FakeCluster
 
 Manifest = dict[str, Any]
@@ -22,19 +17,10 @@ Manifest = dict[str, Any]
 
 @pytest.fixture
 async def operator() -> AsyncIterator[Operator]:
-    meter: QueueMeter = Meter(0.05, connect=cast("Any", FakeBroker().connect))
-    cluster = cast("ClusterAPI", FakeCluster())
-    surroundings = Surroundings(
-        cluster=cluster,
-        secrets=SecretReads(cluster),
-        meter=meter,
-        instance="test",
-        worker_image=WorkerImage("worker"),
-    )
-    operator = Operator(surroundings)
-    yield operator
-    await operator.close()
-    meter.close()
+    with surrounding(FakeCluster(), FakeBroker()) as surroundings:
+        operator = Operator(surroundings)
+        yield operator
+        await operator.close()
 
 
 def an_object(uid: str = UID, **spec: Any) -> Manifest:

@@ -10,16 +10,9 @@ from workqueuejob.errors import ClusterError, ClusterUnavailable, JobRejected, T
 from workqueuejob.names import job_name
 from workqueuejob.queues.fake import FakeBroker
 
+from .acting import FIRST, a_stored_object, acting, reason_of, until
 from .fake_cluster import FakeCluster
-from .test_actor import (
-    FIRST,
-    a_finished_manifest,
-    a_stored_object,
-    acting,
-    broker,
-    reason_of,
-    until,
-)
+from .test_actor import a_finished_manifest, broker
 
 __all__ = ["broker"]
 

@@ -3,27 +3,19 @@
 import asyncio
 import base64
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
 from typing import Any, cast
 
 import pytest
 
-from tests.builders import NAME, NAMESPACE, UID, a_template
-from workqueuejob.api import WorkQueueJob
+from tests.builders import NAMESPACE
 from workqueuejob.cluster.api import ClusterAPI
-from workqueuejob.controller.actor import Actor, Surroundings
-from workqueuejob.controller.measuring import QueueMeter
 from workqueuejob.controller.secret_reads import SecretReads
-from workqueuejob.names import job_name
-from workqueuejob.planning.job_manifest import WorkerImage
 from workqueuejob.protocol.connection import RabbitMQConnection
 from workqueuejob.queues.fake import FakeBroker, FakeProbe
-from workqueuejob.queues.meter import Meter
 
+from .acting import FIRST, a_stored_object, acting, reason_of, until
 from .fake_cluster import FakeCluster
 
-FIRST = job_name(NAME, UID, 1)
 SECRET = "broker"
 
 
@@ -44,43 +36,9 @@ def a_secret(uri: str) -> dict[str, Any]:
 
 
 def a_cluster(uri: str, **spec: Any) -> FakeCluster:
-    queue = {"rabbitmq": {"queue": "job1", "uriSecretRef": {"name": SECRET}}}
-    metadata = {"name": NAME, "namespace": NAMESPACE, "uid": UID, "generation": 1}
-    stored = {
-        "metadata": metadata | {"resourceVersion": "1"},
-        "spec": {"queue": queue, "drainedAfterSeconds": 0, "template": a_template(), **spec},
-    }
+    stored = a_stored_object(**spec)
+    stored["spec"]["queue"] = {"rabbitmq": {"queue": "job1", "uriSecretRef": {"name": SECRET}}}
     return FakeCluster(work_queue_job=stored, secrets={SECRET: a_secret(uri)})
-
-
-@asynccontextmanager
-async def acting(cluster: FakeCluster, brokers: Brokers) -> AsyncIterator[Actor]:
-    meter: QueueMeter = Meter(0.05, connect=cast("Any", brokers.connect))
-    api = cast("ClusterAPI", cluster)
-    surroundings = Surroundings(
-        cluster=api,
-        secrets=SecretReads(api),
-        meter=meter,
-        instance="test",
-        worker_image=WorkerImage("worker"),
-    )
-    actor = Actor(surroundings, WorkQueueJob.from_manifest(cluster.work_queue_job))
-    try:
-        yield actor
-    finally:
-        await actor.close()
-        meter.close()
-
-
-async def until(holds: Callable[[], bool], *, seconds: float = 15.0) -> None:
-    async with asyncio.timeout(seconds):
-        while not holds():
-            await asyncio.sleep(0.01)
-
-
-def condition(cluster: FakeCluster, condition_type: str) -> dict[str, Any]:
-    conditions = cluster.work_queue_job.get("status", {}).get("conditions", [])
-    return next((c for c in conditions if c["type"] == condition_type), {})
 
 
 def count_reads(cluster: FakeCluster) -> int:
@@ -102,7 +60,7 @@ async def test_secret_that_is_mended_is_seen_within_seconds_whatever_was_wrong(
     cluster, brokers = a_cluster(uri), Brokers()
     brokers.old.queues["job1"].publish("a")
     async with acting(cluster, brokers):
-        await until(lambda: condition(cluster, "QueueReachable").get("reason") == reason)
+        await until(lambda: reason_of(cluster, "QueueReachable") == reason)
         cluster.secrets[SECRET] = a_secret("amqp://old/")
         await until(lambda: FIRST in cluster.jobs)
 
@@ -112,7 +70,7 @@ async def test_queue_that_is_missing_is_found_at_the_broker_that_the_secret_name
     brokers.old.delete("job1")
     brokers.new.queues["job1"].publish("a")
     async with acting(cluster, brokers):
-        await until(lambda: condition(cluster, "QueueReachable").get("reason") == "QueueNotFound")
+        await until(lambda: reason_of(cluster, "QueueReachable") == "QueueNotFound")
         cluster.secrets[SECRET] = a_secret("amqp://new/")
         await until(lambda: FIRST in cluster.jobs)
 
@@ -122,28 +80,28 @@ async def test_run_does_not_end_because_a_former_broker_is_empty() -> None:
     cluster, brokers = a_cluster("amqp://old/", drainedAfterSeconds=2), Brokers()
     brokers.new.queues["job1"].publish("a", "b")
     async with acting(cluster, brokers):
-        await until(lambda: condition(cluster, "Progressing").get("reason") == "VerifyingDrained")
+        await until(lambda: reason_of(cluster, "Progressing") == "VerifyingDrained")
         cluster.secrets[SECRET] = a_secret("amqp://new/")
         await until(lambda: FIRST in cluster.jobs)
-    assert not condition(cluster, "Complete")
+    assert reason_of(cluster, "Complete") is None
     assert cluster.jobs[FIRST]["spec"]["completions"] == 2
 
 
 async def test_proof_that_a_queue_is_empty_begins_anew_at_another_broker() -> None:
     cluster, brokers = a_cluster("amqp://old/", drainedAfterSeconds=2), Brokers()
     async with acting(cluster, brokers):
-        await until(lambda: condition(cluster, "Progressing").get("reason") == "VerifyingDrained")
+        await until(lambda: reason_of(cluster, "Progressing") == "VerifyingDrained")
         cluster.secrets[SECRET] = a_secret("amqp://new/")
         await until(lambda: brokers.new.rounds > 0)
         began = time.monotonic()
-        await until(lambda: bool(condition(cluster, "Complete")))
+        await until(lambda: reason_of(cluster, "Complete") is not None)
     assert time.monotonic() - began > 1.5
 
 
 async def test_first_wave_is_that_of_the_broker_which_its_pods_will_ask() -> None:
     cluster, brokers = a_cluster("amqp://old/", runPolicy="Continuous"), Brokers()
     async with acting(cluster, brokers):
-        await until(lambda: condition(cluster, "Progressing").get("reason") == "WaitingForItems")
+        await until(lambda: reason_of(cluster, "Progressing") == "WaitingForItems")
         cluster.secrets[SECRET] = a_secret("amqp://new/")
         brokers.old.queues["job1"].publish("a", "b", "c")
         await until(lambda: brokers.new.rounds > 0)
@@ -156,7 +114,7 @@ async def test_first_wave_is_that_of_the_broker_which_its_pods_will_ask() -> Non
 async def test_idle_run_reads_its_secret_seldom() -> None:
     cluster, brokers = a_cluster("amqp://old/", runPolicy="Continuous"), Brokers()
     async with acting(cluster, brokers) as actor:
-        await until(lambda: condition(cluster, "Progressing").get("reason") == "WaitingForItems")
+        await until(lambda: reason_of(cluster, "Progressing") == "WaitingForItems")
         rounds = brokers.old.rounds
         for _ in range(20):
             actor.wake()

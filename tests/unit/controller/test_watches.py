@@ -15,6 +15,7 @@ from workqueuejob.cluster.watching import PAGE, WatchReader
 from workqueuejob.controller.operator import build_kopf_settings, log_in_through
 from workqueuejob.names import GROUP, PLURAL, UID_LABEL, VERSION, WORKER_LABEL
 
+from .acting import until
 from .fake_api_server import JOBS, PODS, WORK_QUEUE_JOBS, FakeAPIServer, running_fake_api_server
 
 Manifest = dict[str, Any]
@@ -75,12 +76,6 @@ async def watching(kubeconfig: Path, heard: Heard) -> AsyncIterator[None]:
     finally:
         stop.set()
         await running
-
-
-async def until(holds: Callable[[], bool], *, seconds: float = 20.0) -> None:
-    async with asyncio.timeout(seconds):
-        while not holds():
-            await asyncio.sleep(0.01)
 
 
 @pytest.fixture

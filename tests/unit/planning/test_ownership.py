@@ -12,6 +12,7 @@ from tests.builders import (
     a_job,
     a_job_manifest,
     a_pod_metadata,
+    a_reporting_pod,
     a_work_queue_job,
     an_owner,
 )
@@ -25,7 +26,7 @@ from workqueuejob.planning.ownership import (
     read_wave,
 )
 from workqueuejob.planning.report_book import EARLY_REPORTS_MAX, ReportBook
-from workqueuejob.protocol.report import ItemCounts, write_report
+from workqueuejob.protocol.report import ItemCounts
 
 RUN = a_work_queue_job(worker={"source": "Image"})
 
@@ -37,15 +38,7 @@ def a_changed_job(**metadata: Any) -> dict[str, Any]:
 
 
 def a_finished_pod(uid: str, job: ObservedJob, **metadata: Any) -> dict[str, Any]:
-    message = write_report(ItemCounts(succeeded=2))
-    state = {"terminated": {"exitCode": 0, "message": message}}
-    return {
-        "metadata": a_pod_metadata(uid, job, **metadata),
-        "status": {
-            "phase": "Succeeded",
-            "containerStatuses": [{"name": "worker", "state": state}],
-        },
-    }
+    return a_reporting_pod(uid, job, ItemCounts(succeeded=2), **metadata)
 
 
 def count(book: ReportBook, *jobs: ObservedJob, **status: Any) -> int:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from pika import BasicProperties
 from pika.data import encode_table
 
+from tests.builders import a_nested_field
 from workqueuejob.protocol.amqp_properties import MESSAGE_ID, USER_ID, Properties, read_properties
 from workqueuejob.protocol.amqp_tables import (
     NESTED_MAX,
@@ -26,14 +27,6 @@ MILLISECONDS = 1_795_000_000_000
 
 def table(**fields: bytes) -> Table:
     return Table().with_fields(fields)
-
-
-def nested(depth: int) -> bytes:
-    field = b"F" + bytes(4)
-    for _ in range(depth):
-        content = b"\x01a" + field
-        field = b"F" + struct.pack(">I", len(content)) + content
-    return field
 
 
 @given(st.binary(max_size=200))
@@ -94,7 +87,7 @@ def test_what_can_not_be_told_apart_hides_what_comes_after_and_is_kept(rest: byt
 
 
 def test_table_that_is_nested_too_deep_is_kept_and_not_decoded() -> None:
-    found = table(deep=nested(5000), shallow=nested(NESTED_MAX - 2))
+    found = table(deep=a_nested_field(5000), shallow=a_nested_field(NESTED_MAX - 2))
     assert found.get("deep") is not None
     assert found.get("shallow") is not None
     assert read_table(found.encode()) == found
