@@ -8,7 +8,7 @@ import pytest
 
 from tests.contract.worker.conftest import Connect, open_bench
 from tests.contract.worker.redis_bench import RedisListBench, RedisStreamBench
-from tests.contract.worker.test_worker_contract import after_kill, drain, take
+from tests.contract.worker.test_worker_contract import PATIENCE_SECONDS, drain, take
 from workqueuejob.errors import BrokerUnavailable, LeaseLost
 from workqueuejob.protocol.retry import RetrySettings
 
@@ -112,7 +112,7 @@ def test_full_server_tells_that_an_item_is_lost(bench: RedisListBench, connect: 
     frozen, other = connect(run="uid-1"), connect(run="uid-1", pod="pod-2")
     lost = take(frozen)
     bench.place.cut(frozen)
-    item = take(other, after_kill(bench))
+    item = take(other, bench.lease_seconds + PATIENCE_SECONDS)
     with full(bench):
         with pytest.raises(LeaseLost):
             frozen.dead_letter(lost, reason="no good")
