@@ -8,65 +8,33 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
 import structlog
 
 from workqueuejob.api import WorkQueueJob
-from workqueuejob.cluster.api import ClusterAPI
 from workqueuejob.controller.execution import Execution
-from workqueuejob.controller.measuring import QueueMeasuring, QueueMeter
-from workqueuejob.controller.pods import REREAD_SECONDS, PodWatchman
+from workqueuejob.controller.measuring import QueueMeasuring
+from workqueuejob.controller.observing import Observer
 from workqueuejob.controller.reporting import STATUS_INTERVAL_SECONDS, Reporter
-from workqueuejob.controller.reports import WorkerReports
 from workqueuejob.controller.retrying import Retrying
-from workqueuejob.controller.secret_reads import SecretReads
 from workqueuejob.controller.store import JobStore
-from workqueuejob.controller.stuck_pods import REREAD_SECONDS as STUCK_REREAD_SECONDS
-from workqueuejob.controller.stuck_pods import StuckPodWatchman
-from workqueuejob.controller.turns import Turns
-from workqueuejob.errors import ClusterError, ClusterUnavailable, Conflict, NotFound, QueueError
+from workqueuejob.controller.surroundings import Surroundings
+from workqueuejob.errors import ClusterError, ClusterUnavailable, Conflict, NotFound
 from workqueuejob.metrics import RECONCILES
 from workqueuejob.names import UID_LABEL
-from workqueuejob.planning.depth import Measurement
 from workqueuejob.planning.evidence import Evidence, gather_evidence
-from workqueuejob.planning.job_manifest import WorkerImage
-from workqueuejob.planning.log_spans import restrict
-from workqueuejob.planning.observed import Observed, ObservedJob
+from workqueuejob.planning.observed import Observed
 from workqueuejob.planning.ownership import is_own_job
 from workqueuejob.planning.plan import plan
 from workqueuejob.planning.secret_age import is_at_work, needs_current_secrets
 from workqueuejob.planning.situation import Plan
-from workqueuejob.planning.stuck_pods import mark_stuck
 from workqueuejob.planning.verdict import find_end
-from workqueuejob.queues.hosts import ALL_HOSTS, AllowedHosts
 
 _log = structlog.get_logger(__name__)
 
-_MEASUREMENT_TIMEOUT_SECONDS = 5.0
 _RESYNC_SECONDS = 60.0
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What all actors share.
-
-    secrets: through which Secrets are read.
-    instance: the operator's own name, for Events.
-    worker_image: what injected workers are copied from.
-    allowed_hosts: those that may be connected to as brokers.
-    turns: by which they go on one after the other.
-    """
-
-    cluster: ClusterAPI
-    secrets: SecretReads
-    meter: QueueMeter
-    instance: str
-    worker_image: WorkerImage
-    allowed_hosts: AllowedHosts = ALL_HOSTS
-    turns: Turns = field(default_factory=Turns)
 
 
 class Actor:
@@ -98,15 +66,19 @@ class Actor:
             self._wake_from_thread,
             allowed_hosts=surroundings.allowed_hosts,
         )
-        self._reports = WorkerReports(resource.metadata.namespace)
-        self._pods = PodWatchman()
-        self._stuck = StuckPodWatchman()
         self._evidence = Evidence()
         self._evidence_of = 0
         self._listed_at: float | None = None
         self._reporter = Reporter(self._cluster, surroundings.instance)
         self._execution = Execution(
             self._cluster, self.store, self._reporter, worker_image=surroundings.worker_image
+        )
+        self._observer = Observer(
+            self._cluster,
+            self.store,
+            queue=self._queue,
+            execution=self._execution,
+            namespace=resource.metadata.namespace,
         )
         self._retrying = Retrying()
         self.busy_since: float | None = None
@@ -142,9 +114,7 @@ class Actor:
 
     def put_pod(self, manifest: Mapping[str, Any], *, is_gone: bool) -> None:
         """Take in a pod that calls itself a worker's, or its deletion, from the watch."""
-        if self._reports.put(manifest, is_gone=is_gone):
-            # What it has settled must not be in a measurement that it is counted beside.
-            self.store.touch()
+        if self._observer.put_pod(manifest, is_gone=is_gone):
             self.wake()
 
     def wake(self) -> None:
@@ -185,6 +155,13 @@ class Actor:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await woken.wait()
+
+    async def _wait_for_news(self, seconds: float) -> None:
+        """Wait in the midst of a round, which a wake-up then still follows."""
+        self._awake.clear()
+        await self._sleep(seconds, self._awake)
+        self._awake.set()
+        await self._turns.take()
 
     async def _step(self) -> float | None:
         """Reconcile once; return the seconds after which to do so again unasked."""
@@ -248,10 +225,10 @@ class Actor:
         await self._list_jobs_if_due()
         await self._queue.follow(resource)
         self._forget_former_queue()
-        observed = await self._observe(resource)
+        observed = await self._observer.observe(resource, self._wait_for_news)
         if self._is_check_wanted(observed):
             await self._execution.obstacles.check(self._cluster, resource)
-            observed = await self._observe(resource)
+            observed = await self._observer.observe(resource, self._wait_for_news)
         now = datetime.now(UTC)
         self._evidence = gather_evidence(self._evidence, observed, now=now)
         decided = plan(observed, self._evidence, now=now)
@@ -277,7 +254,7 @@ class Actor:
         """Do what is planned; return what it came to, and the plan as far as it was done."""
         done = await self._execution.carry_out(observed.resource, decided)
         if decided.actions:
-            observed = await self._with_current_jobs(observed)
+            observed = await self._observer.with_current_jobs(observed)
         return observed, done or plan(observed, self._evidence, now=now)
 
     async def _acknowledge(self, resource: WorkQueueJob) -> None:
@@ -305,45 +282,6 @@ class Actor:
         self.store.replace_all(ours, resource_version=resource_version)
         self._listed_at = now
 
-    async def _observe(self, resource: WorkQueueJob) -> Observed:
-        """Return the Jobs and a measurement that started after they were last seen to change."""
-        problem = await self._pods.look(self._cluster, resource, self.store.jobs)
-        terminating = await self._execution.obstacles.is_namespace_terminating(
-            self._cluster, resource, is_suspected=self._pods.sees_deleted_pods
-        )
-        stuck = await self._stuck.look(self._cluster, resource, self.store.jobs)
-        jobs, measurement = await self._measure_after_jobs()
-        return Observed(
-            resource=resource,
-            jobs=await self._complete(resource, jobs),
-            measurement=restrict(measurement, resource) if measurement else None,
-            obstacle=self._execution.obstacle,
-            pod_problem=problem,
-            namespace_terminating=terminating,
-            stuck_pods=stuck,
-        )
-
-    async def _measure_after_jobs(self) -> tuple[tuple[ObservedJob, ...], Measurement | None]:
-        jobs, changed_at = self.store.jobs, self.store.changed_at
-        deadline = time.monotonic() + _MEASUREMENT_TIMEOUT_SECONDS
-        asked = False
-        while True:
-            latest = self._queue.latest
-            if latest is not None and (
-                isinstance(latest.result, QueueError) or latest.started > changed_at
-            ):
-                return jobs, latest
-            if not asked:
-                self._queue.request()
-                asked = True
-            remaining = deadline - time.monotonic()
-            if remaining <= 0:
-                return jobs, None
-            self._awake.clear()
-            await self._sleep(remaining, self._awake)
-            self._awake.set()
-            await self._turns.take()
-
     def _forget_former_queue(self) -> None:
         """Begin the evidence anew when Secrets or spec lead to another queue: it says nothing."""
         if self._evidence_of != self._queue.changes:
@@ -357,29 +295,15 @@ class Actor:
             return True
         return await self._queue.confirm(observed.resource, measurement)
 
-    async def _with_current_jobs(self, observed: Observed) -> Observed:
-        jobs = await self._complete(observed.resource, self.store.jobs)
-        return replace(observed, jobs=jobs, obstacle=self._execution.obstacle)
-
-    async def _complete(
-        self, resource: WorkQueueJob, jobs: tuple[ObservedJob, ...]
-    ) -> tuple[ObservedJob, ...]:
-        """Return the Jobs with what only their pods tell."""
-        marked = mark_stuck(jobs, self._stuck.pods)
-        return await self._reports.attach(self._cluster, resource, marked)
-
     def _next_delay(self, decided: Plan) -> float | None:
         delays = [
             decided.recheck_after_seconds,
             self._execution.retry_after_seconds,
             self._queue.reread_after_seconds,
+            *self._observer.look_again_after_seconds,
         ]
         if self._reporter.is_behind:
             delays.append(STATUS_INTERVAL_SECONDS)
-        if self._pods.is_waiting:
-            delays.append(REREAD_SECONDS)
-        if self._stuck.is_waiting:
-            delays.append(STUCK_REREAD_SECONDS)
         known = [delay for delay in delays if delay is not None]
         return min(known) if known else None
 

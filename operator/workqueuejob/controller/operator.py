@@ -16,8 +16,9 @@ import structlog
 
 from workqueuejob.api import WorkQueueJob
 from workqueuejob.cluster.watching import PAGE, WatchReader, build_response_class
-from workqueuejob.controller.actor import Actor, Surroundings
+from workqueuejob.controller.actor import Actor
 from workqueuejob.controller.settings import Settings
+from workqueuejob.controller.surroundings import Surroundings
 from workqueuejob.names import GROUP, PLURAL, UID_LABEL, VERSION, WORKER_LABEL
 from workqueuejob.planning.ownership import read_owner_uid
 from workqueuejob.planning.verdict import ConditionType, find_condition

@@ -15,12 +15,12 @@ import structlog
 from workqueuejob.cluster.api import ClusterAPI
 from workqueuejob.cluster.connection import api_client
 from workqueuejob.cluster.leases import LeaseAPI
-from workqueuejob.controller.actor import Surroundings
 from workqueuejob.controller.http import serve_http
 from workqueuejob.controller.leadership import Leadership
 from workqueuejob.controller.operator import Operator, build_kopf_settings, watched_namespaces
 from workqueuejob.controller.secret_reads import SecretReads
 from workqueuejob.controller.settings import Settings
+from workqueuejob.controller.surroundings import Surroundings
 from workqueuejob.controller.turns import Turns
 from workqueuejob.errors import ClusterError
 from workqueuejob.metrics import MeasurementMetrics, expose_objects

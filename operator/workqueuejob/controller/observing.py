@@ -1,0 +1,118 @@
+"""Observes what a plan is made from: a WorkQueueJob's Jobs, what their pods tell, and its queue.
+
+The Jobs come first, and then a measurement that started after they were last seen to change: an
+older one may still count an item that a pod has settled since. Decides nothing.
+"""
+
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from workqueuejob.api import WorkQueueJob
+from workqueuejob.cluster.api import ClusterAPI
+from workqueuejob.controller.execution import Execution
+from workqueuejob.controller.measuring import QueueMeasuring
+from workqueuejob.controller.pods import REREAD_SECONDS, PodWatchman
+from workqueuejob.controller.reports import WorkerReports
+from workqueuejob.controller.store import JobStore
+from workqueuejob.controller.stuck_pods import REREAD_SECONDS as STUCK_REREAD_SECONDS
+from workqueuejob.controller.stuck_pods import StuckPodWatchman
+from workqueuejob.errors import QueueError
+from workqueuejob.planning.depth import Measurement
+from workqueuejob.planning.log_spans import restrict
+from workqueuejob.planning.observed import Observed, ObservedJob
+from workqueuejob.planning.stuck_pods import mark_stuck
+
+_MEASUREMENT_TIMEOUT_SECONDS = 5.0
+
+Wait = Callable[[float], Awaitable[None]]
+"""Waits until there is news, for at most so many seconds."""
+
+
+class Observer:
+    """What one WorkQueueJob's pods have told, and how all of it is looked at."""
+
+    def __init__(
+        self,
+        cluster: ClusterAPI,
+        store: JobStore,
+        *,
+        queue: QueueMeasuring,
+        execution: Execution,
+        namespace: str,
+    ) -> None:
+        self._cluster = cluster
+        self._store = store
+        self._queue = queue
+        self._execution = execution
+        self._reports = WorkerReports(namespace)
+        self._pods = PodWatchman()
+        self._stuck = StuckPodWatchman()
+
+    @property
+    def look_again_after_seconds(self) -> list[float]:
+        """When pods that don't start, or don't end, are to be looked at again."""
+        waiting = (
+            (self._pods.is_waiting, REREAD_SECONDS),
+            (self._stuck.is_waiting, STUCK_REREAD_SECONDS),
+        )
+        return [seconds for is_waiting, seconds in waiting if is_waiting]
+
+    def put_pod(self, manifest: Mapping[str, Any], *, is_gone: bool) -> bool:
+        """Take in a pod that calls itself a worker's, or its deletion; return if it is news."""
+        if not self._reports.put(manifest, is_gone=is_gone):
+            return False
+        # What it has settled must not be in a measurement that it is counted beside.
+        self._store.touch()
+        return True
+
+    async def observe(self, resource: WorkQueueJob, wait: Wait) -> Observed:
+        """Return the Jobs and a measurement that started after they were last seen to change."""
+        problem = await self._pods.look(self._cluster, resource, self._store.jobs)
+        terminating = await self._execution.obstacles.is_namespace_terminating(
+            self._cluster, resource, is_suspected=self._pods.sees_deleted_pods
+        )
+        stuck = await self._stuck.look(self._cluster, resource, self._store.jobs)
+        jobs, measurement = await self._measure_after_jobs(wait)
+        return Observed(
+            resource=resource,
+            jobs=await self._complete(resource, jobs),
+            measurement=restrict(measurement, resource) if measurement else None,
+            obstacle=self._execution.obstacle,
+            pod_problem=problem,
+            namespace_terminating=terminating,
+            stuck_pods=stuck,
+        )
+
+    async def with_current_jobs(self, observed: Observed) -> Observed:
+        """Return the same with the Jobs as they are after something was done to them."""
+        jobs = await self._complete(observed.resource, self._store.jobs)
+        return replace(observed, jobs=jobs, obstacle=self._execution.obstacle)
+
+    async def _measure_after_jobs(
+        self, wait: Wait
+    ) -> tuple[tuple[ObservedJob, ...], Measurement | None]:
+        jobs, changed_at = self._store.jobs, self._store.changed_at
+        deadline = time.monotonic() + _MEASUREMENT_TIMEOUT_SECONDS
+        asked = False
+        while True:
+            latest = self._queue.latest
+            if latest is not None and (
+                isinstance(latest.result, QueueError) or latest.started > changed_at
+            ):
+                return jobs, latest
+            if not asked:
+                self._queue.request()
+                asked = True
+            remaining = deadline - time.monotonic()
+            if remaining <= 0:
+                return jobs, None
+            await wait(remaining)
+
+    async def _complete(
+        self, resource: WorkQueueJob, jobs: tuple[ObservedJob, ...]
+    ) -> tuple[ObservedJob, ...]:
+        """Return the Jobs with what only their pods tell."""
+        marked = mark_stuck(jobs, self._stuck.pods)
+        return await self._reports.attach(self._cluster, resource, marked)
