@@ -27,10 +27,12 @@ from workqueuejob.errors import (
 from workqueuejob.protocol import exits
 from workqueuejob.protocol.grace import is_deadline
 from workqueuejob.protocol.settings import WorkerSettings
-from workqueuejob.worker.broker import Apportioned, Broker, Delivery, Doubting, FetchesAhead
+from workqueuejob.worker.abilities import Abilities
+from workqueuejob.worker.broker import Broker, Delivery
 from workqueuejob.worker.forking import REFUSED
 from workqueuejob.worker.item import Item
 from workqueuejob.worker.notices import say
+from workqueuejob.worker.reasons import describe_deadline, describe_exhausted, shorten
 from workqueuejob.worker.reporting import Report
 from workqueuejob.worker.steady import TRANSIENT, SteadyBroker
 from workqueuejob.worker.stopping import Stop
@@ -38,8 +40,6 @@ from workqueuejob.worker.timing import Timing
 
 SLICE_SECONDS = 0.25
 """How long one call waits for an item, which a signal does not interrupt."""
-
-REASON_MAX_LENGTH = 1000
 
 _OF_THE_POD = (DeadLetterTargetMissing, SettingsInvalid, HandlerInvalid, PodExhausted)
 """Errors that count against `backoffLimit`: the next pod may well end in the same way."""
@@ -72,10 +72,8 @@ class Engine:
         self._started_at = timing.clock()
         self.broker = SteadyBroker(self._open, timing=timing, on_outage=self.report.note)
         self._open_broker = open_broker
-        self._ahead: FetchesAhead | None = None
+        self._abilities = Abilities()
         self._awaits_first = settings.waits_for_first
-        self._apportioned: Apportioned | None = None
-        self._doubting: Doubting | None = None
 
     @property
     def is_done(self) -> bool:
@@ -104,7 +102,7 @@ class Engine:
             rest = idle_since + self.settings.idle_seconds - self.clock()
             item = self._take(self._slice(rest))
             if item is None:
-                if not self._has_share():
+                if not self._abilities.has_share:
                     idle_since = self.clock()
                 elif rest <= 0 and not self._awaits_first:
                     return None
@@ -133,7 +131,7 @@ class Engine:
         if item.is_settled:
             return True
         retry, delivery = self.settings.retry, item.delivery
-        reason = reason[:REASON_MAX_LENGTH]
+        reason = shorten(reason)
         if item.attempt >= retry.max_attempts:
             return self._bury(item, delivery, reason, attempts_failed=1)
         delay_seconds = retry.delay_seconds(item.attempt)
@@ -169,7 +167,7 @@ class Engine:
         limit, age = self.settings.deadline_seconds, self._stop.requested_at - self._started_at
         if not is_deadline(age, limit):
             return self.release(item)
-        return self.fail(item, f"not done when the pod's activeDeadlineSeconds of {limit} s ended")
+        return self.fail(item, describe_deadline(limit))
 
     def note_stop(self) -> None:
         """Report that the worker was told to stop, once it was; for the keeper's thread."""
@@ -214,13 +212,8 @@ class Engine:
 
     def _open(self) -> Broker:
         broker = self._open_broker()
-        self._ahead = broker if isinstance(broker, FetchesAhead) else None
-        self._apportioned = broker if isinstance(broker, Apportioned) else None
-        self._doubting = broker if isinstance(broker, Doubting) else None
+        self._abilities = Abilities(broker)
         return broker
-
-    def _has_share(self) -> bool:
-        return self._apportioned is None or self._apportioned.has_share
 
     def _keep(self, broker: Broker) -> float:
         item = self.held
@@ -252,17 +245,9 @@ class Engine:
             return None
 
     def _give_up_on(self, item: Item) -> None:
-        retry, made = self.settings.retry, item.attempt - 1
-        if item.delivery.lost:
-            reason = (
-                f"attempt {made} of {retry.max_attempts} ended without a word: "
-                "its worker was killed or lost its connection"
-            )
-            if item.delivery.last_failure:
-                reason += f"; the last that failed: {item.delivery.last_failure}"
-        else:
-            reason = f"{made} attempts were made, and {retry.max_attempts} are allowed"
-        self._bury(item, replace(item.delivery, attempt=made), reason[:REASON_MAX_LENGTH])
+        made = item.attempt - 1
+        reason = describe_exhausted(item.delivery, made, self.settings.retry)
+        self._bury(item, replace(item.delivery, attempt=made), shorten(reason))
 
     def _bury(self, item: Item, delivery: Delivery, reason: str, **counted: int) -> bool:
         target = self.settings.retry.dead_letter
@@ -303,10 +288,9 @@ class Engine:
 
     def _look_ahead(self, settling: int) -> None:
         """Tell the broker whether what comes after settling so many would be worked on."""
-        if self._ahead is not None:
-            quota = self.settings.quota
-            is_last = quota is not None and self.report.settled + settling >= quota
-            self._ahead.fetch_ahead = not (is_last or self._stop.requested)
+        quota = self.settings.quota
+        is_last = quota is not None and self.report.settled + settling >= quota
+        self._abilities.fetch_ahead(wanted=not (is_last or self._stop.requested))
 
     def _try_release(self, item: Item) -> None:
         # What settles it is refused by the broker; giving it back may not be.
@@ -333,7 +317,7 @@ class Engine:
             return
         item.is_lost = True
         # It is in the other's hand now.
-        is_uncertain = self._doubting is not None and self._doubting.is_uncertain(item.delivery)
+        is_uncertain = self._abilities.is_uncertain(item.delivery)
         self.report.let_go(leases_lost=1, uncertain=int(is_uncertain))
         say("lease lost, the item is somebody else's now", id=item.id, attempt=item.attempt)
         self.on_lost()

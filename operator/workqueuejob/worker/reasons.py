@@ -1,0 +1,29 @@
+"""Why an item failed or was given up, as its dead letter and the worker's log say it. Pure."""
+
+from workqueuejob.protocol.retry import RetrySettings
+from workqueuejob.worker.broker import Delivery
+
+REASON_MAX_LENGTH = 1000
+
+
+def shorten(reason: str) -> str:
+    """Return as much of a reason as a dead letter takes: its first 1,000 characters."""
+    return reason[:REASON_MAX_LENGTH]
+
+
+def describe_exhausted(delivery: Delivery, made: int, retry: RetrySettings) -> str:
+    """Return why an item is not tried again that has come once more after `made` attempts."""
+    if not delivery.lost:
+        return f"{made} attempts were made, and {retry.max_attempts} are allowed"
+    reason = (
+        f"attempt {made} of {retry.max_attempts} ended without a word: "
+        "its worker was killed or lost its connection"
+    )
+    if delivery.last_failure:
+        reason += f"; the last that failed: {delivery.last_failure}"
+    return reason
+
+
+def describe_deadline(deadline_seconds: int | None) -> str:
+    """Return why an item failed that its pod's deadline interrupted."""
+    return f"not done when the pod's activeDeadlineSeconds of {deadline_seconds} s ended"
