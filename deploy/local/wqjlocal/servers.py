@@ -1,5 +1,7 @@
-"""The versions of queue servers that the contract suites are run on, each of a Debian suite in a
-folder of the cache. Starts none of them: whoever needs one runs it below that folder.
+"""The versions of queue servers that the contract suites run on, each from a Debian suite.
+
+A suite is installed in a folder of the cache. This module starts no server: the tests do, with the
+folder as the root directory.
 """
 
 import hashlib
@@ -17,15 +19,15 @@ from wqjlocal.lock import exclusive
 from wqjlocal.packages import install_packages
 
 RECIPE = "1"
-"""A change of how a folder is made has to change this."""
+"""Part of a folder's name: change it when you change how a folder is made."""
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
     """One server in one version.
 
-    speaks: the broker whose contract it keeps, and the marker of that broker's tests.
-    packages: Debian's, the first of which has the server's version.
+    speaks: the broker whose contract the server keeps, which is also the marker of its tests.
+    packages: Debian packages to install; the first one has the server's version.
     """
 
     program: str
@@ -36,7 +38,7 @@ class Server:
 
     @property
     def name(self) -> str:
-        """Return what a person calls it, as in rabbitmq-4.3."""
+        """Return the name that people use, such as rabbitmq-4.3."""
         return f"{self.program}-{self.version}"
 
 
@@ -69,16 +71,16 @@ def find_server(name: str) -> Server:
 
 
 def find_root(layout: Layout, server: Server) -> Path:
-    """Return the folder that the server is, or will be, installed in."""
+    """Return the folder of the server's suite, which may not exist yet."""
     packages = _packages_of(server.suite)
     digest = hashlib.sha256(" ".join((RECIPE, *packages)).encode()).hexdigest()[:12]
     return layout.cache / "suites" / f"{server.suite}-{digest}"
 
 
 def ensure_server(layout: Layout, server: Server) -> Path:
-    """Install the server's suite unless it is there; return its folder.
+    """Install the server's suite unless its folder exists; return the folder.
 
-    Raises PackagesUnavailable, also where the suite has another version by now.
+    Raises PackagesUnavailable, also if the suite has another version of the server by now.
     """
     root = find_root(layout, server)
     if not root.is_dir():
@@ -97,7 +99,7 @@ def ensure_server(layout: Layout, server: Server) -> Path:
 
 
 def read_version(root: Path, server: Server) -> str:
-    """Return the version that is installed, without Debian's epoch and revision."""
+    """Return the installed version of the server, without Debian's epoch and revision."""
     text = run(
         [
             *("dpkg-query", f"--admindir={root / 'var/lib/dpkg'}", "--show"),
@@ -128,7 +130,7 @@ def _make(suite: str, root: Path, *, log: Path) -> None:
             f"{error}\nall of it is in {log}; check that apt's mirror has {suite}, and that "
             "debian-archive-keyring is current"
         ) from error
-    # A node is called by a name of its host, which has to be known there.
+    # RabbitMQ names its node after the host, and looks that name up inside the folder.
     (unfinished / "etc/hosts").write_text("127.0.0.1 localhost\n")
     unfinished.rename(root)
     for former in root.parent.glob(f"{suite}-*"):
