@@ -184,7 +184,7 @@ MISHAPS = (
         "job-name-taken",
         "Progressing",
         "JobNameConflict",
-        ("belongs to somebody else", "kubectl delete job run-", "-n wqj-test-"),
+        ("is not a Job of this WorkQueueJob", "kubectl delete job run-", "-n wqj-test-"),
         _with(suspend=True),
         lambda workspace: _delete(workspace, f"job/{_next_job_name(workspace)}"),
         spoil=_take_job_name,

@@ -1,6 +1,16 @@
 """Odd manifests with which nothing is wrong, and some whose pods come to nothing."""
 
-from .odd import CONTAINER, POD, RABBITMQ, REDIS_HOST, Accepted, by_uri, with_item, with_worker
+from .odd import (
+    CONTAINER,
+    POD,
+    RABBITMQ,
+    REDIS_HOST,
+    Accepted,
+    by_uri,
+    template_invalid,
+    with_item,
+    with_worker,
+)
 
 INT32 = 2**31 - 1
 
@@ -28,13 +38,15 @@ HARMLESS = [
         ),
     ),
     Accepted("numbers written as floats", (("spec.backoffLimit", 1e3), ("spec.itemsPerPod", 2.0))),
-    Accepted(
+    template_invalid(
         "10,000 variables",
-        ((f"{CONTAINER}.env", [{"name": f"V{n}", "value": "x"} for n in range(10_000)]),),
+        "at most 262,144 are allowed",
+        (f"{CONTAINER}.env", [{"name": f"V{n}", "value": "x"} for n in range(10_000)]),
     ),
-    Accepted(
+    template_invalid(
         "1 MiB of variables",
-        ((f"{CONTAINER}.env", [{"name": f"V{n}", "value": "x" * 100_000} for n in range(10)]),),
+        "at most 262,144 are allowed",
+        (f"{CONTAINER}.env", [{"name": f"V{n}", "value": "x" * 100_000} for n in range(10)]),
     ),
     Accepted(
         "64 containers",

@@ -122,7 +122,7 @@ HOSTS = [
     unreachable(
         "a topic at RabbitMQ's port",
         "ConnectionFailed",
-        "no answer, or the connection was closed at once",
+        "which is not Kafka's",
         *at_kafka(f"{BROKER_HOST}:5672"),
     ),
     unreachable(
