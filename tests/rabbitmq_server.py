@@ -3,7 +3,7 @@ chosen version (`tests.installation`).
 
 It listens on 127.0.0.1 only, with a node name, data directory, cookie, ports and an epmd that
 nobody else uses, and everything that was started is stopped by its process id. Users, queues and
-permissions are made over the management API, for rabbitmqctl takes seconds a call. It never
+permissions are made over the management API, because rabbitmqctl takes seconds a call. It never
 touches a system-wide RabbitMQ.
 """
 
@@ -35,7 +35,6 @@ from tests.rabbitmq_configuration import (
 __all__ = ["ADMIN", "RabbitMQServer", "rabbitmq_server", "running_rabbitmq"]
 
 SERVER = "/usr/lib/rabbitmq/bin/rabbitmq-server"
-CONTROL = "/usr/lib/rabbitmq/bin/rabbitmqctl"
 START_TIMEOUT_SECONDS = 120.0
 STOP_TIMEOUT_SECONDS = 30.0
 
@@ -56,6 +55,10 @@ class RabbitMQServer:
     def management_url(self) -> str:
         """The plain management API's address."""
         return f"http://{self.host}:{self.ports.management}"
+
+    @property
+    def _node(self) -> str:
+        return f"wqj-test-{self.ports.amqp}@localhost"
 
     @property
     def version(self) -> tuple[int, int]:
@@ -83,20 +86,21 @@ class RabbitMQServer:
         process, self._process = self._process, None
         if process is None:
             return
+        # The node would wait five seconds for an open connection to end.
+        self._http.clear()
         os.killpg(process.pid, signal.SIGKILL if kill else signal.SIGTERM)
         with suppress(subprocess.TimeoutExpired):
             process.wait(STOP_TIMEOUT_SECONDS)
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait(STOP_TIMEOUT_SECONDS)
-        self._http.clear()
 
     def remember_queues(self) -> None:
         """Write down now which quorum queues there are, which the node does seconds later.
 
         One that was made since is broken or empty after a kill, on 3.10 as on 4.3.
         """
-        self._control("eval", "[dets:sync(Table) || Table <- dets:all()].")
+        self._evaluate("[dets:sync(Table) || Table <- dets:all()].")
 
     def restart(self) -> None:
         """Stop and start the node; durable queues and persistent messages stay."""
@@ -130,37 +134,35 @@ class RabbitMQServer:
     def stop_quorum_queue(self, vhost: str, queue: str) -> None:
         """Stop a quorum queue's only replica, as a lost node would."""
         name = f'<<"{vhost}_{queue}">>'
-        self._control("eval", f"ra:stop_server(quorum_queues, {{binary_to_atom({name}), node()}}).")
+        self._evaluate(f"ra:stop_server(quorum_queues, {{binary_to_atom({name}), node()}}).")
 
     @contextmanager
     def consumer_timeout(self, seconds: float) -> Iterator[None]:
         """Let channels that are opened in the block hold a delivery for no longer than that."""
-        self._control(
-            "eval", f"application:set_env(rabbit, consumer_timeout, {seconds * 1000:.0f})."
-        )
+        self._evaluate(f"application:set_env(rabbit, consumer_timeout, {seconds * 1000:.0f}).")
         try:
             yield
         finally:
-            self._control("eval", "application:set_env(rabbit, consumer_timeout, 1800000).")
+            self._evaluate("application:set_env(rabbit, consumer_timeout, 1800000).")
 
     @contextmanager
     def refusing_quorum_queues(self) -> Iterator[None]:
         """Answer who declares a quorum queue in the block with 541, as a node with a fault does."""
-        self._control("eval", "application:set_env(rabbit, quorum_cluster_size, none).")
+        self._evaluate("application:set_env(rabbit, quorum_cluster_size, none).")
         try:
             yield
         finally:
-            self._control("eval", "application:set_env(rabbit, quorum_cluster_size, 3).")
+            self._evaluate("application:set_env(rabbit, quorum_cluster_size, 3).")
 
     @contextmanager
     def alarm(self, resource: str) -> Iterator[None]:
         """Let the broker want `memory` or `disk` in the block."""
         limit = f"{{resource_limit, {resource}, node()}}"
-        self._control("eval", f"rabbit_alarm:set_alarm({{{limit}, []}}).")
+        self._evaluate(f"rabbit_alarm:set_alarm({{{limit}, []}}).")
         try:
             yield
         finally:
-            self._control("eval", f"rabbit_alarm:clear_alarm({limit}).")
+            self._evaluate(f"rabbit_alarm:clear_alarm({limit}).")
 
     def add_user(self, name: str, *, password: str = "", tags: str = "") -> None:
         """Create a user; without a password only EXTERNAL can log in."""
@@ -185,15 +187,22 @@ class RabbitMQServer:
             raise RuntimeError(f"{method} {url}: {response.status} {response.data[:500]!r}")
         return json.loads(response.data) if response.data else None
 
-    def _control(self, *arguments: str) -> None:
-        subprocess.run(
-            self.installation.command(CONTROL, *arguments, directory=self.directory),
+    def _evaluate(self, expression: str) -> None:
+        """Evaluate Erlang in the node, in a hundredth of the time that `rabbitmqctl eval` takes."""
+        cookie = (self.directory / ".erlang.cookie").read_text()
+        command = ("erl_call", "-sname", self._node, "-c", cookie, "-e")
+        done = subprocess.run(
+            self.installation.command(*command, directory=self.directory),
             env=self._environment(),
             cwd=self.directory,
+            input=f"{expression}\n",
             check=True,
             capture_output=True,
+            text=True,
             timeout=START_TIMEOUT_SECONDS,
         )
+        if not done.stdout.startswith("{ok, "):
+            raise RuntimeError(f"{expression}: {done.stdout}{done.stderr}")
 
     def _wait_until_ready(self, deadline: float) -> None:
         while time.monotonic() < deadline:
@@ -221,7 +230,7 @@ class RabbitMQServer:
             "ERL_EPMD_PORT": str(self.ports.epmd),
             "ERL_EPMD_ADDRESS": "127.0.0.1",
             "RABBITMQ_CONF_ENV_FILE": str(directory / "none.conf"),
-            "RABBITMQ_NODENAME": f"wqj-test-{self.ports.amqp}@localhost",
+            "RABBITMQ_NODENAME": self._node,
             "RABBITMQ_DIST_PORT": str(self.ports.distribution),
             "RABBITMQ_MNESIA_BASE": str(directory / "mnesia"),
             "RABBITMQ_LOG_BASE": str(directory / "log"),
