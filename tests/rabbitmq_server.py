@@ -86,14 +86,13 @@ class RabbitMQServer:
         process, self._process = self._process, None
         if process is None:
             return
-        # The node would wait five seconds for an open connection to end.
-        self._http.clear()
         os.killpg(process.pid, signal.SIGKILL if kill else signal.SIGTERM)
         with suppress(subprocess.TimeoutExpired):
             process.wait(STOP_TIMEOUT_SECONDS)
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait(STOP_TIMEOUT_SECONDS)
+        self._http.clear()
 
     def remember_queues(self) -> None:
         """Write down now which quorum queues there are, which the node does seconds later.
