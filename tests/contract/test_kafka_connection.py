@@ -180,14 +180,19 @@ def test_suspended_broker_is_no_answer_and_not_for_ever(server: KafkaServer) -> 
     probe.close()
 
 
-def test_restarted_broker_is_lost_and_found(server: KafkaServer) -> None:
-    probe, worker = connect(plain(server)), opened(plain(server))
+def test_broker_that_goes_down_is_lost_and_found_and_closing_needs_it_not(
+    server: KafkaServer,
+) -> None:
+    probe, worker, other = connect(plain(server)), opened(plain(server)), opened(plain(server))
     assert worker.take(timeout_seconds=0.5) is None
     server.stop()
     with pytest.raises(ConnectionFailed, match="refused"):
         probe.measure(KafkaReference(TOPIC, GROUP, run=RUN))
     with pytest.raises(BrokerUnavailable):
         drain(worker)
+    began = time.monotonic()
+    other.close()
+    assert time.monotonic() - began < 15
     server.start()
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
@@ -197,15 +202,6 @@ def test_restarted_broker_is_lost_and_found(server: KafkaServer) -> None:
     worker.close()
     assert measured(plain(server)).ready == 0
     probe.close()
-
-
-def test_closing_while_the_broker_is_down_takes_no_for_ever(server: KafkaServer) -> None:
-    worker = opened(plain(server))
-    server.stop()
-    began = time.monotonic()
-    worker.close()
-    assert time.monotonic() - began < 15
-    server.start()
 
 
 def test_missing_topic_is_named(server: KafkaServer) -> None:
