@@ -178,7 +178,8 @@ class Operator:
 
     def _find_pod_problem(self) -> PodProblem | None:
         """Every pod that has not started yet is one that can't."""
-        pending = [p for p in self._controller.live_pods if p.phase is Phase.PENDING and p.may_step]
+        pods = [pod for pod in self._controller.live_pods if not pod.is_terminating]
+        pending = [pod for pod in pods if pod.phase is Phase.PENDING and pod.may_step]
         if not pending:
             return None
         return PodProblem("Unschedulable", "0/3 nodes are available", pods=len(pending))

@@ -26,7 +26,8 @@ _STARTING = frozenset({"ContainerCreating", "PodInitializing"})
 def find_pod_problem(pods: Iterable[Mapping[str, Any]]) -> PodProblem | None:
     """Return the most frequent reason for which pods are not running, or None.
 
-    pods: manifests as the API server shows them; those that run or have ended don't count.
+    pods: manifests as the API server shows them. Those that run, have ended or are being deleted
+        don't count: one on a lost node is deleted for as long as its node is not heard of.
     """
     problems = [problem for pod in pods if (problem := _problem_of(pod)) is not None]
     if not problems:
@@ -38,7 +39,8 @@ def find_pod_problem(pods: Iterable[Mapping[str, Any]]) -> PodProblem | None:
 
 def _problem_of(pod: Mapping[str, Any]) -> tuple[str, str] | None:
     status: Mapping[str, Any] = pod.get("status") or {}
-    if status.get("phase") in {"Succeeded", "Failed"}:
+    is_going = pod.get("metadata", {}).get("deletionTimestamp") is not None
+    if is_going or status.get("phase") in {"Succeeded", "Failed"}:
         return None
     return next(_unscheduled(status), None) or next(_waiting(status), None)
 

@@ -27,5 +27,7 @@ def end_stuck_waves(situation: Situation) -> Plan | None:
 
 
 def _is_stuck(job: ObservedJob) -> bool:
+    """Return whether a Job makes no pod: also one whose parallelism was lowered below its pods."""
     is_running = job.state is JobState.RUNNING and not job.suspended
-    return is_running and not job.active and 0 < job.share <= job.stuck
+    has_only_stuck = job.stuck > 0 and not job.active and job.share <= job.stuck
+    return is_running and job.open > 0 and has_only_stuck

@@ -114,6 +114,12 @@ def test_pod_that_ended_has_no_problem_with_starting() -> None:
     assert find_pod_problem([ended]) is None
 
 
+def test_pod_that_is_being_deleted_is_not_one_that_does_not_start() -> None:
+    unscheduled = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}
+    pod = a_pod(deleted=True, conditions=[unscheduled])
+    assert find_pod_problem([pod]) is None
+
+
 def test_most_frequent_problem_is_told() -> None:
     pods = [a_waiting_pod("ErrImagePull", "x"), an_unscheduled_pod("a"), an_unscheduled_pod("b")]
     assert find_pod_problem(pods) == PodProblem("Unschedulable", "a", 2)

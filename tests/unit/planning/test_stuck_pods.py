@@ -113,6 +113,14 @@ def test_wave_that_can_have_no_other_pod_is_ended(mode: str) -> None:
     assert (end.reason, end.succeeded, end.with_grace) == (PODS_STUCK, True, True)
 
 
+def test_wave_whose_parallelism_was_lowered_below_its_stuck_pod_is_ended() -> None:
+    # As when a suspended run is scaled to zero and resumed: nothing else would raise it again.
+    job = a_job(completions=1, parallelism=0, terminating=1, stuck=1)
+    (end,) = decide(job).actions
+    assert isinstance(end, EndJob)
+    assert end.reason == PODS_STUCK
+
+
 @pytest.mark.parametrize(
     "job",
     [
