@@ -39,8 +39,7 @@ def find_pod_problem(pods: Iterable[Mapping[str, Any]]) -> PodProblem | None:
 
 def _problem_of(pod: Mapping[str, Any]) -> tuple[str, str] | None:
     status: Mapping[str, Any] = pod.get("status") or {}
-    is_going = pod.get("metadata", {}).get("deletionTimestamp") is not None
-    if is_going or status.get("phase") in {"Succeeded", "Failed"}:
+    if _is_deleted(pod) or status.get("phase") in {"Succeeded", "Failed"}:
         return None
     return next(_unscheduled(status), None) or next(_waiting(status), None)
 
@@ -61,7 +60,10 @@ def _waiting(status: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def find_unclaimed_pods(pods: Iterable[Mapping[str, Any]], *, now: datetime) -> PodProblem | None:
-    """Return that nobody has said a word of pods that have been there for a while, or None."""
+    """Return that nobody has said a word of pods that have been there for a while, or None.
+
+    Those that are being deleted don't count, as in `find_pod_problem`.
+    """
     unclaimed = [pod for pod in pods if _is_unclaimed(pod, now)]
     if not unclaimed:
         return None
@@ -77,7 +79,7 @@ def find_unclaimed_pods(pods: Iterable[Mapping[str, Any]], *, now: datetime) -> 
 
 def _is_unclaimed(pod: Mapping[str, Any], now: datetime) -> bool:
     status: Mapping[str, Any] = pod.get("status") or {}
-    if status.get("phase") != "Pending" or status.get("containerStatuses"):
+    if _is_deleted(pod) or status.get("phase") != "Pending" or status.get("containerStatuses"):
         return False
     known = {condition["type"] for condition in status.get("conditions") or ()}
     created = datetime.fromisoformat(pod["metadata"]["creationTimestamp"])
@@ -134,7 +136,11 @@ def _find_ender(pod: Mapping[str, Any]) -> str | None:
 
 def is_any_pod_deleted(pods: Iterable[Mapping[str, Any]]) -> bool:
     """Return whether a pod is being deleted, and something keeps it from going."""
-    return any(pod["metadata"].get("deletionTimestamp") for pod in pods)
+    return any(_is_deleted(pod) for pod in pods)
+
+
+def _is_deleted(pod: Mapping[str, Any]) -> bool:
+    return bool(pod["metadata"].get("deletionTimestamp"))
 
 
 def missing_pods(jobs: Sequence[ObservedJob]) -> PodProblem | None:

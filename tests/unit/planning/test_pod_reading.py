@@ -115,9 +115,15 @@ def test_pod_that_ended_has_no_problem_with_starting() -> None:
 
 
 def test_pod_that_is_being_deleted_is_not_one_that_does_not_start() -> None:
-    unscheduled = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}
-    pod = a_pod(deleted=True, conditions=[unscheduled])
+    pod = an_unscheduled_pod()
+    pod["metadata"]["deletionTimestamp"] = "2026-01-01T12:00:00Z"
     assert find_pod_problem([pod]) is None
+
+
+def test_pod_that_is_being_deleted_is_not_one_that_nobody_has_looked_at() -> None:
+    pod = a_silent_pod(nodeName="lost")
+    pod["metadata"]["deletionTimestamp"] = "2026-01-01T12:00:00Z"
+    assert find_unclaimed_pods([pod], now=after(60)) is None
 
 
 def test_most_frequent_problem_is_told() -> None:
