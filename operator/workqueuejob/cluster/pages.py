@@ -49,7 +49,8 @@ async def read_page(chunks: AsyncIterator[bytes], trim: Trim) -> Page:
         if name == "items" and await text.take("["):
             while not await text.take("]"):
                 items.append(trim(await text.read_value()))
-                # A page that has come whole is read without waiting: the Lease is renewed here.
+                # A page that is there as a whole has nothing to wait for, and the Lease is renewed
+                # on this loop.
                 await asyncio.sleep(0)
                 await text.take(",")
         else:

@@ -1,5 +1,6 @@
 """Lists are read page by page, and each page object by object."""
 
+import asyncio
 import json
 import time
 from collections.abc import AsyncIterator
@@ -100,6 +101,24 @@ async def test_an_object_is_trimmed_before_the_next_one_is_decoded() -> None:
     await read_page(told(), lambda item: seen.append(item["n"]) or {})  # type: ignore[func-returns-value]  # both at once
 
     assert seen == [1, "the next piece", 2]
+
+
+async def test_others_run_between_the_objects_of_a_page_that_is_there_as_a_whole() -> None:
+    ran = 0
+
+    async def run() -> None:
+        nonlocal ran
+        while True:
+            ran += 1
+            await asyncio.sleep(0)
+
+    other = asyncio.create_task(run())
+    items = ",".join(['{"n":1}'] * 20)
+
+    await read_page(pieces(f'{{"items":[{items}]}}'.encode(), 1000), lambda item: item)
+
+    other.cancel()
+    assert ran >= 20
 
 
 @pytest.mark.parametrize("text", [b"", b"{", b"null", b'{"items":[{"a":1}', b"<html>"])
