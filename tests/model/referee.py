@@ -101,13 +101,15 @@ class Referee:
         now = self._controller.clock.seconds
         return [pod for pod in self._controller.live_pods if not pod.is_stuck(now)]
 
-    def _is_done(self, job: Job) -> bool:
-        """Return whether a run may end before a Job: it stays so when the node comes back."""
+    def _has_only_stuck(self, job: Job) -> bool:
         now = self._controller.clock.seconds
-        has_only_stuck = bool(job.live_pods) and all(pod.is_stuck(now) for pod in job.live_pods)
-        if job.is_ending and has_only_stuck:
-            self._left_behind.add(job.name)
-        return job.is_terminal or job.name in self._left_behind
+        return bool(job.live_pods) and all(pod.is_stuck(now) for pod in job.live_pods)
+
+    def _leave_behind(self) -> None:
+        """Note the Jobs before which a run may end; they stay so when their node comes back."""
+        jobs = self._controller.jobs.values()
+        ending = {job.name for job in jobs if job.is_ending and self._has_only_stuck(job)}
+        self._left_behind |= ending
 
     def _is_scaling_free(self) -> bool:
         """Return whether no pod is there that a smaller parallelism would have to spare."""
@@ -135,7 +137,9 @@ class Referee:
         status = self._store.current.status
         assert len(status.jobs) <= JOBS_MAX, "status is not bounded"
         if find_end(status.conditions):
-            assert all(self._is_done(job) for job in jobs), "the run ended before its Jobs"
+            self._leave_behind()
+            open_jobs = {job.name for job in jobs if not job.is_terminal}
+            assert open_jobs <= self._left_behind, "the run ended before its Jobs"
             record = status.model_dump(exclude={"observed_generation", "conditions"})
             self._record = self._record or record
             assert record == self._record, "the record of a run that has ended was changed"
