@@ -29,6 +29,7 @@ check: $(VENV)/ready ## Run only what is quick and needs no server: style, types
 
 .PHONY: runtime
 runtime: $(VENV)/ready ## Hold the runtime that travels into pods to the worker's whole contract
+	@$(PYTHON) -u deploy/check.py --install
 	@$(VENV)/bin/pytest -q -n 2 --dist loadfile tests/contract/worker --in-runtime
 
 .PHONY: model-hour
@@ -45,7 +46,7 @@ contract-versions: $(VENV)/ready ## Run the contract suites on every version of 
 
 .PHONY: crowd
 crowd: $(VENV)/ready ## Start the operator before an API server that is full; run nothing beside it
-	@$(LOCAL) binaries >/dev/null
+	@$(PYTHON) -u deploy/check.py --install
 	@$(VENV)/bin/pytest -q -m crowd tests/crd
 
 SEED ?= 1

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Run the checks, the quickest first; the last output is the test runner's own closing line.
 
-`--quick` stops before what needs a server or a cluster. What was started for the tests is
-stopped again; a local cluster that was up before stays up.
+`--quick` stops before what needs a server or a cluster; `--install` only installs those. What was
+started for the tests is stopped again; a local cluster that was up before stays up.
 """
 
 import argparse
@@ -48,7 +48,12 @@ def main() -> int:
     """Return the exit code of the first check that fails, or 0."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="no server, no cluster")
-    quick: bool = parser.parse_args().quick
+    parser.add_argument("--install", action="store_true", help="install what tests need; run none")
+    options = parser.parse_args()
+    quick: bool = options.quick
+    if options.install:
+        _install()
+        return 0
     checks = STATIC | {"types": TYPES} if quick else STATIC
     for title, command in checks.items():
         with step(title):
@@ -57,10 +62,15 @@ def main() -> int:
             return code
     if quick:
         return _pytest(*QUICK, workers=2)
+    _install()
+    return _test_with_cluster()
+
+
+def _install() -> None:
+    """Install the servers of the suites, and build the cluster's programs."""
     install_packages(SERVERS, log=LOG)
     ensure_kafka(build_layout())
     subprocess.run([LOCAL, "binaries"], check=True, stdout=subprocess.DEVNULL)
-    return _test_with_cluster()
 
 
 def _run_quietly(program: str, *arguments: str, output: IO[str] = sys.stdout) -> int:
