@@ -180,7 +180,7 @@ def test_suspended_broker_is_no_answer_and_not_for_ever(server: KafkaServer) -> 
     probe.close()
 
 
-def test_broker_that_goes_down_is_lost_and_found_and_closing_needs_it_not(
+def test_broker_that_goes_down_is_lost_and_found_and_holds_up_no_closing(
     server: KafkaServer,
 ) -> None:
     probe, worker, other = connect(plain(server)), opened(plain(server)), opened(plain(server))

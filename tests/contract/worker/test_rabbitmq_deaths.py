@@ -106,7 +106,7 @@ def test_acknowledgement_that_a_killed_broker_forgets_is_counted_as_uncertain(
     die(mortal)
     for broker in brokers:
         counts = drain(broker)
-        # A classic queue forgets some of the ten; whoever gets them again can't know that.
+        # A classic queue forgets some of the ten. A worker that gets one again can't know that.
         assert ACKNOWLEDGED + counts.succeeded >= 20
         assert counts.uncertain >= ACKNOWLEDGED + counts.succeeded - 20
         broker.close()
