@@ -100,9 +100,10 @@ class Publisher:
         channel, queue = self._channel, self._unanswered[0]
         driven = channel.connection.driven
         with channel.connection.translated:
-            channel.wait(lambda: bool(self._answers or driven.blocked))
-            if not self._answers and driven.blocked:
+            if driven.blocked:
+                # That it is blocked no more may be among what has come.
                 driven.pump()
+            channel.wait(lambda: bool(self._answers or driven.blocked))
         if self._answers:
             self._unanswered = None
         elif driven.blocked:

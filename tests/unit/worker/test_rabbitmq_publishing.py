@@ -1,0 +1,93 @@
+"""A message that is sent once, whatever an alarm of the broker does meanwhile."""
+
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from pika import spec
+
+from workqueuejob.errors import PublishingUnavailable
+from workqueuejob.protocol.amqp_properties import Properties
+from workqueuejob.worker.rabbitmq_connection import WorkerConnection
+from workqueuejob.worker.rabbitmq_publishing import Publisher
+
+
+class ScriptedBroker:
+    """A connection with one channel, on which one event comes with every step."""
+
+    def __init__(self) -> None:
+        self.published: list[bytes] = []
+        self.events: Iterator[str] = iter(())
+        self.blocked, self.lost = "", None
+        self.settings = SimpleNamespace(address="broker:5672")
+        self.translated, self.driven, self.connection, self.raw = nullcontext(), self, self, self
+        self.is_open = True
+        self._answer: Callable[[Any], None] = lambda _: None
+
+    def open_channel(self) -> "ScriptedBroker":
+        return self
+
+    def add_on_return_callback(self, _callback: object) -> None:
+        pass
+
+    def call(self, _method: str, on_answer: Callable[[Any], None], **_: object) -> None:
+        self._answer = on_answer
+
+    def basic_publish(
+        self, _exchange: str, queue: str, body: bytes, _properties: object, **_: object
+    ) -> None:
+        if queue:
+            self.published.append(body)
+
+    def wait(self, done: Callable[[], bool]) -> None:
+        while not done():
+            self.pump()
+
+    def pump(self) -> None:
+        event = next(self.events, "answer")
+        if event == "answer":
+            self._answer(SimpleNamespace(method=spec.Basic.Ack()))
+        else:
+            self.blocked = {"blocked": "low on memory", "unblocked": "", "nothing": self.blocked}[
+                event
+            ]
+
+    def raise_closed(self, queue: str, *, may: str) -> None:
+        raise AssertionError(f"the channel is open ({queue}, {may})")
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.fixture
+def broker() -> ScriptedBroker:
+    return ScriptedBroker()
+
+
+@pytest.fixture
+def publisher(broker: ScriptedBroker) -> Publisher:
+    return Publisher(lambda: cast("WorkerConnection", broker))
+
+
+def test_message_is_sent_once_although_the_answer_comes_after_the_end_of_an_alarm(
+    broker: ScriptedBroker, publisher: Publisher
+) -> None:
+    body = b"apple"
+    broker.events = iter(["blocked", "nothing", "unblocked", "nothing", "answer"])
+    for _ in range(2):
+        with pytest.raises(PublishingUnavailable, match="low on memory"):
+            publisher.publish("dead", body, Properties())
+    publisher.publish("dead", body, Properties())
+    assert broker.published == [body]
+
+
+def test_other_message_is_sent_after_the_one_that_waited(
+    broker: ScriptedBroker, publisher: Publisher
+) -> None:
+    broker.events = iter(["blocked", "unblocked", "answer", "answer"])
+    with pytest.raises(PublishingUnavailable):
+        publisher.publish("dead", b"apple", Properties())
+    publisher.publish("dead", b"pear", Properties())
+    assert broker.published == [b"apple", b"pear"]
