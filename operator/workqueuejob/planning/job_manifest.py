@@ -29,7 +29,6 @@ from workqueuejob.planning.actions import CreateWave
 from workqueuejob.planning.environment import Variable, build_environment
 from workqueuejob.planning.injection import inject_worker
 from workqueuejob.planning.log_spans import find_span, write_span
-from workqueuejob.planning.probes import shorten_probe_grace
 from workqueuejob.planning.template_shape import check_shape, read_variable_names
 from workqueuejob.planning.worker_environment import build_worker_environment
 from workqueuejob.protocol.exits import KILLED, STOPPED_EARLY
@@ -200,7 +199,6 @@ def _complete_template(
         worked = _find_worked(spec, pod)
         is_warm = WARM_LABEL in labels
         _add_environment(worked, build_worker_environment(resource, worked, is_warm=is_warm))
-        shorten_probe_grace(pod, worked)
         if spec.is_worker_injected:
             # So that kubectl logs does not ask which container: ours is done by then.
             annotations = metadata.setdefault("annotations", {})

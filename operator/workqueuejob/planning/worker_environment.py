@@ -18,6 +18,7 @@ from workqueuejob.api import (
 from workqueuejob.api.redis import RedisQueue
 from workqueuejob.planning.environment import Variable, from_secret, plain, refer_to_login
 from workqueuejob.planning.log_spans import find_span
+from workqueuejob.planning.probes import read_probes
 from workqueuejob.planning.retries import build_retry
 from workqueuejob.protocol import settings as names
 from workqueuejob.protocol.settings import (
@@ -75,6 +76,7 @@ def _build_settings(
         quota=spec.items_settled_per_pod if spec.mode == "Coarse" else None,
         grace_seconds=pod.get("terminationGracePeriodSeconds", DEFAULT_GRACE_SECONDS),
         deadline_seconds=pod.get("activeDeadlineSeconds"),
+        probes=read_probes(container),
         item_timeout_seconds=worker.item_timeout_seconds if worker else None,
         prefix_output=worker.prefix_output if worker else False,
         termination_message_path=container.get("terminationMessagePath")

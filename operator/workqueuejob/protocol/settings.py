@@ -8,6 +8,7 @@ import json
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from workqueuejob.protocol.probes import ProbeSettings, read_probe
 from workqueuejob.protocol.retry import RetrySettings
 
 SETTINGS = "WQJ_SETTINGS"
@@ -129,6 +130,7 @@ class WorkerSettings:
     waits_for_first: whether it waits without end for its first item, in a pod that is kept warm.
     grace_seconds: between SIGTERM and SIGKILL, the pod's terminationGracePeriodSeconds.
     deadline_seconds: the pod's activeDeadlineSeconds; None sets no limit.
+    probes: those that may end the worker's container; None where there are none.
     item_timeout_seconds: None sets no limit.
     prefix_output: whether each line that a command prints gets its item's id.
     """
@@ -143,6 +145,7 @@ class WorkerSettings:
     waits_for_first: bool = False
     grace_seconds: int = DEFAULT_GRACE_SECONDS
     deadline_seconds: int | None = None
+    probes: tuple[ProbeSettings, ...] | None = None
     item_timeout_seconds: int | None = None
     prefix_output: bool = False
     termination_message_path: str = DEFAULT_TERMINATION_MESSAGE_PATH
@@ -173,6 +176,8 @@ def read_settings(text: str) -> WorkerSettings:
         if name in source:
             source[name] = tuple(source[name])
     tls = found.pop("tls", None)
+    if "probes" in found:
+        found["probes"] = tuple(read_probe(probe) for probe in found["probes"])
     return WorkerSettings(
         source=kind(**source),
         retry=RetrySettings(**found.pop("retry")),

@@ -3,7 +3,7 @@
 exit 0                                 succeeded
 exit n, killed, timed out, not fit     failed, with that as the reason
 the worker's grace is over             the command is ended, the item given back; failed where the
-                                       pod's own deadline is over
+                                       pod's own deadline or probe ends it
 the lease is lost                      the command is ended, the item is somebody else's
 the program can't be started           the item is given back, the worker ends: not its fault
 the pod is short of what it takes      failed, because it may be its fault, and the worker ends

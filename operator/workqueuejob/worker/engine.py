@@ -5,7 +5,7 @@
     failed, no attempt left          dead-lettered, or discarded
     its workers were killed too often  the same, without being worked on again
     given back                       released; the attempt does not count
-    interrupted, as it was stopped   released; failed where the pod's own deadline stopped it
+    interrupted, as it was stopped   released; failed where the pod's deadline or probe stopped it
     somebody else has it             nothing: it is theirs to settle
 
 Decides when a worker is done: its quota is settled, nothing was ready for the idle time, or it was
@@ -25,16 +25,16 @@ from workqueuejob.errors import (
     WorkQueueJobError,
 )
 from workqueuejob.protocol import exits
-from workqueuejob.protocol.grace import is_deadline
 from workqueuejob.protocol.settings import WorkerSettings
 from workqueuejob.worker.abilities import Abilities
 from workqueuejob.worker.broker import Broker, Delivery
 from workqueuejob.worker.forking import REFUSED
 from workqueuejob.worker.item import Item
 from workqueuejob.worker.notices import say
-from workqueuejob.worker.reasons import describe_deadline, describe_exhausted, shorten
+from workqueuejob.worker.reasons import describe_exhausted, shorten
 from workqueuejob.worker.reporting import Report
 from workqueuejob.worker.steady import TRANSIENT, SteadyBroker
+from workqueuejob.worker.stop_cause import StopCause
 from workqueuejob.worker.stopping import Stop
 from workqueuejob.worker.timing import Timing
 
@@ -69,7 +69,7 @@ class Engine:
         self.on_refused: Callable[[WorkQueueJobError], None] = _nothing
         self._stop = stop
         self.clock = timing.clock
-        self._started_at = timing.clock()
+        self._cause = StopCause(settings, stop, clock=timing.clock)
         self.broker = SteadyBroker(self._open, timing=timing, on_outage=self.report.note)
         self._open_broker = open_broker
         self._abilities = Abilities()
@@ -160,18 +160,17 @@ class Engine:
         return self._settle(item, act)
 
     def interrupt(self, item: Item) -> bool:
-        """Give back what a stop has interrupted; return False if the item is lost.
+        """Give back what a stop has interrupted, or fail it if the stop is due to the item.
 
-        Who is stopped by the pod's deadline had all the time that there will ever be.
+        Return False if the item is lost.
         """
-        limit, age = self.settings.deadline_seconds, self._stop.requested_at - self._started_at
-        if not is_deadline(age, limit):
-            return self.release(item)
-        return self.fail(item, describe_deadline(limit))
+        reason = self._cause.blame_item()
+        return self.release(item) if reason is None else self.fail(item, reason)
 
     def note_stop(self) -> None:
         """Report that the worker was told to stop, once it was; for the keeper's thread."""
         if self._stop.requested:
+            self._cause.look()
             with self.broker.lock:
                 self.report.stop()
 

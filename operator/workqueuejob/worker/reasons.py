@@ -27,3 +27,8 @@ def describe_exhausted(delivery: Delivery, made: int, retry: RetrySettings) -> s
 def describe_deadline(deadline_seconds: int | None) -> str:
     """Return why an item failed that its pod's deadline interrupted."""
     return f"not done when the pod's activeDeadlineSeconds of {deadline_seconds} s ended"
+
+
+def describe_probe(kind: str) -> str:
+    """Return why an item failed that was stopped while its container's probe fails."""
+    return f"not done when the container was stopped, because its {kind} failed"

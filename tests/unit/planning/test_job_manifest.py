@@ -11,6 +11,7 @@ from workqueuejob.planning.actions import CreateWave
 from workqueuejob.planning.job_manifest import WorkerImage, build_job, hash_template
 from workqueuejob.planning.job_reading import read_job
 from workqueuejob.protocol import exits
+from workqueuejob.protocol.probes import ProbeSettings
 from workqueuejob.protocol.settings import read_settings
 
 WAVE = CreateWave(wave=3, completions=8, parallelism=2)
@@ -284,18 +285,17 @@ class TestAJobOfOurWorker:
 PROBED: dict[str, Any] = {"livenessProbe": {"tcpSocket": {"port": 80}}}
 
 
-def test_workers_probe_kills_before_the_worker_gives_its_item_back() -> None:
+def test_worker_is_told_of_its_containers_probes_which_stay_as_they_are() -> None:
     template = a_template()
     template["spec"]["containers"][0] |= {"command": ["sha256sum"], **PROBED}
 
     built = build(template=template, **a_worker_spec())
 
     (container,) = built["spec"]["template"]["spec"]["containers"]
-    assert container["livenessProbe"] == {
-        **PROBED["livenessProbe"],
-        "terminationGracePeriodSeconds": 23,
-    }
-    assert "terminationGracePeriodSeconds" not in template["spec"]["containers"][0]["livenessProbe"]
+    assert container["livenessProbe"] == PROBED["livenessProbe"]
+    told = {one["name"]: one.get("value") for one in environment_of(built)}
+    probes = (ProbeSettings("livenessProbe", port=80),)
+    assert read_settings(told["WQJ_SETTINGS"] or "").probes == probes
 
 
 def test_probe_of_a_program_of_ones_own_stays_as_it_is() -> None:

@@ -1,41 +1,67 @@
-"""A probe's grace, and who ended a pod that nobody deleted."""
+"""The probes that a worker is given, and who ended a pod that nobody deleted."""
 
 from typing import Any
 
 import pytest
 
-from workqueuejob.planning.probes import find_ender, shorten_probe_grace
+from workqueuejob.planning.probes import find_ender, read_probes
+from workqueuejob.protocol.probes import ProbeSettings
 
 PROBED: dict[str, Any] = {"name": "worker", "livenessProbe": {"tcpSocket": {"port": 80}}}
 DISRUPTED: dict[str, Any] = {"conditions": [{"type": "DisruptionTarget", "status": "True"}]}
 
 
+EXEC = {"exec": {"command": ["cat", "ok"]}, "timeoutSeconds": 5}
+HTTP = {
+    "httpGet": {
+        "port": "web", "path": "/alive", "scheme": "HTTPS", "host": "localhost",
+        "httpHeaders": [{"name": "Host", "value": "example.com"}],
+    }
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["livenessProbe", "startupProbe"])
 @pytest.mark.parametrize(
-    ("pod", "own", "grace"),
+    ("probe", "read"),
     [
-        pytest.param({}, {}, 23, id="default"),
-        pytest.param({"terminationGracePeriodSeconds": 120}, {}, 113, id="of the pod"),
-        pytest.param({}, {"terminationGracePeriodSeconds": 5}, 5, id="own, shorter"),
-        pytest.param({}, {"terminationGracePeriodSeconds": 600}, 23, id="own, longer"),
+        pytest.param(EXEC, {"timeout_seconds": 5, "command": ("cat", "ok")}, id="exec"),
+        pytest.param(
+            HTTP,
+            {
+                "host": "localhost", "port": 8080, "path": "/alive", "is_encrypted": True,
+                "headers": (("Host", "example.com"),),
+            },
+            id="https, by the port's name",
+        ),
+        pytest.param({"httpGet": {"port": 80}}, {"port": 80, "path": "/"}, id="http"),
+        pytest.param({"tcpSocket": {"port": 80}}, {"port": 80}, id="tcp"),
+    ],
+)  # fmt: skip
+def test_worker_learns_what_may_end_its_container(
+    kind: str, probe: dict[str, Any], read: dict[str, Any]
+) -> None:
+    container = {"ports": [{"name": "web", "containerPort": 8080}], kind: probe}
+    assert read_probes(container) == (ProbeSettings(kind, **read),)
+
+
+@pytest.mark.parametrize(
+    "probe",
+    [
+        {"grpc": {"port": 80}},
+        {"httpGet": {"port": "missing"}},
+        {"httpGet": [1]},
+        {"exec": {"command": "a word"}},
+        {"exec": {"command": ["a"]}, "timeoutSeconds": "1"},
+        "a word",
+        None,
     ],
 )
-@pytest.mark.parametrize("kind", ["livenessProbe", "startupProbe"])
-def test_probes_grace_ends_before_the_workers_patience(
-    kind: str, pod: dict[str, Any], own: dict[str, Any], grace: int
-) -> None:
-    container: dict[str, Any] = {"name": "worker", kind: {"periodSeconds": 5, **own}}
-
-    shorten_probe_grace(pod, container)
-
-    assert container[kind] == {"periodSeconds": 5, "terminationGracePeriodSeconds": grace}
+def test_probe_that_a_worker_can_not_ask_is_left_out(probe: object) -> None:
+    assert read_probes({"livenessProbe": probe}) is None
 
 
-def test_readiness_probe_ends_nothing_and_takes_no_grace() -> None:
-    container: dict[str, Any] = {"name": "worker", "readinessProbe": {"periodSeconds": 5}}
-
-    shorten_probe_grace({}, container)
-
-    assert container == {"name": "worker", "readinessProbe": {"periodSeconds": 5}}
+def test_readiness_probe_ends_nothing() -> None:
+    assert read_probes({"readinessProbe": EXEC}) is None
 
 
 def a_pod(*, deleted: bool = False, **status: Any) -> dict[str, Any]:

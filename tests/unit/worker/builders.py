@@ -8,11 +8,13 @@ from workqueuejob.protocol.retry import RetrySettings
 from workqueuejob.protocol.settings import RedisSource, WorkerSettings
 from workqueuejob.worker.broker import Broker
 from workqueuejob.worker.engine import Engine
+from workqueuejob.worker.item import Item
 from workqueuejob.worker.memory import MemoryBroker, MemoryQueue
 from workqueuejob.worker.stopping import Stop
 from workqueuejob.worker.timing import Timing
 
 RETRY = RetrySettings(max_attempts=3, initial_delay_seconds=0, dead_letter="dead")
+ONE_ATTEMPT = RetrySettings(max_attempts=1, initial_delay_seconds=0, dead_letter="dead")
 
 
 class Clock:
@@ -42,6 +44,13 @@ def build_settings(path: Path | str = "/nonexistent/message", **more: Any) -> Wo
         **more,
     }
     return WorkerSettings(**settings)
+
+
+def take(engine: Engine) -> Item:
+    """Return the next item, which must be there."""
+    item = engine.next()
+    assert item is not None
+    return item
 
 
 class Plant:

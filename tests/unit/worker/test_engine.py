@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.worker.builders import RETRY, Plant
+from tests.unit.worker.builders import ONE_ATTEMPT, RETRY, Plant, take
 from workqueuejob.errors import (
     AuthenticationFailed,
     BrokerUnavailable,
@@ -16,16 +16,7 @@ from workqueuejob.protocol.report import ItemCounts, read_report
 from workqueuejob.protocol.retry import RetrySettings
 from workqueuejob.worker.broker import Broker, Delivery
 from workqueuejob.worker.engine import Engine
-from workqueuejob.worker.item import Item
 from workqueuejob.worker.memory import MemoryBroker
-
-ONE_ATTEMPT = RetrySettings(max_attempts=1, initial_delay_seconds=0, dead_letter="dead")
-
-
-def take(engine: Engine) -> Item:
-    item = engine.next()
-    assert item is not None
-    return item
 
 
 def drain(engine: Engine) -> list[bytes]:

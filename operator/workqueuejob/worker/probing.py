@@ -1,0 +1,68 @@
+"""Asks a container's probe from within, as the kubelet does from without."""
+
+import http.client
+import os
+import signal
+import socket
+import ssl
+import subprocess
+from contextlib import closing, suppress
+
+from workqueuejob.protocol.probes import ProbeSettings
+from workqueuejob.protocol.settings import PRIVATE_VARIABLES
+
+
+def is_failing(probe: ProbeSettings) -> bool:
+    """Return whether a probe fails; one that can't be asked does not."""
+    if probe.command:
+        return _is_command_failing(probe)
+    try:
+        found = socket.getaddrinfo(probe.host or socket.gethostname(), probe.port)
+    except OSError:
+        return False
+    address = str(found[0][4][0])
+    try:
+        if probe.path is None:
+            socket.create_connection((address, probe.port or 0), probe.timeout_seconds).close()
+            return False
+        return not _is_http_fine(probe, address, probe.path)
+    except (OSError, http.client.HTTPException):
+        return True
+
+
+def _is_command_failing(probe: ProbeSettings) -> bool:
+    environ = {name: v for name, v in os.environ.items() if name not in PRIVATE_VARIABLES}
+    try:
+        process = subprocess.Popen(
+            probe.command,
+            env=environ,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+    except OSError:
+        return False
+    try:
+        return process.wait(probe.timeout_seconds) != 0
+    except subprocess.TimeoutExpired:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        return True
+
+
+def _is_http_fine(probe: ProbeSettings, address: str, path: str) -> bool:
+    connection: http.client.HTTPConnection
+    if probe.is_encrypted:
+        # The kubelet does not verify either.
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        connection = http.client.HTTPSConnection(
+            address, probe.port, timeout=probe.timeout_seconds, context=context
+        )
+    else:
+        connection = http.client.HTTPConnection(address, probe.port, timeout=probe.timeout_seconds)
+    with closing(connection):
+        connection.request("GET", path, headers=dict(probe.headers))
+        return connection.getresponse().status < http.client.BAD_REQUEST
