@@ -26,6 +26,7 @@ class Api:
     """Namespaces, and the objects in them as they are."""
 
     def __init__(self, api: client.ApiClient) -> None:
+        self.client = api
         self._objects: Any = client.CustomObjectsApi(api)
         self._core: Any = client.CoreV1Api(api)
 

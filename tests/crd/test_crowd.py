@@ -6,15 +6,11 @@ from collections.abc import Iterator
 import pytest
 import yaml
 
+from tests.crowd import create_finished_pods, create_foreign_jobs
 from tests.redis_server import RedisServer
 
 from .api_server import REPOSITORY, ApiServer
-from .crowd import (
-    create_finished_pods,
-    create_foreign_jobs,
-    create_idle_runs,
-    read_peak_megabytes,
-)
+from .crowd import create_idle_runs, read_peak_megabytes
 from .replicas import Election, Replica
 from .waiting import wait_for
 
@@ -66,8 +62,8 @@ def test_two_thousand_idle_runs_fit_into_the_charts_memory(
 def test_large_objects_of_others_and_of_ours_cost_nothing_that_stays(
     empty: ApiServer, election: Election, redis_server: RedisServer
 ) -> None:
-    create_foreign_jobs(empty, 500)
-    create_finished_pods(empty, 500)
+    create_foreign_jobs(empty.objects.api_client, 500)
+    create_finished_pods(empty.objects.api_client, 500)
     create_idle_runs(empty, 1, port=redis_server.port)
     # Fields that no pod has, of few bytes and many objects.
     template = {"spec": {"containers": [{"name": "c", "image": "i"}], "x": [{}] * 400_000}}

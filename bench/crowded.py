@@ -1,0 +1,164 @@
+#!/usr/bin/env python3
+"""A freshly started operator beside thousands of foreign Jobs and finished pods, and without them.
+
+Each round starts the operator with the chart's default limit, and then drains eight fruits: on an
+empty cluster, beside the crowd, and on the empty cluster again. Run it on the cluster that the
+tests use, as `.venv/bin/python -m bench.crowded`; it takes about fifteen minutes.
+"""
+
+import argparse
+import statistics
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from deploy.environment import NAMESPACE, RELEASE, Cluster
+from tests.cluster.api import connect
+from tests.cluster.broker import Broker, forwarded_broker
+from tests.cluster.operator_process import await_leader
+from tests.cluster.prepared import prepare
+from tests.cluster.workspace import Manifest, Workspace, a_manifest, open_workspace, poll
+from tests.crowd import create_finished_pods, create_foreign_jobs
+
+FRUITS = ("apple", "banana", "cherry", "date", "fig", "grape", "lemon", "melon")
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """One start of the operator and the run after it.
+
+    ready_seconds: from the deletion of its pod until the next one is ready and leads.
+    run_seconds: from `kubectl apply` until the fruits are Complete.
+    peak_megabytes: the most that the process has had resident.
+    """
+
+    ready_seconds: float
+    run_seconds: float
+    peak_megabytes: float
+    restarts: int
+
+
+def main() -> None:
+    """Print one line a round, and the ratios of the medians."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--jobs", type=int, default=3000)
+    parser.add_argument("--pods", type=int, default=3000)
+    parser.add_argument("--rounds", type=int, default=4, help="before, with and after, each")
+    options = parser.parse_args()
+    cluster = prepare()
+    limit = _read_limit(cluster)
+    with forwarded_broker(cluster) as broker:
+
+        def measure(title: str) -> list[Round]:
+            return [_measure(cluster, broker, title, limit) for _ in range(options.rounds)]
+
+        before = measure("empty")
+        with _crowd(cluster, broker, jobs=options.jobs, pods=options.pods):
+            beside = measure("crowded")
+        after = measure("empty")
+    print(f"{options.jobs} foreign Jobs and {options.pods} finished pods, limit {limit}:")
+    _compare([*before, *after], beside)
+
+
+def _measure(cluster: Cluster, broker: Broker, title: str, limit: str) -> Round:
+    name: str = await_leader(cluster)["metadata"]["name"]
+    started = time.monotonic()
+    cluster.kubectl("delete", "pod", "-n", NAMESPACE, name, "--wait=false")
+    pod: Manifest = poll(
+        lambda: await_leader(cluster, other_than=name, seconds=180), _is_ready, seconds=180
+    )
+    ready_seconds = time.monotonic() - started
+    run_seconds = _time_run(cluster, broker)
+    restarts = _read(cluster, "pod", pod["metadata"]["name"])["status"]["containerStatuses"][0]
+    measured = Round(
+        ready_seconds=ready_seconds,
+        run_seconds=run_seconds,
+        peak_megabytes=_read_peak_megabytes(cluster, pod["metadata"]["name"]),
+        restarts=restarts["restartCount"],
+    )
+    print(
+        f"{title:<8} ready after {ready_seconds:.1f} s, the run took {run_seconds:.1f} s,"
+        f" peak {measured.peak_megabytes:.0f} MB of {limit}, restarts {measured.restarts}",
+        flush=True,
+    )
+    return measured
+
+
+def _time_run(cluster: Cluster, broker: Broker) -> float:
+    with _workspace(cluster, broker) as workspace:
+        workspace.publish(FRUITS)
+        started = time.monotonic()
+        workspace.apply(a_manifest(workspace, "fruits", parallelism=2))
+        workspace.kubectl("wait", "--for=condition=Complete", "wqj/fruits", "--timeout=300s")
+        return time.monotonic() - started
+
+
+def _compare(without: Sequence[Round], beside: Sequence[Round]) -> None:
+    for title, name in (("ready", "ready_seconds"), ("run", "run_seconds")):
+        alone, crowded = (
+            statistics.median(getattr(measured, name) for measured in rounds)
+            for rounds in (without, beside)
+        )
+        print(
+            f"{title:<6} medians of {len(without)} without {alone:.1f} s,"
+            f" of {len(beside)} with {crowded:.1f} s, ratio {crowded / alone:.2f}"
+        )
+    peaks = [max(measured.peak_megabytes for measured in rounds) for rounds in (without, beside)]
+    print(f"memory highest without {peaks[0]:.0f} MB, with {peaks[1]:.0f} MB")
+    print(f"restarts with the crowd: {sum(measured.restarts for measured in beside)}")
+
+
+@contextmanager
+def _crowd(cluster: Cluster, broker: Broker, *, jobs: int, pods: int) -> Iterator[None]:
+    """Have so many objects of others in a namespace; the Job controller has seen them all."""
+    with _workspace(cluster, broker) as workspace:
+        api = connect(cluster).client
+        create_foreign_jobs(api, jobs, namespace=workspace.namespace)
+        create_finished_pods(api, pods, namespace=workspace.namespace)
+        poll(lambda: _count_unseen(workspace), lambda unseen: unseen == 0, seconds=900)
+        yield
+
+
+def _count_unseen(workspace: Workspace) -> int:
+    """Return how many Jobs the Job controller has not yet called suspended."""
+    return sum(not (job.get("status") or {}).get("conditions") for job in workspace.jobs())
+
+
+@contextmanager
+def _workspace(cluster: Cluster, broker: Broker) -> Iterator[Workspace]:
+    workspace = open_workspace(cluster, broker)
+    try:
+        yield workspace
+    finally:
+        workspace.close()
+        # What is being deleted would slow the next one.
+        namespace = f"namespace/{workspace.namespace}"
+        cluster.kubectl("wait", "--for=delete", namespace, "--timeout=900s")
+
+
+def _is_ready(pod: Manifest) -> bool:
+    conditions = pod["status"].get("conditions") or ()
+    return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
+
+
+def _read_peak_megabytes(cluster: Cluster, pod: str) -> float:
+    """Return the most memory that the container's first process has had resident."""
+    read = "print(next(line for line in open('/proc/1/status') if line.startswith('VmHWM:')))"
+    words = cluster.kubectl("exec", "-n", NAMESPACE, pod, "--", "python3", "-c", read).stdout
+    return int(words.split()[1]) / 1024
+
+
+def _read_limit(cluster: Cluster) -> str:
+    template = _read(cluster, "deployment", RELEASE)["spec"]["template"]["spec"]
+    limit: str = template["containers"][0]["resources"]["limits"]["memory"]
+    return limit
+
+
+def _read(cluster: Cluster, kind: str, name: str) -> dict[str, Any]:
+    return cluster.get(kind, "-n", NAMESPACE, name)
+
+
+if __name__ == "__main__":
+    main()
