@@ -32,6 +32,10 @@ runtime: $(VENV)/ready ## Hold the runtime that travels into pods to the worker'
 	@$(PYTHON) -u deploy/check.py --install
 	@$(VENV)/bin/pytest -q -n 2 --dist loadfile tests/contract/worker --in-runtime
 
+.PHONY: model
+model: $(VENV)/ready ## Try three times as many random schedules and properties as `make test` does
+	@$(VENV)/bin/pytest -q -n 2 tests/model tests/unit/planning/test_properties.py
+
 .PHONY: model-hour
 model-hour: $(VENV)/ready ## Try random schedules of the model for an hour, ever new ones
 	@end=$$(( SECONDS + 3600 )); \
