@@ -13,12 +13,6 @@ from workqueuejob.api.status import JOBS_MAX
 from workqueuejob.errors import QueueError
 from workqueuejob.names import job_name
 from workqueuejob.planning.actions import (
-    QUEUE_DRAINED,
-    RUN_DEADLINE,
-    RUN_FAILED,
-    RUN_SUSPENDED,
-    TOO_MANY_DEAD_LETTERED,
-    WARM_PODS_NOT_NEEDED,
     Action,
     CreateWave,
     DeleteJob,
@@ -33,7 +27,16 @@ from workqueuejob.planning.ledger import is_folded
 from workqueuejob.planning.observed import Observed, count_open
 from workqueuejob.planning.periods import counts_before
 from workqueuejob.planning.situation import SEVERAL_READS, Plan
-from workqueuejob.planning.verdict import Progress, find_end
+from workqueuejob.planning.verdict import (
+    QUEUE_DRAINED,
+    RUN_DEADLINE,
+    RUN_FAILED,
+    RUN_SUSPENDED,
+    TOO_MANY_DEAD_LETTERED,
+    WARM_PODS_NOT_NEEDED,
+    Progress,
+    find_end,
+)
 
 
 class Referee:

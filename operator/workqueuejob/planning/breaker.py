@@ -3,11 +3,11 @@
 from workqueuejob.api import ItemsStatus
 from workqueuejob.api.worker import FailurePolicy
 from workqueuejob.planning import item_messages
-from workqueuejob.planning.actions import TOO_MANY_DEAD_LETTERED, end_running_jobs
+from workqueuejob.planning.actions import end_running_jobs
 from workqueuejob.planning.items import Doubt, count_items, count_put_aside, count_settled
 from workqueuejob.planning.periods import count_since
 from workqueuejob.planning.situation import RECHECK_SECONDS, Plan, Situation
-from workqueuejob.planning.verdict import Progress, Verdict
+from workqueuejob.planning.verdict import TOO_MANY_DEAD_LETTERED, Progress, Verdict
 
 
 def end_after_too_many_dead_letters(situation: Situation) -> Plan | None:

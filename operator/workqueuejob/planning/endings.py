@@ -6,12 +6,7 @@ several spaced measurements that agree.
 
 from workqueuejob.api import ItemsStatus
 from workqueuejob.planning import item_messages, messages
-from workqueuejob.planning.actions import (
-    QUEUE_DRAINED,
-    RUN_FAILED,
-    RUN_FAILED_BY_POLICY,
-    end_running_jobs,
-)
+from workqueuejob.planning.actions import end_running_jobs
 from workqueuejob.planning.evidence import is_anything_held, is_drained
 from workqueuejob.planning.futility import futility_delay_seconds
 from workqueuejob.planning.items import Doubt, count_items, count_put_aside
@@ -26,7 +21,13 @@ from workqueuejob.planning.situation import (
     Plan,
     Situation,
 )
-from workqueuejob.planning.verdict import Progress, Verdict
+from workqueuejob.planning.verdict import (
+    QUEUE_DRAINED,
+    RUN_FAILED,
+    RUN_FAILED_BY_POLICY,
+    Progress,
+    Verdict,
+)
 
 _FAILED_BY_POLICY = frozenset({Progress.POD_FAILURE_POLICY, RUN_FAILED_BY_POLICY})
 GIVEN_UP = frozenset({Progress.BACKOFF_LIMIT_EXCEEDED, RUN_FAILED}) | _FAILED_BY_POLICY

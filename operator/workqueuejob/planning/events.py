@@ -7,7 +7,6 @@ from typing import assert_never
 
 from workqueuejob.api.status import Condition, ConditionStatus, WorkQueueJobStatus
 from workqueuejob.planning.actions import (
-    QUEUE_DRAINED,
     Action,
     CreateWave,
     DeleteJob,
@@ -18,7 +17,7 @@ from workqueuejob.planning.actions import (
 )
 from workqueuejob.planning.aftermath import find_vain_edit
 from workqueuejob.planning.situation import Plan
-from workqueuejob.planning.verdict import ConditionType, Progress
+from workqueuejob.planning.verdict import QUEUE_DRAINED, ConditionType, Progress
 
 
 class EventType(StrEnum):

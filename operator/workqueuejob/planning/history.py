@@ -7,11 +7,12 @@ reported, so that the ledger is the same without it.
 from collections.abc import Callable, Iterator
 
 from workqueuejob.api import WorkQueueJob
-from workqueuejob.planning.actions import TOO_MANY_DEAD_LETTERED, DeleteJob
+from workqueuejob.planning.actions import DeleteJob
 from workqueuejob.planning.endings import GIVEN_UP
 from workqueuejob.planning.ledger import is_folded
 from workqueuejob.planning.observed import JobState, ObservedJob
 from workqueuejob.planning.situation import Situation
+from workqueuejob.planning.verdict import TOO_MANY_DEAD_LETTERED
 from workqueuejob.planning.warm import find_newest_warm
 
 _AT_ONCE = 10

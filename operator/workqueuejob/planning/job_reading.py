@@ -5,8 +5,8 @@ from datetime import datetime
 from typing import Any
 
 from workqueuejob.names import KUEUE_LABEL, TEMPLATE_HASH_ANNOTATION, WARM_LABEL, WAVE_LABEL
-from workqueuejob.planning.actions import END_REASONS
 from workqueuejob.planning.observed import JobState, ObservedJob
+from workqueuejob.planning.verdict import END_REASONS
 
 
 def read_job(manifest: Mapping[str, Any]) -> ObservedJob:

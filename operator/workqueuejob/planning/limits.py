@@ -4,10 +4,10 @@ from datetime import datetime, timedelta
 
 from workqueuejob.api import WorkQueueJob
 from workqueuejob.planning import messages
-from workqueuejob.planning.actions import RUN_DEADLINE, change_suspend, end_running_jobs
+from workqueuejob.planning.actions import change_suspend, end_running_jobs
 from workqueuejob.planning.observed import JobState
 from workqueuejob.planning.situation import RECHECK_SECONDS, RETURN_SECONDS, Plan, Situation
-from workqueuejob.planning.verdict import Progress, Verdict, find_end
+from workqueuejob.planning.verdict import RUN_DEADLINE, Progress, Verdict, find_end
 
 DEADLINE_EXCEEDED = "DeadlineExceeded"
 

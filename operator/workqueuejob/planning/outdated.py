@@ -5,12 +5,12 @@ image that does not exist, or for a node that they will never fit, would wait fo
 """
 
 from workqueuejob.planning import messages
-from workqueuejob.planning.actions import TEMPLATE_CHANGED, end_running_jobs
+from workqueuejob.planning.actions import end_running_jobs
 from workqueuejob.planning.evidence import is_anything_held
 from workqueuejob.planning.job_manifest import hash_template
 from workqueuejob.planning.observed import JobState, ObservedJob
 from workqueuejob.planning.situation import RECHECK_SECONDS, Plan, Situation
-from workqueuejob.planning.verdict import Progress, Verdict
+from workqueuejob.planning.verdict import TEMPLATE_CHANGED, Progress, Verdict
 
 
 def end_outdated_waves(situation: Situation) -> Plan | None:

@@ -10,7 +10,7 @@ from datetime import datetime
 
 from workqueuejob.errors import QueueError
 from workqueuejob.planning import messages
-from workqueuejob.planning.actions import NAMESPACE_TERMINATING, DeleteJob
+from workqueuejob.planning.actions import DeleteJob
 from workqueuejob.planning.autoscale import choose_scaling
 from workqueuejob.planning.breaker import end_after_too_many_dead_letters
 from workqueuejob.planning.endings import (
@@ -31,7 +31,7 @@ from workqueuejob.planning.situation import Plan, Situation
 from workqueuejob.planning.stuck_pods import describe_stuck
 from workqueuejob.planning.stuck_waves import end_stuck_waves
 from workqueuejob.planning.suspending import follow_suspend
-from workqueuejob.planning.verdict import Progress, Verdict, find_end
+from workqueuejob.planning.verdict import NAMESPACE_TERMINATING, Progress, Verdict, find_end
 from workqueuejob.planning.warm import end_needless_warm_waves, keep_warm
 from workqueuejob.planning.waves import plan_waves
 from workqueuejob.planning.withdrawal import record_before_withdrawal

@@ -1,10 +1,10 @@
 """Decides how old the knowledge of a run's Secrets may be, and what may not rest on older one."""
 
 from workqueuejob.errors import QueueError
-from workqueuejob.planning.actions import QUEUE_DRAINED, CreateWave, EndJob
+from workqueuejob.planning.actions import CreateWave, EndJob
 from workqueuejob.planning.observed import Observed
 from workqueuejob.planning.situation import Plan
-from workqueuejob.planning.verdict import Progress
+from workqueuejob.planning.verdict import QUEUE_DRAINED, Progress
 
 FIRST_RETRY_SECONDS = 2.0
 LONGEST_RETRY_SECONDS = 10.0

@@ -7,10 +7,10 @@ a lease that is renewed, or a consumer's item, is waited for like that of any ot
 """
 
 from workqueuejob.planning import messages
-from workqueuejob.planning.actions import PODS_STUCK, end_running_jobs
+from workqueuejob.planning.actions import end_running_jobs
 from workqueuejob.planning.observed import JobState, ObservedJob
 from workqueuejob.planning.situation import RECHECK_SECONDS, Plan, Situation
-from workqueuejob.planning.verdict import Progress, Verdict
+from workqueuejob.planning.verdict import PODS_STUCK, Progress, Verdict
 
 
 def end_stuck_waves(situation: Situation) -> Plan | None:

@@ -6,16 +6,11 @@ of their indexes have succeeded, and fewer completions would forget them.
 """
 
 from workqueuejob.planning import messages
-from workqueuejob.planning.actions import (
-    RUN_SUSPENDED,
-    SetSuspend,
-    change_suspend,
-    end_running_jobs,
-)
+from workqueuejob.planning.actions import SetSuspend, change_suspend, end_running_jobs
 from workqueuejob.planning.observed import JobState
 from workqueuejob.planning.situation import Plan, Situation
 from workqueuejob.planning.sizing import count_room, count_taken
-from workqueuejob.planning.verdict import Progress, Verdict
+from workqueuejob.planning.verdict import RUN_SUSPENDED, Progress, Verdict
 
 
 def follow_suspend(situation: Situation) -> Plan | None:

@@ -36,6 +36,35 @@ class Progress(StrEnum):
     FAILED = "Failed"
 
 
+QUEUE_DRAINED = "QueueDrained"
+WARM_PODS_NOT_NEEDED = "WarmPodsNotNeeded"
+TEMPLATE_CHANGED = "TemplateChanged"
+PODS_STUCK = "PodsStuck"
+RUN_FAILED = "RunBackoffLimitExceeded"
+RUN_FAILED_BY_POLICY = "RunPodFailurePolicy"
+
+RUN_SUSPENDED = "RunSuspended"
+RUN_DEADLINE = "RunDeadlineExceeded"
+TOO_MANY_DEAD_LETTERED = "TooManyDeadLettered"
+
+NAMESPACE_TERMINATING = "NamespaceTerminating"
+
+END_REASONS = frozenset(
+    {
+        QUEUE_DRAINED,
+        WARM_PODS_NOT_NEEDED,
+        TEMPLATE_CHANGED,
+        PODS_STUCK,
+        RUN_FAILED,
+        RUN_FAILED_BY_POLICY,
+        RUN_DEADLINE,
+        RUN_SUSPENDED,
+        TOO_MANY_DEAD_LETTERED,
+        NAMESPACE_TERMINATING,
+    }
+)
+"""The reasons for which we end a Job; pods that fail because of that are not counted."""
+
 _PROGRESSING = frozenset({Progress.WORKING, Progress.WAITING_FOR_ITEMS, Progress.VERIFYING_DRAINED})
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from workqueuejob.planning import messages, warm_messages
-from workqueuejob.planning.actions import WARM_PODS_NOT_NEEDED, CreateWave, end_running_jobs
+from workqueuejob.planning.actions import CreateWave, end_running_jobs
 from workqueuejob.planning.endings import is_given_up
 from workqueuejob.planning.futility import MAX_FUTILE_WAVES, futility_delay_seconds
 from workqueuejob.planning.hindrances import find_hindrance
@@ -16,7 +16,7 @@ from workqueuejob.planning.job_manifest import hash_template
 from workqueuejob.planning.observed import JobState, ObservedJob, count_open
 from workqueuejob.planning.situation import RECHECK_SECONDS, Plan, Situation
 from workqueuejob.planning.sizing import count_room
-from workqueuejob.planning.verdict import Progress, Verdict
+from workqueuejob.planning.verdict import WARM_PODS_NOT_NEEDED, Progress, Verdict
 
 _MOST_WAVES = 25
 """Unfinished at once: each replacement is a wave of its own, and others want room beside them."""

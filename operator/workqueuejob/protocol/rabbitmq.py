@@ -3,6 +3,8 @@
 import hashlib
 from typing import Any
 
+from workqueuejob.protocol.uri import NAME_MAX_BYTES
+
 ATTEMPTS_HEADER = "x-wqj-attempts"
 """Attempts that have failed or were lost, as far as they were written down."""
 
@@ -27,9 +29,6 @@ FAILURE_HEADER = "x-wqj-last-failure"
 
 DEAD_LETTER_PREFIX = "x-wqj-dead-letter-"
 """Of the headers of a dead-lettered item: reason, attempts, time, pod, queue."""
-
-NAME_MAX_BYTES = 255
-"""Of a queue or a virtual host: AMQP's short string holds no more."""
 
 _DIGEST_LENGTH = 16
 

@@ -4,7 +4,9 @@ from dataclasses import dataclass, field
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from workqueuejob.errors import CredentialsNotURLSafe
-from workqueuejob.protocol.rabbitmq import NAME_MAX_BYTES
+
+NAME_MAX_BYTES = 255
+"""Of a queue or a virtual host: AMQP's short string holds no more."""
 
 SCHEMES = {"amqp": False, "amqps": True}
 REDIS_SCHEMES = {"redis": False, "rediss": True}

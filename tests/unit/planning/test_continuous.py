@@ -22,14 +22,14 @@ from workqueuejob.api import (
     WorkQueueJob,
     WorkQueueJobStatus,
 )
-from workqueuejob.planning.actions import RUN_FAILED, CreateWave
+from workqueuejob.planning.actions import CreateWave
 from workqueuejob.planning.evidence import Evidence
 from workqueuejob.planning.movement import Movement
 from workqueuejob.planning.observed import JobState, Observed
 from workqueuejob.planning.plan import plan
 from workqueuejob.planning.situation import Plan
 from workqueuejob.planning.status import build_status, differs
-from workqueuejob.planning.verdict import Progress
+from workqueuejob.planning.verdict import RUN_FAILED, Progress
 
 DRAINED = Evidence(drained=a_streak(10, until=60))
 QUIET = Evidence(quiet=a_streak(8, until=60))

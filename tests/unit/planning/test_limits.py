@@ -19,14 +19,14 @@ from tests.builders import (
 )
 from workqueuejob.api import Condition, ConditionStatus, CountedItems, ItemsStatus, WorkQueueJob
 from workqueuejob.api.status import WorkQueueJobStatus
-from workqueuejob.planning.actions import RUN_DEADLINE, EndJob, SetSuspend
+from workqueuejob.planning.actions import EndJob, SetSuspend
 from workqueuejob.planning.evidence import Evidence
 from workqueuejob.planning.limits import time_left
 from workqueuejob.planning.observed import JobState, Observed
 from workqueuejob.planning.plan import plan
 from workqueuejob.planning.situation import Plan
 from workqueuejob.planning.status import build_status
-from workqueuejob.planning.verdict import Progress
+from workqueuejob.planning.verdict import RUN_DEADLINE, Progress
 
 
 def a_run(status: dict[str, Any] | None = None, **spec: Any) -> WorkQueueJob:

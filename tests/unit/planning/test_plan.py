@@ -19,8 +19,6 @@ from tests.builders import (
 from workqueuejob.api import Condition, ConditionStatus, JobStatus, PodsStatus, WorkQueueJobStatus
 from workqueuejob.errors import ConnectionFailed, MeasurementUnreliable, TemplateInvalid
 from workqueuejob.planning.actions import (
-    RUN_FAILED,
-    RUN_FAILED_BY_POLICY,
     Action,
     CreateWave,
     DeleteJob,
@@ -34,7 +32,7 @@ from workqueuejob.planning.movement import Movement
 from workqueuejob.planning.observed import JobState, Observed, ObservedJob, PodProblem
 from workqueuejob.planning.plan import plan
 from workqueuejob.planning.situation import Plan
-from workqueuejob.planning.verdict import Progress
+from workqueuejob.planning.verdict import RUN_FAILED, RUN_FAILED_BY_POLICY, Progress
 
 UNREACHABLE = ConnectionFailed("mq:5672: refused")
 DRAINED = Evidence(drained=a_streak(10, until=60))

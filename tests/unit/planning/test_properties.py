@@ -28,16 +28,7 @@ from workqueuejob.api import (
 from workqueuejob.api.spec import RunPolicy
 from workqueuejob.api.status import CountedItems, ItemsStatus, QueueStatus
 from workqueuejob.errors import ConnectionFailed, JobRejected, MeasurementUnreliable, QueueNotFound
-from workqueuejob.planning.actions import (
-    TEMPLATE_CHANGED,
-    TOO_MANY_DEAD_LETTERED,
-    WARM_PODS_NOT_NEEDED,
-    CreateWave,
-    EndJob,
-    GrowWave,
-    RaiseParallelism,
-    SetSuspend,
-)
+from workqueuejob.planning.actions import CreateWave, EndJob, GrowWave, RaiseParallelism, SetSuspend
 from workqueuejob.planning.depth import QueueDepth
 from workqueuejob.planning.evidence import Evidence
 from workqueuejob.planning.items import Doubt
@@ -59,7 +50,12 @@ from workqueuejob.planning.observed import (
 from workqueuejob.planning.plan import plan
 from workqueuejob.planning.situation import Plan
 from workqueuejob.planning.status import build_status
-from workqueuejob.planning.verdict import Progress
+from workqueuejob.planning.verdict import (
+    TEMPLATE_CHANGED,
+    TOO_MANY_DEAD_LETTERED,
+    WARM_PODS_NOT_NEEDED,
+    Progress,
+)
 from workqueuejob.protocol.kafka_offsets import NextItem
 from workqueuejob.protocol.report import ItemCounts
 

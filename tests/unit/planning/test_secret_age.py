@@ -4,7 +4,7 @@ import pytest
 
 from tests.builders import NOON, a_job, an_observation
 from workqueuejob.errors import ConnectionFailed, QueueError
-from workqueuejob.planning.actions import QUEUE_DRAINED, RUN_FAILED, CreateWave, EndJob
+from workqueuejob.planning.actions import CreateWave, EndJob
 from workqueuejob.planning.depth import QueueDepth
 from workqueuejob.planning.observed import ObservedJob
 from workqueuejob.planning.periods import PeriodEnd
@@ -14,7 +14,7 @@ from workqueuejob.planning.secret_age import (
     needs_current_secrets,
 )
 from workqueuejob.planning.situation import Plan
-from workqueuejob.planning.verdict import Progress, Verdict
+from workqueuejob.planning.verdict import QUEUE_DRAINED, RUN_FAILED, Progress, Verdict
 
 WAITING = Verdict(Progress.WAITING_FOR_ITEMS, "")
 COMPLETE = Verdict(Progress.COMPLETE, "", "Drained")

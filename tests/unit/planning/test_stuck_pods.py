@@ -17,7 +17,7 @@ from tests.builders import (
     after,
     an_observation,
 )
-from workqueuejob.planning.actions import PODS_STUCK, CreateWave, EndJob, RaiseParallelism
+from workqueuejob.planning.actions import CreateWave, EndJob, RaiseParallelism
 from workqueuejob.planning.evidence import Evidence, gather_evidence
 from workqueuejob.planning.observed import JobState, ObservedJob, StuckPod
 from workqueuejob.planning.plan import plan
@@ -25,7 +25,7 @@ from workqueuejob.planning.pod_reports import attach_reports
 from workqueuejob.planning.situation import Plan
 from workqueuejob.planning.sizing import count_room, size
 from workqueuejob.planning.stuck_pods import MARGIN, describe_stuck, find_stuck_pods, mark_stuck
-from workqueuejob.planning.verdict import Progress
+from workqueuejob.planning.verdict import PODS_STUCK, Progress
 
 SECOND = timedelta(seconds=1)
 STUCK = StuckPod("p1", a_job().uid, "node-1")

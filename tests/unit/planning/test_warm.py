@@ -29,14 +29,7 @@ from workqueuejob.api import (
 )
 from workqueuejob.errors import JobRejected
 from workqueuejob.names import KUEUE_LABEL, WARM_LABEL
-from workqueuejob.planning.actions import (
-    RUN_SUSPENDED,
-    WARM_PODS_NOT_NEEDED,
-    CreateWave,
-    EndJob,
-    GrowWave,
-    SetSuspend,
-)
+from workqueuejob.planning.actions import CreateWave, EndJob, GrowWave, SetSuspend
 from workqueuejob.planning.depth import QueueDepth
 from workqueuejob.planning.evidence import Evidence, gather_evidence
 from workqueuejob.planning.job_manifest import WorkerImage, build_job, hash_template
@@ -46,7 +39,7 @@ from workqueuejob.planning.observed import JobState, Observed, ObservedJob, PodP
 from workqueuejob.planning.plan import plan
 from workqueuejob.planning.situation import Plan
 from workqueuejob.planning.status import build_status, differs
-from workqueuejob.planning.verdict import Progress
+from workqueuejob.planning.verdict import RUN_SUSPENDED, WARM_PODS_NOT_NEEDED, Progress
 
 NOW = 60.0
 EMPTY = Evidence(drained=a_streak(10, until=NOW), unheld=a_streak(10, until=NOW))
