@@ -29,7 +29,7 @@ from workqueuejob.errors import (
 )
 from workqueuejob.planning.depth import QueueDepth
 from workqueuejob.protocol.connection import RedisConnection, Sentinel, TLSSettings
-from workqueuejob.protocol.redis_keys import dead_key
+from workqueuejob.protocol.dead_letters import dead_key
 from workqueuejob.protocol.redis_scripts import LIST_SCRIPTS
 from workqueuejob.protocol.report import ItemCounts
 from workqueuejob.protocol.retry import RetrySettings

@@ -11,7 +11,7 @@ import pytest
 from tests.contract.worker.redis_bench import RedisListBench, RedisStreamBench
 from tests.redis_server import RedisServer, redis_server
 from workqueuejob.api import Precision
-from workqueuejob.protocol.redis_keys import dead_key
+from workqueuejob.protocol.dead_letters import dead_key
 from workqueuejob.protocol.report import ItemCounts
 from workqueuejob.queues.redis import RedisProbe, RedisReference, connect
 

@@ -18,7 +18,8 @@ from hypothesis.stateful import (
 
 from tests.redis_server import RedisServer, redis_server
 from workqueuejob.errors import LeaseLost
-from workqueuejob.protocol.redis_keys import build_keys, dead_key
+from workqueuejob.protocol.dead_letters import dead_key
+from workqueuejob.protocol.redis_keys import build_keys
 from workqueuejob.protocol.report import ItemCounts
 from workqueuejob.protocol.retry import RetrySettings
 from workqueuejob.protocol.settings import RedisSource

@@ -25,7 +25,7 @@ from workqueuejob.api.spec_rules import SPEC_RULES
 from workqueuejob.api.template import PodTemplate
 from workqueuejob.api.worker import FailurePolicy, OnExhausted, Retry, Worker, WorkerSource
 from workqueuejob.names import GROUP
-from workqueuejob.protocol.redis_keys import dead_key
+from workqueuejob.protocol.dead_letters import dead_key
 
 
 class Mode(StrEnum):

@@ -1,9 +1,5 @@
 """The keys beside a user's list or stream: all in the slot of the user's own key.
 
-Redis Cluster hashes what stands in a key's first braces, or else the whole key. So `{job2}:dead`
-lies where the plain `job2` lies, and a key with a hash tag of its own keeps it. (No tag can stand
-for a key that has a } without being tagged itself: such a one is not for a cluster.)
-
     {job2}:wqj:leases     sorted set: item id -> when its lease ends, in ms of the server's time
     {job2}:wqj:delayed    sorted set: item id -> when it becomes ready again
     {job2}:wqj:tokens     hash: item id -> token of the claim that holds it
@@ -14,10 +10,9 @@ for a key that has a } without being tagged itself: such a one is not for a clus
 For a stream the consumer group is part of it, as in `{orders}:wqj:leases:billing`.
 """
 
-import re
 from dataclasses import dataclass
 
-_HASH_TAG = re.compile(r"\{[^}]+\}")
+from workqueuejob.protocol.dead_letters import in_slot_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +43,7 @@ class RedisKeys:
 
 def build_keys(key: str, *, consumer_group: str | None = None, run: str = "") -> RedisKeys:
     """Return the keys of a list or, with a consumer group, of a stream."""
-    prefix = f"{_in_slot_of(key)}:wqj"
+    prefix = f"{in_slot_of(key)}:wqj"
     suffix = "" if consumer_group is None else f":{consumer_group}"
     return RedisKeys(
         queue=key,
@@ -61,15 +56,6 @@ def build_keys(key: str, *, consumer_group: str | None = None, run: str = "") ->
     )
 
 
-def dead_key(key: str) -> str:
-    """Return where items go after their last attempt, unless the user names another key."""
-    return f"{_in_slot_of(key)}:dead"
-
-
 def processing_key(key: str) -> str:
     """Return where the documents' `rediswq` keeps what is in work."""
     return f"{key}:processing"
-
-
-def _in_slot_of(key: str) -> str:
-    return key if _HASH_TAG.search(key) else f"{{{key}}}"

@@ -22,7 +22,7 @@ from workqueuejob.protocol.connection import (
     Sentinel,
     TLSSettings,
 )
-from workqueuejob.protocol.redis_keys import dead_key
+from workqueuejob.protocol.dead_letters import dead_key
 from workqueuejob.protocol.retry import RetrySettings
 from workqueuejob.protocol.settings import (
     KafkaSource,

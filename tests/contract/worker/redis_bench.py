@@ -10,7 +10,7 @@ from typing import Any
 from tests.contract.worker.bench import DeadLetter
 from tests.contract.worker.places import Here, Place
 from tests.redis_server import RedisServer
-from workqueuejob.protocol.redis_keys import dead_key
+from workqueuejob.protocol.dead_letters import dead_key
 from workqueuejob.protocol.retry import RetrySettings
 from workqueuejob.protocol.settings import RedisSource
 from workqueuejob.queues.redis import RedisReference

@@ -18,7 +18,7 @@ from tests.contract.worker.redis_bench import RedisListBench
 from tests.contract.worker.test_worker_contract import eventually_left
 from tests.rabbitmq_server import ADMIN
 from workqueuejob.protocol import settings as names
-from workqueuejob.protocol.redis_keys import dead_key
+from workqueuejob.protocol.dead_letters import dead_key
 from workqueuejob.protocol.retry import RetrySettings
 from workqueuejob.protocol.settings import RedisSource, Source, WorkerSettings, write_settings
 

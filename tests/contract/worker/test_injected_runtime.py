@@ -30,7 +30,7 @@ from tests.contract.worker.test_worker_contract import (
 from tests.contract.worker.travelled import InRuntime
 from tests.worker_runtime import launcher_command
 from workqueuejob.protocol import settings as names
-from workqueuejob.protocol.redis_keys import dead_key
+from workqueuejob.protocol.dead_letters import dead_key
 from workqueuejob.protocol.retry import RetrySettings
 from workqueuejob.protocol.settings import Source, WorkerSettings, write_settings
 

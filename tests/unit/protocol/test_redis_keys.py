@@ -3,7 +3,8 @@
 import pytest
 from redis.crc import key_slot
 
-from workqueuejob.protocol.redis_keys import build_keys, dead_key
+from workqueuejob.protocol.dead_letters import dead_key
+from workqueuejob.protocol.redis_keys import build_keys
 
 
 @pytest.mark.parametrize("key", ["job2", "{app}:jobs", "jobs:{app}", "a{b", "ключ", "a b"])
