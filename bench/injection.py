@@ -16,7 +16,7 @@ from typing import Any
 
 from deploy import environment
 from deploy.environment import BUSYBOX, INJECTED, Cluster
-from workqueuejob.planning.injection import LAUNCHER, MOUNT_PATH, inject_worker
+from workqueuejob.planning.pods.injection import LAUNCHER, MOUNT_PATH, inject_worker
 
 Manifest = dict[str, Any]
 

@@ -33,7 +33,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "deploy" / "local")
 from tests.kafka_server import KafkaServer, running_kafka
 from tests.rabbitmq_server import ADMIN, running_rabbitmq
 from tests.redis_server import running_redis
-from workqueuejob.protocol.settings import (
+from workqueuejob.contract.settings import (
     SETTINGS,
     KafkaSource,
     RabbitMQSource,

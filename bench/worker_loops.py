@@ -101,11 +101,11 @@ def loop_over_library() -> Loop:
 
     # What the worker imports when it connects; the other loops have their client by now, too.
     if URL.startswith("redis"):
-        import workqueuejob.worker.redis
+        import workqueuejob.brokers.redis.broker
     elif URL.startswith("kafka"):
-        import workqueuejob.worker.kafka
+        import workqueuejob.brokers.kafka.broker
     else:
-        import workqueuejob.worker.rabbitmq  # noqa: F401 - see above
+        import workqueuejob.brokers.rabbitmq.broker  # noqa: F401 - see above
 
     def loop(work: Work, prefetch: int) -> None:
         for item in Worker(prefetch=prefetch):

@@ -11,6 +11,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from workqueuejob.api import ObjectMetadata, WorkQueueJob, WorkQueueJobSpec, WorkQueueJobStatus
+from workqueuejob.brokers.depth import Measurement, QueueDepth
+from workqueuejob.brokers.positions import LogPositions, PartitionPosition, measure_lag
+from workqueuejob.contract.report import ItemCounts, write_report
 from workqueuejob.errors import QueueError, WorkQueueJobError
 from workqueuejob.names import (
     API_VERSION,
@@ -22,11 +25,8 @@ from workqueuejob.names import (
     WORKER_LABEL,
     job_name,
 )
-from workqueuejob.planning.depth import Measurement, QueueDepth
-from workqueuejob.planning.evidence import Streak
-from workqueuejob.planning.log_positions import LogPositions, PartitionPosition, measure_lag
-from workqueuejob.planning.observed import JobState, Observed, ObservedJob, PodProblem
-from workqueuejob.protocol.report import ItemCounts, write_report
+from workqueuejob.planning.evidence.evidence import Streak
+from workqueuejob.planning.observing.observed import JobState, Observed, ObservedJob, PodProblem
 
 NOON = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
 NAME = "fruits"

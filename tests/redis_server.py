@@ -21,7 +21,7 @@ import trustme
 from tests.installation import Installation, find_installation
 from tests.ports import find_free_ports
 from tests.suspension import suspended
-from workqueuejob.protocol.connection import RedisConnection, Sentinel
+from workqueuejob.brokers.connection import RedisConnection, Sentinel
 
 __all__ = ["RedisServer", "Sentinels", "redis_server", "running_redis", "running_sentinels"]
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.cluster.processes import Process, processes_of
-from workqueuejob.protocol import settings
+from workqueuejob.contract import settings
 from wqjlocal.layout import API_PORT, CLUSTER_NAME, NODE_ADDRESS
 from wqjlocal.processes import ProcessTable, parse_stat
 

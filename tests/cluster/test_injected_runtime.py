@@ -13,7 +13,7 @@ import pytest
 
 from deploy import environment
 from deploy.environment import BUSYBOX, INJECTED, Cluster
-from workqueuejob.planning.injection import INIT_CONTAINER, LAUNCHER, inject_worker
+from workqueuejob.planning.pods.injection import INIT_CONTAINER, LAUNCHER, inject_worker
 
 from .api import connect
 from .objects import a_namespace

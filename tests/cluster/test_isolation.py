@@ -3,7 +3,7 @@
 import pytest
 
 from deploy.environment import NAMESPACE, Cluster
-from workqueuejob.planning.injection import INIT_CONTAINER
+from workqueuejob.planning.pods.injection import INIT_CONTAINER
 
 from .broker import Broker
 from .objects import a_login

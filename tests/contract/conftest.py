@@ -11,13 +11,13 @@ import pika
 import pytest
 from pika.exceptions import AMQPError
 
+from tests.fake_broker import FakeBroker
 from tests.rabbitmq_server import ADMIN, RabbitMQServer, rabbitmq_server
 from tests.redis_server import redis_server
-from workqueuejob.planning.depth import QueueDepth
-from workqueuejob.protocol.connection import RabbitMQConnection
-from workqueuejob.queues.fake import FakeBroker
-from workqueuejob.queues.protocol import Probe
-from workqueuejob.queues.rabbitmq import RabbitMQReference, connect
+from workqueuejob.brokers.connection import RabbitMQConnection
+from workqueuejob.brokers.depth import QueueDepth
+from workqueuejob.brokers.probe import Probe
+from workqueuejob.brokers.rabbitmq.probe import RabbitMQReference, connect
 
 __all__ = ["rabbitmq_server", "redis_server"]
 

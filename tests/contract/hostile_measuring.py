@@ -13,9 +13,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from tests.builders import a_work_queue_job
-from workqueuejob.errors import QueueError
-from workqueuejob.planning.depth import QueueDepth
-from workqueuejob.protocol.connection import (
+from workqueuejob.brokers.connection import (
     BrokerConnection,
     KafkaConnection,
     RabbitMQConnection,
@@ -23,9 +21,11 @@ from workqueuejob.protocol.connection import (
     Sentinel,
     TLSSettings,
 )
-from workqueuejob.queues.hosts import ALL_HOSTS
-from workqueuejob.queues.rabbitmq_management import ManagementClient
-from workqueuejob.queues.references import build_reference, connect
+from workqueuejob.brokers.depth import QueueDepth
+from workqueuejob.brokers.hosts import ALL_HOSTS
+from workqueuejob.brokers.rabbitmq.management import ManagementClient
+from workqueuejob.brokers.references import build_reference, connect
+from workqueuejob.errors import QueueError
 
 HOST = "127.0.0.1"
 MOST_ADDRESSES = 2 * 1024**3

@@ -6,15 +6,15 @@ from dataclasses import replace
 from typing import Any
 
 from tests.builders import a_work_queue_job
+from tests.fake_broker import FakeBroker
 from tests.hostile_server import Act, drip, flood, hostile_server, say, silent
+from workqueuejob.brokers.connection import KafkaConnection, RabbitMQConnection, RedisConnection
+from workqueuejob.brokers.depth import Measurement
+from workqueuejob.brokers.hosts import ALL_HOSTS
+from workqueuejob.brokers.rabbitmq.probe import RabbitMQReference
+from workqueuejob.brokers.references import build_reference, connect
 from workqueuejob.errors import ConnectionFailed
-from workqueuejob.planning.depth import Measurement
-from workqueuejob.protocol.connection import KafkaConnection, RabbitMQConnection, RedisConnection
-from workqueuejob.queues.fake import FakeBroker
-from workqueuejob.queues.hosts import ALL_HOSTS
-from workqueuejob.queues.meter import Meter, Watch
-from workqueuejob.queues.rabbitmq import RabbitMQReference
-from workqueuejob.queues.references import build_reference, connect
+from workqueuejob.measuring.meter import Meter, Watch
 
 KAFKA_LENGTH = b"\x05\x5d\x4a\x80"
 HEALTHY = 40

@@ -22,6 +22,14 @@ from confluent_kafka.admin import (
 )
 
 from tests.kafka_server import ADMIN, ANN, KafkaServer, kafka_server
+from workqueuejob.brokers.connection import KafkaConnection, TLSSettings
+from workqueuejob.brokers.depth import QueueDepth
+from workqueuejob.brokers.hosts import AllowedHosts, parse_host_pattern
+from workqueuejob.brokers.kafka.broker import KafkaBroker, open_broker
+from workqueuejob.brokers.kafka.probe import connect
+from workqueuejob.brokers.kafka.reference import KafkaReference
+from workqueuejob.contract.retry import RetrySettings
+from workqueuejob.contract.settings import KafkaSource
 from workqueuejob.errors import (
     AuthenticationFailed,
     AuthorizationFailed,
@@ -32,14 +40,6 @@ from workqueuejob.errors import (
     QueueNotFound,
     TLSFailed,
 )
-from workqueuejob.planning.depth import QueueDepth
-from workqueuejob.protocol.connection import KafkaConnection, TLSSettings
-from workqueuejob.protocol.retry import RetrySettings
-from workqueuejob.protocol.settings import KafkaSource
-from workqueuejob.queues.hosts import AllowedHosts, parse_host_pattern
-from workqueuejob.queues.kafka import connect
-from workqueuejob.queues.kafka_reference import KafkaReference
-from workqueuejob.worker.kafka import KafkaBroker, open_broker
 
 __all__ = ["kafka_server"]
 

@@ -9,12 +9,12 @@ from confluent_kafka import Consumer, TopicPartition
 
 from tests.contract.worker.kafka_bench import KafkaBench
 from tests.kafka_server import KafkaServer, kafka_server
+from workqueuejob.brokers.depth import QueueDepth
+from workqueuejob.brokers.kafka.broker import KafkaBroker
+from workqueuejob.brokers.kafka.probe import KafkaProbe, connect
+from workqueuejob.brokers.kafka.reference import KafkaReference
+from workqueuejob.brokers.positions import Lag, LogSpan, is_same_topic, measure_lag
 from workqueuejob.errors import ConsumerGroupInUse, QueueNotFound
-from workqueuejob.planning.depth import QueueDepth
-from workqueuejob.planning.log_positions import Lag, LogSpan, is_same_topic, measure_lag
-from workqueuejob.queues.kafka import KafkaProbe, connect
-from workqueuejob.queues.kafka_reference import KafkaReference
-from workqueuejob.worker.kafka import KafkaBroker
 
 __all__ = ["kafka_server"]
 

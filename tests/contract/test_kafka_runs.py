@@ -19,21 +19,21 @@ from tests.contract.worker.kafka_bench import KafkaBench
 from tests.kafka_server import KafkaServer, kafka_server
 from workqueuejob.api.spec import RunPolicy
 from workqueuejob.api.status import CountedItems, WorkQueueJobStatus
+from workqueuejob.brokers.depth import Measurement, QueueDepth
+from workqueuejob.brokers.hosts import ALL_HOSTS
+from workqueuejob.brokers.references import build_reference, connect
+from workqueuejob.brokers.resolving import resolve_connection
+from workqueuejob.contract.settings import read_settings
 from workqueuejob.errors import QueueError
 from workqueuejob.planning.actions import CreateWave
-from workqueuejob.planning.depth import Measurement, QueueDepth
-from workqueuejob.planning.environment import build_environment
-from workqueuejob.planning.evidence import Evidence, gather_evidence
-from workqueuejob.planning.log_spans import restrict
-from workqueuejob.planning.observed import Observed, ObservedJob
+from workqueuejob.planning.evidence.evidence import Evidence, gather_evidence
+from workqueuejob.planning.ledger.spans import restrict
+from workqueuejob.planning.observing.observed import Observed, ObservedJob
 from workqueuejob.planning.plan import plan
-from workqueuejob.planning.status import build_status
+from workqueuejob.planning.pods.environment import build_environment
+from workqueuejob.planning.pods.worker_environment import build_worker_environment
+from workqueuejob.planning.status.status import build_status
 from workqueuejob.planning.verdict import ConditionType, find_condition, find_end
-from workqueuejob.planning.worker_environment import build_worker_environment
-from workqueuejob.protocol.settings import read_settings
-from workqueuejob.queues.hosts import ALL_HOSTS
-from workqueuejob.queues.references import build_reference, connect
-from workqueuejob.queues.settings import resolve_connection
 from workqueuejob.worker.opening import open_broker
 
 __all__ = ["kafka_server"]

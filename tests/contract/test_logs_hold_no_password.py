@@ -9,10 +9,10 @@ import pytest
 from tests.contract.conftest import RabbitMQBench
 from tests.redis_server import RedisServer
 from tests.writings import Writings
+from workqueuejob.brokers.rabbitmq.probe import RabbitMQReference, connect
+from workqueuejob.brokers.redis import probe as redis
+from workqueuejob.brokers.redis.probe import RedisReference
 from workqueuejob.errors import QueueError
-from workqueuejob.queues import redis
-from workqueuejob.queues.rabbitmq import RabbitMQReference, connect
-from workqueuejob.queues.redis import RedisReference
 
 RIGHT, WRONG = "r1ght s3cret/@:%", "wr0ng s3cret/@:%"
 MARK = "s3cret"

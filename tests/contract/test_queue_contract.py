@@ -7,15 +7,15 @@ import pytest
 
 from tests.contract.conftest import Bench, eventually
 from workqueuejob.api import Precision
+from workqueuejob.brokers.connection import RabbitMQConnection
+from workqueuejob.brokers.probe import Probe
+from workqueuejob.brokers.rabbitmq.probe import RabbitMQReference
 from workqueuejob.errors import (
     AuthenticationFailed,
     ConnectionFailed,
     QueueNotFound,
     VirtualHostNotFound,
 )
-from workqueuejob.protocol.connection import RabbitMQConnection
-from workqueuejob.queues.protocol import Probe
-from workqueuejob.queues.rabbitmq import RabbitMQReference
 
 Opened = Callable[[Bench, RabbitMQConnection], Probe[RabbitMQReference]]
 

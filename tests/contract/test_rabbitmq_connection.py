@@ -7,6 +7,10 @@ from dataclasses import replace
 import pytest
 
 from tests.contract.conftest import Bench, RabbitMQBench
+from workqueuejob.brokers.connection import RabbitMQConnection, TLSSettings
+from workqueuejob.brokers.probe import Probe
+from workqueuejob.brokers.rabbitmq.declaring import AMQPConnection
+from workqueuejob.brokers.rabbitmq.probe import RabbitMQReference, connect
 from workqueuejob.errors import (
     AuthenticationFailed,
     AuthorizationFailed,
@@ -14,10 +18,6 @@ from workqueuejob.errors import (
     MeasurementUnreliable,
     TLSFailed,
 )
-from workqueuejob.protocol.connection import RabbitMQConnection, TLSSettings
-from workqueuejob.queues.amqp import AMQPConnection
-from workqueuejob.queues.protocol import Probe
-from workqueuejob.queues.rabbitmq import RabbitMQReference, connect
 
 pytestmark = pytest.mark.rabbitmq
 

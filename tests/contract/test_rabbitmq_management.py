@@ -7,11 +7,11 @@ import pytest
 
 from tests.contract.conftest import Bench, RabbitMQBench
 from workqueuejob.api import Precision
+from workqueuejob.brokers.connection import RabbitMQConnection, TLSSettings
+from workqueuejob.brokers.depth import QueueDepth
+from workqueuejob.brokers.probe import Probe
+from workqueuejob.brokers.rabbitmq.probe import RabbitMQReference
 from workqueuejob.errors import MeasurementUnreliable, QueueTypeUnsupported
-from workqueuejob.planning.depth import QueueDepth
-from workqueuejob.protocol.connection import RabbitMQConnection, TLSSettings
-from workqueuejob.queues.protocol import Probe
-from workqueuejob.queues.rabbitmq import RabbitMQReference
 
 pytestmark = pytest.mark.rabbitmq
 

@@ -8,12 +8,12 @@ from contextlib import closing
 import pytest
 
 from tests.contract.conftest import RabbitMQBench
+from workqueuejob.brokers.connection import RabbitMQConnection
+from workqueuejob.brokers.depth import Measurement, QueueDepth
+from workqueuejob.brokers.rabbitmq.probe import RabbitMQReference, connect
 from workqueuejob.errors import ConnectionFailed
-from workqueuejob.planning.depth import Measurement, QueueDepth
-from workqueuejob.protocol.connection import RabbitMQConnection
-from workqueuejob.queues.backoff import Pace
-from workqueuejob.queues.meter import Meter
-from workqueuejob.queues.rabbitmq import RabbitMQReference, connect
+from workqueuejob.measuring.backoff import Pace
+from workqueuejob.measuring.meter import Meter
 
 pytestmark = pytest.mark.rabbitmq
 

@@ -6,11 +6,11 @@ from collections.abc import Callable
 import pytest
 
 from tests.contract.conftest import Bench, RabbitMQBench
-from workqueuejob.planning.depth import QueueDepth
-from workqueuejob.protocol.connection import RabbitMQConnection
-from workqueuejob.protocol.rabbitmq import classic_arguments, delay_queue, returning_arguments
-from workqueuejob.queues.protocol import Probe
-from workqueuejob.queues.rabbitmq import RabbitMQReference
+from workqueuejob.brokers.connection import RabbitMQConnection
+from workqueuejob.brokers.depth import QueueDepth
+from workqueuejob.brokers.probe import Probe
+from workqueuejob.brokers.rabbitmq.names import classic_arguments, delay_queue, returning_arguments
+from workqueuejob.brokers.rabbitmq.probe import RabbitMQReference
 
 pytestmark = pytest.mark.rabbitmq
 

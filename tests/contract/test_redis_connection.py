@@ -16,6 +16,16 @@ from tests.redis_server import (
     require,
     running_sentinels,
 )
+from workqueuejob.brokers.connection import RedisConnection, Sentinel, TLSSettings
+from workqueuejob.brokers.depth import QueueDepth
+from workqueuejob.brokers.hosts import AllowedHosts, parse_host_pattern
+from workqueuejob.brokers.redis.broker import RedisBroker, open_broker
+from workqueuejob.brokers.redis.probe import RedisReference, connect
+from workqueuejob.brokers.redis.scripts import LIST_SCRIPTS
+from workqueuejob.contract.dead_letters import dead_key
+from workqueuejob.contract.report import ItemCounts
+from workqueuejob.contract.retry import RetrySettings
+from workqueuejob.contract.settings import RedisSource
 from workqueuejob.errors import (
     AuthenticationFailed,
     AuthorizationFailed,
@@ -27,16 +37,6 @@ from workqueuejob.errors import (
     QueueTypeUnsupported,
     TLSFailed,
 )
-from workqueuejob.planning.depth import QueueDepth
-from workqueuejob.protocol.connection import RedisConnection, Sentinel, TLSSettings
-from workqueuejob.protocol.dead_letters import dead_key
-from workqueuejob.protocol.redis_scripts import LIST_SCRIPTS
-from workqueuejob.protocol.report import ItemCounts
-from workqueuejob.protocol.retry import RetrySettings
-from workqueuejob.protocol.settings import RedisSource
-from workqueuejob.queues.hosts import AllowedHosts, parse_host_pattern
-from workqueuejob.queues.redis import RedisReference, connect
-from workqueuejob.worker.redis import RedisBroker, open_broker
 
 __all__ = ["redis_server"]
 

@@ -11,9 +11,9 @@ import pytest
 from tests.contract.worker.redis_bench import RedisListBench, RedisStreamBench
 from tests.redis_server import RedisServer, redis_server
 from workqueuejob.api import Precision
-from workqueuejob.protocol.dead_letters import dead_key
-from workqueuejob.protocol.report import ItemCounts
-from workqueuejob.queues.redis import RedisProbe, RedisReference, connect
+from workqueuejob.brokers.redis.probe import RedisProbe, RedisReference, connect
+from workqueuejob.contract.dead_letters import dead_key
+from workqueuejob.contract.report import ItemCounts
 
 if TYPE_CHECKING:
     import redis

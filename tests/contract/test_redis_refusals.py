@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 
 from tests.redis_server import RedisServer, redis_server
+from workqueuejob.brokers.connection import RedisConnection
+from workqueuejob.brokers.depth import QueueDepth
+from workqueuejob.brokers.redis.probe import RedisReference, connect
 from workqueuejob.errors import MeasurementUnreliable
-from workqueuejob.planning.depth import QueueDepth
-from workqueuejob.protocol.connection import RedisConnection
-from workqueuejob.queues.redis import RedisReference, connect
 
 __all__ = ["redis_server"]
 

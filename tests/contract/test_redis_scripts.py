@@ -17,15 +17,15 @@ from hypothesis.stateful import (
 )
 
 from tests.redis_server import RedisServer, redis_server
+from workqueuejob.brokers.broker import Delivery
+from workqueuejob.brokers.redis.broker import RedisBroker, open_broker
+from workqueuejob.brokers.redis.keys import build_keys
+from workqueuejob.brokers.redis.probe import RedisProbe, RedisReference, connect
+from workqueuejob.contract.dead_letters import dead_key
+from workqueuejob.contract.report import ItemCounts
+from workqueuejob.contract.retry import RetrySettings
+from workqueuejob.contract.settings import RedisSource
 from workqueuejob.errors import LeaseLost
-from workqueuejob.protocol.dead_letters import dead_key
-from workqueuejob.protocol.redis_keys import build_keys
-from workqueuejob.protocol.report import ItemCounts
-from workqueuejob.protocol.retry import RetrySettings
-from workqueuejob.protocol.settings import RedisSource
-from workqueuejob.queues.redis import RedisProbe, RedisReference, connect
-from workqueuejob.worker.broker import Delivery
-from workqueuejob.worker.redis import RedisBroker, open_broker
 
 if TYPE_CHECKING:
     from collections.abc import Callable

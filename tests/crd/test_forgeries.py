@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from tests.redis_server import RedisServer, redis_server
+from workqueuejob.contract.report import ItemCounts, write_report
 from workqueuejob.names import JOB_LABEL, job_name
-from workqueuejob.protocol.report import ItemCounts, write_report
 
 from .api_server import ApiServer, Create
 from .replicas import Election

@@ -7,10 +7,10 @@ from tests.model.resource_store import ResourceStore
 from tests.model.strangers import is_stranger
 from workqueuejob.api import Condition, ItemsStatus
 from workqueuejob.api.status import Accounting
-from workqueuejob.planning.items import count_settled
-from workqueuejob.planning.limits import DEADLINE_EXCEEDED
+from workqueuejob.contract import exits
+from workqueuejob.planning.ledger.items import count_settled
+from workqueuejob.planning.rules.limits import DEADLINE_EXCEEDED
 from workqueuejob.planning.verdict import find_end
-from workqueuejob.protocol import exits
 
 
 class Auditor:

@@ -10,8 +10,8 @@ from enum import Enum, auto
 from tests.model.clock import Clock
 from tests.model.partitioned_log import PartitionedLog
 from tests.model.queue import Queue
+from workqueuejob.brokers.depth import Measurement, QueueDepth
 from workqueuejob.errors import ConnectionFailed
-from workqueuejob.planning.depth import Measurement, QueueDepth
 
 REFRESH_SECONDS = 5.0
 _TICK = 0.001

@@ -23,10 +23,10 @@ from tests.model.pods import (
     end,
 )
 from tests.model.queue import Queue
+from workqueuejob.contract import exits
+from workqueuejob.contract.settings import SETTINGS, read_settings
 from workqueuejob.errors import Conflict, JobNameConflict, NotFound
 from workqueuejob.names import KUEUE_LABEL, WAVE_LABEL
-from workqueuejob.protocol import exits
-from workqueuejob.protocol.settings import SETTINGS, read_settings
 
 Manifest = dict[str, Any]
 

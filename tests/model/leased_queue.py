@@ -6,7 +6,7 @@ asks gets it, and the attempt counts as lost. Counts are kept where the items ar
 
 from tests.model.clock import Clock
 from tests.model.queue import Queue
-from workqueuejob.protocol.report import ItemCounts
+from workqueuejob.contract.report import ItemCounts
 
 LEASE_SECONDS = 30.0
 

@@ -17,6 +17,7 @@ from tests.model.pods import Phase
 from tests.model.reports import Reports, build_manifest
 from tests.model.resource_store import ResourceStore
 from workqueuejob.api import WorkQueueJob
+from workqueuejob.brokers.depth import Measurement
 from workqueuejob.errors import ClusterUnavailable, Conflict, JobNameConflict, NotFound
 from workqueuejob.planning.actions import (
     Action,
@@ -27,17 +28,16 @@ from workqueuejob.planning.actions import (
     RaiseParallelism,
     SetSuspend,
 )
-from workqueuejob.planning.depth import Measurement
-from workqueuejob.planning.evidence import Evidence, gather_evidence
-from workqueuejob.planning.history import list_expired
-from workqueuejob.planning.job_manifest import WorkerImage, build_job
-from workqueuejob.planning.job_reading import read_job
-from workqueuejob.planning.log_spans import restrict
-from workqueuejob.planning.observed import Observed, ObservedJob, PodProblem, StuckPod
+from workqueuejob.planning.evidence.evidence import Evidence, gather_evidence
+from workqueuejob.planning.ledger.spans import restrict
+from workqueuejob.planning.observing.jobs import read_job
+from workqueuejob.planning.observing.observed import Observed, ObservedJob, PodProblem, StuckPod
+from workqueuejob.planning.observing.stuck_pods import find_stuck_pods, mark_stuck
 from workqueuejob.planning.plan import plan
+from workqueuejob.planning.pods.job_manifest import WorkerImage, build_job
+from workqueuejob.planning.rules.history import list_expired
 from workqueuejob.planning.situation import Plan
-from workqueuejob.planning.status import build_status, differs, differs_in_more_than_numbers
-from workqueuejob.planning.stuck_pods import find_stuck_pods, mark_stuck
+from workqueuejob.planning.status.status import build_status, differs, differs_in_more_than_numbers
 from workqueuejob.planning.verdict import find_end
 
 _STATUS_INTERVAL_SECONDS = 2.0

@@ -1,9 +1,9 @@
 """A Kafka topic with our worker: partitions that belong to members of a group, and offsets.
 
-Written after `worker/kafka.py`: in a partition one item is worked on at a time, one that rests
-holds up those behind it, and what is worked on is not taken away. A member that is not heard of
-keeps its partitions until its session ends. Each burst ends with a marker, which is no item, and is
-passed by whoever finds nothing behind it.
+Written after `brokers/kafka/broker.py`: in a partition one item is worked on at a time, one that
+rests holds up those behind it, and what is worked on is not taken away. A member that is not heard
+of keeps its partitions until its session ends. Each burst ends with a marker, which is no item, and
+is passed by whoever finds nothing behind it.
 """
 
 from collections import deque
@@ -11,14 +11,14 @@ from collections.abc import Callable  # noqa: TC003
 
 from tests.model.clock import Clock
 from tests.model.queue import Queue
-from workqueuejob.planning.depth import QueueDepth
-from workqueuejob.planning.log_positions import (
+from workqueuejob.brokers.depth import QueueDepth
+from workqueuejob.brokers.positions import (
     LogPositions,
     LogSpan,
     PartitionPosition,
     measure_lag,
 )
-from workqueuejob.protocol.kafka_offsets import LogOffsets, NextItem
+from workqueuejob.contract.offsets import LogOffsets, NextItem
 
 PARTITIONS = 4
 SESSION_SECONDS = 45.0

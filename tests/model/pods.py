@@ -9,8 +9,8 @@ from enum import Enum, auto
 from typing import Protocol
 
 from tests.model.queue import Queue
-from workqueuejob.planning.stuck_pods import MARGIN
-from workqueuejob.protocol.report import ItemCounts
+from workqueuejob.contract.report import ItemCounts
+from workqueuejob.planning.observing.stuck_pods import MARGIN
 
 GRACE_SECONDS = 30.0
 SHORT_GRACE_SECONDS = 2.0

@@ -9,7 +9,7 @@ a queue of its own, past the broker's time-out, where nobody who measures sees i
 from collections import Counter, deque
 
 from tests.model.clock import Clock
-from workqueuejob.protocol.report import ItemCounts
+from workqueuejob.contract.report import ItemCounts
 
 RETURN_SECONDS = 2.0
 

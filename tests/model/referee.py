@@ -10,6 +10,7 @@ from tests.model.resource_store import ResourceStore
 from tests.model.strangers import Strangers
 from workqueuejob.api.spec import RunPolicy
 from workqueuejob.api.status import JOBS_MAX
+from workqueuejob.brokers.depth import QueueDepth
 from workqueuejob.errors import QueueError
 from workqueuejob.names import job_name
 from workqueuejob.planning.actions import (
@@ -21,11 +22,10 @@ from workqueuejob.planning.actions import (
     RaiseParallelism,
     SetSuspend,
 )
-from workqueuejob.planning.depth import QueueDepth
-from workqueuejob.planning.futility import MAX_FUTILE_WAVES
-from workqueuejob.planning.ledger import is_folded
-from workqueuejob.planning.observed import Observed, count_open
-from workqueuejob.planning.periods import counts_before
+from workqueuejob.planning.evidence.futility import MAX_FUTILE_WAVES
+from workqueuejob.planning.ledger.periods import counts_before
+from workqueuejob.planning.ledger.run import is_folded
+from workqueuejob.planning.observing.observed import Observed, count_open
 from workqueuejob.planning.situation import SEVERAL_READS, Plan
 from workqueuejob.planning.verdict import (
     QUEUE_DRAINED,

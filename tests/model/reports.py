@@ -6,8 +6,8 @@ from tests.builders import NAMESPACE, a_job, a_pod_metadata, after
 from tests.model.job_controller import Job, JobController
 from tests.model.pods import Phase, Pod
 from workqueuejob.api import WorkQueueJob
-from workqueuejob.planning.observed import ObservedJob
-from workqueuejob.planning.report_book import ReportBook
+from workqueuejob.planning.ledger.report_book import ReportBook
+from workqueuejob.planning.observing.observed import ObservedJob
 
 
 class Reports:

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 
 from tests.model.pods import GRACE_SECONDS, PROMPT_SECONDS, Phase, Pod, Step, start
 from tests.model.queue import Queue
-from workqueuejob.protocol import exits
-from workqueuejob.protocol.report import write_report
+from workqueuejob.contract import exits
+from workqueuejob.contract.report import write_report
 
 
 @dataclass(frozen=True)

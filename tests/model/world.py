@@ -24,10 +24,10 @@ from tests.model.workers import Worker
 from workqueuejob.api import Condition, WorkQueueJob
 from workqueuejob.api.spec import RunPolicy
 from workqueuejob.api.template_text import TemplateText
-from workqueuejob.planning.log_spans import find_span
+from workqueuejob.contract.offsets import LogOffsets, read_offsets
+from workqueuejob.contract.settings import SETTINGS, KafkaSource, read_settings
+from workqueuejob.planning.ledger.spans import find_span
 from workqueuejob.planning.verdict import ConditionType, find_end
-from workqueuejob.protocol.kafka_offsets import LogOffsets, read_offsets
-from workqueuejob.protocol.settings import SETTINGS, KafkaSource, read_settings
 
 _QUEUES = {Detail.LEASES: LeasedQueue, Detail.LOG: PartitionedLog}
 

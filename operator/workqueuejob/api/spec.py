@@ -24,8 +24,8 @@ from workqueuejob.api.scalars import (
 from workqueuejob.api.spec_rules import SPEC_RULES
 from workqueuejob.api.template import PodTemplate
 from workqueuejob.api.worker import FailurePolicy, OnExhausted, Retry, Worker, WorkerSource
+from workqueuejob.contract.dead_letters import dead_key
 from workqueuejob.names import GROUP
-from workqueuejob.protocol.dead_letters import dead_key
 
 
 class Mode(StrEnum):

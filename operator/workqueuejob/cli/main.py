@@ -6,11 +6,11 @@ from typing import Annotated
 import structlog
 import typer
 
+from workqueuejob.brokers.hosts import AllowedHosts, parse_host_pattern
 from workqueuejob.controller.logs import LogFormat, configure_logs
 from workqueuejob.controller.run import run_operator
 from workqueuejob.controller.settings import DEFAULT_WORKER_IMAGE, Settings, build_identity
 from workqueuejob.errors import NotLeading
-from workqueuejob.queues.hosts import AllowedHosts, parse_host_pattern
 
 _log = structlog.get_logger(__name__)
 

@@ -4,9 +4,9 @@ from datetime import datetime
 from typing import Any
 
 from workqueuejob.api import WorkQueueJob
-from workqueuejob.cluster.times import write_micro_time
+from workqueuejob.cluster.requests import write_micro_time
 from workqueuejob.names import API_VERSION, GROUP, KIND, OPERATOR
-from workqueuejob.planning.events import Event
+from workqueuejob.planning.status.events import Event
 
 _NOTE_BYTES = 1024
 

@@ -1,6 +1,7 @@
 """How the operator's requests to the API server are made and their answers read."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 from kubernetes.aio import client
@@ -51,3 +52,8 @@ async def _read_page(response: Any, trim: Trim) -> Page:
     if response.status >= 400:
         await read_json(response)
     return await read_page(response.content.iter_chunked(_CHUNK_BYTES), trim)
+
+
+def write_micro_time(time: datetime) -> str:
+    """Return a time in UTC with six digits of its second; fewer are refused."""
+    return time.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")

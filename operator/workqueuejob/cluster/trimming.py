@@ -8,9 +8,9 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from workqueuejob.api.template_text import TemplateText
+from workqueuejob.contract.settings import SETTINGS
 from workqueuejob.names import GROUP, JOB_LABEL, KUEUE_LABEL, TEMPLATE_HASH_ANNOTATION
-from workqueuejob.planning.probes import PROBES
-from workqueuejob.protocol.settings import SETTINGS
+from workqueuejob.planning.observing.endings import PROBES
 
 Manifest = dict[str, Any]
 

@@ -22,8 +22,8 @@ from workqueuejob.planning.actions import (
     RaiseParallelism,
     SetSuspend,
 )
-from workqueuejob.planning.job_manifest import WorkerImage, build_job
-from workqueuejob.planning.ownership import is_own_job, read_job_uid
+from workqueuejob.planning.observing.ownership import is_own_job, read_job_uid
+from workqueuejob.planning.pods.job_manifest import WorkerImage, build_job
 
 _log = structlog.get_logger(__name__)
 

@@ -11,16 +11,16 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from workqueuejob.api import WorkQueueJob
+from workqueuejob.brokers.connection import BrokerConnection
+from workqueuejob.brokers.depth import Measurement
+from workqueuejob.brokers.hosts import AllowedHosts
+from workqueuejob.brokers.references import QueueReference, build_reference
+from workqueuejob.brokers.resolving import required_secrets, resolve_connection
 from workqueuejob.controller.secret_reads import SHARED_SECONDS, SecretReads
 from workqueuejob.errors import QueueError
-from workqueuejob.planning.depth import Measurement
-from workqueuejob.planning.environment import check_credentials
-from workqueuejob.planning.secret_age import choose_longest_age
-from workqueuejob.protocol.connection import BrokerConnection
-from workqueuejob.queues.hosts import AllowedHosts
-from workqueuejob.queues.meter import Meter, Watch
-from workqueuejob.queues.references import QueueReference, build_reference
-from workqueuejob.queues.settings import required_secrets, resolve_connection
+from workqueuejob.measuring.meter import Meter, Watch
+from workqueuejob.planning.pods.environment import check_credentials
+from workqueuejob.planning.rules.secret_age import choose_longest_age
 
 QueueMeter = Meter[BrokerConnection, QueueReference]
 

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from workqueuejob.api import WorkQueueJob
+from workqueuejob.brokers.depth import Measurement
 from workqueuejob.cluster.api import ClusterAPI
 from workqueuejob.controller.execution import Execution
 from workqueuejob.controller.measuring import QueueMeasuring
@@ -19,10 +20,9 @@ from workqueuejob.controller.store import JobStore
 from workqueuejob.controller.stuck_pods import REREAD_SECONDS as STUCK_REREAD_SECONDS
 from workqueuejob.controller.stuck_pods import StuckPodWatchman
 from workqueuejob.errors import QueueError
-from workqueuejob.planning.depth import Measurement
-from workqueuejob.planning.log_spans import restrict
-from workqueuejob.planning.observed import Observed, ObservedJob
-from workqueuejob.planning.stuck_pods import mark_stuck
+from workqueuejob.planning.ledger.spans import restrict
+from workqueuejob.planning.observing.observed import Observed, ObservedJob
+from workqueuejob.planning.observing.stuck_pods import mark_stuck
 
 _MEASUREMENT_TIMEOUT_SECONDS = 5.0
 

@@ -15,7 +15,7 @@ from workqueuejob.errors import (
 )
 from workqueuejob.names import job_name
 from workqueuejob.planning.actions import CreateWave
-from workqueuejob.planning.job_manifest import WorkerImage, build_job
+from workqueuejob.planning.pods.job_manifest import WorkerImage, build_job
 from workqueuejob.planning.verdict import ConditionType, find_condition
 
 _FIRST_DELAY_SECONDS = 2.0

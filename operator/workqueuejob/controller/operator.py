@@ -20,7 +20,7 @@ from workqueuejob.controller.actor import Actor
 from workqueuejob.controller.settings import Settings
 from workqueuejob.controller.surroundings import Surroundings
 from workqueuejob.names import GROUP, PLURAL, UID_LABEL, VERSION, WORKER_LABEL
-from workqueuejob.planning.ownership import read_owner_uid
+from workqueuejob.planning.observing.ownership import read_owner_uid
 from workqueuejob.planning.verdict import ConditionType, find_condition
 
 _log = structlog.get_logger(__name__)

@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 from workqueuejob.api import WorkQueueJob
 from workqueuejob.cluster.api import ClusterAPI
 from workqueuejob.names import UID_LABEL
-from workqueuejob.planning.observed import ObservedJob, PodProblem
-from workqueuejob.planning.ownership import keep_own_pods
-from workqueuejob.planning.pod_reading import (
+from workqueuejob.planning.observing.observed import ObservedJob, PodProblem
+from workqueuejob.planning.observing.ownership import keep_own_pods
+from workqueuejob.planning.observing.waiting_pods import (
     find_back_off,
     find_pod_problem,
     find_unclaimed_pods,

@@ -14,10 +14,10 @@ from workqueuejob.cluster.api import ClusterAPI
 from workqueuejob.cluster.events import build_event
 from workqueuejob.errors import ClusterError, JobRejected, TemplateInvalid
 from workqueuejob.metrics import count_items
-from workqueuejob.planning.events import Event, EventType, build_events
-from workqueuejob.planning.observed import Observed
+from workqueuejob.planning.observing.observed import Observed
 from workqueuejob.planning.situation import Plan
-from workqueuejob.planning.status import (
+from workqueuejob.planning.status.events import Event, EventType, build_events
+from workqueuejob.planning.status.status import (
     build_status,
     differs,
     differs_in_more_than_numbers,

@@ -9,8 +9,8 @@ from typing import Any
 from workqueuejob.api import WorkQueueJob
 from workqueuejob.cluster.api import ClusterAPI
 from workqueuejob.names import JOB_LABEL, WORKER_LABEL
-from workqueuejob.planning.observed import ObservedJob
-from workqueuejob.planning.report_book import ReportBook
+from workqueuejob.planning.ledger.report_book import ReportBook
+from workqueuejob.planning.observing.observed import ObservedJob
 
 
 class WorkerReports:

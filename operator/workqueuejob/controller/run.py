@@ -12,21 +12,21 @@ from typing import Any, cast
 import kopf
 import structlog
 
+from workqueuejob.brokers.references import connect
 from workqueuejob.cluster.api import ClusterAPI
 from workqueuejob.cluster.connection import api_client
-from workqueuejob.cluster.leases import LeaseAPI
 from workqueuejob.controller.http import serve_http
-from workqueuejob.controller.leadership import Leadership
 from workqueuejob.controller.operator import Operator, build_kopf_settings, watched_namespaces
 from workqueuejob.controller.secret_reads import SecretReads
 from workqueuejob.controller.settings import Settings
 from workqueuejob.controller.surroundings import Surroundings
 from workqueuejob.controller.turns import Turns
 from workqueuejob.errors import ClusterError
+from workqueuejob.leadership.election import Leadership
+from workqueuejob.leadership.leases import LeaseAPI
+from workqueuejob.measuring.meter import Meter
 from workqueuejob.metrics import MeasurementMetrics, expose_objects
-from workqueuejob.planning.job_manifest import WorkerImage
-from workqueuejob.queues.meter import Meter
-from workqueuejob.queues.references import connect
+from workqueuejob.planning.pods.job_manifest import WorkerImage
 
 _log = structlog.get_logger(__name__)
 

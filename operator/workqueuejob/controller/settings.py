@@ -5,7 +5,7 @@ import uuid
 from dataclasses import dataclass, field
 from importlib.metadata import version
 
-from workqueuejob.queues.hosts import ALL_HOSTS, AllowedHosts
+from workqueuejob.brokers.hosts import ALL_HOSTS, AllowedHosts
 
 DEFAULT_WORKER_IMAGE = f"workqueuejob/worker:{version('workqueuejob')}"
 

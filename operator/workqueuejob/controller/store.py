@@ -10,8 +10,8 @@ from typing import Any
 
 import structlog
 
-from workqueuejob.planning.job_reading import read_job
-from workqueuejob.planning.observed import ObservedJob
+from workqueuejob.planning.observing.jobs import read_job
+from workqueuejob.planning.observing.observed import ObservedJob
 
 _log = structlog.get_logger(__name__)
 

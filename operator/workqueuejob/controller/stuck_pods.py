@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from workqueuejob.api import WorkQueueJob
 from workqueuejob.cluster.api import ClusterAPI
 from workqueuejob.names import JOB_LABEL
-from workqueuejob.planning.observed import ObservedJob, StuckPod
-from workqueuejob.planning.ownership import read_job_uid
-from workqueuejob.planning.stuck_pods import find_stuck_pods
+from workqueuejob.planning.observing.observed import ObservedJob, StuckPod
+from workqueuejob.planning.observing.ownership import read_job_uid
+from workqueuejob.planning.observing.stuck_pods import find_stuck_pods
 
 PATIENCE_SECONDS = 20.0
 REREAD_SECONDS = 10.0

@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass, field
 
+from workqueuejob.brokers.hosts import ALL_HOSTS, AllowedHosts
 from workqueuejob.cluster.api import ClusterAPI
 from workqueuejob.controller.measuring import QueueMeter
 from workqueuejob.controller.secret_reads import SecretReads
 from workqueuejob.controller.turns import Turns
-from workqueuejob.planning.job_manifest import WorkerImage
-from workqueuejob.queues.hosts import ALL_HOSTS, AllowedHosts
+from workqueuejob.planning.pods.job_manifest import WorkerImage
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from workqueuejob.planning.observed import JobState, ObservedJob
+from workqueuejob.planning.observing.observed import JobState, ObservedJob
 
 
 @dataclass(frozen=True, slots=True)

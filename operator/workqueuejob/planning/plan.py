@@ -9,32 +9,32 @@ from dataclasses import replace
 from datetime import datetime
 
 from workqueuejob.errors import QueueError
-from workqueuejob.planning import messages
 from workqueuejob.planning.actions import DeleteJob
-from workqueuejob.planning.autoscale import choose_scaling
-from workqueuejob.planning.breaker import end_after_too_many_dead_letters
-from workqueuejob.planning.endings import (
+from workqueuejob.planning.evidence.evidence import Evidence
+from workqueuejob.planning.evidence.futility import count_futile_pods
+from workqueuejob.planning.ledger.run import count_run
+from workqueuejob.planning.observing.observed import Observed
+from workqueuejob.planning.observing.stuck_pods import describe_stuck
+from workqueuejob.planning.rules.breaker import end_after_too_many_dead_letters
+from workqueuejob.planning.rules.endings import (
     end_after_too_many_failures,
     end_drained_run,
     end_surplus,
     wait_for_ending_jobs,
 )
-from workqueuejob.planning.evidence import Evidence
-from workqueuejob.planning.futility import count_futile_pods
-from workqueuejob.planning.history import list_expired_while_running
-from workqueuejob.planning.ledger import count_run
-from workqueuejob.planning.limits import end_after_deadline
-from workqueuejob.planning.log_start import record_span
-from workqueuejob.planning.observed import Observed
-from workqueuejob.planning.outdated import end_outdated_waves
+from workqueuejob.planning.rules.history import list_expired_while_running
+from workqueuejob.planning.rules.limits import end_after_deadline
+from workqueuejob.planning.rules.outdated import end_outdated_waves
+from workqueuejob.planning.rules.span_start import record_span
+from workqueuejob.planning.rules.stuck_waves import end_stuck_waves
+from workqueuejob.planning.rules.suspending import follow_suspend
+from workqueuejob.planning.rules.warm import end_needless_warm_waves, keep_warm
+from workqueuejob.planning.rules.waves import plan_waves
+from workqueuejob.planning.rules.withdrawal import record_before_withdrawal
 from workqueuejob.planning.situation import Plan, Situation
-from workqueuejob.planning.stuck_pods import describe_stuck
-from workqueuejob.planning.stuck_waves import end_stuck_waves
-from workqueuejob.planning.suspending import follow_suspend
+from workqueuejob.planning.sizing.autoscale import choose_scaling
 from workqueuejob.planning.verdict import NAMESPACE_TERMINATING, Progress, Verdict, find_end
-from workqueuejob.planning.warm import end_needless_warm_waves, keep_warm
-from workqueuejob.planning.waves import plan_waves
-from workqueuejob.planning.withdrawal import record_before_withdrawal
+from workqueuejob.planning.words import messages
 
 
 def plan(observed: Observed, evidence: Evidence, *, now: datetime) -> Plan:

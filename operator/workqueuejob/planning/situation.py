@@ -5,15 +5,15 @@ from datetime import datetime
 
 from workqueuejob.api import CountsBefore, WorkQueueJobSpec
 from workqueuejob.api.spec import RunPolicy
+from workqueuejob.brokers.depth import QueueDepth
+from workqueuejob.brokers.positions import LogSpan
 from workqueuejob.planning.actions import Action, DeleteJob
-from workqueuejob.planning.autoscale import Scaling, count_kept
-from workqueuejob.planning.depth import QueueDepth
-from workqueuejob.planning.evidence import Evidence, Streak
-from workqueuejob.planning.items import Doubt
-from workqueuejob.planning.ledger import Ledger
-from workqueuejob.planning.log_positions import LogSpan
-from workqueuejob.planning.observed import Observed, ObservedJob
-from workqueuejob.planning.periods import PeriodEnd, count_failed, counts_before
+from workqueuejob.planning.evidence.evidence import Evidence, Streak
+from workqueuejob.planning.ledger.items import Doubt
+from workqueuejob.planning.ledger.periods import PeriodEnd, count_failed, counts_before
+from workqueuejob.planning.ledger.run import Ledger
+from workqueuejob.planning.observing.observed import Observed, ObservedJob
+from workqueuejob.planning.sizing.autoscale import Scaling, count_kept
 from workqueuejob.planning.verdict import Verdict
 
 SEVERAL_READS = 3

@@ -1,6 +1,6 @@
 """How numbers are put into words."""
 
-from workqueuejob.planning.depth import QueueDepth
+from workqueuejob.brokers.depth import QueueDepth
 
 
 def count(number: int, noun: str) -> str:

@@ -4,7 +4,7 @@ Kafka shares a queue out between its workers; RabbitMQ and Kafka may not answer 
 item; with most, acknowledging an item may bring the next one. Decides nothing.
 """
 
-from workqueuejob.worker.broker import Apportioned, Broker, Delivery, Doubting, FetchesAhead
+from workqueuejob.brokers.broker import Apportioned, Broker, Delivery, Doubting, FetchesAhead
 
 
 class Abilities:

@@ -7,9 +7,7 @@ In a pod the operator wrote `WQJ_SETTINGS`, and the kubelet filled in what is se
 import os
 from collections.abc import Mapping
 
-from workqueuejob.errors import SettingsInvalid, WorkQueueJobError
-from workqueuejob.protocol import settings as names
-from workqueuejob.protocol.connection import (
+from workqueuejob.brokers.connection import (
     AMQP_PORT,
     AMQPS_PORT,
     DEFAULT_CREDENTIALS,
@@ -22,22 +20,24 @@ from workqueuejob.protocol.connection import (
     Sentinel,
     TLSSettings,
 )
-from workqueuejob.protocol.dead_letters import dead_key
-from workqueuejob.protocol.retry import RetrySettings
-from workqueuejob.protocol.settings import (
-    KafkaSource,
-    RabbitMQSource,
-    RedisSource,
-    WorkerSettings,
-    read_settings,
-)
-from workqueuejob.protocol.uri import (
+from workqueuejob.brokers.uri import (
     REDIS_SCHEMES,
     SCHEMES,
     BrokerAddress,
     parse_redis_uri,
     parse_uri,
 )
+from workqueuejob.contract import settings as names
+from workqueuejob.contract.dead_letters import dead_key
+from workqueuejob.contract.retry import RetrySettings
+from workqueuejob.contract.settings import (
+    KafkaSource,
+    RabbitMQSource,
+    RedisSource,
+    WorkerSettings,
+    read_settings,
+)
+from workqueuejob.errors import SettingsInvalid, WorkQueueJobError
 
 BROKER_URL = "BROKER_URL"
 QUEUE = "QUEUE"

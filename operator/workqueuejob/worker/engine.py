@@ -16,6 +16,10 @@ at a time, and neither commands nor signals nor any broker.
 from collections.abc import Callable
 from dataclasses import replace
 
+from workqueuejob.brokers.broker import Broker, Delivery
+from workqueuejob.contract import exits
+from workqueuejob.contract.notices import say
+from workqueuejob.contract.settings import WorkerSettings
 from workqueuejob.errors import (
     DeadLetterTargetMissing,
     HandlerInvalid,
@@ -24,13 +28,9 @@ from workqueuejob.errors import (
     SettingsInvalid,
     WorkQueueJobError,
 )
-from workqueuejob.protocol import exits
-from workqueuejob.protocol.settings import WorkerSettings
 from workqueuejob.worker.abilities import Abilities
-from workqueuejob.worker.broker import Broker, Delivery
 from workqueuejob.worker.forking import REFUSED
 from workqueuejob.worker.item import Item
-from workqueuejob.worker.notices import say
 from workqueuejob.worker.reasons import describe_exhausted, shorten
 from workqueuejob.worker.reporting import Report
 from workqueuejob.worker.steady import TRANSIENT, SteadyBroker

@@ -14,8 +14,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
+from workqueuejob.contract.settings import PRIVATE_VARIABLES, DeliverySettings
 from workqueuejob.errors import SettingsInvalid
-from workqueuejob.protocol.settings import PRIVATE_VARIABLES, DeliverySettings
 from workqueuejob.worker.item import Item
 from workqueuejob.worker.process import Environment, FileActions, is_exhaustion
 

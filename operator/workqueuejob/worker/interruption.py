@@ -12,7 +12,7 @@ from contextlib import suppress
 from types import FrameType
 from typing import Any
 
-from workqueuejob.protocol import exits
+from workqueuejob.contract import exits
 from workqueuejob.worker.item import Interrupted
 from workqueuejob.worker.stopping import Stop
 

@@ -5,8 +5,8 @@ import traceback
 from types import TracebackType
 from typing import NoReturn, Protocol
 
+from workqueuejob.brokers.broker import Delivery
 from workqueuejob.errors import LeaseLost, WorkQueueJobError
-from workqueuejob.worker.broker import Delivery
 
 
 class Settler(Protocol):

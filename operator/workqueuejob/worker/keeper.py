@@ -8,9 +8,9 @@ the broker's lock with the main thread, so nothing is handed from thread to thre
 import threading
 from collections.abc import Callable
 
+from workqueuejob.contract.notices import say
 from workqueuejob.errors import WorkQueueJobError
 from workqueuejob.worker.engine import Engine
-from workqueuejob.worker.notices import say
 
 TICK_SECONDS = 1.0
 

@@ -10,10 +10,11 @@ import os
 from collections.abc import Callable, Iterator
 from types import TracebackType
 
+from workqueuejob.brokers.broker import Broker
+from workqueuejob.contract import exits
+from workqueuejob.contract.notices import say
+from workqueuejob.contract.settings import WorkerSettings
 from workqueuejob.errors import HandlerInvalid, SettingsInvalid, WorkQueueJobError
-from workqueuejob.protocol import exits
-from workqueuejob.protocol.settings import WorkerSettings
-from workqueuejob.worker.broker import Broker
 from workqueuejob.worker.connecting import read_environment
 from workqueuejob.worker.engine import Engine
 from workqueuejob.worker.forking import REFUSED, disown_in_children
@@ -21,7 +22,6 @@ from workqueuejob.worker.handlers import refuse_unfinished, refuse_unfit
 from workqueuejob.worker.interruption import Interruption
 from workqueuejob.worker.item import Item
 from workqueuejob.worker.keeper import Keeper
-from workqueuejob.worker.notices import say
 from workqueuejob.worker.opening import open_broker
 from workqueuejob.worker.stopping import Stop
 from workqueuejob.worker.timing import Timing

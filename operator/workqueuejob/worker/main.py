@@ -8,20 +8,20 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, replace
 
-from workqueuejob.errors import WorkQueueJobError
-from workqueuejob.protocol import exits
-from workqueuejob.protocol.settings import (
+from workqueuejob.brokers.broker import Broker
+from workqueuejob.contract import exits
+from workqueuejob.contract.notices import say
+from workqueuejob.contract.settings import (
     DEFAULT_TERMINATION_MESSAGE_PATH,
     DeliverySettings,
     WorkerSettings,
 )
-from workqueuejob.worker.broker import Broker
+from workqueuejob.errors import WorkQueueJobError
 from workqueuejob.worker.command import Runner, find_program
 from workqueuejob.worker.connecting import read_environment
 from workqueuejob.worker.engine import Engine
 from workqueuejob.worker.handing import ARGUMENT, ENVIRONMENT, FILE, Handing
 from workqueuejob.worker.keeper import Keeper
-from workqueuejob.worker.notices import say
 from workqueuejob.worker.opening import open_broker
 from workqueuejob.worker.process import adopt_orphans
 from workqueuejob.worker.reporting import Report

@@ -6,10 +6,10 @@ that a worker needs to start.
 
 from typing import TypedDict
 
-from workqueuejob.protocol.connection import KafkaConnection, RabbitMQConnection, RedisConnection
-from workqueuejob.protocol.retry import RetrySettings
-from workqueuejob.protocol.settings import KafkaSource, RabbitMQSource, RedisSource, WorkerSettings
-from workqueuejob.worker.broker import Broker
+from workqueuejob.brokers.broker import Broker
+from workqueuejob.brokers.connection import KafkaConnection, RabbitMQConnection, RedisConnection
+from workqueuejob.contract.retry import RetrySettings
+from workqueuejob.contract.settings import KafkaSource, RabbitMQSource, RedisSource, WorkerSettings
 from workqueuejob.worker.connecting import Environment, build_connection, pod_name
 
 
@@ -31,15 +31,15 @@ def open_broker(settings: WorkerSettings, environ: Environment, *, prefetch: int
     told = _Told(retry=settings.retry, run=settings.run, pod=pod_name(environ), prefetch=prefetch)
     match settings.source, connection:
         case RabbitMQSource() as source, RabbitMQConnection():
-            from workqueuejob.worker import rabbitmq
+            from workqueuejob.brokers.rabbitmq import broker as rabbitmq
 
             return rabbitmq.open_broker(connection, source, **told)
         case RedisSource() as source, RedisConnection():
-            from workqueuejob.worker import redis
+            from workqueuejob.brokers.redis import broker as redis
 
             return redis.open_broker(connection, source, **told)
         case KafkaSource() as source, KafkaConnection():
-            from workqueuejob.worker import kafka
+            from workqueuejob.brokers.kafka import broker as kafka
 
             return kafka.open_broker(connection, source, **told)
     raise AssertionError(f"no broker for {settings.source!r}")

@@ -8,8 +8,8 @@ import ssl
 import subprocess
 from contextlib import closing, suppress
 
-from workqueuejob.protocol.probes import ProbeSettings
-from workqueuejob.protocol.settings import PRIVATE_VARIABLES
+from workqueuejob.contract.probes import ProbeSettings
+from workqueuejob.contract.settings import PRIVATE_VARIABLES
 
 
 def is_failing(probe: ProbeSettings) -> bool:

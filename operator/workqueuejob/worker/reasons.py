@@ -1,7 +1,7 @@
 """Why an item failed or was given up, as its dead letter and the worker's log say it. Pure."""
 
-from workqueuejob.protocol.retry import RetrySettings
-from workqueuejob.worker.broker import Delivery
+from workqueuejob.brokers.broker import Delivery
+from workqueuejob.contract.retry import RetrySettings
 
 REASON_MAX_LENGTH = 1000
 

@@ -12,7 +12,7 @@ Where there is no such file, as outside a pod, nothing is written and nothing is
 import os
 from dataclasses import replace
 
-from workqueuejob.protocol.report import TEXT_MAX_BYTES, ItemCounts, write_report
+from workqueuejob.contract.report import TEXT_MAX_BYTES, ItemCounts, write_report
 
 _PLACE = 10**18 + 7
 """Stands for the number of successes in a template; no worker gets there."""

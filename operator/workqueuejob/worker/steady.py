@@ -11,9 +11,9 @@ import threading
 from collections.abc import Callable
 from typing import TypeVar
 
+from workqueuejob.brokers.broker import Broker, Inherited
+from workqueuejob.contract.notices import say
 from workqueuejob.errors import BrokerUnavailable, ConnectionFailed, MeasurementUnreliable
-from workqueuejob.worker.broker import Broker, Inherited
-from workqueuejob.worker.notices import say
 from workqueuejob.worker.timing import Timing
 
 TRANSIENT = (BrokerUnavailable, ConnectionFailed, MeasurementUnreliable)

@@ -7,8 +7,8 @@ the time; a probe shows when the worker asks it once more. Everything else is no
 import threading
 from collections.abc import Callable
 
-from workqueuejob.protocol.grace import is_deadline
-from workqueuejob.protocol.settings import WorkerSettings
+from workqueuejob.contract.grace import is_deadline
+from workqueuejob.contract.settings import WorkerSettings
 from workqueuejob.worker.reasons import describe_deadline, describe_probe
 from workqueuejob.worker.stopping import Stop
 

@@ -5,7 +5,7 @@ handler calls `request` in it, so nothing in here takes a lock or allocates much
 import time
 from collections.abc import Callable
 
-from workqueuejob.protocol.grace import patience_seconds
+from workqueuejob.contract.grace import patience_seconds
 
 KILL_AFTER_SECONDS = 2.0
 

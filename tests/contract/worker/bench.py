@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from workqueuejob.protocol.retry import RetrySettings
-from workqueuejob.worker.broker import Broker
+from workqueuejob.brokers.broker import Broker
+from workqueuejob.contract.retry import RetrySettings
 
 
 @dataclass(frozen=True, slots=True)

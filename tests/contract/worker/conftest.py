@@ -17,7 +17,7 @@ from tests.contract.worker.travelled import InRuntime
 from tests.kafka_server import kafka_server
 from tests.redis_server import redis_server
 from tests.worker_runtime import worker_runtime
-from workqueuejob.worker.broker import Broker
+from workqueuejob.brokers.broker import Broker
 
 __all__ = ["kafka_server", "redis_server", "worker_runtime"]
 

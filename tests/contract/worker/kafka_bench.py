@@ -20,10 +20,10 @@ from confluent_kafka.admin import NewPartitions, NewTopic, OffsetSpec
 from tests.contract.worker.bench import DeadLetter
 from tests.contract.worker.places import Here, Place
 from tests.kafka_server import KafkaServer
-from workqueuejob.protocol.connection import KafkaConnection
-from workqueuejob.protocol.retry import RetrySettings
-from workqueuejob.protocol.settings import KafkaSource
-from workqueuejob.worker.kafka import KafkaBroker, open_broker
+from workqueuejob.brokers.connection import KafkaConnection
+from workqueuejob.brokers.kafka.broker import KafkaBroker, open_broker
+from workqueuejob.contract.retry import RetrySettings
+from workqueuejob.contract.settings import KafkaSource
 
 LARGE = {"max.message.bytes": str(4 << 20)}
 

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 from tests.contract.worker.bench import DeadLetter
-from workqueuejob.protocol.retry import RetrySettings
-from workqueuejob.worker.broker import Broker
-from workqueuejob.worker.memory import MemoryBroker, MemoryQueue
+from workqueuejob.brokers.broker import Broker
+from workqueuejob.brokers.memory.broker import MemoryBroker, MemoryQueue
+from workqueuejob.contract.retry import RetrySettings
 
 DEAD_LETTER = "dead"
 

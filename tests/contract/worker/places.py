@@ -16,8 +16,8 @@ from dataclasses import replace
 from importlib import import_module
 from typing import Any, Protocol, TypeVar
 
+from workqueuejob.brokers.broker import Broker, Delivery
 from workqueuejob.errors import WorkQueueJobError
-from workqueuejob.worker.broker import Broker, Delivery
 
 B = TypeVar("B", bound=Broker)
 

@@ -12,12 +12,12 @@ from tests.contract.worker.bench import DeadLetter
 from tests.contract.worker.places import Here, Place
 from tests.rabbitmq_configuration import QUORUM_TICK_SECONDS
 from tests.rabbitmq_server import ADMIN, RabbitMQServer
-from workqueuejob.protocol.connection import RabbitMQConnection
-from workqueuejob.protocol.rabbitmq import DEAD_LETTER_PREFIX, life_queue
-from workqueuejob.protocol.retry import RetrySettings
-from workqueuejob.protocol.settings import RabbitMQSource
-from workqueuejob.worker.broker import Broker
-from workqueuejob.worker.rabbitmq import open_broker
+from workqueuejob.brokers.broker import Broker
+from workqueuejob.brokers.connection import RabbitMQConnection
+from workqueuejob.brokers.rabbitmq.broker import open_broker
+from workqueuejob.brokers.rabbitmq.names import DEAD_LETTER_PREFIX, life_queue
+from workqueuejob.contract.retry import RetrySettings
+from workqueuejob.contract.settings import RabbitMQSource
 
 QUEUE = "job/1"
 DEAD = "job/1 dead"

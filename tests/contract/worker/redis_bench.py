@@ -10,12 +10,12 @@ from typing import Any
 from tests.contract.worker.bench import DeadLetter
 from tests.contract.worker.places import Here, Place
 from tests.redis_server import RedisServer
-from workqueuejob.protocol.dead_letters import dead_key
-from workqueuejob.protocol.retry import RetrySettings
-from workqueuejob.protocol.settings import RedisSource
-from workqueuejob.queues.redis import RedisReference
-from workqueuejob.queues.redis import connect as connect_probe
-from workqueuejob.worker.redis import RedisBroker, open_broker
+from workqueuejob.brokers.redis.broker import RedisBroker, open_broker
+from workqueuejob.brokers.redis.probe import RedisReference
+from workqueuejob.brokers.redis.probe import connect as connect_probe
+from workqueuejob.contract.dead_letters import dead_key
+from workqueuejob.contract.retry import RetrySettings
+from workqueuejob.contract.settings import RedisSource
 
 _numbers = itertools.count(1)
 

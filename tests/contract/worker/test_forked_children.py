@@ -17,10 +17,10 @@ from tests.contract.worker.rabbitmq_bench import DEAD, RabbitMQWorkerBench
 from tests.contract.worker.redis_bench import RedisListBench
 from tests.contract.worker.test_worker_contract import eventually_left
 from tests.rabbitmq_server import ADMIN
-from workqueuejob.protocol import settings as names
-from workqueuejob.protocol.dead_letters import dead_key
-from workqueuejob.protocol.retry import RetrySettings
-from workqueuejob.protocol.settings import RedisSource, Source, WorkerSettings, write_settings
+from workqueuejob.contract import settings as names
+from workqueuejob.contract.dead_letters import dead_key
+from workqueuejob.contract.retry import RetrySettings
+from workqueuejob.contract.settings import RedisSource, Source, WorkerSettings, write_settings
 
 PATIENCE_SECONDS = 120
 

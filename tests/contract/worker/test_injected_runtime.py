@@ -29,10 +29,10 @@ from tests.contract.worker.test_worker_contract import (
 )
 from tests.contract.worker.travelled import InRuntime
 from tests.worker_runtime import launcher_command
-from workqueuejob.protocol import settings as names
-from workqueuejob.protocol.dead_letters import dead_key
-from workqueuejob.protocol.retry import RetrySettings
-from workqueuejob.protocol.settings import Source, WorkerSettings, write_settings
+from workqueuejob.contract import settings as names
+from workqueuejob.contract.dead_letters import dead_key
+from workqueuejob.contract.retry import RetrySettings
+from workqueuejob.contract.settings import Source, WorkerSettings, write_settings
 
 __all__ = [
     "test_closing_gives_back_what_was_fetched_but_not_taken",

@@ -13,12 +13,12 @@ from confluent_kafka import Producer
 from tests.contract.worker.conftest import open_bench
 from tests.contract.worker.kafka_bench import KafkaBench
 from tests.contract.worker.test_worker_contract import ONCE_IDLE_SECONDS, drain, take
+from workqueuejob.brokers.broker import Delivery
+from workqueuejob.brokers.kafka.broker import KafkaBroker
+from workqueuejob.contract.offsets import NextItem, read_metadata
+from workqueuejob.contract.retry import RetrySettings
+from workqueuejob.contract.settings import WorkerSettings
 from workqueuejob.errors import DeadLetterTargetMissing, LeaseLost
-from workqueuejob.protocol.kafka_offsets import NextItem, read_metadata
-from workqueuejob.protocol.retry import RetrySettings
-from workqueuejob.protocol.settings import WorkerSettings
-from workqueuejob.worker.broker import Delivery
-from workqueuejob.worker.kafka import KafkaBroker
 from workqueuejob.worker.library import Worker
 
 pytestmark = [pytest.mark.kafka, pytest.mark.starts_early]

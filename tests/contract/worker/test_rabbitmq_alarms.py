@@ -9,9 +9,9 @@ from tests.contract.worker.conftest import Connect
 from tests.contract.worker.rabbitmq_bench import RabbitMQWorkerBench
 from tests.contract.worker.test_worker_contract import drain, eventually_left, surviving, take
 from tests.unit.worker.builders import build_settings
+from workqueuejob.brokers.broker import Broker, Delivery
+from workqueuejob.contract.report import read_report
 from workqueuejob.errors import PublishingUnavailable
-from workqueuejob.protocol.report import read_report
-from workqueuejob.worker.broker import Broker, Delivery
 from workqueuejob.worker.engine import Engine
 from workqueuejob.worker.stopping import Stop
 

@@ -14,9 +14,9 @@ from tests.contract.worker.rabbitmq_bench import (
 from tests.contract.worker.test_worker_contract import surviving
 from tests.rabbitmq_server import RabbitMQServer, running_rabbitmq
 from tests.unit.worker.builders import build_settings
-from workqueuejob.protocol.report import ItemCounts
-from workqueuejob.protocol.retry import RetrySettings
-from workqueuejob.worker.broker import Broker
+from workqueuejob.brokers.broker import Broker
+from workqueuejob.contract.report import ItemCounts
+from workqueuejob.contract.retry import RetrySettings
 from workqueuejob.worker.engine import Engine
 from workqueuejob.worker.stopping import Stop
 

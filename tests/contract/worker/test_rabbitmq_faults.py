@@ -8,9 +8,9 @@ import pytest
 from tests.contract.worker.conftest import open_bench
 from tests.contract.worker.rabbitmq_bench import ClassicBench, RabbitMQWorkerBench
 from tests.unit.worker.builders import build_settings
+from workqueuejob.brokers.broker import Broker
+from workqueuejob.contract import exits
 from workqueuejob.errors import BrokerUnavailable
-from workqueuejob.protocol import exits
-from workqueuejob.worker.broker import Broker
 from workqueuejob.worker.engine import Engine
 from workqueuejob.worker.stopping import Stop
 

@@ -32,6 +32,14 @@ from tests.contract.worker.test_worker_contract import (
     take,
 )
 from tests.rabbitmq_server import ADMIN
+from workqueuejob.brokers.broker import Broker, Delivery
+from workqueuejob.brokers.connection import RabbitMQConnection, TLSSettings
+from workqueuejob.brokers.rabbitmq.items import RETURNS_FREE
+from workqueuejob.brokers.rabbitmq.names import delay_queue, life_queue
+from workqueuejob.brokers.rabbitmq.properties import Properties
+from workqueuejob.brokers.rabbitmq.tables import Table
+from workqueuejob.contract.retry import RetrySettings
+from workqueuejob.contract.settings import RabbitMQSource
 from workqueuejob.errors import (
     AuthenticationFailed,
     AuthorizationFailed,
@@ -40,14 +48,6 @@ from workqueuejob.errors import (
     LeaseLost,
     QueueNotFound,
 )
-from workqueuejob.protocol.amqp_properties import Properties
-from workqueuejob.protocol.amqp_tables import Table
-from workqueuejob.protocol.connection import RabbitMQConnection, TLSSettings
-from workqueuejob.protocol.rabbitmq import delay_queue, life_queue
-from workqueuejob.protocol.retry import RetrySettings
-from workqueuejob.protocol.settings import RabbitMQSource
-from workqueuejob.worker.broker import Broker, Delivery
-from workqueuejob.worker.rabbitmq_items import RETURNS_FREE
 
 pytestmark = [pytest.mark.rabbitmq, pytest.mark.starts_early]
 
@@ -442,7 +442,7 @@ def test_deleted_queue_is_a_lost_lease(bench: RabbitMQWorkerBench, keep: Keep) -
 def test_broker_that_hangs_is_no_empty_queue(
     classic: RabbitMQWorkerBench, keep: Keep, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workqueuejob.worker.rabbitmq_connection.REPLY_TIMEOUT_SECONDS", 0.5)
+    monkeypatch.setattr("workqueuejob.brokers.rabbitmq.channels.REPLY_TIMEOUT_SECONDS", 0.5)
     broker = keep(classic.connect())
     with classic.server.suspended(), pytest.raises(BrokerUnavailable, match="timeout"):
         broker.take(timeout_seconds=1.5)
@@ -492,10 +492,10 @@ def start_worker(bench: RabbitMQWorkerBench) -> "subprocess.Popen[str]":
     """Start a process that takes an item, waits for a line, and acknowledges."""
     script = f"""
         from workqueuejob.errors import LeaseLost
-        from workqueuejob.protocol.connection import RabbitMQConnection
-        from workqueuejob.protocol.retry import RetrySettings
-        from workqueuejob.protocol.settings import RabbitMQSource
-        from workqueuejob.worker.rabbitmq import open_broker
+        from workqueuejob.brokers.connection import RabbitMQConnection
+        from workqueuejob.contract.retry import RetrySettings
+        from workqueuejob.contract.settings import RabbitMQSource
+        from workqueuejob.brokers.rabbitmq.broker import open_broker
 
         connection = RabbitMQConnection(
             host={bench.server.host!r}, port={bench.server.ports.amqp},

@@ -9,8 +9,8 @@ import pytest
 from tests.contract.worker.conftest import Connect, open_bench
 from tests.contract.worker.redis_bench import RedisListBench, RedisStreamBench
 from tests.contract.worker.test_worker_contract import PATIENCE_SECONDS, drain, take
+from workqueuejob.contract.retry import RetrySettings
 from workqueuejob.errors import BrokerUnavailable, LeaseLost
-from workqueuejob.protocol.retry import RetrySettings
 
 pytestmark = pytest.mark.redis
 

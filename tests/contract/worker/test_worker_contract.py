@@ -13,9 +13,9 @@ import pytest
 
 from tests.contract.worker.bench import Bench
 from tests.contract.worker.conftest import Connect
+from workqueuejob.brokers.broker import Broker, Delivery, FetchesAhead
+from workqueuejob.contract.retry import RetrySettings
 from workqueuejob.errors import BrokerUnavailable, LeaseLost
-from workqueuejob.protocol.retry import RetrySettings
-from workqueuejob.worker.broker import Broker, Delivery, FetchesAhead
 
 pytestmark = pytest.mark.starts_early
 

@@ -15,7 +15,7 @@ from typing import Any, cast
 from tests.contract.worker import places
 from tests.contract.worker.places import B
 from tests.worker_runtime import python_command
-from workqueuejob.worker.broker import Broker, Delivery
+from workqueuejob.brokers.broker import Broker, Delivery
 
 
 class InRuntime:

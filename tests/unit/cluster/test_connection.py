@@ -12,9 +12,9 @@ from kubernetes.aio import client
 
 from workqueuejob.cluster.api import ClusterAPI
 from workqueuejob.cluster.connection import GuardedClient
-from workqueuejob.cluster.leases import LeaseAPI
 from workqueuejob.errors import Conflict, NotLeading
-from workqueuejob.planning.leadership import Lease
+from workqueuejob.leadership.leases import LeaseAPI
+from workqueuejob.leadership.rules import Lease
 
 WRITES: dict[str, tuple[Any, ...]] = {
     "create_job": ({"metadata": {"namespace": "shop", "name": "fruits-1"}},),

@@ -7,7 +7,7 @@ LISTING = """
 import sys
 import workqueuejob.controller.run
 from workqueuejob.cluster.api import ClusterAPI
-from workqueuejob.cluster.leases import LeaseAPI
+from workqueuejob.leadership.leases import LeaseAPI
 from kubernetes.aio import client
 opened = client.ApiClient(client.Configuration(host="http://127.0.0.1"))
 ClusterAPI(opened), LeaseAPI(opened, namespace="n", name="n")

@@ -16,6 +16,8 @@ from tests.builders import (
 )
 from workqueuejob.api import WorkQueueJob
 from workqueuejob.cluster.trimming import trim_job, trim_pod, trim_work_queue_job
+from workqueuejob.contract.report import ItemCounts, write_report
+from workqueuejob.contract.settings import SETTINGS
 from workqueuejob.names import (
     JOB_LABEL,
     KUEUE_LABEL,
@@ -23,17 +25,15 @@ from workqueuejob.names import (
     UID_LABEL,
     WORKER_LABEL,
 )
-from workqueuejob.planning.job_reading import read_job
-from workqueuejob.planning.ownership import is_own_job, read_job_uid
-from workqueuejob.planning.pod_reading import (
+from workqueuejob.planning.observing.jobs import read_job
+from workqueuejob.planning.observing.ownership import is_own_job, read_job_uid
+from workqueuejob.planning.observing.pod_reports import read_pod_report
+from workqueuejob.planning.observing.waiting_pods import (
     find_back_off,
     find_pod_problem,
     find_unclaimed_pods,
     is_any_pod_deleted,
 )
-from workqueuejob.planning.pod_reports import read_pod_report
-from workqueuejob.protocol.report import ItemCounts, write_report
-from workqueuejob.protocol.settings import SETTINGS
 
 Manifest = dict[str, Any]
 

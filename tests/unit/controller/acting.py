@@ -7,15 +7,15 @@ from typing import Any, Protocol, cast
 
 from tests.builders import NAME, NAMESPACE, UID, a_template
 from workqueuejob.api import WorkQueueJob
+from workqueuejob.brokers.hosts import ALL_HOSTS, AllowedHosts
 from workqueuejob.cluster.api import ClusterAPI
 from workqueuejob.controller.actor import Actor
 from workqueuejob.controller.measuring import QueueMeter
 from workqueuejob.controller.secret_reads import SecretReads
 from workqueuejob.controller.surroundings import Surroundings
+from workqueuejob.measuring.meter import Meter
 from workqueuejob.names import job_name
-from workqueuejob.planning.job_manifest import WorkerImage
-from workqueuejob.queues.hosts import ALL_HOSTS, AllowedHosts
-from workqueuejob.queues.meter import Meter
+from workqueuejob.planning.pods.job_manifest import WorkerImage
 
 from .fake_cluster import FakeCluster
 

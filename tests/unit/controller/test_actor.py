@@ -16,18 +16,18 @@ from tests.builders import (
     a_reporting_pod,
     a_template,
 )
+from tests.fake_broker import FakeBroker
 from workqueuejob.api import WorkQueueJob
+from workqueuejob.brokers.depth import QueueDepth
+from workqueuejob.brokers.hosts import AllowedHosts, parse_host_pattern
 from workqueuejob.cluster.api import ClusterAPI
+from workqueuejob.contract.report import ItemCounts
 from workqueuejob.controller.actor import Actor
 from workqueuejob.controller.obstacles import Obstacles
 from workqueuejob.errors import Conflict, NamespaceTerminating, NotFound, TemplateInvalid
 from workqueuejob.names import job_name
-from workqueuejob.planning.depth import QueueDepth
-from workqueuejob.planning.job_manifest import WorkerImage
-from workqueuejob.planning.job_reading import read_job
-from workqueuejob.protocol.report import ItemCounts
-from workqueuejob.queues.fake import FakeBroker
-from workqueuejob.queues.hosts import AllowedHosts, parse_host_pattern
+from workqueuejob.planning.observing.jobs import read_job
+from workqueuejob.planning.pods.job_manifest import WorkerImage
 
 from .acting import FIRST, a_stored_object, acting, reason_of, until
 from .fake_cluster import FakeCluster

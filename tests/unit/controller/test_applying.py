@@ -20,7 +20,7 @@ from workqueuejob.controller.store import JobStore
 from workqueuejob.errors import Conflict, JobNameConflict
 from workqueuejob.names import job_name
 from workqueuejob.planning.actions import Action, CreateWave, EndJob, RaiseParallelism
-from workqueuejob.planning.job_manifest import WorkerImage
+from workqueuejob.planning.pods.job_manifest import WorkerImage
 
 from .fake_cluster import FakeCluster
 

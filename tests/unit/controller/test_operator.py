@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from tests.builders import NAME, NAMESPACE, UID, a_template
+from tests.fake_broker import FakeBroker
 from workqueuejob.controller.operator import Operator
-from workqueuejob.queues.fake import FakeBroker
 
 from .acting import surrounding
 from .fake_cluster import FakeCluster

@@ -5,10 +5,10 @@ from collections.abc import Callable
 import pytest
 
 from tests.builders import NAME, UID, a_job_manifest, a_template
+from tests.fake_broker import FakeBroker
 from workqueuejob.api import WorkQueueJob
 from workqueuejob.errors import ClusterError, ClusterUnavailable, JobRejected, TemplateInvalid
 from workqueuejob.names import job_name
-from workqueuejob.queues.fake import FakeBroker
 
 from .acting import FIRST, a_stored_object, acting, reason_of, until
 from .fake_cluster import FakeCluster

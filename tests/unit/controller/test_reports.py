@@ -14,9 +14,9 @@ from tests.builders import (
 )
 from workqueuejob.api import WorkQueueJobStatus
 from workqueuejob.cluster.api import ClusterAPI
+from workqueuejob.contract.report import ItemCounts, write_report
 from workqueuejob.controller.reports import WorkerReports
-from workqueuejob.planning.observed import ObservedJob
-from workqueuejob.protocol.report import ItemCounts, write_report
+from workqueuejob.planning.observing.observed import ObservedJob
 
 JOB = a_job()
 DONE = a_finished_job()

@@ -8,10 +8,10 @@ from typing import Any, cast
 import pytest
 
 from tests.builders import NAMESPACE
+from tests.fake_broker import FakeBroker, FakeProbe
+from workqueuejob.brokers.connection import RabbitMQConnection
 from workqueuejob.cluster.api import ClusterAPI
 from workqueuejob.controller.secret_reads import SecretReads
-from workqueuejob.protocol.connection import RabbitMQConnection
-from workqueuejob.queues.fake import FakeBroker, FakeProbe
 
 from .acting import FIRST, a_stored_object, acting, reason_of, until
 from .fake_cluster import FakeCluster

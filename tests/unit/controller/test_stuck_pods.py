@@ -12,7 +12,7 @@ from workqueuejob.controller.stuck_pods import (
     REREAD_SECONDS,
     StuckPodWatchman,
 )
-from workqueuejob.planning.observed import ObservedJob, StuckPod
+from workqueuejob.planning.observing.observed import ObservedJob, StuckPod
 
 WAITING = a_job(1, terminating=1)
 STUCK = StuckPod("p1", WAITING.uid, "node-1")

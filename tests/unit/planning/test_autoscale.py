@@ -13,13 +13,13 @@ from tests.builders import (
     an_unmeasured_observation,
 )
 from workqueuejob.api import BusyPeriod, ScalingStatus, WorkQueueJobStatus
+from workqueuejob.brokers.depth import QueueDepth
 from workqueuejob.planning.actions import CreateWave
-from workqueuejob.planning.autoscale import Scaling, choose_scaling
-from workqueuejob.planning.depth import QueueDepth
-from workqueuejob.planning.evidence import Evidence, gather_evidence
-from workqueuejob.planning.pace import Pace, begin_pace, follow_pace
+from workqueuejob.planning.evidence.evidence import Evidence, gather_evidence
+from workqueuejob.planning.evidence.pace import Pace, begin_pace, follow_pace
 from workqueuejob.planning.plan import plan
-from workqueuejob.planning.status import build_status, differs
+from workqueuejob.planning.sizing.autoscale import Scaling, choose_scaling
+from workqueuejob.planning.status.status import build_status, differs
 
 HUNDRED_SECONDS = {"finish_within_seconds": 100}
 

@@ -16,15 +16,15 @@ from tests.builders import (
 )
 from workqueuejob.api import ItemsStatus, QueueStatus, WorkQueueJobStatus
 from workqueuejob.api.status import CountedItems
+from workqueuejob.brokers.depth import QueueDepth
+from workqueuejob.contract.report import ItemCounts
 from workqueuejob.planning.actions import CreateWave, EndJob
-from workqueuejob.planning.depth import QueueDepth
-from workqueuejob.planning.evidence import Evidence
-from workqueuejob.planning.observed import JobState, ObservedJob
+from workqueuejob.planning.evidence.evidence import Evidence
+from workqueuejob.planning.observing.observed import JobState, ObservedJob
 from workqueuejob.planning.plan import plan
 from workqueuejob.planning.situation import Plan
-from workqueuejob.planning.status import build_status
+from workqueuejob.planning.status.status import build_status
 from workqueuejob.planning.verdict import TOO_MANY_DEAD_LETTERED
-from workqueuejob.protocol.report import ItemCounts
 
 REDIS: dict[str, Any] = {"redis": {}, "mode": "Fine", "worker": {"source": "Image"}}
 BROKEN = a_finished_job(

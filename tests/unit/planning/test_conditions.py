@@ -10,11 +10,11 @@ from tests.builders import (
     an_unmeasured_observation,
 )
 from workqueuejob.api import Condition, ConditionStatus, WorkQueueJobStatus
+from workqueuejob.brokers.depth import DepthWarning
 from workqueuejob.errors import ConnectionFailed, MeasurementUnreliable, QueueNotFound
-from workqueuejob.planning.conditions import build_conditions
-from workqueuejob.planning.depth import DepthWarning
-from workqueuejob.planning.observed import Observed
+from workqueuejob.planning.observing.observed import Observed
 from workqueuejob.planning.situation import Plan
+from workqueuejob.planning.status.conditions import build_conditions
 from workqueuejob.planning.verdict import Progress, Verdict
 
 WORKING = Plan(Verdict(Progress.WORKING, "at work"))

@@ -8,10 +8,10 @@ from tests.builders import a_depth, a_job, a_template, a_work_queue_job, a_worke
 from tests.builders import an_observation as observe
 from workqueuejob.api import WorkQueueJob
 from workqueuejob.planning.actions import CreateWave, GrowWave
-from workqueuejob.planning.evidence import Evidence
-from workqueuejob.planning.job_manifest import hash_template
-from workqueuejob.planning.observed import ObservedJob
+from workqueuejob.planning.evidence.evidence import Evidence
+from workqueuejob.planning.observing.observed import ObservedJob
 from workqueuejob.planning.plan import plan
+from workqueuejob.planning.pods.job_manifest import hash_template
 
 BEFORE = a_work_queue_job(mode="Fine", parallelism=4, **a_worker_spec())
 

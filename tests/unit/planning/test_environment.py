@@ -7,7 +7,7 @@ import pytest
 from tests.builders import a_template, a_work_queue_job
 from workqueuejob.api import QueueSource
 from workqueuejob.errors import CredentialsNotURLSafe
-from workqueuejob.planning.environment import build_environment, check_credentials
+from workqueuejob.planning.pods.environment import build_environment, check_credentials
 
 TLS = {"client_certificate_secret_ref": {"name": "client"}}
 

@@ -4,6 +4,7 @@ import pytest
 
 from tests.builders import a_depth, a_work_queue_job, after, an_observation
 from workqueuejob.api import Condition, ConditionStatus, WorkQueueJobStatus
+from workqueuejob.brokers.depth import QueueDepth
 from workqueuejob.errors import ConnectionFailed
 from workqueuejob.planning.actions import (
     Action,
@@ -12,10 +13,9 @@ from workqueuejob.planning.actions import (
     RaiseParallelism,
     SetSuspend,
 )
-from workqueuejob.planning.depth import QueueDepth
-from workqueuejob.planning.events import Event, EventType, build_events
 from workqueuejob.planning.situation import Plan
-from workqueuejob.planning.status import build_status
+from workqueuejob.planning.status.events import Event, EventType, build_events
+from workqueuejob.planning.status.status import build_status
 from workqueuejob.planning.verdict import Progress, Verdict
 
 WORKING = Plan(Verdict(Progress.WORKING, "at work"))

@@ -12,9 +12,9 @@ from tests.builders import (
     an_unmeasured_observation,
 )
 from workqueuejob.api import ItemsStatus, PodsStatus, WorkQueueJobStatus
+from workqueuejob.brokers.depth import QueueDepth
 from workqueuejob.errors import ConnectionFailed
-from workqueuejob.planning.depth import QueueDepth
-from workqueuejob.planning.evidence import (
+from workqueuejob.planning.evidence.evidence import (
     Evidence,
     Streak,
     gather_evidence,
@@ -22,7 +22,7 @@ from workqueuejob.planning.evidence import (
     is_drained,
     is_surplus,
 )
-from workqueuejob.planning.observed import JobState, ObservedJob
+from workqueuejob.planning.observing.observed import JobState, ObservedJob
 
 
 def read(previous: Evidence, *jobs: ObservedJob, depth: QueueDepth, at: float) -> Evidence:

@@ -6,18 +6,18 @@ import pytest
 
 from tests.builders import a_depth, a_finished_job, a_job, after, an_observation
 from workqueuejob.api.status import CountedItems
+from workqueuejob.brokers.depth import QueueDepth
+from workqueuejob.contract.report import ItemCounts
 from workqueuejob.errors import ConnectionFailed
-from workqueuejob.planning.depth import QueueDepth
-from workqueuejob.planning.evidence import Evidence, gather_evidence
-from workqueuejob.planning.futility import (
+from workqueuejob.planning.evidence.evidence import Evidence, gather_evidence
+from workqueuejob.planning.evidence.futility import (
     count_futile_pods,
     count_idle_exits,
     futility_delay_seconds,
     has_progressed,
 )
-from workqueuejob.planning.ledger import Ledger
-from workqueuejob.planning.observed import ObservedJob
-from workqueuejob.protocol.report import ItemCounts
+from workqueuejob.planning.ledger.run import Ledger
+from workqueuejob.planning.observing.observed import ObservedJob
 
 Read = tuple[QueueDepth, tuple[ObservedJob, ...]]
 

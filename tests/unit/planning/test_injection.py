@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from workqueuejob.planning.injection import INIT_CONTAINER, LAUNCHER, VOLUME, inject_worker
+from workqueuejob.planning.pods.injection import INIT_CONTAINER, LAUNCHER, VOLUME, inject_worker
 
 IMAGE = "registry.example/worker@sha256:1"
 Manifest = dict[str, Any]

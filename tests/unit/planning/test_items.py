@@ -14,15 +14,15 @@ from tests.builders import (
 )
 from workqueuejob.api import ItemsStatus, QueueStatus, WorkQueueJobStatus
 from workqueuejob.api.status import Accounting, CountedItems
+from workqueuejob.brokers.depth import QueueDepth
+from workqueuejob.contract.report import ItemCounts
 from workqueuejob.errors import ConnectionFailed
-from workqueuejob.planning.depth import QueueDepth
-from workqueuejob.planning.items import Doubt, count_items
-from workqueuejob.planning.ledger import count_run
-from workqueuejob.planning.observed import ObservedJob
+from workqueuejob.planning.ledger.items import Doubt, count_items
+from workqueuejob.planning.ledger.run import count_run
+from workqueuejob.planning.observing.observed import ObservedJob
 from workqueuejob.planning.situation import Plan
-from workqueuejob.planning.status import build_status
+from workqueuejob.planning.status.status import build_status
 from workqueuejob.planning.verdict import Progress, Verdict
-from workqueuejob.protocol.report import ItemCounts
 
 REDIS: dict[str, Any] = {"redis": {}, "mode": "Fine", "worker": {"source": "Image"}}
 RABBITMQ = a_worker_spec(mode="Fine")

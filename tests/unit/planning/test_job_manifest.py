@@ -5,14 +5,14 @@ from typing import Any
 import pytest
 
 from tests.builders import NAMESPACE, UID, a_template, a_work_queue_job, a_worker_spec
+from workqueuejob.contract import exits
+from workqueuejob.contract.probes import ProbeSettings
+from workqueuejob.contract.settings import read_settings
 from workqueuejob.errors import TemplateInvalid
 from workqueuejob.names import job_name
 from workqueuejob.planning.actions import CreateWave
-from workqueuejob.planning.job_manifest import WorkerImage, build_job, hash_template
-from workqueuejob.planning.job_reading import read_job
-from workqueuejob.protocol import exits
-from workqueuejob.protocol.probes import ProbeSettings
-from workqueuejob.protocol.settings import read_settings
+from workqueuejob.planning.observing.jobs import read_job
+from workqueuejob.planning.pods.job_manifest import WorkerImage, build_job, hash_template
 
 WAVE = CreateWave(wave=3, completions=8, parallelism=2)
 OURS = {"wqj.dev/name": "fruits", "wqj.dev/uid": UID, "wqj.dev/wave": "3"}

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from tests.builders import NOON, a_job_manifest, after
-from workqueuejob.planning.job_reading import count_indexes, read_job
-from workqueuejob.planning.observed import JobState
+from workqueuejob.planning.observing.jobs import count_indexes, read_job
+from workqueuejob.planning.observing.observed import JobState
 
 
 def a_condition(kind: str, *, reason: str = "R", status: str = "True") -> dict[str, Any]:

@@ -12,11 +12,11 @@ from tests.builders import (
 )
 from workqueuejob.api import ItemsStatus, JobStatus, PodsStatus, WorkQueueJobStatus
 from workqueuejob.api.status import CountedItems
-from workqueuejob.planning.evidence import Evidence
-from workqueuejob.planning.ledger import Ledger, count_run
-from workqueuejob.planning.observed import JobState, ObservedJob
+from workqueuejob.planning.evidence.evidence import Evidence
+from workqueuejob.planning.ledger.run import Ledger, count_run
+from workqueuejob.planning.observing.observed import JobState, ObservedJob
 from workqueuejob.planning.plan import plan
-from workqueuejob.planning.status import build_status
+from workqueuejob.planning.status.status import build_status
 
 
 def recorded(*jobs: ObservedJob, status: WorkQueueJobStatus | None = None) -> WorkQueueJobStatus:

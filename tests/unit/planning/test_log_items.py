@@ -15,10 +15,10 @@ from tests.builders import (
 )
 from workqueuejob.api import ItemsStatus, QueueStatus, WorkQueueJobStatus
 from workqueuejob.api.status import Accounting, CountedItems
-from workqueuejob.planning.depth import QueueDepth
-from workqueuejob.planning.items import Doubt, count_items
-from workqueuejob.planning.ledger import count_run
-from workqueuejob.planning.observed import ObservedJob
+from workqueuejob.brokers.depth import QueueDepth
+from workqueuejob.planning.ledger.items import Doubt, count_items
+from workqueuejob.planning.ledger.run import count_run
+from workqueuejob.planning.observing.observed import ObservedJob
 
 WORKER: dict[str, Any] = a_worker_spec(kafka={})
 FOREIGN: dict[str, Any] = {"kafka": {}}

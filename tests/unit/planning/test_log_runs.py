@@ -19,20 +19,20 @@ from tests.builders import (
     an_observation,
 )
 from workqueuejob.api import QueueStatus, RunOffsets, WorkQueueJobStatus
+from workqueuejob.brokers.depth import QueueDepth
+from workqueuejob.contract.settings import KafkaSource, read_settings
 from workqueuejob.errors import ConnectionFailed
 from workqueuejob.planning.actions import CreateWave, GrowWave
-from workqueuejob.planning.depth import QueueDepth
-from workqueuejob.planning.evidence import Evidence, is_drained
-from workqueuejob.planning.job_manifest import hash_template
-from workqueuejob.planning.log_spans import restrict
-from workqueuejob.planning.movement import Movement
-from workqueuejob.planning.observed import Observed, ObservedJob
+from workqueuejob.planning.evidence.evidence import Evidence, is_drained
+from workqueuejob.planning.evidence.movement import Movement
+from workqueuejob.planning.ledger.spans import restrict
+from workqueuejob.planning.observing.observed import Observed, ObservedJob
 from workqueuejob.planning.plan import plan
+from workqueuejob.planning.pods.job_manifest import hash_template
+from workqueuejob.planning.pods.worker_environment import build_worker_environment
 from workqueuejob.planning.situation import Plan
-from workqueuejob.planning.status import build_status
+from workqueuejob.planning.status.status import build_status
 from workqueuejob.planning.verdict import Progress
-from workqueuejob.planning.worker_environment import build_worker_environment
-from workqueuejob.protocol.settings import KafkaSource, read_settings
 
 WORKER: dict[str, Any] = a_worker_spec(kafka={}, parallelism=4)
 FOREIGN: dict[str, Any] = {"kafka": {}, "parallelism": 4}

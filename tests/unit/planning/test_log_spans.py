@@ -7,11 +7,11 @@ import pytest
 
 from tests.builders import a_log, a_log_depth, a_measurement, a_work_queue_job, after
 from workqueuejob.api import QueueStatus, RunOffsets, WorkQueueJob, WorkQueueJobStatus
+from workqueuejob.brokers.depth import QueueDepth
+from workqueuejob.brokers.positions import LogPositions, LogSpan, PartitionPosition
+from workqueuejob.contract.offsets import LogOffsets, NextItem
 from workqueuejob.errors import ConnectionFailed, QueueReplaced
-from workqueuejob.planning.depth import QueueDepth
-from workqueuejob.planning.log_positions import LogPositions, LogSpan, PartitionPosition
-from workqueuejob.planning.log_spans import find_span, restrict, write_span
-from workqueuejob.protocol.kafka_offsets import LogOffsets, NextItem
+from workqueuejob.planning.ledger.spans import find_span, restrict, write_span
 
 DRAINS = RunOffsets(topic_id="id", starts="0,2", ends="6,4")
 FOLLOWS = RunOffsets(topic_id="id", starts="6,4")

@@ -16,14 +16,14 @@ from tests.builders import (
     an_observation,
 )
 from workqueuejob.api import PodsStatus, QueueStatus, WorkQueueJobStatus
+from workqueuejob.brokers.depth import QueueDepth
+from workqueuejob.brokers.retries import list_delays
 from workqueuejob.planning.actions import CreateWave
-from workqueuejob.planning.depth import QueueDepth
-from workqueuejob.planning.evidence import Evidence
-from workqueuejob.planning.observed import ObservedJob
+from workqueuejob.planning.evidence.evidence import Evidence
+from workqueuejob.planning.observing.observed import ObservedJob
 from workqueuejob.planning.plan import plan
-from workqueuejob.planning.retries import list_delays
 from workqueuejob.planning.situation import Plan
-from workqueuejob.planning.status import build_status
+from workqueuejob.planning.status.status import build_status
 
 FOREIGN: dict[str, Any] = {"redis": {"lease_seconds": 10}, "mode": "Fine"}
 

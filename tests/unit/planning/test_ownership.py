@@ -17,16 +17,16 @@ from tests.builders import (
     an_owner,
 )
 from workqueuejob.api import WorkQueueJobStatus
+from workqueuejob.contract.report import ItemCounts
 from workqueuejob.names import WAVE_LABEL, job_name
-from workqueuejob.planning.observed import ObservedJob
-from workqueuejob.planning.ownership import (
+from workqueuejob.planning.ledger.report_book import EARLY_REPORTS_MAX, ReportBook
+from workqueuejob.planning.observing.observed import ObservedJob
+from workqueuejob.planning.observing.ownership import (
     is_own_job,
     keep_own_pods,
     read_job_uid,
     read_wave,
 )
-from workqueuejob.planning.report_book import EARLY_REPORTS_MAX, ReportBook
-from workqueuejob.protocol.report import ItemCounts
 
 RUN = a_work_queue_job(worker={"source": "Image"})
 

@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 
 from tests.builders import NOON, a_job, after
-from workqueuejob.planning.observed import ObservedJob, PodProblem
-from workqueuejob.planning.pod_reading import (
+from workqueuejob.contract.report import ItemCounts, write_report
+from workqueuejob.planning.observing.observed import ObservedJob, PodProblem
+from workqueuejob.planning.observing.waiting_pods import (
     find_back_off,
     find_pod_problem,
     find_unclaimed_pods,
@@ -14,7 +15,6 @@ from workqueuejob.planning.pod_reading import (
     is_pod_missing,
     missing_pods,
 )
-from workqueuejob.protocol.report import ItemCounts, write_report
 
 
 def a_pod(phase: str = "Pending", *, deleted: bool = False, **status: Any) -> dict[str, Any]:

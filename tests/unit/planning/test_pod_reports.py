@@ -8,13 +8,13 @@ import pytest
 
 from tests.builders import a_finished_job, a_job, a_job_uid, a_pod_metadata
 from workqueuejob.api.status import CountedItems
-from workqueuejob.planning.pod_reports import (
+from workqueuejob.contract.report import ItemCounts, write_report
+from workqueuejob.planning.observing.pod_reports import (
     PodReport,
     add_items,
     attach_reports,
     read_pod_report,
 )
-from workqueuejob.protocol.report import ItemCounts, write_report
 
 COUNTS = ItemCounts(succeeded=3, dead_lettered=1, attempts_failed=4, attempts_lost=1)
 SAID = write_report(COUNTS)

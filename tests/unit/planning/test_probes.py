@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from workqueuejob.planning.probes import find_ender, read_probes
-from workqueuejob.protocol.probes import ProbeSettings
+from workqueuejob.contract.probes import ProbeSettings
+from workqueuejob.planning.observing.endings import find_ender, read_probes
 
 PROBED: dict[str, Any] = {"name": "worker", "livenessProbe": {"tcpSocket": {"port": 80}}}
 DISRUPTED: dict[str, Any] = {"conditions": [{"type": "DisruptionTarget", "status": "True"}]}

@@ -27,20 +27,21 @@ from workqueuejob.api import (
 )
 from workqueuejob.api.spec import RunPolicy
 from workqueuejob.api.status import CountedItems, ItemsStatus, QueueStatus
-from workqueuejob.errors import ConnectionFailed, JobRejected, MeasurementUnreliable, QueueNotFound
-from workqueuejob.planning.actions import CreateWave, EndJob, GrowWave, RaiseParallelism, SetSuspend
-from workqueuejob.planning.depth import QueueDepth
-from workqueuejob.planning.evidence import Evidence
-from workqueuejob.planning.items import Doubt
-from workqueuejob.planning.job_manifest import hash_template
-from workqueuejob.planning.log_positions import (
+from workqueuejob.brokers.depth import QueueDepth
+from workqueuejob.brokers.positions import (
     LogPositions,
     PartitionPosition,
     measure_lag,
 )
-from workqueuejob.planning.log_spans import find_span, restrict
-from workqueuejob.planning.movement import Movement
-from workqueuejob.planning.observed import (
+from workqueuejob.contract.offsets import NextItem
+from workqueuejob.contract.report import ItemCounts
+from workqueuejob.errors import ConnectionFailed, JobRejected, MeasurementUnreliable, QueueNotFound
+from workqueuejob.planning.actions import CreateWave, EndJob, GrowWave, RaiseParallelism, SetSuspend
+from workqueuejob.planning.evidence.evidence import Evidence
+from workqueuejob.planning.evidence.movement import Movement
+from workqueuejob.planning.ledger.items import Doubt
+from workqueuejob.planning.ledger.spans import find_span, restrict
+from workqueuejob.planning.observing.observed import (
     JobState,
     Observed,
     ObservedJob,
@@ -48,16 +49,15 @@ from workqueuejob.planning.observed import (
     count_open,
 )
 from workqueuejob.planning.plan import plan
+from workqueuejob.planning.pods.job_manifest import hash_template
 from workqueuejob.planning.situation import Plan
-from workqueuejob.planning.status import build_status
+from workqueuejob.planning.status.status import build_status
 from workqueuejob.planning.verdict import (
     TEMPLATE_CHANGED,
     TOO_MANY_DEAD_LETTERED,
     WARM_PODS_NOT_NEEDED,
     Progress,
 )
-from workqueuejob.protocol.kafka_offsets import NextItem
-from workqueuejob.protocol.report import ItemCounts
 
 small = st.integers(0, 6)
 reported = st.none() | st.builds(

@@ -3,12 +3,12 @@
 import pytest
 
 from tests.builders import NOON, a_job, an_observation
+from workqueuejob.brokers.depth import QueueDepth
 from workqueuejob.errors import ConnectionFailed, QueueError
 from workqueuejob.planning.actions import CreateWave, EndJob
-from workqueuejob.planning.depth import QueueDepth
-from workqueuejob.planning.observed import ObservedJob
-from workqueuejob.planning.periods import PeriodEnd
-from workqueuejob.planning.secret_age import (
+from workqueuejob.planning.ledger.periods import PeriodEnd
+from workqueuejob.planning.observing.observed import ObservedJob
+from workqueuejob.planning.rules.secret_age import (
     choose_longest_age,
     is_at_work,
     needs_current_secrets,

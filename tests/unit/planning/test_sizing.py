@@ -3,9 +3,9 @@
 import pytest
 
 from tests.builders import a_depth, a_finished_job, a_job, a_work_queue_job
-from workqueuejob.planning.depth import QueueDepth
-from workqueuejob.planning.observed import JobState, ObservedJob
-from workqueuejob.planning.sizing import (
+from workqueuejob.brokers.depth import QueueDepth
+from workqueuejob.planning.observing.observed import JobState, ObservedJob
+from workqueuejob.planning.sizing.sizing import (
     cap_completions,
     count_held,
     count_missing,

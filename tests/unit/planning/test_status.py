@@ -18,10 +18,10 @@ from tests.builders import (
 )
 from workqueuejob.api import ItemsStatus, PodsStatus, WorkQueueJobStatus
 from workqueuejob.errors import ConnectionFailed
-from workqueuejob.planning.items import Doubt
-from workqueuejob.planning.observed import Observed
+from workqueuejob.planning.ledger.items import Doubt
+from workqueuejob.planning.observing.observed import Observed
 from workqueuejob.planning.situation import Plan
-from workqueuejob.planning.status import build_status, differs, differs_in_more_than_numbers
+from workqueuejob.planning.status.status import build_status, differs, differs_in_more_than_numbers
 from workqueuejob.planning.verdict import Progress, Verdict
 
 WORKING = Plan(Verdict(Progress.WORKING, "at work"))

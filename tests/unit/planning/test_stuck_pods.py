@@ -18,13 +18,18 @@ from tests.builders import (
     an_observation,
 )
 from workqueuejob.planning.actions import CreateWave, EndJob, RaiseParallelism
-from workqueuejob.planning.evidence import Evidence, gather_evidence
-from workqueuejob.planning.observed import JobState, ObservedJob, StuckPod
+from workqueuejob.planning.evidence.evidence import Evidence, gather_evidence
+from workqueuejob.planning.observing.observed import JobState, ObservedJob, StuckPod
+from workqueuejob.planning.observing.pod_reports import attach_reports
+from workqueuejob.planning.observing.stuck_pods import (
+    MARGIN,
+    describe_stuck,
+    find_stuck_pods,
+    mark_stuck,
+)
 from workqueuejob.planning.plan import plan
-from workqueuejob.planning.pod_reports import attach_reports
 from workqueuejob.planning.situation import Plan
-from workqueuejob.planning.sizing import count_room, size
-from workqueuejob.planning.stuck_pods import MARGIN, describe_stuck, find_stuck_pods, mark_stuck
+from workqueuejob.planning.sizing.sizing import count_room, size
 from workqueuejob.planning.verdict import PODS_STUCK, Progress
 
 SECOND = timedelta(seconds=1)

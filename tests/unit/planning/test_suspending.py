@@ -8,8 +8,8 @@ import pytest
 from tests.builders import a_depth, a_job, a_work_queue_job, after, an_observation
 from workqueuejob.names import KUEUE_LABEL
 from workqueuejob.planning.actions import SetSuspend
-from workqueuejob.planning.evidence import Evidence
-from workqueuejob.planning.observed import JobState, ObservedJob
+from workqueuejob.planning.evidence.evidence import Evidence
+from workqueuejob.planning.observing.observed import JobState, ObservedJob
 from workqueuejob.planning.plan import plan
 from workqueuejob.planning.situation import Plan
 

@@ -7,8 +7,8 @@ import pytest
 from tests.builders import a_template, a_work_queue_job, a_worker_spec
 from workqueuejob.errors import CredentialsNotURLSafe, TemplateInvalid
 from workqueuejob.planning.actions import CreateWave
-from workqueuejob.planning.environment import check_credentials
-from workqueuejob.planning.job_manifest import WorkerImage, build_job
+from workqueuejob.planning.pods.environment import check_credentials
+from workqueuejob.planning.pods.job_manifest import WorkerImage, build_job
 
 POD = "spec.template.spec"
 FIRST = f"{POD}.containers[0]"

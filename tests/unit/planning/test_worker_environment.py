@@ -6,10 +6,9 @@ import pytest
 
 from tests.builders import UID, a_template, a_work_queue_job, a_worker_spec
 from workqueuejob.api import WorkQueueJob
-from workqueuejob.planning.retries import build_retry
-from workqueuejob.planning.worker_environment import build_worker_environment
-from workqueuejob.protocol.retry import RetrySettings
-from workqueuejob.protocol.settings import (
+from workqueuejob.brokers.retries import build_retry
+from workqueuejob.contract.retry import RetrySettings
+from workqueuejob.contract.settings import (
     DeliverySettings,
     KafkaSource,
     RabbitMQSource,
@@ -18,6 +17,7 @@ from workqueuejob.protocol.settings import (
     WorkerSettings,
     read_settings,
 )
+from workqueuejob.planning.pods.worker_environment import build_worker_environment
 
 CERTIFICATES = {
     "ca_secret_ref": {"name": "ca", "key": "ca.pem"},

@@ -17,14 +17,19 @@ from tests.builders import (
 )
 from workqueuejob.api import PodsStatus, WorkQueueJobStatus
 from workqueuejob.api.status import CountedItems
+from workqueuejob.brokers.depth import QueueDepth
+from workqueuejob.contract.report import ItemCounts
 from workqueuejob.planning.actions import CreateWave, EndJob
-from workqueuejob.planning.depth import QueueDepth
-from workqueuejob.planning.evidence import Evidence, gather_evidence, is_drained, is_surplus
-from workqueuejob.planning.observed import JobState, Observed, ObservedJob, PodProblem
+from workqueuejob.planning.evidence.evidence import (
+    Evidence,
+    gather_evidence,
+    is_drained,
+    is_surplus,
+)
+from workqueuejob.planning.observing.observed import JobState, Observed, ObservedJob, PodProblem
 from workqueuejob.planning.plan import plan
 from workqueuejob.planning.situation import Plan
 from workqueuejob.planning.verdict import Progress
-from workqueuejob.protocol.report import ItemCounts
 
 COARSE = a_worker_spec()
 FINE = a_worker_spec(mode="Fine")

@@ -4,12 +4,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from workqueuejob.protocol.retry import RetrySettings
-from workqueuejob.protocol.settings import RedisSource, WorkerSettings
-from workqueuejob.worker.broker import Broker
+from workqueuejob.brokers.broker import Broker
+from workqueuejob.brokers.memory.broker import MemoryBroker, MemoryQueue
+from workqueuejob.contract.retry import RetrySettings
+from workqueuejob.contract.settings import RedisSource, WorkerSettings
 from workqueuejob.worker.engine import Engine
 from workqueuejob.worker.item import Item
-from workqueuejob.worker.memory import MemoryBroker, MemoryQueue
 from workqueuejob.worker.stopping import Stop
 from workqueuejob.worker.timing import Timing
 

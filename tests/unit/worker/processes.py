@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from workqueuejob.protocol.report import ItemCounts, read_report
+from workqueuejob.contract.report import ItemCounts, read_report
 
 ROOT = Path(__file__).parents[3]
 SCRIPT = Path(__file__).with_name("worker_process.py")

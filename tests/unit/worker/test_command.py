@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.unit.worker.processes import ROOT, Ended, WorkerProcess, eventually, is_running
-from workqueuejob.protocol.report import ItemCounts
-from workqueuejob.protocol.settings import PRIVATE_VARIABLES
+from workqueuejob.contract.report import ItemCounts
+from workqueuejob.contract.settings import PRIVATE_VARIABLES
 
 SHELL = ("run", "--", "sh", "-c")
 

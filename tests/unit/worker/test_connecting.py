@@ -1,15 +1,14 @@
 import pytest
 
-from workqueuejob.errors import SettingsInvalid
-from workqueuejob.protocol import settings as names
-from workqueuejob.protocol.connection import (
+from workqueuejob.brokers.connection import (
     KafkaConnection,
     RabbitMQConnection,
     RedisConnection,
     Sentinel,
     TLSSettings,
 )
-from workqueuejob.protocol.settings import (
+from workqueuejob.contract import settings as names
+from workqueuejob.contract.settings import (
     KafkaSource,
     RabbitMQSource,
     RedisSource,
@@ -17,6 +16,7 @@ from workqueuejob.protocol.settings import (
     WorkerSettings,
     write_settings,
 )
+from workqueuejob.errors import SettingsInvalid
 from workqueuejob.worker.connecting import build_connection, pod_name, read_environment
 
 

@@ -5,18 +5,18 @@ from pathlib import Path
 import pytest
 
 from tests.unit.worker.builders import ONE_ATTEMPT, RETRY, Plant, take
+from workqueuejob.brokers.broker import Broker, Delivery
+from workqueuejob.brokers.memory.broker import MemoryBroker
+from workqueuejob.contract import exits
+from workqueuejob.contract.report import ItemCounts, read_report
+from workqueuejob.contract.retry import RetrySettings
 from workqueuejob.errors import (
     AuthenticationFailed,
     BrokerUnavailable,
     DeadLetterTargetMissing,
     LeaseLost,
 )
-from workqueuejob.protocol import exits
-from workqueuejob.protocol.report import ItemCounts, read_report
-from workqueuejob.protocol.retry import RetrySettings
-from workqueuejob.worker.broker import Broker, Delivery
 from workqueuejob.worker.engine import Engine
-from workqueuejob.worker.memory import MemoryBroker
 
 
 def drain(engine: Engine) -> list[bytes]:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.worker.processes import Ended, WorkerProcess
-from workqueuejob.protocol.report import ItemCounts
+from workqueuejob.contract.report import ItemCounts
 
 FORK = """
 import os, sys
@@ -187,9 +187,9 @@ def test_worker_is_not_used_by_a_child_that_it_was_made_before(tmp_path: Path) -
 
 def test_child_makes_a_worker_of_its_own(tmp_path: Path) -> None:
     loop = f"""{FORK}
-from workqueuejob.protocol.settings import RedisSource, WorkerSettings
+from workqueuejob.contract.settings import RedisSource, WorkerSettings
 from workqueuejob.worker import Worker
-from workqueuejob.worker.memory import MemoryBroker, MemoryQueue
+from workqueuejob.brokers.memory.broker import MemoryBroker, MemoryQueue
 def work():
   queue = MemoryQueue()
   queue.put(b"cherry")

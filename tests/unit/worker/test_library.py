@@ -8,6 +8,8 @@ from typing import Any, ClassVar
 import pytest
 
 from tests.unit.worker.builders import Clock, build_settings
+from workqueuejob.brokers.broker import Delivery
+from workqueuejob.brokers.memory.broker import MemoryBroker, MemoryQueue
 from workqueuejob.errors import (
     AuthenticationFailed,
     DeadLetterTargetMissing,
@@ -16,8 +18,6 @@ from workqueuejob.errors import (
     SettingsInvalid,
 )
 from workqueuejob.worker import Item, Worker
-from workqueuejob.worker.broker import Delivery
-from workqueuejob.worker.memory import MemoryBroker, MemoryQueue
 
 
 class Plant:

@@ -4,7 +4,7 @@ import time
 from pathlib import Path
 
 from tests.unit.worker.processes import WorkerProcess, eventually
-from workqueuejob.protocol.report import ItemCounts
+from workqueuejob.contract.report import ItemCounts
 
 BEGIN = "import time, pathlib\n"
 

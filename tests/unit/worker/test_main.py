@@ -8,9 +8,9 @@ import pytest
 
 from tests.unit.worker.builders import build_settings
 from tests.unit.worker.processes import ROOT
-from workqueuejob.protocol.report import read_report
-from workqueuejob.protocol.settings import DeliverySettings, WorkerSettings
-from workqueuejob.worker.broker import Broker
+from workqueuejob.brokers.broker import Broker
+from workqueuejob.contract.report import read_report
+from workqueuejob.contract.settings import DeliverySettings, WorkerSettings
 from workqueuejob.worker.main import override, parse, run
 
 

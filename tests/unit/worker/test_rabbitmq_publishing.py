@@ -8,10 +8,10 @@ from typing import Any, cast
 import pytest
 from pika import spec
 
+from workqueuejob.brokers.rabbitmq.channels import WorkerConnection
+from workqueuejob.brokers.rabbitmq.properties import Properties
+from workqueuejob.brokers.rabbitmq.publishing import Publisher
 from workqueuejob.errors import PublishingUnavailable
-from workqueuejob.protocol.amqp_properties import Properties
-from workqueuejob.worker.rabbitmq_connection import WorkerConnection
-from workqueuejob.worker.rabbitmq_publishing import Publisher
 
 
 class ScriptedBroker:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from workqueuejob.protocol.report import ItemCounts, read_report
+from workqueuejob.contract.report import ItemCounts, read_report
 from workqueuejob.worker.reporting import Report
 
 KEPT_BYTES = 4096

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from tests.unit.worker.builders import ONE_ATTEMPT, Plant, take
-from workqueuejob.protocol import exits
-from workqueuejob.protocol.probes import ProbeSettings
-from workqueuejob.protocol.report import ItemCounts
+from workqueuejob.contract import exits
+from workqueuejob.contract.probes import ProbeSettings
+from workqueuejob.contract.report import ItemCounts
 from workqueuejob.worker.probing import is_failing
 
 SECONDS = 20

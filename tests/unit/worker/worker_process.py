@@ -13,8 +13,10 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from workqueuejob.protocol.retry import RetrySettings
-from workqueuejob.protocol.settings import (
+from workqueuejob.brokers.broker import Delivery
+from workqueuejob.brokers.memory.broker import MemoryBroker, MemoryQueue
+from workqueuejob.contract.retry import RetrySettings
+from workqueuejob.contract.settings import (
     SETTINGS,
     DeliverySettings,
     RedisSource,
@@ -22,9 +24,7 @@ from workqueuejob.protocol.settings import (
     write_settings,
 )
 from workqueuejob.worker import Worker
-from workqueuejob.worker.broker import Delivery
 from workqueuejob.worker.main import parse, run
-from workqueuejob.worker.memory import MemoryBroker, MemoryQueue
 
 
 class OvertakenBroker(MemoryBroker):

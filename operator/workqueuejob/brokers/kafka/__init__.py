@@ -1,0 +1,1 @@
+"""Kafka: topics as one consumer group sees them."""

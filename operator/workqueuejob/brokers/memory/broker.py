@@ -1,0 +1,135 @@
+"""A worker's connection to a queue in memory: for tests of programs and of the worker.
+
+Holds to the same contract as the real brokers, and has no feature that is not in
+`workqueuejob.brokers.broker`.
+
+    queue = MemoryQueue()
+    queue.put(b"apple", b"banana")
+    worker = Worker(settings, broker=MemoryBroker(queue))
+"""
+
+from collections import deque
+from collections.abc import Collection
+from datetime import UTC, datetime
+
+from workqueuejob.brokers.broker import Delivery
+from workqueuejob.brokers.memory.queue import MemoryDeadLetter, MemoryQueue
+from workqueuejob.contract.retry import RetrySettings
+from workqueuejob.errors import BrokerUnavailable, LeaseLost
+
+__all__ = ["MemoryBroker", "MemoryDeadLetter", "MemoryQueue"]
+
+POLL_SECONDS = 0.01
+
+
+class MemoryBroker:
+    """A worker's connection to a queue in memory; the Broker of `workqueuejob.brokers.broker`.
+
+    fetch_ahead: lets `ack` fetch as a consumer with a prefetch does.
+    """
+
+    def __init__(
+        self,
+        queue: MemoryQueue,
+        *,
+        retry: RetrySettings | None = None,
+        prefetch: int = 1,
+        pod: str = "",
+    ) -> None:
+        self.queue = queue
+        self._retry = retry or RetrySettings()
+        self._prefetch = max(prefetch, 1)
+        self._pod = pod
+        self.fetch_ahead = True
+        self._fetched: deque[tuple[int, Delivery]] = deque()
+        self._broken = False
+
+    def take(self, *, timeout_seconds: float) -> Delivery | None:
+        """Return an item, or None when none was ready for so long."""
+        ends_at = self.queue.clock() + timeout_seconds
+        while True:
+            self._connect()
+            self._fetch()
+            while self._fetched:
+                token, delivery = self._fetched.popleft()
+                if self._renewed(token):
+                    return delivery
+            rest = ends_at - self.queue.clock()
+            if rest <= 0:
+                return None
+            self.queue.sleep(min(rest, POLL_SECONDS))
+
+    def ack(self, delivery: Delivery) -> None:
+        """Settle an item that succeeded."""
+        self._connect()
+        self.queue.settle(delivery.handle)
+        if self.fetch_ahead:
+            self._fetch()
+
+    def retry(self, delivery: Delivery, *, reason: str, delay_seconds: int) -> None:
+        """Count a failed attempt; the item becomes ready again after the delay."""
+        self._connect()
+        self.queue.give_back(delivery.handle, failure=reason, delay_seconds=delay_seconds)
+
+    def dead_letter(self, delivery: Delivery, *, reason: str) -> None:
+        """Move an item to the dead letters, or discard it where there is no target."""
+        self._connect()
+        dead = MemoryDeadLetter(
+            body=delivery.body,
+            reason=reason,
+            attempts=delivery.attempt,
+            time=datetime.now(UTC).isoformat(timespec="seconds"),
+            pod=self._pod,
+        )
+        self.queue.bury(delivery.handle, dead if self._retry.dead_letter else None)
+
+    def release(self, delivery: Delivery) -> None:
+        """Give an item back at once; this attempt does not count."""
+        self._connect()
+        self.queue.give_back(delivery.handle)
+
+    def renew(self, held: Collection[Delivery]) -> Collection[Delivery]:
+        """Keep hold of what is worked on, and of what was fetched; return what is lost."""
+        self._connect()
+        self._fetched = deque((t, one) for t, one in self._fetched if self._renewed(t))
+        return [delivery for delivery in held if not self._renewed(delivery.handle)]
+
+    @property
+    def renew_seconds(self) -> float:
+        """A third of the lease."""
+        return self.queue.lease_seconds / 3
+
+    def close(self) -> None:
+        """Give back what was fetched but not taken."""
+        while self._fetched:
+            token, _ = self._fetched.pop()
+            try:
+                self.queue.give_back(token)
+            except LeaseLost:
+                continue
+
+    def cut(self) -> None:
+        """Break the connection, as a broker's restart does: what is held is lost in time."""
+        self._broken = True
+        self._fetched.clear()
+
+    def _connect(self) -> None:
+        if self._broken:
+            self._broken = False
+            raise BrokerUnavailable("the connection was cut; try again")
+
+    def _fetch(self) -> None:
+        if self._fetched:
+            return
+        while len(self._fetched) < self._prefetch:
+            claimed = self.queue.claim()
+            if claimed is None:
+                return
+            self._fetched.append(claimed)
+
+    def _renewed(self, token: int) -> bool:
+        try:
+            self.queue.renew(token)
+        except LeaseLost:
+            return False
+        return True

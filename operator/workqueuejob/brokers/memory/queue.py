@@ -1,0 +1,155 @@
+"""The broker's side of a queue in memory, with leases by a clock that tests may move.
+
+    fresh items     in the order they were put
+    held            by a token, until its lease ends by the queue's clock
+    delayed         items that rest after a failed attempt
+    dead_letters    items that were given up, with why, when and where
+
+May be shared by the threads of one process, and keeps nothing.
+"""
+
+import itertools
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from workqueuejob.brokers.broker import Delivery
+from workqueuejob.errors import LeaseLost
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryDeadLetter:
+    """An item that was given up; time as in ISO 8601, UTC."""
+
+    body: bytes
+    reason: str
+    attempts: int
+    time: str
+    pod: str
+
+
+@dataclass(slots=True)
+class _Item:
+    id: str
+    body: bytes
+    failed: int = 0
+    seen: bool = False
+    lost: bool = False
+    last_failure: str = ""
+    due_at: float = 0.0
+
+
+@dataclass(slots=True)
+class _Lease:
+    item: _Item
+    ends_at: float
+
+
+class MemoryQueue:
+    """The broker's side: may be shared by several workers, of several threads.
+
+    lease_seconds: how long a worker holds an item without renewing it.
+    clock, sleep: replaced together in tests, which move time instead of waiting for it.
+    """
+
+    def __init__(
+        self,
+        *,
+        lease_seconds: float = 30.0,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.lease_seconds = lease_seconds
+        self.clock = clock
+        self.sleep = sleep
+        self.dead_letters: list[MemoryDeadLetter] = []
+        self._ready: deque[_Item] = deque()
+        self._delayed: list[_Item] = []
+        self._leases: dict[int, _Lease] = {}
+        self._numbers = itertools.count(1)
+        self._lock = threading.Lock()
+
+    def put(self, *bodies: bytes) -> None:
+        """Add items."""
+        with self._lock:
+            for body in bodies:
+                self._ready.append(_Item(f"item-{next(self._numbers)}", body))
+
+    def count_left(self) -> int:
+        """Return the items that are ready, delayed or held."""
+        with self._lock:
+            return len(self._ready) + len(self._delayed) + len(self._leases)
+
+    def claim(self) -> tuple[int, Delivery] | None:
+        """Return a token and an item; those that come back go before fresh ones."""
+        with self._lock:
+            self._take_back()
+            if not self._ready:
+                return None
+            item, token = self._ready.popleft(), next(self._numbers)
+            self._leases[token] = _Lease(item, self.clock() + self.lease_seconds)
+            delivery = Delivery(
+                id=item.id,
+                body=item.body,
+                attempt=item.failed + 1,
+                redelivered=item.seen,
+                lost=item.lost,
+                last_failure=item.last_failure,
+                handle=token,
+            )
+            item.seen = True
+            return token, delivery
+
+    def renew(self, token: int) -> None:
+        """Begin the lease anew."""
+        with self._lock:
+            self._held(token).ends_at = self.clock() + self.lease_seconds
+
+    def settle(self, token: int) -> None:
+        """Take the item out of the queue."""
+        with self._lock:
+            self._held(token)
+            del self._leases[token]
+
+    def give_back(
+        self, token: int, *, failure: str | None = None, delay_seconds: float = 0
+    ) -> None:
+        """Make the item ready, at once or after a delay; a failure counts the attempt."""
+        with self._lock:
+            item = self._held(token).item
+            del self._leases[token]
+            if failure is not None:
+                item.failed += 1
+                item.last_failure = failure
+            item.lost = False
+            if delay_seconds:
+                item.due_at = self.clock() + delay_seconds
+                self._delayed.append(item)
+            else:
+                self._ready.appendleft(item)
+
+    def bury(self, token: int, dead: MemoryDeadLetter | None) -> None:
+        """Take the item out of the queue, and keep its dead letter if there is one."""
+        self.settle(token)
+        if dead is not None:
+            self.dead_letters.append(dead)
+
+    def _held(self, token: int) -> _Lease:
+        self._take_back()
+        try:
+            return self._leases[token]
+        except KeyError:
+            raise LeaseLost("the lease ended before the item was settled") from None
+
+    def _take_back(self) -> None:
+        now = self.clock()
+        for token in [t for t, lease in self._leases.items() if lease.ends_at <= now]:
+            item = self._leases.pop(token).item
+            item.failed += 1
+            item.lost = True
+            self._ready.appendleft(item)
+        for item in [item for item in self._delayed if item.due_at <= now]:
+            self._delayed.remove(item)
+            self._ready.appendleft(item)

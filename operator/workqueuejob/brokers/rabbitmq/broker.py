@@ -1,0 +1,218 @@
+"""The worker's side of a RabbitMQ queue, classic or quorum; the Broker of `worker.broker`.
+
+    ack          basic.ack; of an item that was held for a while, the broker is known to have it
+    retry        a confirmed copy with the count raised, to a delay queue or the queue itself
+    release      a confirmed copy with the count as it was, to the end of the queue
+    dead_letter  a confirmed copy to the dead-letter queue, with why, when and where
+    renew        heartbeats; past two thirds of the consumer timeout the item moves
+
+Every original is acknowledged after its copy is confirmed, so a crash in between makes an item
+twice and never none. What was delivered on a connection or channel that is gone is refused without
+asking the broker. Never declares, purges or deletes the user's queue.
+"""
+
+import time
+import uuid
+from collections.abc import Collection
+
+from workqueuejob.brokers.broker import Broker, Delivery
+from workqueuejob.brokers.connection import RabbitMQConnection
+from workqueuejob.brokers.rabbitmq.items import build_copy, build_dead_letter, build_failed
+from workqueuejob.brokers.rabbitmq.publishing import Refused, Unroutable
+from workqueuejob.brokers.rabbitmq.session import Assignment, Session
+from workqueuejob.contract.retry import RetrySettings
+from workqueuejob.contract.settings import RabbitMQSource
+from workqueuejob.errors import (
+    BrokerUnavailable,
+    DeadLetterTargetMissing,
+    LeaseLost,
+    PublishingUnavailable,
+)
+
+RENEW_MAX_SECONDS = 5.0
+_RENEWALS_PER_HEARTBEAT = 4
+_RENEWALS_PER_CONSUMER_TIMEOUT = 12
+
+
+class RabbitMQBroker:
+    """One worker's connection, made anew after it broke.
+
+    fetch_ahead: False leaves the next item in the queue when one is settled.
+    """
+
+    def __init__(self, assignment: Assignment) -> None:
+        """Connect; raise BrokerUnavailable, or the QueueError that a person must mend."""
+        self.fetch_ahead = True
+        self._assignment = assignment
+        self._queue = assignment.source.queue
+        self._session: Session | None = Session(assignment)
+        self._dropping = _Dropping(self)
+
+    def take(self, *, timeout_seconds: float) -> Delivery | None:
+        """Return an item, or None when none was ready for so long; connects anew if need be."""
+        if self._session is None:
+            self._session = Session(self._assignment)
+        with self._dropping:
+            return self._session.take(timeout_seconds=timeout_seconds)
+
+    def ack(self, delivery: Delivery) -> None:
+        """Settle an item that succeeded."""
+        session = self._session_of(delivery)
+        with self._dropping:
+            session.ack(delivery.handle)
+
+    def retry(self, delivery: Delivery, *, reason: str, delay_seconds: int) -> None:
+        """Count a failed attempt; the item becomes ready again after the delay."""
+        handle = delivery.handle
+        session = self._session_of(delivery)
+        with self._dropping:
+            failed = build_failed(handle.properties, delivery, reason=reason)
+            if delay_seconds == 0:
+                session.give_back(handle, failed)
+            else:
+                session.move_to_rest(handle, delay_seconds, failed)
+
+    def dead_letter(self, delivery: Delivery, *, reason: str) -> None:
+        """Move an item to the dead-letter queue, or discard it where none is named.
+
+        Raises DeadLetterTargetMissing when the queue does not take it; the item is held still.
+        """
+        handle = delivery.handle
+        target = self._assignment.retry.dead_letter
+        session = self._session_of(delivery)
+        with self._dropping:
+            if target is None:
+                session.ack(handle)
+                return
+            dead = build_dead_letter(
+                handle.properties,
+                delivery,
+                reason=reason,
+                attempts=min(delivery.attempt, self._assignment.retry.max_attempts),
+                found=(self._queue, self._assignment.pod),
+            )
+            try:
+                session.move(handle, target, dead)
+            except Unroutable:
+                raise self._missing(target, "not found", "create it") from None
+            except Refused:
+                raise self._missing(target, "takes no items", "make room in it") from None
+
+    def release(self, delivery: Delivery) -> None:
+        """Give an item back to the end of its queue; this attempt does not count."""
+        handle = delivery.handle
+        session = self._session_of(delivery)
+        with self._dropping:
+            same = build_copy(handle.properties, delivery, attempts=delivery.attempt - 1)
+            session.release(handle, same)
+
+    def renew(self, held: Collection[Delivery]) -> Collection[Delivery]:
+        """Service the connection, and keep hold of items; return those that are lost."""
+        try:
+            if self._session is not None:
+                with self._dropping:
+                    self._session.renew(held)
+        except BrokerUnavailable:
+            # Said by what is returned; the next take connects anew.
+            return list(held)
+        return [delivery for delivery in held if not self._owns(delivery)]
+
+    @property
+    def renew_seconds(self) -> float:
+        """Often enough for the heartbeat and the consumer timeout."""
+        return min(
+            self._assignment.heartbeat_seconds / _RENEWALS_PER_HEARTBEAT,
+            self._assignment.source.consumer_timeout_seconds / _RENEWALS_PER_CONSUMER_TIMEOUT,
+            RENEW_MAX_SECONDS,
+        )
+
+    def is_uncertain(self, delivery: Delivery) -> bool:
+        """Whether its acknowledgement was sent, or it was held where its copy comes back from."""
+        return bool(delivery.handle.tag == 0 or delivery.handle.is_moved)
+
+    def close(self) -> None:
+        """Give back what was fetched but not taken, and disconnect; never raises."""
+        session, self._session = self._session, None
+        if session is not None:
+            session.close()
+
+    def drop(self) -> None:
+        """Be done with a connection that is of no more use; what it brought is lost."""
+        session, self._session = self._session, None
+        if session is not None:
+            session.drop()
+
+    def _session_of(self, delivery: Delivery) -> Session:
+        """Return the session that the item was delivered on, or raise LeaseLost."""
+        session = self._session
+        try:
+            with self._dropping:
+                if session is not None:
+                    session.catch_up(time.monotonic())
+                    if not self.fetch_ahead and session.owns(delivery.handle):
+                        session.stop_fetching(delivery.handle)
+        except BrokerUnavailable as error:
+            raise LeaseLost(str(error)) from error
+        if session is None or not session.owns(delivery.handle):
+            raise LeaseLost(
+                f"item {delivery.id} of queue {self._queue!r} was delivered on a connection or "
+                "channel that is gone; the broker has given it to another worker, or will"
+            )
+        return session
+
+    def _owns(self, delivery: Delivery) -> bool:
+        return self._session is not None and self._session.owns(delivery.handle)
+
+    def _missing(self, target: str, what: str, remedy: str) -> DeadLetterTargetMissing:
+        return DeadLetterTargetMissing(
+            f"dead-letter queue {target!r} {what} on {self._assignment.connection.address}, vhost "
+            f"{self._assignment.connection.virtual_host!r}; {remedy}, or correct "
+            "spec.retry.deadLetter"
+        )
+
+
+class _Dropping:
+    """Drops the broker's connection when what is done on it says that it is of no more use."""
+
+    __slots__ = ("_broker",)
+
+    def __init__(self, broker: RabbitMQBroker) -> None:
+        self._broker = broker
+
+    def __enter__(self) -> None:
+        return
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None or issubclass(kind, PublishingUnavailable):
+            return
+        if issubclass(kind, BrokerUnavailable):
+            self._broker.drop()
+
+
+def open_broker(  # noqa: PLR0913 - what a worker is told comes one by one
+    connection: RabbitMQConnection,
+    source: RabbitMQSource,
+    *,
+    retry: RetrySettings,
+    run: str,
+    pod: str,
+    prefetch: int = 1,
+    heartbeat_seconds: int = 60,
+) -> Broker:
+    """Connect to the queue; raise BrokerUnavailable, or the QueueError that a person must mend.
+
+    run: is not needed here, for RabbitMQ counts no runs.
+    """
+    del run
+    return RabbitMQBroker(
+        Assignment(
+            connection,
+            source,
+            retry,
+            # Two workers of one pod must not share a holding queue.
+            name=f"{pod}-{uuid.uuid4().hex[:6]}".lstrip("-"),
+            pod=pod,
+            prefetch=prefetch,
+            heartbeat_seconds=heartbeat_seconds,
+        )
+    )

@@ -1,0 +1,83 @@
+"""The queues that a worker declares beside the user's: items rest there, and come back by TTL.
+
+Quorum queues, which hand an item back with a confirm; classic ones where the broker refuses that.
+"""
+
+import time
+from collections.abc import Iterable
+from typing import Any
+
+from workqueuejob.brokers.rabbitmq.channels import WorkerConnection
+from workqueuejob.brokers.rabbitmq.names import classic_arguments, delay_queue, returning_arguments
+from workqueuejob.errors import WorkQueueJobError
+
+DAY_MS = 24 * 3600 * 1000
+REDECLARE_SECONDS = 3600.0
+"""A queue that was not declared for its expiry vanishes, whatever is in it."""
+
+_PRECONDITION_FAILED = 406
+
+
+class DelayQueues:
+    """The delay queues of one queue, by delay."""
+
+    def __init__(self, connection: WorkerConnection, queue: str) -> None:
+        self._connection = connection
+        self._queue = queue
+        self._declared_at: dict[int, float] = {}
+
+    def declare(self, delays_seconds: Iterable[int]) -> None:
+        """Declare the queues; raise AuthorizationFailed if the user may not."""
+        for delay_seconds in delays_seconds:
+            arguments = returning_arguments(
+                self._queue, ttl_ms=delay_seconds * 1000, expires_ms=DAY_MS + delay_seconds * 1000
+            )
+            name = delay_queue(self._queue, delay_seconds)
+            declare_returning(self._connection, name, self._queue, arguments)
+            self._declared_at[delay_seconds] = time.monotonic()
+
+    def find(self, delay_seconds: int) -> str:
+        """Return the name of the queue, which is there for a day at least."""
+        declared_at = self._declared_at.get(delay_seconds)
+        if declared_at is None or time.monotonic() - declared_at > REDECLARE_SECONDS:
+            self.declare([delay_seconds])
+        return delay_queue(self._queue, delay_seconds)
+
+    def forget(self, delay_seconds: int) -> None:
+        """Declare the queue again before it is used: somebody has deleted it."""
+        self._declared_at.pop(delay_seconds, None)
+
+
+def declare_returning(
+    connection: WorkerConnection, name: str, queue: str, arguments: dict[str, Any]
+) -> None:
+    """Declare a queue whose items come back to `queue`, as the broker allows."""
+    may = (
+        f"declare queue {name!r} {connection.where}, where items rest before they come back to "
+        f"{queue!r}; grant it 'configure', 'read' and 'write' on queues that begin with "
+        f"'{queue}.wqj-', and 'write' on 'amq.default' (rabbitmqctl set_permissions)"
+    )
+    try:
+        _declare(connection, name, arguments, may)
+        return
+    except _WithOtherArguments:
+        pass
+    try:
+        _declare(connection, name, classic_arguments(arguments), may)
+    except _WithOtherArguments:
+        # Somebody made it: by a policy, or another version of this. It is used as it is.
+        connection.control.declare_passively(name)
+
+
+class _WithOtherArguments(Exception):
+    """The broker knows no such arguments, or has the queue with others."""
+
+
+def _declare(connection: WorkerConnection, name: str, arguments: dict[str, Any], may: str) -> None:
+    channel = connection.control
+    try:
+        channel.call("queue_declare", name, queue=name, may=may, durable=True, arguments=arguments)
+    except WorkQueueJobError:
+        if getattr(channel.closed, "reply_code", None) == _PRECONDITION_FAILED:
+            raise _WithOtherArguments from None
+        raise

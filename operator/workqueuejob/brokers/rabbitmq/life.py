@@ -1,0 +1,94 @@
+"""Tells one life of the broker from the next, which AMQP does not.
+
+An item that is redelivered was in the hand of a worker that died, or in the queue of a broker that
+did. A message that is not persistent does not outlive its broker. So a durable queue beside the
+user's holds one such message, with a word that is made up when the queue is found empty.
+
+Somebody who purges the queue, and two workers that find it empty together, make it look like
+another life; then an item that came back keeps an attempt that it had lost.
+"""
+
+import uuid
+from contextlib import suppress
+from typing import Any
+
+from pika import spec
+
+from workqueuejob.brokers.rabbitmq.channels import WorkerChannel, WorkerConnection
+from workqueuejob.brokers.rabbitmq.names import life_queue
+from workqueuejob.brokers.rabbitmq.properties import build_properties
+from workqueuejob.brokers.rabbitmq.publishing import Publisher, Refused, Unroutable
+from workqueuejob.errors import BrokerUnavailable, PublishingUnavailable, WorkQueueJobError
+
+EXPIRES_MS = 24 * 3600 * 1000
+TRIES = 4
+TRY_AGAIN_SECONDS = 0.05
+"""Another worker that looks has the message for a millisecond."""
+
+_TRANSIENT = 1
+
+
+class BrokerLife:
+    """The life in which one connection stands."""
+
+    def __init__(self, connection: WorkerConnection, publisher: Publisher, queue: str) -> None:
+        self._connection = connection
+        self._publisher = publisher
+        self._name = life_queue(queue)
+        self._known: str | None = None
+
+    def read(self) -> str:
+        """Return a word that is the same in all of this life; nothing where it can't be known.
+
+        Raises BrokerUnavailable when the connection is lost.
+        """
+        if self._known is None:
+            try:
+                self._known = self._find()
+            except BrokerUnavailable:
+                raise
+            except WorkQueueJobError:
+                # As when the user may not declare the queue, or its node is down.
+                self._known = ""
+        return self._known
+
+    def _find(self) -> str:
+        arguments = {"x-queue-type": "classic", "x-max-length": 1, "x-expires": EXPIRES_MS}
+        self._connection.control.call(
+            "queue_declare", self._name, queue=self._name, durable=True, arguments=arguments
+        )
+        channel = self._connection.open_channel()
+        found = self._look(channel, tries=TRIES)
+        if not found:
+            with suppress(Refused, Unroutable, PublishingUnavailable):
+                self._publisher.publish(
+                    self._name, uuid.uuid4().hex.encode(), build_properties(_TRANSIENT)
+                )
+                found = self._look(channel, tries=TRIES)
+        channel.close()
+        return found
+
+    def _look(self, channel: WorkerChannel, *, tries: int) -> str:
+        for attempt in range(tries):
+            if attempt:
+                with self._connection.translated, suppress(TimeoutError):
+                    self._connection.driven.run_until(lambda: False, TRY_AGAIN_SECONDS)
+            found = self._get(channel)
+            if found:
+                return found
+        return ""
+
+    def _get(self, channel: WorkerChannel) -> str:
+        answers: list[str] = []
+
+        def take(_channel: Any, method: Any, _properties: Any, body: bytes) -> None:
+            answers.append(body.decode(errors="replace"))
+            channel.raw.basic_nack(method.delivery_tag, requeue=True)
+
+        with self._connection.translated:
+            channel.raw.add_callback(lambda _frame: answers.append(""), [spec.Basic.GetEmpty])
+            channel.raw.basic_get(self._name, take, auto_ack=False)
+            channel.wait(lambda: bool(answers))
+        if not answers:
+            channel.raise_closed(self._name)
+        return answers[0]

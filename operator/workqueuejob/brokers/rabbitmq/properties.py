@@ -1,0 +1,101 @@
+"""A message's properties as the bytes that came, which are published unchanged. Pure.
+
+pika asks of the properties that it sends only what `BasicProperties` has for that: `INDEX`, and
+`encode`.
+"""
+
+import struct
+from collections.abc import Iterable
+
+from pika import BasicProperties
+
+from workqueuejob.brokers.rabbitmq.tables import Table, decode_text, read_table
+
+CONTENT_TYPE, CONTENT_ENCODING, HEADERS, DELIVERY_MODE, PRIORITY = (
+    1 << n for n in range(15, 10, -1)
+)
+CORRELATION_ID, REPLY_TO, EXPIRATION, MESSAGE_ID, TIMESTAMP = (1 << n for n in range(10, 5, -1))
+TYPE, USER_ID, APP_ID, CLUSTER_ID = (1 << n for n in range(5, 1, -1))
+
+_ORDER = (
+    CONTENT_TYPE, CONTENT_ENCODING, HEADERS, DELIVERY_MODE, PRIORITY, CORRELATION_ID, REPLY_TO,
+    EXPIRATION, MESSAGE_ID, TIMESTAMP, TYPE, USER_ID, APP_ID, CLUSTER_ID,
+)  # fmt: skip
+_FIXED = {DELIVERY_MODE: 1, PRIORITY: 1, TIMESTAMP: 8}
+_MORE_FLAGS = 1
+
+
+class Properties:
+    """The properties that a message has, by their flags, each as its bytes."""
+
+    __slots__ = ("_fields",)
+
+    INDEX = BasicProperties.INDEX
+
+    def __init__(self, fields: dict[int, bytes] | None = None) -> None:
+        self._fields = fields or {}
+
+    @property
+    def message_id(self) -> str | bytes | None:
+        """The producer's id; bytes if it is no UTF-8."""
+        field = self._fields.get(MESSAGE_ID)
+        return None if field is None else decode_text(field[1:])
+
+    @property
+    def has_headers(self) -> bool:
+        """Whether there are any."""
+        return len(self._fields.get(HEADERS, b"")) > 4
+
+    @property
+    def headers(self) -> Table:
+        """The headers, which may be none."""
+        return read_table(self._fields.get(HEADERS, b"")[4:])
+
+    def replace(
+        self, *, headers: Table, without: Iterable[int], delivery_mode: int
+    ) -> "Properties":
+        """Return the properties with these headers and this mode, and without some others."""
+        content = headers.encode()
+        changed = {
+            HEADERS: struct.pack(">I", len(content)) + content,
+            DELIVERY_MODE: bytes([delivery_mode]),
+        }
+        left_out = set(without)
+        kept = {flag: field for flag, field in self._fields.items() if flag not in left_out}
+        return Properties({**kept, **changed})
+
+    def encode(self) -> list[bytes]:
+        """Return what a frame holds of them."""
+        flags = sum(self._fields)
+        fields = (self._fields[flag] for flag in _ORDER if flag in self._fields)
+        return [struct.pack(">H", flags), *fields]
+
+
+def build_properties(delivery_mode: int) -> Properties:
+    """Return the properties of a message that has no others."""
+    return Properties({DELIVERY_MODE: bytes([delivery_mode])})
+
+
+def read_properties(content: bytes) -> Properties:
+    """Return the properties of these bytes; what follows one that is cut short is left out."""
+    if len(content) < 2:
+        return Properties()
+    flags, at = int.from_bytes(content[:2], "big"), 2
+    more = flags & _MORE_FLAGS
+    while more:
+        # AMQP has no property there.
+        more = int.from_bytes(content[at : at + 2], "big") & _MORE_FLAGS
+        at += 2
+    fields: dict[int, bytes] = {}
+    for flag in _ORDER:
+        if not flags & flag:
+            continue
+        size = _FIXED.get(flag)
+        if size is None:
+            prefix = 4 if flag == HEADERS else 1
+            size = prefix + int.from_bytes(content[at : at + prefix], "big")
+        if at + size > len(content):
+            break
+        fields[flag] = content[at : at + size]
+        at += size
+    return Properties(fields)

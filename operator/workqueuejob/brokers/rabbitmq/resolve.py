@@ -1,0 +1,105 @@
+"""From a RabbitMQ queue's spec and its Secrets to the settings of a connection."""
+
+from urllib.parse import urlsplit
+
+from workqueuejob.api import AuthMechanism, RabbitMQQueue
+from workqueuejob.brokers.connection import (
+    AMQP_PORT,
+    AMQPS_PORT,
+    DEFAULT_CREDENTIALS,
+    DEFAULT_VIRTUAL_HOST,
+    RabbitMQConnection,
+    TLSSettings,
+    bracket,
+)
+from workqueuejob.brokers.connection import RABBITMQ_FIELD as FIELD
+from workqueuejob.brokers.hosts import AllowedHosts, resolve_host
+from workqueuejob.brokers.secrets import SecretReader, read_tls
+from workqueuejob.brokers.uri import BrokerAddress, parse_uri
+from workqueuejob.errors import TLSFailed
+
+_URL_PORTS = {"http": 80, "https": 443}
+
+
+def resolve_rabbitmq(
+    source: RabbitMQQueue, reader: SecretReader, *, namespace: str, allowed_hosts: AllowedHosts
+) -> RabbitMQConnection:
+    """Return the connection's settings; raises as `settings.resolve_connection` does."""
+    address = _read_address(source, reader)
+    tls = _read_tls(source, reader, encrypted=address.encrypted)
+    username, password = _choose_credentials(source, address)
+    host = resolve_host(address.host, namespace)
+    port = address.port or (AMQP_PORT if tls is None else AMQPS_PORT)
+    named = "host" if source.uri_secret_ref is None else "uriSecretRef"
+    allowed_hosts.check(host, port, field=f"{FIELD}.{named}")
+    return RabbitMQConnection(
+        host=host,
+        port=port,
+        virtual_host=address.virtual_host or DEFAULT_VIRTUAL_HOST,
+        username=username,
+        password=password,
+        auth_mechanism=str(source.auth_mechanism),
+        tls=tls,
+        management_url=_resolve_management(source, namespace, allowed_hosts),
+    )
+
+
+def _resolve_management(
+    source: RabbitMQQueue, namespace: str, allowed_hosts: AllowedHosts
+) -> str | None:
+    if source.management is None:
+        return None
+    try:
+        parts = urlsplit(source.management.url)
+    except ValueError:
+        # Brackets around what is no IPv6 address are the client's to refuse.
+        return source.management.url
+    host = resolve_host(parts.hostname or "", namespace)
+    # As text: urllib raises for a port like 99999, which is the client's to refuse.
+    _, colon, port = parts.netloc.rpartition("]")[2].partition(":")
+    number = int(port) if port.isdecimal() else _URL_PORTS.get(parts.scheme, 0)
+    allowed_hosts.check(host, number, field=f"{FIELD}.management.url")
+    return f"{parts.scheme}://{bracket(host)}{colon}{port}{parts.path.rstrip('/')}"
+
+
+def _read_address(source: RabbitMQQueue, reader: SecretReader) -> BrokerAddress:
+    reference = source.uri_secret_ref
+    if reference is not None:
+        where = f"{FIELD}.uriSecretRef"
+        uri = reader.read_text(reference.name, reference.key, field=where)
+        return parse_uri(uri, where=reader.locate(reference.name, reference.key, field=where))
+    credentials = source.credentials_secret_ref
+    username = password = None
+    if credentials is not None:
+        where = f"{FIELD}.credentialsSecretRef"
+        username = reader.read_text(credentials.name, credentials.username_key, field=where)
+        password = reader.read_text(credentials.name, credentials.password_key, field=where)
+    return BrokerAddress(
+        host=source.host or "",
+        port=source.port,
+        virtual_host=source.vhost,
+        username=username,
+        password=password,
+    )
+
+
+def _choose_credentials(source: RabbitMQQueue, address: BrokerAddress) -> tuple[str, str]:
+    if address.username is not None:
+        return address.username, address.password or ""
+    return ("", "") if source.auth_mechanism is AuthMechanism.EXTERNAL else DEFAULT_CREDENTIALS
+
+
+def _read_tls(
+    source: RabbitMQQueue, reader: SecretReader, *, encrypted: bool | None
+) -> TLSSettings | None:
+    settings = read_tls(
+        source.tls, reader, field=FIELD, encrypted=encrypted, schemes=("amqp", "amqps")
+    )
+    if source.auth_mechanism is AuthMechanism.EXTERNAL and (
+        settings is None or settings.client_key is None
+    ):
+        raise TLSFailed(
+            f"{FIELD}.authMechanism EXTERNAL logs in by certificate, and there is none; "
+            f"set {FIELD}.tls.clientCertificateSecretRef"
+        )
+    return settings

@@ -1,0 +1,260 @@
+"""All that a worker does on one connection to RabbitMQ that consumes; it ends with the connection.
+
+    consumer    delivers the items
+    publisher   puts copies of items where they belong next, before the original is acknowledged;
+                on a connection of its own
+    delays      queues in which items rest
+    holding     keeps items beyond the broker's consumer timeout
+
+Raises BrokerUnavailable when the connection is of no more use. Makes no second try.
+"""
+
+import time
+from collections.abc import Collection
+from contextlib import suppress
+from dataclasses import dataclass
+
+from workqueuejob.brokers.broker import Delivery
+from workqueuejob.brokers.connection import RabbitMQConnection
+from workqueuejob.brokers.rabbitmq.channels import WorkerConnection
+from workqueuejob.brokers.rabbitmq.consuming import Consumer, Handle
+from workqueuejob.brokers.rabbitmq.delay_queues import DelayQueues
+from workqueuejob.brokers.rabbitmq.holding import Holding
+from workqueuejob.brokers.rabbitmq.items import (
+    build_copy,
+    build_returned,
+    comes_from_holding,
+    read_item,
+)
+from workqueuejob.brokers.rabbitmq.life import BrokerLife
+from workqueuejob.brokers.rabbitmq.properties import Properties
+from workqueuejob.brokers.rabbitmq.publishing import Publisher, Refused, Unroutable
+from workqueuejob.contract.retry import RetrySettings
+from workqueuejob.contract.settings import RabbitMQSource
+from workqueuejob.errors import (
+    BrokerUnavailable,
+    LeaseLost,
+    PublishingUnavailable,
+    QueueError,
+)
+
+STALE_SECONDS = 0.1
+"""After so long, what the broker sent meanwhile is looked at before anything is settled."""
+
+CERTAIN_AFTER_SECONDS = 1.0
+"""An item held for so long is worth a round trip to know that its acknowledgement arrived."""
+
+MOVE_AT = 2 / 3
+"""Of the broker's consumer timeout."""
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """What a worker was told; name: unique among the workers of a queue."""
+
+    connection: RabbitMQConnection
+    source: RabbitMQSource
+    retry: RetrySettings
+    name: str
+    pod: str
+    prefetch: int = 1
+    heartbeat_seconds: int = 60
+
+    @property
+    def move_seconds(self) -> float:
+        """For how long an item is held before it moves."""
+        return self.source.consumer_timeout_seconds * MOVE_AT
+
+
+class Session:
+    """One connection, with everything declared and subscribed."""
+
+    def __init__(self, assignment: Assignment) -> None:
+        """Connect; raise BrokerUnavailable, or the QueueError that a person must mend."""
+        self._assignment = assignment
+        self._queue = assignment.source.queue
+        self.connection = self._connect()
+        try:
+            self.publisher = Publisher(self._connect)
+            self.delays = DelayQueues(self.connection, self._queue)
+            self._consumer = self._consume()
+            self.delays.declare(assignment.retry.delays_seconds)
+        except BaseException:
+            self.connection.close()
+            raise
+        self._life = BrokerLife(self.connection, self.publisher, self._queue)
+        self._holding = Holding(
+            self.connection, self.publisher, self._queue, worker=assignment.name
+        )
+
+    def take(self, *, timeout_seconds: float) -> Delivery | None:
+        """Return an item, or None when none was ready for so long."""
+        now = time.monotonic()
+        ends_at = now + timeout_seconds
+        self.catch_up(now)
+        while True:
+            consumer = self._consumer
+            if not consumer.is_alive:
+                self._consumer = consumer = self._consume()
+            consumer.start()
+            while consumer.arrived:
+                delivery = self._accept(consumer.arrived.popleft())
+                if delivery is not None:
+                    return delivery
+            if not self._wait(consumer, ends_at) and consumer.is_known_idle():
+                return None
+
+    def owns(self, handle: Handle) -> bool:
+        """Whether the message was delivered here, and may still be settled."""
+        return handle.channel.connection is self.connection and handle.is_ours
+
+    def ack(self, handle: Handle) -> None:
+        """Settle a message; raise LeaseLost if the broker took it back meanwhile."""
+        if not handle.is_ours:
+            raise LeaseLost(f"an item of queue {self._queue!r} was taken back by the broker")
+        now = time.monotonic()
+        with self.connection.translated:
+            handle.ack(now)
+            self.connection.driven.flush()
+        if now - handle.since > CERTAIN_AFTER_SECONDS:
+            self._make_certain(handle)
+
+    def move(self, handle: Handle, queue: str, properties: Properties) -> None:
+        """Publish a copy, then settle the original; raise Unroutable or Refused."""
+        self.publisher.publish(queue, handle.body, properties)
+        self.ack(handle)
+
+    def move_to_rest(self, handle: Handle, delay_seconds: int, properties: Properties) -> None:
+        """Move an item to the queue for that delay, made anew if somebody deleted it."""
+        try:
+            self.move(handle, self.delays.find(delay_seconds), properties)
+        except Unroutable:
+            self.delays.forget(delay_seconds)
+            self.move(handle, self.delays.find(delay_seconds), properties)
+
+    def stop_fetching(self, handle: Handle) -> None:
+        """Have the settling of a held item bring no other one, until the next take."""
+        self._consumer.stop(held=int(handle.channel is self._consumer.channel))
+
+    def give_back(self, handle: Handle, properties: Properties) -> None:
+        """Move an item to the end of its own queue; where that is full, to where it was."""
+        try:
+            self.move(handle, self._queue, properties)
+        except (Refused, Unroutable):
+            self._requeue(handle)
+
+    def release(self, handle: Handle, properties: Properties) -> None:
+        """Give an item back, although the broker takes no copy now: nothing new is in it."""
+        try:
+            self.give_back(handle, properties)
+        except PublishingUnavailable:
+            self._requeue(handle)
+
+    def catch_up(self, now: float) -> None:
+        """Look at what the broker sent, unless that was done a moment ago.
+
+        now: on the monotonic clock.
+        """
+        if now - self.connection.driven.moved_at > STALE_SECONDS:
+            self.pump()
+
+    def pump(self) -> None:
+        """Service heartbeats; notice what is lost."""
+        self.publisher.pump()
+        with self.connection.translated:
+            self.connection.driven.pump()
+            if self.connection.driven.lost is not None:
+                raise self.connection.driven.lost
+        self._consumer.close_if_cancelled()
+        self._holding.close_if_cancelled()
+
+    def renew(self, held: Collection[Delivery]) -> None:
+        """Keep hold of items beyond the broker's consumer timeout."""
+        self.pump()
+        latest = time.monotonic() - self._assignment.move_seconds
+        for delivery in held:
+            if delivery.handle.since <= latest and self.owns(delivery.handle):
+                with suppress(PublishingUnavailable):
+                    self._holding.move(delivery)
+        arrived = self._consumer.arrived
+        while arrived and arrived[0].since <= latest:
+            self._give_back_untaken(arrived.popleft())
+        self.pump()
+
+    def close(self) -> None:
+        """Give back what was not taken, and disconnect; never raises."""
+        with suppress(Exception):
+            self._consumer.stop(held=0)
+            while self._consumer.arrived:
+                self._give_back_untaken(self._consumer.arrived.popleft())
+        self.drop()
+
+    def drop(self) -> None:
+        """Disconnect without giving anything back; never raises."""
+        self.publisher.close()
+        self.connection.close()
+
+    def _connect(self) -> WorkerConnection:
+        return WorkerConnection(
+            self._assignment.connection,
+            heartbeat_seconds=self._assignment.heartbeat_seconds,
+            name=self._assignment.name,
+        )
+
+    def _consume(self) -> Consumer:
+        return Consumer(self.connection, self._queue, prefetch=self._assignment.prefetch)
+
+    def _wait(self, consumer: Consumer, ends_at: float) -> bool:
+        timeout_seconds = ends_at - time.monotonic()
+        if timeout_seconds <= 0:
+            self.pump()
+            return bool(consumer.arrived)
+        with self.connection.translated:
+            try:
+                self.connection.driven.run_until(
+                    lambda: bool(consumer.arrived) or not consumer.is_alive, timeout_seconds
+                )
+            except TimeoutError:
+                return False
+        consumer.close_if_cancelled()
+        return True
+
+    def _accept(self, handle: Handle) -> Delivery | None:
+        """Return the item, or None if it went to the end of the queue to have it noted."""
+        must_be_noted = handle.redelivered or comes_from_holding(handle.properties)
+        life = self._life.read() if must_be_noted else ""
+        item = read_item(handle.properties, redelivered=handle.redelivered, life=life)
+        if must_be_noted:
+            # Under an alarm it is worked on as it is, or nothing would ever clear it.
+            with suppress(Refused, Unroutable, PublishingUnavailable):
+                self.move(handle, self._queue, build_returned(handle.properties, item, life=life))
+                return None
+        return Delivery(
+            id=item.id,
+            body=handle.body,
+            attempt=item.attempt,
+            redelivered=item.redelivered,
+            lost=item.lost,
+            doubtful=item.doubtful,
+            last_failure=item.last_failure,
+            handle=handle,
+        )
+
+    def _give_back_untaken(self, handle: Handle) -> None:
+        item = read_item(handle.properties, redelivered=handle.redelivered)
+        copied = build_copy(handle.properties, item, attempts=item.attempt - 1, lost=item.lost)
+        self.release(handle, copied)
+
+    def _requeue(self, handle: Handle) -> None:
+        # The broker then marks it as redelivered, which counts no attempt the first time.
+        with self.connection.translated:
+            handle.nack()
+            self.connection.driven.pump()
+
+    def _make_certain(self, handle: Handle) -> None:
+        try:
+            handle.channel.synchronize(queue=self._queue, prefetch=self._assignment.prefetch)
+        except (BrokerUnavailable, QueueError) as error:
+            if self.connection.driven.lost is not None:
+                raise
+            raise LeaseLost(str(error)) from error

@@ -1,0 +1,1 @@
+"""Redis: lists and streams, by scripts that run on the server."""

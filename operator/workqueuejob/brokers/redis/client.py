@@ -1,0 +1,130 @@
+"""A redis-py client for a connection's settings: one connection, short deadlines, no retries.
+
+The caller retries, for it alone knows whether a command may be sent twice. Sentinels are asked at
+every opening, as their protocol demands (https://redis.io/docs/latest/develop/reference/
+sentinel-clients/), and nobody remembers what they said.
+"""
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import redis
+from redis.backoff import NoBackoff
+from redis.connection import ConnectionPool
+from redis.exceptions import RedisError
+from redis.retry import Retry
+from redis.sentinel import MasterNotFoundError
+
+from workqueuejob.brokers import tls
+from workqueuejob.brokers.bounded_socket import Bounds
+from workqueuejob.brokers.connection import RedisConnection, Sentinel
+from workqueuejob.brokers.redis.connection import (
+    CONNECT_TIMEOUT_SECONDS,
+    TLS_FIELD,
+    ContextConnection,
+    PlainConnection,
+)
+
+REPLY_TIMEOUT_SECONDS = 5.0
+SENTINEL_TIMEOUT_SECONDS = 1.0
+SENTINELS_TIMEOUT_SECONDS = 4.0
+
+
+def open_client(
+    connection: RedisConnection,
+    *,
+    connect_timeout_seconds: float = CONNECT_TIMEOUT_SECONDS,
+    reply_timeout_seconds: float = REPLY_TIMEOUT_SECONDS,
+    check_master: Callable[[str, int], None] | None = None,
+    bounds: Bounds | None = None,
+) -> redis.Redis:
+    """Connect and log in; raise TLSFailed, ConnectionFailed, or what redis-py raises.
+
+    With Sentinels to the server that they call the master now; check_master is called with its
+    host and port before, and raises to prevent it. bounds: of all that is read, which the caller
+    begins before each call.
+    """
+    settings: dict[str, Any] = {
+        "db": connection.database,
+        "socket_connect_timeout": connect_timeout_seconds,
+        "socket_timeout": reply_timeout_seconds,
+        **_common_settings(connection, bounds),
+    }
+    host, port = connection.host, connection.port
+    if connection.sentinel is not None:
+        host, port = _ask_sentinels(connection, connection.sentinel, bounds)
+        if bounds is not None:
+            bounds.begin()
+        if check_master is not None:
+            check_master(host, port)
+    return _open(host, port, settings)
+
+
+def close_client(client: redis.Redis) -> None:
+    """Disconnect; never raises."""
+    with suppress(RedisError, OSError):
+        client.close()
+        client.connection_pool.disconnect()
+
+
+def _common_settings(connection: RedisConnection, bounds: Bounds | None) -> dict[str, Any]:
+    settings: dict[str, Any] = {
+        "connection_class": PlainConnection,
+        "bounds": bounds,
+        "username": connection.username if connection.password is not None else None,
+        "password": connection.password,
+        "retry": Retry(NoBackoff(), 0),
+        "protocol": 2,
+        # Naming the library is a command that a user's permissions may lack.
+        "driver_info": None,
+    }
+    if connection.tls is not None:
+        settings["connection_class"] = ContextConnection
+        settings["context"] = tls.build_context(connection.tls, field=TLS_FIELD)
+        settings["server_name"] = connection.tls.server_name
+    return settings
+
+
+def _open(host: str, port: int, settings: dict[str, Any]) -> redis.Redis:
+    pool: ConnectionPool = ConnectionPool(host=host, port=port, **settings)
+    return redis.Redis(connection_pool=pool, single_connection_client=True)
+
+
+def _ask_sentinels(
+    connection: RedisConnection, sentinel: Sentinel, bounds: Bounds | None
+) -> tuple[str, int]:
+    settings: dict[str, Any] = {
+        "socket_connect_timeout": SENTINEL_TIMEOUT_SECONDS,
+        "socket_timeout": SENTINEL_TIMEOUT_SECONDS,
+        **_common_settings(connection, bounds and bounds.within(2 * SENTINEL_TIMEOUT_SECONDS)),
+    }
+    deadline = time.monotonic() + SENTINELS_TIMEOUT_SECONDS
+    failure: Exception | None = None
+    for address in sentinel.addresses:
+        host, _, port = address.rpartition(":")
+        try:
+            found = _ask(host.strip("[]"), int(port), settings, sentinel.master_name)
+        except (RedisError, OSError) as error:
+            failure = error
+            found = None
+        if found is not None:
+            return found
+        if time.monotonic() > deadline:
+            break
+    if failure is not None:
+        raise failure
+    raise MasterNotFoundError(sentinel.master_name)
+
+
+def _ask(host: str, port: int, settings: dict[str, Any], master: str) -> tuple[str, int] | None:
+    bounds: Bounds | None = settings["bounds"]
+    if bounds is not None:
+        bounds.begin()
+    client = _open(host, port, settings)
+    try:
+        found: Any = client.sentinel_get_master_addr_by_name(master)
+    finally:
+        close_client(client)
+    return None if not found else (found[0].decode(), int(found[1]))

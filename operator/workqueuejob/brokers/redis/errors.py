@@ -1,0 +1,265 @@
+"""What redis-py's exceptions mean, in one table, and what a person can change about each.
+
+The only place that knows redis-py's exception classes; a test fails when redis-py grows one that
+the table lacks. Messages hold addresses and names of users, commands and keys, never a password.
+"""
+
+from redis import exceptions as redis
+from redis import sentinel
+
+from workqueuejob.brokers.connection import REDIS_FIELD as FIELD
+from workqueuejob.brokers.connection import RedisConnection
+from workqueuejob.brokers.socket_errors import (
+    Translation,
+    build_socket_translations,
+    translate_by,
+)
+from workqueuejob.errors import (
+    AuthenticationFailed,
+    AuthorizationFailed,
+    ConnectionFailed,
+    MeasurementUnreliable,
+    QueueError,
+    QueueNotFound,
+    QueueTypeUnsupported,
+)
+
+TLS_FIELD = f"{FIELD}.tls"
+RIGHTS = "+@read +@write +@scripting +time +select"
+"""What a worker needs; the operator can do without +@write."""
+
+LOST = (ConnectionResetError, ConnectionAbortedError, BrokenPipeError)
+
+
+def translate(error: BaseException, connection: RedisConnection) -> QueueError:
+    """Return the error of our tree for anything that redis-py or the socket raised."""
+    return translate_by(TRANSLATIONS, error, connection)
+
+
+def is_wrong_type(error: BaseException) -> bool:
+    """Whether a command met a key of another type than it is for."""
+    return isinstance(error, redis.ResponseError) and "WRONGTYPE" in str(error)
+
+
+def find_write_refusal(reply: str, connection: RedisConnection) -> QueueError | None:
+    """Return why a server takes no writes, if that is what it replied."""
+    for words in WRITES_REFUSED:
+        if reply.startswith(words):
+            return REPLIES[words](redis.ResponseError(reply), connection)
+    return None
+
+
+def _unreachable(what: str) -> Translation:
+    def build(_error: BaseException, connection: RedisConnection) -> QueueError:
+        field = "host" if connection.sentinel is None else "sentinel.addresses"
+        return ConnectionFailed(
+            f"{connection.address}: {what}; correct {FIELD}.{field} or the NetworkPolicy, or start"
+            " the server"
+        )
+
+    return build
+
+
+def build_not_redis(connection: RedisConnection) -> ConnectionFailed:
+    """Return what is wrong when an answer is none that Redis gives."""
+    field = "host and port" if connection.sentinel is None else "sentinel.addresses"
+    return ConnectionFailed(
+        f"{connection.address}: the answer is not Redis'; correct {FIELD}.{field}, or see what"
+        " listens there"
+    )
+
+
+def _connection_error(error: BaseException, connection: RedisConnection) -> QueueError:
+    # redis-py says what the socket said in words only; the exception itself is the context.
+    cause = error.__cause__ or error.__context__
+    if isinstance(cause, OSError | UnicodeError) and not isinstance(cause, LOST):
+        return translate(cause, connection)
+    if any(words in str(error) for words in ("max number of clients", "Connection not ready")):
+        # redis-py sees the refusal before it has asked anything, and drops what it says.
+        return ConnectionFailed(
+            f"{connection.address}: the server hung up at once, as it does when it has too many"
+            " clients; raise its maxclients, or see its log"
+        )
+    hint = "" if connection.tls else f"set {TLS_FIELD} if it is a TLS port, and "
+    return ConnectionFailed(
+        f"{connection.address}: connection lost; {hint}see the server's log if it does not come"
+        " back"
+    )
+
+
+def _login_refused(_error: BaseException, connection: RedisConnection) -> QueueError:
+    if connection.password is None:
+        return AuthenticationFailed(
+            f"{connection.address}: the server demands a password; set"
+            f" {FIELD}.credentialsSecretRef, or put it into the URI of uriSecretRef"
+        )
+    return AuthenticationFailed(
+        f"{connection.address}: login of user {_user(connection)} refused; correct the Secret of"
+        f" {FIELD}.credentialsSecretRef or uriSecretRef, or the user at the server"
+    )
+
+
+def _forbidden(error: BaseException, connection: RedisConnection) -> QueueError:
+    return AuthorizationFailed(
+        f"user {_user(connection)} may not do all that is needed on {connection.address}"
+        f" ({_words(error)}); grant it the keys ~KEY and ~{{KEY}}:*, where KEY is the queue's, that"
+        f" of a dead-letter target elsewhere, and the commands {RIGHTS} (ACL SETUSER)"
+    )
+
+
+def _no_master(_error: BaseException, connection: RedisConnection) -> QueueError:
+    named = connection.sentinel.master_name if connection.sentinel else ""
+    return ConnectionFailed(
+        f"{connection.address}: the Sentinels know no master {named!r}; correct"
+        f" {FIELD}.sentinel.masterName"
+    )
+
+
+def _unavailable(what: str, remedy: str) -> Translation:
+    def build(_error: BaseException, connection: RedisConnection) -> QueueError:
+        return MeasurementUnreliable(f"{connection.address}: {what}; {remedy}")
+
+    return build
+
+
+def _cluster(_error: BaseException, connection: RedisConnection) -> QueueError:
+    return QueueTypeUnsupported(
+        f"{connection.address}: is a node of a Redis Cluster, and the queue is another node's; name"
+        f" in {FIELD}.host the node of the queue's slot, or a proxy"
+    )
+
+
+def _other_slot(_error: BaseException, connection: RedisConnection) -> QueueError:
+    return QueueTypeUnsupported(
+        f"{connection.address}: the keys are of several slots of a Redis Cluster; name in"
+        " spec.retry.deadLetter a key with the queue's key in braces, such as {job2}:dead"
+    )
+
+
+def _refused(error: BaseException, connection: RedisConnection) -> QueueError:
+    said = str(error)
+    for words, translation in REPLIES.items():
+        if words in said:
+            return translation(error, connection)
+    return ConnectionFailed(
+        f"{connection.address}: the server answered: {_words(error)}; see its log"
+    )
+
+
+def _wrong_type(_error: BaseException, connection: RedisConnection) -> QueueError:
+    return QueueTypeUnsupported(
+        f"{connection.address}: a key of the queue is of another type; correct"
+        f" {FIELD}.list.key or {FIELD}.stream.key"
+    )
+
+
+def _no_database(_error: BaseException, connection: RedisConnection) -> QueueError:
+    return QueueNotFound(
+        f"database {connection.database} not found on {connection.address}; create the"
+        f" WorkQueueJob anew with another {FIELD}.database, or raise the server's databases"
+    )
+
+
+def _no_scripts(error: BaseException, connection: RedisConnection) -> QueueError:
+    return QueueTypeUnsupported(
+        f"{connection.address}: the server lacks a command ({_words(error)}); use Redis 6.2 or"
+        " later, with EVALSHA and SCRIPT LOAD not renamed"
+    )
+
+
+def _user(connection: RedisConnection) -> str:
+    return repr(connection.username or "default")
+
+
+def _words(error: BaseException) -> str:
+    # An unknown command is quoted with its arguments, which may be a password's.
+    text = str(error).partition(", with args")[0].partition(" script: ")[0]
+    return text.removeprefix("ERR ").removeprefix("NOPERM ").rstrip(". ")
+
+
+_TIMEOUT = _unreachable("timeout")
+_LOADING = _unavailable("the server is loading its data", "wait until it is done")
+_REPLICA = _unavailable(
+    "is a replica, which takes no writes and lags behind", f"name the master in {FIELD}.host"
+)
+_NO_MASTER_LINK = _unavailable("is a replica without its master", "bring the master back")
+_CLUSTER_DOWN = _unavailable("the Redis Cluster is down", "bring its nodes back")
+
+REPLIES: dict[str, Translation] = {
+    "WRONGTYPE": _wrong_type,
+    "NOPERM": _forbidden,
+    "ACL failure in script": _forbidden,
+    "can't run this command": _forbidden,
+    "can't access at least one": _forbidden,
+    "READONLY": _REPLICA,
+    "-LOADING": _LOADING,
+    "MISCONF": _unavailable("the server can't save its data and takes no writes", "see its log"),
+    "NOREPLICAS": _unavailable("the server has too few replicas to take writes", "see its log"),
+    "OOM ": _unavailable(
+        "the server's memory is full, and it takes nothing new",
+        "raise its maxmemory, or remove what fills it",
+    ),
+    "MASTERDOWN": _NO_MASTER_LINK,
+    "BUSY ": _unavailable("the server is busy with a script", "see its log"),
+    "DB index is out of range": _no_database,
+    "SELECT is not allowed in cluster mode": _no_database,
+    "unknown command": _no_scripts,
+    "Unknown Redis command": _no_scripts,
+}
+"""Replies that redis-py has no class for, or that come from within a script."""
+
+OUT_OF_MEMORY = "OOM "
+WRITES_REFUSED = (OUT_OF_MEMORY, "MISCONF", "READONLY", "NOREPLICAS")
+"""How replies begin that refuse every write while reads are answered."""
+
+TRANSLATIONS: dict[type[BaseException], Translation] = {
+    # The socket and TLS
+    **build_socket_translations(_unreachable, tls_field=TLS_FIELD),
+    **dict.fromkeys(LOST, _connection_error),
+    # The connection
+    redis.ConnectionError: _connection_error,
+    redis.TimeoutError: _TIMEOUT,
+    redis.MaxConnectionsError: _connection_error,
+    redis.ChildDeadlockedError: _connection_error,
+    redis.InvalidResponse: _connection_error,
+    redis.RedisError: _connection_error,
+    sentinel.MasterNotFoundError: _no_master,
+    sentinel.SlaveNotFoundError: _no_master,
+    # Who we are, and what we may
+    redis.AuthenticationError: _login_refused,
+    redis.AuthenticationWrongNumberOfArgsError: _login_refused,
+    redis.ExternalAuthProviderError: _login_refused,
+    redis.AuthorizationError: _forbidden,
+    redis.NoPermissionError: _forbidden,
+    # The server's state
+    redis.BusyLoadingError: _LOADING,
+    redis.ReadOnlyError: _REPLICA,
+    redis.MasterDownError: _NO_MASTER_LINK,
+    redis.OutOfMemoryError: REPLIES["OOM "],
+    # A reply; `REPLIES` reads the server's words
+    redis.ResponseError: _refused,
+    redis.NoScriptError: _refused,
+    redis.ExecAbortError: _refused,
+    redis.ModuleError: _refused,
+    redis.NoSuchFieldsetError: _refused,
+    redis.DataError: _refused,
+    redis.PubSubError: _refused,
+    redis.WatchError: _refused,
+    redis.LockError: _refused,
+    redis.LockNotOwnedError: _refused,
+    redis.InvalidPipelineStack: _refused,
+    redis.IncorrectPolicyType: _refused,
+    # A cluster
+    redis.MovedError: _cluster,
+    redis.AskError: _cluster,
+    redis.TryAgainError: _CLUSTER_DOWN,
+    redis.ClusterDownError: _CLUSTER_DOWN,
+    redis.ClusterError: _CLUSTER_DOWN,
+    redis.SlotNotCoveredError: _CLUSTER_DOWN,
+    redis.RedisClusterException: _cluster,
+    redis.ClusterCrossSlotError: _other_slot,
+    redis.CrossSlotTransactionError: _other_slot,
+}
+
+KNOWN = tuple(TRANSLATIONS)
+"""What to catch at the boundary; the rest are bugs."""

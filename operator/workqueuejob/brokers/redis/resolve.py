@@ -1,0 +1,72 @@
+"""From a Redis queue's spec and its Secrets to the settings of a connection."""
+
+from workqueuejob.api.redis import RedisQueue
+from workqueuejob.brokers.connection import REDIS_FIELD as FIELD
+from workqueuejob.brokers.connection import REDIS_PORT, RedisConnection, Sentinel
+from workqueuejob.brokers.hosts import AllowedHosts, resolve_host
+from workqueuejob.brokers.secrets import SecretReader, read_tls
+from workqueuejob.brokers.uri import BrokerAddress, parse_redis_uri
+
+
+def resolve_redis(
+    source: RedisQueue, reader: SecretReader, *, namespace: str, allowed_hosts: AllowedHosts
+) -> RedisConnection:
+    """Return the connection's settings; raises as `settings.resolve_connection` does."""
+    address = _read_address(source, reader)
+    host = resolve_host(address.host, namespace) if address.host else ""
+    port = address.port or REDIS_PORT
+    if host:
+        named = "host" if source.uri_secret_ref is None else "uriSecretRef"
+        allowed_hosts.check(host, port, field=f"{FIELD}.{named}")
+    return RedisConnection(
+        host=host,
+        port=port,
+        database=address.database or 0,
+        username=address.username or None,
+        password=address.password or None,
+        tls=read_tls(
+            source.tls,
+            reader,
+            field=FIELD,
+            encrypted=address.encrypted,
+            schemes=("redis", "rediss"),
+        ),
+        sentinel=_resolve_sentinel(source, namespace, allowed_hosts),
+    )
+
+
+def _read_address(source: RedisQueue, reader: SecretReader) -> BrokerAddress:
+    reference = source.uri_secret_ref
+    if reference is not None:
+        where = f"{FIELD}.uriSecretRef"
+        uri = reader.read_text(reference.name, reference.key, field=where)
+        located = reader.locate(reference.name, reference.key, field=where)
+        return parse_redis_uri(uri, where=located)
+    credentials = source.credentials_secret_ref
+    username = password = None
+    if credentials is not None:
+        where = f"{FIELD}.credentialsSecretRef"
+        password = reader.read_text(credentials.name, credentials.password_key, field=where)
+        if credentials.username_key is not None:
+            username = reader.read_text(credentials.name, credentials.username_key, field=where)
+    return BrokerAddress(
+        host=source.host or "",
+        port=source.port,
+        username=username,
+        password=password,
+        database=source.database,
+    )
+
+
+def _resolve_sentinel(
+    source: RedisQueue, namespace: str, allowed_hosts: AllowedHosts
+) -> Sentinel | None:
+    if source.sentinel is None:
+        return None
+    addresses = []
+    for place, address in enumerate(source.sentinel.addresses):
+        name, _, port = address.rpartition(":")
+        host = resolve_host(name, namespace)
+        allowed_hosts.check(host, int(port), field=f"{FIELD}.sentinel.addresses[{place}]")
+        addresses.append(f"{host}:{port}")
+    return Sentinel(master_name=source.sentinel.master_name, addresses=tuple(addresses))

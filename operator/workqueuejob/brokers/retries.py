@@ -1,0 +1,28 @@
+"""What becomes of items whose attempt failed, and where they may rest meanwhile."""
+
+from workqueuejob.api import WorkQueueJob, WorkQueueJobSpec
+from workqueuejob.contract.retry import RetrySettings
+
+
+def build_retry(spec: WorkQueueJobSpec) -> RetrySettings:
+    """Return how often an item is tried, and what becomes of it then."""
+    retry = spec.retry_or_default
+    return RetrySettings(
+        max_attempts=retry.max_attempts,
+        initial_delay_seconds=retry.initial_delay_seconds,
+        max_delay_seconds=retry.max_delay_seconds,
+        dead_letter=spec.dead_letter_name,
+    )
+
+
+def list_delays(resource: WorkQueueJob) -> tuple[int, ...]:
+    """Return every delay that an item of the run may be resting for, in seconds, shortest first.
+
+    Those of former settings too: pods that run keep the settings that they were made with, and
+    an item goes on resting when nobody would put it there any more. Redis keeps all in one place.
+    """
+    if resource.spec.worker is None or resource.spec.queue.rabbitmq is None:
+        return ()
+    queue = resource.status.queue
+    known = set(queue.retry_delays_seconds) if queue else set()
+    return tuple(sorted(known | set(build_retry(resource.spec).delays_seconds)))

@@ -1,0 +1,198 @@
+"""Takes, renews and gives up the Lease, and says at any moment whether this process may write.
+
+`require` is asked before each write to the API server (`cluster.connection`). It looks at the age
+of the last renewal, counted from before that was sent, on a clock that goes on while the process
+is frozen and while the machine sleeps: a leader that thaws finds that it leads no more before it
+does anything.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Protocol
+
+import structlog
+
+from workqueuejob.errors import ClusterError, Conflict, NotFound, NotLeading
+from workqueuejob.leadership.rules import (
+    Lease,
+    LeaseTimes,
+    Sighting,
+    claim,
+    give_up,
+    seconds_until_free,
+    sight,
+)
+from workqueuejob.metrics import LEADER
+
+_AFTER_ERROR_SECONDS = 0.5
+
+_log = structlog.get_logger(__name__)
+
+
+def read_clock() -> float:
+    """Return seconds on a clock that never stands still, not even while the machine sleeps.
+
+    Linux' CLOCK_MONOTONIC does; where there is no CLOCK_BOOTTIME, as on macOS, it does not.
+    """
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+
+
+class LeaseStore(Protocol):
+    """Where the Lease is; see `cluster.leases.LeaseAPI`."""
+
+    async def read(self) -> Lease | None:
+        """Return it, or None; raises ClusterError."""
+        ...
+
+    async def write(self, lease: Lease) -> Lease:
+        """Create it or replace its version; raises ClusterError, Conflict if another was faster."""
+        ...
+
+
+class Leadership:
+    """This process' part in the election.
+
+    problem: what keeps it from reading or renewing the Lease, or None.
+    """
+
+    def __init__(
+        self,
+        leases: LeaseStore,
+        identity: str,
+        *,
+        times: LeaseTimes | None = None,
+        clock: Callable[[], float] = read_clock,
+    ) -> None:
+        self._leases = leases
+        self._identity = identity
+        self._times = times or LeaseTimes()
+        self._clock = clock
+        self._sighting: Sighting | None = None
+        self._lease: Lease | None = None
+        self._renewed_at: float | None = None
+        self._writing = asyncio.Lock()
+        self._given_up = False
+        self.problem: str | None = "the Lease has not been read yet"
+        LEADER.set(0)
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process may write now."""
+        if self._renewed_at is None:
+            return False
+        return self._clock() - self._renewed_at < self._times.renew_deadline
+
+    def require(self) -> None:
+        """Raise NotLeading unless this process may write now."""
+        if not self.leads:
+            raise NotLeading(
+                f"{self._identity} has not renewed its Lease for {self._times.renew_deadline:g} s;"
+                " another replica may lead"
+            )
+
+    async def acquire(self) -> None:
+        """Wait until this process leads; look every now and then."""
+        wait = await self.attempt()
+        while wait:
+            await asyncio.sleep(wait)
+            wait = await self.attempt()
+        LEADER.set(1)
+        _log.info("leading", identity=self._identity)
+
+    async def hold(self) -> None:
+        """Renew the Lease until it is given up; raises NotLeading when it is lost."""
+        wait = self._times.retry
+        while not self._given_up:
+            await asyncio.sleep(wait)
+            wait = await self.renew()
+
+    async def attempt(self) -> float:
+        """Take the Lease if it is free; return 0, or the seconds until the next attempt."""
+        try:
+            lease = await self._leases.read()
+            if lease is not None:
+                wait = self._watch(lease)
+                if wait > 0:
+                    return wait
+            await self._claim(lease)
+        except Conflict:
+            # Another replica was faster; it has the Lease now.
+            return _AFTER_ERROR_SECONDS
+        except ClusterError as error:
+            self._note(error)
+            return self._times.retry
+        return 0.0
+
+    async def renew(self) -> float:
+        """Renew the Lease; return the seconds until the next time; raises NotLeading when lost."""
+        async with self._writing:
+            if self._given_up:
+                return 0.0
+            try:
+                self.require()
+                await self._claim(self._lease)
+            except NotLeading:
+                self._lose()
+                raise
+            except (Conflict, NotFound):
+                return await self._look_who_leads()
+            except ClusterError as error:
+                self._note(error)
+                return _AFTER_ERROR_SECONDS
+        return self._times.retry
+
+    async def release(self) -> None:
+        """Write no more, and leave the Lease to whoever comes first, if it is ours."""
+        async with self._writing:
+            led, self._given_up = self.leads, True
+            self._lose()
+            if not led:
+                return
+            try:
+                # The answer to a renewal may have been lost.
+                lease = await self._leases.read()
+                if lease is not None and lease.holder == self._identity:
+                    await self._leases.write(give_up(lease, time=datetime.now(UTC)))
+            except ClusterError as error:
+                _log.warning("the Lease was not given up; it will expire", error=str(error))
+            else:
+                _log.info("Lease given up", identity=self._identity)
+
+    def _watch(self, lease: Lease) -> float:
+        """Return the seconds until the next look at another's Lease; 0 when it is free."""
+        now = self._clock()
+        self._sighting = sight(self._sighting, lease, now=now)
+        self.problem = None
+        return min(seconds_until_free(self._sighting, self._identity, now=now), self._times.retry)
+
+    async def _claim(self, lease: Lease | None) -> None:
+        sent = self._clock()
+        claimed = claim(lease, self._identity, self._times, time=datetime.now(UTC))
+        self._lease = await self._leases.write(claimed)
+        self._renewed_at = sent
+        self.problem = None
+
+    async def _look_who_leads(self) -> float:
+        """Go on if the Lease is still ours, or gone: an answer was lost, or somebody meddled."""
+        try:
+            lease = await self._leases.read()
+        except ClusterError as error:
+            self._note(error)
+            return _AFTER_ERROR_SECONDS
+        if lease is not None and lease.holder != self._identity:
+            self._lose()
+            raise NotLeading(f"the Lease of {self._identity} has passed to {lease.holder!r}")
+        self._lease = lease
+        return _AFTER_ERROR_SECONDS
+
+    def _lose(self) -> None:
+        self._renewed_at = None
+        LEADER.set(0)
+
+    def _note(self, error: ClusterError) -> None:
+        problem = f"the Lease can't be read or written: {error}"
+        if self.problem != problem:
+            self.problem = problem
+            _log.warning("the Lease can't be read or written", error=str(error))

@@ -1,0 +1,88 @@
+"""Prometheus metrics of the operator. Labels are bounded: no object names."""
+
+from collections import Counter as CountOf
+from collections.abc import Callable, Iterable, Iterator
+
+from prometheus_client import REGISTRY, Counter, Gauge, Histogram
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from workqueuejob.api.status import ItemsStatus
+from workqueuejob.brokers.depth import Measurement
+from workqueuejob.errors import QueueError
+
+JOBS_CREATED = Counter("wqj_jobs_created", "Jobs created, one per wave.")
+RECONCILES = Histogram(
+    "wqj_reconcile_duration_seconds",
+    "Time of one reconcile, waiting for a fresh measurement included.",
+)
+RECONCILE_ERRORS = Counter(
+    "wqj_reconcile_errors", "Reconciles that ended with an error.", ["reason"]
+)
+MEASUREMENTS = Histogram(
+    "wqj_measurement_duration_seconds",
+    "Time of one measurement of a queue.",
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5),
+)
+MEASUREMENT_ERRORS = Counter(
+    "wqj_measurement_errors", "Measurements that failed, by reason.", ["reason"]
+)
+
+ITEMS = Counter(
+    "wqj_items", "Items that runs were seen to settle, by what became of them.", ["result"]
+)
+ATTEMPTS_FAILED = Counter(
+    "wqj_item_attempts_failed", "Attempts of items that were seen to fail or to be lost."
+)
+CONNECTIONS = Gauge("wqj_broker_connections", "Open connections to brokers.")
+LEADER = Gauge("wqj_leader", "1 in the replica that leads, 0 in one that stands by.")
+
+
+def count_items(old: ItemsStatus | None, new: ItemsStatus | None) -> None:
+    """Count what a status says more than the one before it."""
+    old, new = old or ItemsStatus(), new or ItemsStatus()
+    for result in ("succeeded", "dead_lettered", "discarded"):
+        more = (getattr(new, result) or 0) - (getattr(old, result) or 0)
+        ITEMS.labels(result).inc(max(0, more))
+    ATTEMPTS_FAILED.inc(max(0, (new.attempts_failed or 0) - (old.attempts_failed or 0)))
+
+
+class MeasurementMetrics:
+    """Observes the meter; called from its threads."""
+
+    def measured(self, measurement: Measurement, duration_seconds: float) -> None:
+        """Count one measurement."""
+        MEASUREMENTS.observe(duration_seconds)
+        if isinstance(measurement.result, QueueError):
+            MEASUREMENT_ERRORS.labels(measurement.result.reason).inc()
+
+    def connections_changed(self, difference: int) -> None:
+        """Follow a connection that was opened (+1) or closed (-1)."""
+        CONNECTIONS.inc(difference)
+
+
+class _ObjectsCollector(Collector):
+    """Counts objects when it is scraped, so that nothing is left over of deleted ones."""
+
+    def __init__(self, list_objects: Callable[[], Iterable[tuple[str, str]]]) -> None:
+        self._list_objects = list_objects
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        family = GaugeMetricFamily(
+            "wqj_workqueuejobs",
+            "WorkQueueJobs by the reason of their condition Progressing.",
+            labels=["namespace", "reason"],
+        )
+        for labels, number in CountOf(self._list_objects()).items():
+            family.add_metric(list(labels), number)
+        yield family
+
+
+def expose_objects(list_objects: Callable[[], Iterable[tuple[str, str]]]) -> Callable[[], None]:
+    """Expose the gauge of objects; list_objects returns (namespace, reason) of each.
+
+    Returns what takes the gauge down again.
+    """
+    collector = _ObjectsCollector(list_objects)
+    REGISTRY.register(collector)
+    return lambda: REGISTRY.unregister(collector)

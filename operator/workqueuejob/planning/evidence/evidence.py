@@ -1,0 +1,266 @@
+"""What several observations say together: since when something has been so.
+
+One look at a queue proves nothing: a broker may answer with a false zero, an item may be on its
+way back. Evidence is gathered over spaced reads and kept in the operator's memory; after a
+restart it is gathered anew, which delays an end and never hastens one.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from workqueuejob.brokers.depth import QueueDepth
+from workqueuejob.contract.report import ItemCounts
+from workqueuejob.planning.evidence.movement import Movement, begin_movement, follow_movement
+from workqueuejob.planning.evidence.pace import Pace, begin_pace, follow_pace
+from workqueuejob.planning.evidence.silence import Silence, follow_silence, seconds_awaited
+from workqueuejob.planning.ledger.items import Doubt, count_items, count_settled
+from workqueuejob.planning.ledger.run import Ledger, count_run
+from workqueuejob.planning.observing.observed import Observed, ObservedJob, count_active, count_open
+from workqueuejob.planning.sizing.sizing import count_missing, is_foreign_consumer_present
+
+
+@dataclass(frozen=True, slots=True)
+class Streak:
+    """An unbroken run of reads that all said the same."""
+
+    since: datetime
+    reads: int
+    last_read: float
+
+    def lasts(self, *, seconds: float, reads: int, now: datetime) -> bool:
+        """Return whether it is old enough and was seen often enough."""
+        return self.reads >= reads and (now - self.since).total_seconds() >= seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """The streaks that end things: None where the last read broke them.
+
+    drained: every Job is terminal, but for pods kept warm, and the queue is empty; no item is in
+        flight that a pod may have left.
+    surplus: pods are active or due although no item is ready, held or on its way.
+    stalled: a Job has fewer pods than it may, as while a completion waits for its back-off.
+    unheld: nothing is ready, and nothing is known to be held.
+    idle: nothing is ready, and no number of Jobs or queue has changed.
+    quiet: no pod of ours exists, but for those kept warm.
+    foreign: more consumers than we have pods.
+    abandoned: items are held although no pod of ours exists, at a broker that knows no consumers.
+    last_seen: the queue's depth, and the items settled, at the last successful read.
+    vanished: items of the last read before the queue was drained that no pod of ours accounts for.
+    pace: for how long items keep a pod; None without `autoscale`.
+    silence: pods that ended without a report; None before the first successful read.
+    movement: whether waves move anything; None before the first successful read.
+    """
+
+    drained: Streak | None = None
+    surplus: Streak | None = None
+    stalled: Streak | None = None
+    unheld: Streak | None = None
+    idle: Streak | None = None
+    quiet: Streak | None = None
+    foreign: Streak | None = None
+    abandoned: Streak | None = None
+    movement: Movement | None = None
+    pace: Pace | None = None
+    fingerprint: tuple[int, ...] = ()
+    last_seen: tuple[int, int] | None = None
+    vanished: int = 0
+    silence: Silence | None = None
+
+
+def gather_evidence(previous: Evidence, observed: Observed, *, now: datetime) -> Evidence:
+    """Return what is known after one more observation.
+
+    A failed measurement says nothing, so it breaks every streak that could end something.
+    """
+    measurement = observed.measurement
+    if measurement is None:
+        return previous
+    if not isinstance(measurement.result, QueueDepth):
+        return Evidence(last_seen=previous.last_seen, pace=previous.pace, silence=previous.silence)
+    depth, jobs, read = measurement.result, observed.jobs, measurement.started
+    has_workers = observed.resource.spec.worker is not None
+    passing, warm = observed.passing, observed.warm
+    ledger = count_run(observed.resource.status, jobs)
+    fingerprint = _fingerprint(jobs, depth, ledger)
+    same = fingerprint == previous.fingerprint
+    settled = _count_settled(observed, ledger)
+    silence = follow_silence(previous.silence, observed, ledger, now=now)
+    is_awaited = seconds_awaited(silence, depth, observed.resource.spec, now=now) > 0
+
+    def extend(streak: Streak | None, *, holds: bool) -> Streak | None:
+        return _extend(streak, holds=holds, read=read, now=now)
+
+    return Evidence(
+        drained=extend(
+            previous.drained, holds=is_drained(passing, depth, warm=warm) and not is_awaited
+        ),
+        surplus=extend(
+            previous.surplus, holds=is_surplus(passing, depth, has_workers=has_workers, warm=warm)
+        ),
+        stalled=extend(previous.stalled, holds=count_missing(jobs) > 0),
+        unheld=extend(previous.unheld, holds=depth.ready == 0 and depth.in_flight_known == 0),
+        idle=extend(previous.idle if same else None, holds=depth.ready == 0),
+        quiet=extend(previous.quiet, holds=_is_quiet(passing)),
+        foreign=extend(previous.foreign, holds=is_foreign_consumer_present(jobs, depth)),
+        abandoned=extend(previous.abandoned, holds=is_abandoned(jobs, depth)),
+        movement=_follow_movement(previous, observed, depth, ledger),
+        pace=_follow_pace(previous, observed, depth, ledger, now),
+        fingerprint=fingerprint,
+        last_seen=(depth.left, settled),
+        vanished=_count_vanished(previous, observed, settled),
+        silence=silence,
+    )
+
+
+def is_drained(
+    jobs: tuple[ObservedJob, ...], depth: QueueDepth, *, warm: tuple[ObservedJob, ...] = ()
+) -> bool:
+    """Return whether nothing is left and nobody of ours is left to give something back.
+
+    Items that strangers hold are theirs to settle, where the broker knows that there is a consumer
+    that holds them; elsewhere a held item may be that of a worker which is no more. Whether a pod
+    that is kept warm holds one can only be told where none is held at all.
+    """
+    if not _is_quiet(jobs) or depth.ready or depth.delayed:
+        return False
+    return not is_abandoned(jobs, depth) if _is_quiet(warm) else depth.in_flight_known == 0
+
+
+def is_abandoned(jobs: tuple[ObservedJob, ...], depth: QueueDepth) -> bool:
+    """Return whether items are held by nobody that is known to be there."""
+    return _is_quiet(jobs) and depth.consumers is None and bool(depth.in_flight)
+
+
+def is_surplus(
+    jobs: tuple[ObservedJob, ...],
+    depth: QueueDepth,
+    *,
+    has_workers: bool = False,
+    warm: tuple[ObservedJob, ...] = (),
+) -> bool:
+    """Return whether open completions exist that no item is left for, beside those kept warm.
+
+    A running pod counts as waiting only while it is a consumer: one that is not may be
+    finishing what it has already acked. A worker leaves by itself; it may hold what the queue
+    doesn't show, an item that it keeps past the broker's time-out or one that it prefetched.
+    """
+    if depth.ready or depth.delayed or depth.in_flight_known or not count_open(jobs):
+        return False
+    consumers = max(0, (depth.consumers or 0) - count_active(warm))
+    if has_workers and any(job.terminating > job.stuck for job in jobs):
+        return False
+    if has_workers or depth.in_flight_known is None:
+        return consumers == 0 and count_active(jobs) == 0
+    return consumers >= count_active(jobs)
+
+
+def is_anything_held(depth: QueueDepth) -> bool:
+    """Return whether a pod of ours may hold an item.
+
+    Jobs are not asked: a pod that their status doesn't show yet may hold one by now.
+    """
+    return depth.holders != 0
+
+
+def _count_vanished(previous: Evidence, observed: Observed, total_settled: int) -> int:
+    """Return the items that were there at the last read, or in status after a restart, and that
+    are gone although too few have been settled since.
+    """
+    if previous.drained is not None:
+        return previous.vanished
+    status = observed.resource.status
+    if previous.last_seen is not None:
+        depth, settled = previous.last_seen
+    else:
+        depth = (status.items.remaining if status.items else None) or 0
+        settled = _count_settled(observed, count_run(status, ()))
+    return max(0, depth - (total_settled - settled))
+
+
+def _count_settled(observed: Observed, ledger: Ledger) -> int:
+    """Return the items that our pods have settled, as far as they have told."""
+    spec = observed.resource.spec
+    if spec.worker is None:
+        return ledger.succeeded * spec.items_settled_per_pod
+    return count_settled(ledger.counted)
+
+
+def _count_done(ledger: Ledger, depth: QueueDepth) -> int:
+    """Return items settled and attempts made, as told by workers and the broker; only its changes
+    mean something. A pod that was killed with an item in hand has made an attempt too.
+    """
+    reported, counts = ledger.counted, depth.counts or ItemCounts()
+    told = count_settled(reported) + reported.attempts_failed + reported.uncertain
+    return told + counts.settled + counts.attempts_failed + counts.attempts_lost
+
+
+def _follow_movement(
+    previous: Evidence, observed: Observed, depth: QueueDepth, ledger: Ledger
+) -> Movement:
+    jobs, total = observed.jobs, depth.left
+    succeeded, done = ledger.succeeded, _count_done(ledger, depth)
+    if previous.movement is None:
+        return begin_movement(jobs, total, succeeded=succeeded, done=done)
+    was_quiet = previous.quiet is not None
+    return follow_movement(
+        previous.movement, jobs, total, was_quiet=was_quiet, succeeded=succeeded, done=done
+    )
+
+
+def _follow_pace(
+    previous: Evidence, observed: Observed, depth: QueueDepth, ledger: Ledger, now: datetime
+) -> Pace | None:
+    if observed.resource.spec.autoscale is None:
+        return None
+    items = count_items(observed, ledger, Doubt())
+    if items is None:
+        return None
+    settled, pods = count_settled(items), _count_busy(observed, depth)
+    if previous.pace is not None:
+        return follow_pace(previous.pace, settled=settled, pods=pods, now=now)
+    scaling = observed.resource.status.scaling
+    known = scaling.seconds_per_item if scaling else None
+    return begin_pace(
+        settled=settled, pods=pods, now=now, seconds_per_item=float(known) if known else None
+    )
+
+
+def _count_busy(observed: Observed, depth: QueueDepth) -> int:
+    """Return how many pods are kept by items.
+
+    In mode Coarse each item pays for its pod's start, and so for the time until it is there.
+    """
+    jobs = [job for job in observed.unfinished if not job.suspended]
+    if observed.resource.spec.mode == "Fine":
+        pods = sum(job.ready for job in jobs)
+    else:
+        pods = sum(max(job.share, job.active) for job in jobs)
+    return min(pods, depth.left_beside_waiting if observed.warm else depth.left)
+
+
+def _is_quiet(jobs: tuple[ObservedJob, ...]) -> bool:
+    return all(job.is_quiet for job in jobs)
+
+
+def _fingerprint(
+    jobs: tuple[ObservedJob, ...], depth: QueueDepth, ledger: Ledger
+) -> tuple[int, ...]:
+    return (
+        depth.ready,
+        depth.consumers or 0,
+        depth.in_flight or 0,
+        count_active(jobs),
+        ledger.succeeded,
+        ledger.failed,
+    )
+
+
+def _extend(streak: Streak | None, *, holds: bool, read: float, now: datetime) -> Streak | None:
+    if not holds:
+        return None
+    if streak is None:
+        return Streak(since=now, reads=1, last_read=read)
+    if read <= streak.last_read:
+        return streak
+    return replace(streak, reads=streak.reads + 1, last_read=read)

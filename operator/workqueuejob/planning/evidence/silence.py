@@ -1,0 +1,84 @@
+"""What pods that ended without a report may have left behind: an item that is still in flight.
+
+A broker gives the item of a dead consumer back when its connection breaks, which a lost node or a
+cut network keeps from it: then the item is in flight, held by nobody, until the broker's time-out.
+An item in flight may as well be a neighbour's, who works on it for hours. So it bars the end only
+while a pod may have left it, and no longer than the broker would let that pod hold it.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from workqueuejob.api import WorkQueueJobSpec
+from workqueuejob.brokers.depth import QueueDepth
+from workqueuejob.contract.settings import DEFAULT_CONSUMER_TIMEOUT_SECONDS
+from workqueuejob.planning.ledger.run import Ledger
+from workqueuejob.planning.observing.observed import Observed, ObservedJob
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """Pods of the run that ended without a word about their item.
+
+    since: when the last of them did.
+    jobs: the Jobs as they were last seen, by which the next such pods show.
+    """
+
+    pods: int
+    since: datetime
+    jobs: tuple[ObservedJob, ...] = ()
+
+
+def follow_silence(
+    previous: Silence | None, observed: Observed, ledger: Ledger, *, now: datetime
+) -> Silence:
+    """Return what one more observation says.
+
+    Workers report. Of a program of the user's own a pod counts that was ready and is not any more,
+    without having succeeded. What happened before the operator's start is not known then, so a run
+    that had pods by then counts one.
+    """
+    jobs = observed.jobs
+    if observed.resource.spec.worker is not None:
+        pods = ledger.counted.uncertain
+    elif previous is None:
+        pods = 1 if observed.resource.status.waves else 0
+    else:
+        pods = previous.pods + _count_newly_silent(previous.jobs, jobs)
+    if previous is not None and pods <= previous.pods:
+        return Silence(pods, previous.since, jobs)
+    return Silence(pods, now, jobs)
+
+
+def seconds_awaited(
+    silence: Silence | None, depth: QueueDepth, spec: WorkQueueJobSpec, *, now: datetime
+) -> float:
+    """Return for how long an item in flight may yet come back; 0 if there is none to wait for.
+
+    A broker that knows no consumers is another matter: there a held item bars the end anyway.
+    """
+    if silence is None or not silence.pods or depth.consumers is None or not depth.in_flight_known:
+        return 0.0
+    left = silence.since + _find_timeout(spec) - now
+    return max(0.0, left.total_seconds())
+
+
+def _find_timeout(spec: WorkQueueJobSpec) -> timedelta:
+    rabbitmq = spec.queue.rabbitmq
+    asked = rabbitmq.consumer_timeout_seconds if rabbitmq is not None else None
+    return timedelta(seconds=asked or DEFAULT_CONSUMER_TIMEOUT_SECONDS)
+
+
+def _count_newly_silent(before: tuple[ObservedJob, ...], after: tuple[ObservedJob, ...]) -> int:
+    now = {job.name: job for job in after}
+    known = {job.name: job for job in before}
+    gone = sum(job.ready for job in before if job.name not in now)
+    return gone + sum(_count_silent(known[name], now[name]) for name in known.keys() & now.keys())
+
+
+def _count_silent(before: ObservedJob, after: ObservedJob) -> int:
+    """Return how many pods of a Job fell silent; one that we end holds nothing by the numbers."""
+    if after.ended_by_us:
+        return 0
+    left = before.ready - after.ready - (after.succeeded - before.succeeded)
+    return max(0, left, after.failed - before.failed)

@@ -1,0 +1,89 @@
+"""Keeps what the workers of one WorkQueueJob have reported, until it is in the totals.
+
+Reports come one by one as pods end. Before a finished Job is folded into the totals its pods must
+have been listed once, so that none is missed; after that its reports are dropped, because a long
+run has many. Those of pods that are deleted are kept as long as the others.
+
+A report counts for the Job that controls its pod, by the Job's UID, once that Job is known as one
+of the run's. A pod may be heard of before its Job is, so what it reports is kept meanwhile.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from workqueuejob.api import WorkQueueJob
+from workqueuejob.planning.ledger.run import is_folded
+from workqueuejob.planning.observing.observed import ObservedJob
+from workqueuejob.planning.observing.pod_reports import PodReport, attach_reports, read_pod_report
+
+EARLY_REPORTS_MAX = 1000
+"""Of pods whose Job is not known; a list of the finished Job's pods brings what was dropped."""
+
+
+class ReportBook:
+    """Reports by the UID of the Job, and by that of the pod; all of one namespace."""
+
+    def __init__(self, namespace: str) -> None:
+        self._namespace = namespace
+        self._reports: dict[str, dict[str, PodReport]] = {}
+        self._early: dict[str, PodReport] = {}
+        self._listed: set[str] = set()
+
+    def put(self, manifest: Mapping[str, Any], *, is_gone: bool = False) -> bool:
+        """Take in a pod, or its deletion; return whether it is news."""
+        if manifest["metadata"].get("namespace") != self._namespace:
+            return False
+        report = read_pod_report(manifest, is_gone=is_gone)
+        if report is None or not report.job:
+            return False
+        known = self._reports.get(report.job, self._early)
+        if known.get(report.uid) == report:
+            return False
+        known[report.uid] = report
+        if len(self._early) > EARLY_REPORTS_MAX:
+            del self._early[next(iter(self._early))]
+        return True
+
+    def find_unlisted(
+        self, resource: WorkQueueJob, jobs: tuple[ObservedJob, ...]
+    ) -> tuple[ObservedJob, ...]:
+        """Return the finished Jobs whose pods are to be listed, and put, before `attach`."""
+        if resource.spec.worker is None:
+            return ()
+        return tuple(
+            job
+            for job in jobs
+            if job.state.is_terminal
+            and job.uid not in self._listed
+            and not is_folded(resource.status, job.wave)
+        )
+
+    def note_listed(self, job: ObservedJob) -> None:
+        """Note that every pod there is of a finished Job was put."""
+        self._listed.add(job.uid)
+
+    def attach(
+        self, resource: WorkQueueJob, jobs: tuple[ObservedJob, ...]
+    ) -> tuple[ObservedJob, ...]:
+        """Return the Jobs with what their workers report; forget those in the totals."""
+        if resource.spec.worker is None:
+            return jobs
+        open_jobs = {job.uid for job in jobs if not is_folded(resource.status, job.wave)}
+        self._listed &= open_jobs
+        # A Job that is gone tells nothing more either, though its pods may go after it.
+        self._reports = {uid: self._reports.get(uid, {}) for uid in open_jobs}
+        self._take_in_early(resource)
+        return tuple(self._attach(job) if job.uid in open_jobs else job for job in jobs)
+
+    def _take_in_early(self, resource: WorkQueueJob) -> None:
+        """Give early reports to the Jobs that are known by now; keep those of waves to come."""
+        early, self._early = self._early, {}
+        for report in early.values():
+            if report.job in self._reports:
+                self._reports[report.job][report.uid] = report
+            elif not is_folded(resource.status, report.wave):
+                self._early[report.uid] = report
+
+    def _attach(self, job: ObservedJob) -> ObservedJob:
+        reports = self._reports[job.uid]
+        return attach_reports(job, reports.values(), is_listed=job.uid in self._listed)

@@ -1,0 +1,71 @@
+"""What of a partitioned log a run works on, as status records it, and how much of that is left.
+
+A log that is written to would never be drained, so a run that drains ends where the partitions
+ended when it began. What was recorded wins over what is seen later: it outlives the operator.
+"""
+
+from dataclasses import replace
+
+from workqueuejob.api import RunOffsets, WorkQueueJob
+from workqueuejob.api.spec import RunPolicy
+from workqueuejob.brokers.depth import MOST, Measurement, QueueDepth
+from workqueuejob.brokers.positions import LogSpan, is_same_topic, measure_lag
+from workqueuejob.contract.offsets import LogOffsets
+from workqueuejob.errors import QueueReplaced
+
+
+def read_span(resource: WorkQueueJob) -> LogSpan | None:
+    """Return what was recorded, without ends if the run has become one that follows."""
+    queue = resource.status.queue
+    recorded = queue.offsets if queue else None
+    if recorded is None:
+        return None
+    topic_id, ends = recorded.topic_id, None if follows(resource) else recorded.ends
+    return LogSpan(
+        LogOffsets.read(topic_id, recorded.starts),
+        None if ends is None else LogOffsets.read(topic_id, ends),
+    )
+
+
+def find_span(resource: WorkQueueJob) -> LogSpan | None:
+    """Return what the run works on; None while that is not recorded, or need not be."""
+    span = read_span(resource)
+    return None if span is None or (span.ends is None and not follows(resource)) else span
+
+
+def write_span(span: LogSpan) -> RunOffsets:
+    """Return what status keeps."""
+    return RunOffsets(
+        topic_id=span.starts.topic_id,
+        starts=span.starts.text,
+        ends=None if span.ends is None else span.ends.text,
+    )
+
+
+def restrict(measurement: Measurement, resource: WorkQueueJob) -> Measurement:
+    """Return a measurement of what the run is to work on, and not of what comes after it."""
+    depth, span = measurement.result, find_span(resource)
+    if not isinstance(depth, QueueDepth) or depth.log is None or span is None:
+        return measurement
+    if not is_same_topic(depth.log, span.starts):
+        if span.ends is not None:
+            return replace(measurement, result=_explain_replaced(resource))
+        # All of it came after the run had begun.
+        span = LogSpan(LogOffsets(depth.log.topic_id, ()))
+    lag = measure_lag(depth.log, now=measurement.time.timestamp(), span=span)
+    later = None if span.ends is None else min(lag.later, MOST)
+    return replace(measurement, result=replace(depth.with_lag(lag), later=later))
+
+
+def follows(resource: WorkQueueJob) -> bool:
+    """Whether the run goes on for ever."""
+    return resource.spec.run_policy is RunPolicy.CONTINUOUS
+
+
+def _explain_replaced(resource: WorkQueueJob) -> QueueReplaced:
+    kafka = resource.spec.queue.kafka
+    return QueueReplaced(
+        f"topic {kafka.topic if kafka else ''!r} was deleted and created anew since the run began,"
+        " so nothing is known of how much of it is to be done; create the WorkQueueJob anew to work"
+        " on what is in it now"
+    )

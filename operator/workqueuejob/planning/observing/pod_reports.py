@@ -1,0 +1,172 @@
+"""Reads what a pod's worker has done from its termination message. Knows no cluster."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from workqueuejob.api.status import CountedItems
+from workqueuejob.contract import exits
+from workqueuejob.contract.report import ItemCounts, Report, read_report
+from workqueuejob.contract.settings import SETTINGS
+from workqueuejob.planning.observing.containers import has_never_run, read_state
+from workqueuejob.planning.observing.endings import find_ender, is_told_to_go
+from workqueuejob.planning.observing.observed import ObservedJob
+from workqueuejob.planning.observing.ownership import read_job_uid, read_wave
+
+_ENDED = frozenset({"Succeeded", "Failed"})
+_ORDERLY = frozenset({exits.DONE, exits.FAILED, exits.STOPPED_EARLY})
+
+
+@dataclass(frozen=True, slots=True)
+class PodReport:
+    """One pod that has ended.
+
+    job: the UID of the Job that controls it; nothing if none does.
+    wave: what its label says, which proves nothing.
+    items: what its worker has reported, in the words of status.
+    succeeded: it exited 0, so its Job counts it.
+    died_idle: it was killed without an item in hand, or ended by its probe or deadline before it
+        had settled or tried one, which its Job does not count as a failure.
+    complaint: why it could not go on, if it ended with an error.
+    ended_by: what of the template ended it, if that did.
+    """
+
+    uid: str
+    job: str
+    items: CountedItems
+    wave: int = 0
+    succeeded: bool = False
+    died_idle: bool = False
+    complaint: str | None = None
+    ended_by: str | None = None
+
+
+def read_pod_report(manifest: Mapping[str, Any], *, is_gone: bool = False) -> PodReport | None:
+    """Return what a pod of a worker reports; None as long as it has not ended.
+
+    is_gone: it was deleted; one that still ran then, as when its node was lost, told nothing.
+    """
+    metadata, status = manifest["metadata"], manifest.get("status") or {}
+    ended = _ENDED | ({"Running"} if is_gone else set())
+    if status.get("phase") not in ended:
+        return None
+    container = _find_worker(manifest)
+    name, terminated = container.get("name") or "", read_state(container).get("terminated") or {}
+    has_run = not has_never_run(manifest, container)
+    report = read_report(terminated.get("message") or "")
+    is_stopped = report is not None and report.stopping
+    ended_by = None if is_gone else find_ender(manifest, {name}, stopped=is_stopped)
+    return PodReport(
+        uid=metadata["uid"],
+        job=read_job_uid(manifest),
+        wave=read_wave(manifest),
+        items=_count(
+            report,
+            is_uncertain=has_run
+            and (
+                _is_uncertain(terminated, report)
+                or (is_gone and not _is_unused(terminated, report))
+            ),
+            is_unreported=has_run and report is None and bool(terminated),
+        ),
+        succeeded=terminated.get("exitCode") == exits.DONE,
+        died_idle=_has_died_idle(manifest, terminated, report)
+        or (ended_by is not None and _has_done_nothing(terminated, report)),
+        complaint=report.note if report and terminated.get("exitCode") == exits.FAILED else None,
+        ended_by=ended_by,
+    )
+
+
+def attach_reports(
+    job: ObservedJob, reports: Iterable[PodReport], *, is_listed: bool
+) -> ObservedJob:
+    """Return a Job with what its workers report, and with the failures that it does not count.
+
+    is_listed: its pods were listed after it had ended, so that a report that is not among them
+        never will be.
+    """
+    own = [report for report in reports if report.job == job.uid]
+    items = add_items(own)
+    if job.is_done and job.stuck:
+        # Whatever they have done they may tell later, if their node comes back.
+        items = items.model_copy(update={"uncertain": items.uncertain + job.stuck})
+    if is_listed:
+        missing = max(0, job.succeeded - sum(report.succeeded for report in own))
+        items = items.model_copy(update={"uncertain": items.uncertain + missing})
+    died_idle = sum(report.died_idle for report in own)
+    complaint = next((report.complaint for report in reversed(own) if report.complaint), None)
+    ended_by = next((report.ended_by for report in reversed(own) if report.ended_by), None)
+    failed = job.failed + died_idle
+    return replace(job, items=items, failed=failed, complaint=complaint, ended_by=ended_by)
+
+
+def add_items(reports: Iterable[PodReport]) -> CountedItems:
+    """Return the sum."""
+    every = [report.items for report in reports]
+    return CountedItems(
+        **{name: sum(getattr(items, name) for items in every) for name in CountedItems.model_fields}
+    )
+
+
+def _find_worker(manifest: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the status of the container that our settings were given to, and of no other."""
+    containers = (manifest.get("spec") or {}).get("containers") or ()
+    workers = {
+        container["name"]
+        for container in containers
+        if any(variable["name"] == SETTINGS for variable in container.get("env") or ())
+    }
+    for container in (manifest.get("status") or {}).get("containerStatuses") or ():
+        if container.get("name") in workers or not workers:
+            status: Mapping[str, Any] = container
+            return status
+    return {}
+
+
+def _is_uncertain(terminated: Mapping[str, Any], report: Report | None) -> bool:
+    """Return whether a container that ran may have settled something that it did not report.
+
+    One that was killed with an item in hand may have; so may one that was last heard of running.
+    """
+    if terminated.get("exitCode") in _ORDERLY:
+        return False
+    return report is None or report.holding
+
+
+def _is_unused(terminated: Mapping[str, Any], report: Report | None) -> bool:
+    """Return whether it has ended in order and without an item, so that nothing is lost with it."""
+    is_orderly = terminated.get("exitCode") in _ORDERLY
+    return is_orderly and report is not None and report.counts == ItemCounts()
+
+
+def _has_died_idle(
+    manifest: Mapping[str, Any], terminated: Mapping[str, Any], report: Report | None
+) -> bool:
+    """Return whether it was killed for nobody's sake but its own.
+
+    With an item in hand that is an attempt of the item; one that is deleted or evicted has been
+    told to go. Other exit codes than SIGKILL's its Job counts itself.
+    """
+    if terminated.get("exitCode") != exits.KILLED:
+        return False
+    return not is_told_to_go(manifest) and not (report is not None and report.holding)
+
+
+def _has_done_nothing(terminated: Mapping[str, Any], report: Report | None) -> bool:
+    """Return whether a pod that was stopped has no more to show than an item that it gave back."""
+    if terminated.get("exitCode") != exits.STOPPED_EARLY:
+        return False
+    counts = report.counts if report else ItemCounts()
+    return counts.settled + counts.attempts_failed == 0
+
+
+def _count(report: Report | None, *, is_uncertain: bool, is_unreported: bool) -> CountedItems:
+    counts = report.counts if report else ItemCounts()
+    return CountedItems(
+        succeeded=counts.succeeded,
+        dead_lettered=counts.dead_lettered,
+        discarded=counts.discarded,
+        attempts_failed=counts.attempts_failed + counts.attempts_lost,
+        uncertain=int(is_uncertain) + counts.uncertain,
+        unreported=int(is_unreported),
+    )

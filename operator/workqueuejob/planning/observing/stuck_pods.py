@@ -1,0 +1,69 @@
+"""Finds pods that should have ended long ago, as on a node that is lost. Knows no cluster.
+
+A pod's `deletionTimestamp` is the end of its grace period. A kubelet that is there has ended the
+pod by then, or says so soon after. The pod of a lost node stays, and nobody knows whether it still
+runs: its Job waits for it for ever, so a run that goes on has to go on without it.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from workqueuejob.planning.observing.observed import ObservedJob, StuckPod
+from workqueuejob.planning.observing.ownership import read_job_uid
+from workqueuejob.planning.wording import count
+
+MARGIN = timedelta(seconds=30)
+"""After its grace period, for clocks that differ and a kubelet that has much to do."""
+
+_ENDED = frozenset({"Succeeded", "Failed"})
+_MOST_NODES = 3
+
+
+def find_stuck_pods(pods: Iterable[Mapping[str, Any]], *, now: datetime) -> tuple[StuckPod, ...]:
+    """Return those of the pods, as the API server shows them, that should have ended by now."""
+    return tuple(_read_pod(pod) for pod in pods if _is_stuck(pod, now))
+
+
+def mark_stuck(
+    jobs: tuple[ObservedJob, ...], pods: tuple[StuckPod, ...]
+) -> tuple[ObservedJob, ...]:
+    """Return the Jobs with how many of their terminating pods are stuck."""
+    numbers = Counter(pod.job for pod in pods)
+    return tuple(
+        replace(job, stuck=min(job.terminating, numbers[job.uid])) if numbers[job.uid] else job
+        for job in jobs
+    )
+
+
+def describe_stuck(pods: tuple[StuckPod, ...]) -> str:
+    """Say which nodes keep pods from ending, and what to do about it."""
+    nodes = sorted({pod.node for pod in pods if pod.node})
+    named = ", ".join(nodes[:_MOST_NODES]) + (" and others" if len(nodes) > _MOST_NODES else "")
+    where = f" on node {named}" if nodes else ""
+    remedy = f"delete node {nodes[0]}" if nodes else f"delete pod {pods[0].name}"
+    one = len(pods) == 1
+    return (
+        f"{count(len(pods), 'pod')}{where} {'has' if one else 'have'} not ended although"
+        f" {'its grace period is' if one else 'their grace periods are'} over, and the run goes on"
+        f" without {'it' if one else 'them'}: bring the node back or, if it is gone, kubectl"
+        f" {remedy}"
+    )
+
+
+def _read_pod(pod: Mapping[str, Any]) -> StuckPod:
+    metadata = pod["metadata"]
+    return StuckPod(
+        name=metadata["name"],
+        job=read_job_uid(pod),
+        node=(pod.get("spec") or {}).get("nodeName", ""),
+    )
+
+
+def _is_stuck(pod: Mapping[str, Any], now: datetime) -> bool:
+    deleted = pod["metadata"].get("deletionTimestamp")
+    if not deleted or (pod.get("status") or {}).get("phase") in _ENDED:
+        return False
+    return now - datetime.fromisoformat(deleted) > MARGIN

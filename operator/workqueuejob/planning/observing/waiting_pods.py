@@ -1,0 +1,158 @@
+"""Finds out why pods don't start, in the words of the scheduler and the kubelet."""
+
+import signal
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from workqueuejob.contract.report import read_report
+from workqueuejob.planning.observing.endings import find_ender
+from workqueuejob.planning.observing.observed import ObservedJob, PodProblem
+
+BACK_OFF = "BackOff"
+"""The reason of a problem that the Job's controller deals with by itself."""
+
+_CLAIMED_WITHIN = timedelta(seconds=20)
+"""A scheduler, and then a kubelet, says something of a pod within a second or so."""
+
+_STOPPED = frozenset({128 + signal.SIGTERM, 128 + signal.SIGKILL})
+"""How a program ends that handles no SIGTERM, or that outlasts its grace."""
+
+_STARTING = frozenset({"ContainerCreating", "PodInitializing"})
+"""Waiting reasons that every healthy pod passes through."""
+
+
+def find_pod_problem(pods: Iterable[Mapping[str, Any]]) -> PodProblem | None:
+    """Return the most frequent reason for which pods are not running, or None.
+
+    pods: manifests as the API server shows them. Those that run, have ended or are being deleted
+        don't count: one on a lost node is deleted for as long as its node is not heard of.
+    """
+    problems = [problem for pod in pods if (problem := _problem_of(pod)) is not None]
+    if not problems:
+        return None
+    reason, count = Counter(reason for reason, _ in problems).most_common(1)[0]
+    message = next(message for found, message in problems if found == reason)
+    return PodProblem(reason=reason, message=message, pods=count)
+
+
+def _problem_of(pod: Mapping[str, Any]) -> tuple[str, str] | None:
+    status: Mapping[str, Any] = pod.get("status") or {}
+    if _is_deleted(pod) or status.get("phase") in {"Succeeded", "Failed"}:
+        return None
+    return next(_unscheduled(status), None) or next(_waiting(status), None)
+
+
+def _unscheduled(status: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for condition in status.get("conditions") or ():
+        if condition["type"] == "PodScheduled" and condition["status"] == "False":
+            yield condition.get("reason", "Unschedulable"), condition.get("message", "")
+
+
+def _waiting(status: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for kind in ("initContainerStatuses", "containerStatuses"):
+        for container in status.get(kind) or ():
+            waiting = (container.get("state") or {}).get("waiting")
+            if waiting and waiting.get("reason", "PodInitializing") not in _STARTING:
+                message = waiting.get("message") or f"container {container['name']} is waiting"
+                yield waiting["reason"], message
+
+
+def find_unclaimed_pods(pods: Iterable[Mapping[str, Any]], *, now: datetime) -> PodProblem | None:
+    """Return that nobody has said a word of pods that have been there for a while, or None.
+
+    Those that are being deleted don't count, as in `find_pod_problem`.
+    """
+    unclaimed = [pod for pod in pods if _is_unclaimed(pod, now)]
+    if not unclaimed:
+        return None
+    spec: Mapping[str, Any] = unclaimed[0].get("spec") or {}
+    if spec.get("nodeName"):
+        who = f"the kubelet of node {spec['nodeName']!r} has not looked at them"
+        remedy = "correct spec.template.spec.nodeName, or bring the node back"
+    else:
+        who = f"the scheduler {spec.get('schedulerName')!r} has not looked at them"
+        remedy = "correct spec.template.spec.schedulerName, or start that scheduler"
+    return PodProblem(reason="Unclaimed", message=f"{who}; {remedy}", pods=len(unclaimed))
+
+
+def _is_unclaimed(pod: Mapping[str, Any], now: datetime) -> bool:
+    status: Mapping[str, Any] = pod.get("status") or {}
+    if _is_deleted(pod) or status.get("phase") != "Pending" or status.get("containerStatuses"):
+        return False
+    known = {condition["type"] for condition in status.get("conditions") or ()}
+    created = datetime.fromisoformat(pod["metadata"]["creationTimestamp"])
+    return known <= {"PodScheduled"} and now - created > _CLAIMED_WITHIN
+
+
+def is_pod_missing(job: ObservedJob) -> bool:
+    """Return whether a Job that wants a pod has none."""
+    return (
+        job.open > 0
+        and job.parallelism > 0
+        and not job.suspended
+        and job.active == 0
+        and job.terminating == 0
+    )
+
+
+def find_back_off(pods: Iterable[Mapping[str, Any]]) -> PodProblem | None:
+    """Return that pods failed, which a Job's own numbers don't tell while it waits, or None."""
+    failed = [pod for pod in pods if (pod.get("status") or {}).get("phase") == "Failed"]
+    if not failed:
+        return None
+    enders = Counter(ender for pod in failed if (ender := _find_ender(pod)) is not None)
+    if enders:
+        ender, count = enders.most_common(1)[0]
+        return PodProblem(
+            reason=BACK_OFF,
+            message=(
+                f"ended by {ender}; their Job tries again after a back-off. Give an item more time,"
+                " or mend what hangs"
+            ),
+            pods=count,
+        )
+    name = failed[0]["metadata"]["name"]
+    return PodProblem(
+        reason=BACK_OFF,
+        message=f"failed; their Job tries again after a back-off. kubectl logs {name} tells why",
+        pods=len(failed),
+    )
+
+
+def _find_ender(pod: Mapping[str, Any]) -> str | None:
+    """Return what of its own spec ended a failed pod: by SIGTERM, or by SIGKILL after that."""
+    for container in (pod.get("status") or {}).get("containerStatuses") or ():
+        ended = (container.get("state") or {}).get("terminated") or {}
+        report = read_report(ended.get("message") or "")
+        is_killed = ended.get("exitCode") in _STOPPED and ended.get("reason") != "OOMKilled"
+        stopped = report.stopping if report else is_killed
+        ender = find_ender(pod, {container["name"]}, stopped=stopped)
+        if ender is not None:
+            return ender
+    return find_ender(pod, (), stopped=False)
+
+
+def is_any_pod_deleted(pods: Iterable[Mapping[str, Any]]) -> bool:
+    """Return whether a pod is being deleted, and something keeps it from going."""
+    return any(_is_deleted(pod) for pod in pods)
+
+
+def _is_deleted(pod: Mapping[str, Any]) -> bool:
+    return bool(pod["metadata"].get("deletionTimestamp"))
+
+
+def missing_pods(jobs: Sequence[ObservedJob]) -> PodProblem | None:
+    """Return the problem that a Job's controller can't create pods, or None."""
+    if not jobs:
+        return None
+    name = jobs[0].name
+    return PodProblem(
+        reason="PodsNotCreated",
+        message=(
+            f"Job {name} has no pod although it wants one, which a quota, a Pod Security level or"
+            f" a webhook may cause; kubectl describe job {name} tells which"
+        ),
+        pods=sum(job.share for job in jobs),
+    )

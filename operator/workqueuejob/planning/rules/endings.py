@@ -1,0 +1,260 @@
+"""The rules that end something: pods, Jobs or the run. None of them ends a pod that holds an item.
+
+What a stranger's program holds can only be told from the broker's numbers, so each rule wants
+several spaced measurements that agree.
+"""
+
+from workqueuejob.api import ItemsStatus
+from workqueuejob.planning.actions import end_running_jobs
+from workqueuejob.planning.evidence.evidence import is_anything_held, is_drained
+from workqueuejob.planning.evidence.futility import futility_delay_seconds
+from workqueuejob.planning.evidence.silence import seconds_awaited
+from workqueuejob.planning.ledger.items import Doubt, count_items, count_put_aside
+from workqueuejob.planning.ledger.periods import PeriodEnd
+from workqueuejob.planning.observing.observed import JobState, ObservedJob, count_active
+from workqueuejob.planning.situation import (
+    BLIND_PROOF_SECONDS,
+    IDLE_RECHECK_SECONDS,
+    RECHECK_SECONDS,
+    RETURN_SECONDS,
+    Plan,
+    Situation,
+)
+from workqueuejob.planning.verdict import (
+    QUEUE_DRAINED,
+    RUN_FAILED,
+    RUN_FAILED_BY_POLICY,
+    Progress,
+    Verdict,
+)
+from workqueuejob.planning.words import items as item_messages
+from workqueuejob.planning.words import messages
+
+_FAILED_BY_POLICY = frozenset({Progress.POD_FAILURE_POLICY, RUN_FAILED_BY_POLICY})
+GIVEN_UP = frozenset({Progress.BACKOFF_LIMIT_EXCEEDED, RUN_FAILED}) | _FAILED_BY_POLICY
+"""Of each pair the first is a reason that Kubernetes' Jobs and WorkQueueJobs have in common."""
+
+_IDLE_SUSPICION_SECONDS = 30.0
+
+
+def wait_for_ending_jobs(situation: Situation) -> Plan | None:
+    """Decide nothing else while pods of an ended Job are on their way out.
+
+    A program that is PID 1 and has no handler for SIGTERM may still take an item that arrives
+    meanwhile, which is delivered again when it is gone.
+    """
+    ending = [job for job in situation.observed.unfinished if job.state is JobState.ENDING]
+    if not ending:
+        return None
+    verdict = Verdict(Progress.WORKING, messages.ending(ending))
+    return Plan(verdict, recheck_after_seconds=RECHECK_SECONDS)
+
+
+def end_after_too_many_failures(situation: Situation) -> Plan | None:
+    """Start no wave beyond `backoffLimit`; pods that hold an item may finish it.
+
+    The same holds after a FailJob of the user's, by which Kubernetes has ended the other pods of
+    that Job, but not those of the run's other Jobs.
+    """
+    if not is_given_up(situation):
+        return None
+    observed, jobs = situation.observed, _list_period(situation)
+    by_policy = next((job for job in jobs if job.failure_reason in _FAILED_BY_POLICY), None)
+    complaint = _find_complaint(jobs)
+    if by_policy is None:
+        reason, end_reason = Progress.BACKOFF_LIMIT_EXCEEDED, RUN_FAILED
+        message = messages.backoff_limit_exceeded(situation, complaint)
+    else:
+        reason, end_reason = Progress.POD_FAILURE_POLICY, RUN_FAILED_BY_POLICY
+        message = messages.failed_by_policy(situation, by_policy.name, complaint)
+    verdict = Verdict(Progress.WORKING, message)
+    if not observed.unfinished:
+        is_forgiven = by_policy is None or situation.is_continuous
+        if situation.depth.ready == 0 and is_forgiven:
+            return None
+        if situation.is_return_expected:
+            return Plan(verdict, recheck_after_seconds=RECHECK_SECONDS)
+        return _give_up(situation, reason, message)
+    if _may_hold_an_item(situation):
+        # What waits for an item that never comes looks as if it held one: it has its own end.
+        verdict = find_waiting_pods(situation) or verdict
+        return end_surplus(situation) or Plan(verdict, recheck_after_seconds=RECHECK_SECONDS)
+    ends = end_running_jobs(
+        observed.unfinished,
+        succeeded=False,
+        reason=end_reason,
+        message=message,
+        with_grace=situation.has_workers,
+    )
+    return Plan(verdict, ends, message if ends else None, recheck_after_seconds=RECHECK_SECONDS)
+
+
+def is_given_up(situation: Situation) -> bool:
+    """Return whether too many pods have failed, in this busy period, for another one to start.
+
+    While a Continuous run waits for items, only pods fail that it keeps warm.
+    """
+    if situation.is_continuous and not situation.is_busy:
+        return False
+    # Ours too: failures that were not recorded before we ended the Job are not counted any more.
+    has_verdict = any(job.failure_reason in GIVEN_UP for job in _list_period(situation))
+    return has_verdict or situation.pods_failed > situation.spec.backoff_limit
+
+
+def _list_period(situation: Situation) -> list[ObservedJob]:
+    return [job for job in situation.jobs if job.wave > situation.before.waves]
+
+
+def _give_up(situation: Situation, reason: Progress, message: str) -> Plan:
+    """End the run as Failed; a Continuous one pauses, and then counts anew."""
+    if not situation.is_continuous:
+        verdict = Verdict(Progress.FAILED, message, reason)
+        return Plan(verdict, decision=message)
+    verdict = Verdict(reason, message)
+    delay = futility_delay_seconds(situation.periods_given_up)
+    if not situation.lasts(situation.evidence.quiet, seconds=delay):
+        return Plan(verdict, recheck_after_seconds=RECHECK_SECONDS)
+    return Plan(
+        verdict,
+        decision=message,
+        period_end=PeriodEnd(situation.now, is_given_up=True),
+        recheck_after_seconds=RECHECK_SECONDS,
+    )
+
+
+def _find_complaint(jobs: list[ObservedJob]) -> str | None:
+    """Return what is known of why pods failed: a worker's words, or what ended it."""
+    complaint = next((job.complaint for job in reversed(jobs) if job.complaint), None)
+    ended_by = next((job.ended_by for job in reversed(jobs) if job.ended_by), None)
+    if complaint is not None:
+        return messages.said(complaint)
+    return messages.ended_by(ended_by) if ended_by is not None else None
+
+
+def end_surplus(situation: Situation) -> Plan | None:
+    """End completions that no item is left for, as a success of those before them."""
+    if not (_is_surplus_proved(situation) or _is_surplus_timed_out(situation)):
+        return None
+    passing = [job for job in situation.observed.passing if not job.state.is_terminal]
+    message = messages.surplus_ended([job for job in passing if job.open])
+    ends = end_running_jobs(
+        passing,
+        succeeded=True,
+        reason=QUEUE_DRAINED,
+        message=message,
+        with_grace=situation.has_workers,
+    )
+    verdict = Verdict(Progress.WORKING, message)
+    return Plan(verdict, ends, message, recheck_after_seconds=RECHECK_SECONDS)
+
+
+def find_waiting_pods(situation: Situation) -> Verdict | None:
+    """Say that pods may be waiting for ever, where neither the broker nor the user can tell.
+
+    A worker leaves by itself. A broker that knows no consumers can't tell what a program does that
+    keeps no item where it is counted.
+    """
+    active, depth = count_active(situation.jobs), situation.depth
+    cannot_tell = not situation.has_workers and (
+        depth.in_flight_known is None or (depth.consumers is None and not depth.in_flight)
+    )
+    is_idle = situation.lasts(situation.evidence.idle, seconds=_IDLE_SUSPICION_SECONDS)
+    if active and cannot_tell and is_idle and _surplus_timeout_seconds(situation) is None:
+        message = messages.surplus_waiting(situation.spec, active)
+        return Verdict(Progress.SURPLUS_PODS_WAITING, message)
+    return None
+
+
+def end_drained_run(situation: Situation) -> Plan | None:
+    """Call the run complete when the queue stays empty after every pod has ended.
+
+    A Continuous one waits for items, which needs no proof where nothing has been done since.
+    """
+    drained = situation.evidence.drained
+    if drained is None:
+        return _await_item(situation)
+    spec, waves = situation.spec, situation.ledger.waves
+    waiting = Verdict(Progress.WAITING_FOR_ITEMS, messages.WATCHING_FOR_ITEMS)
+    if situation.is_continuous and not situation.is_busy:
+        return Plan(waiting)
+    seconds = _drained_proof_seconds(situation)
+    if not situation.lasts(drained, seconds=seconds):
+        message = messages.verifying(situation, seconds)
+        verdict = Verdict(Progress.VERIFYING_DRAINED, message)
+        return Plan(verdict, recheck_after_seconds=RECHECK_SECONDS)
+    if situation.is_continuous:
+        message = messages.period_over(situation)
+        return Plan(waiting, decision=message, futile_waves=0, period_end=PeriodEnd(drained.since))
+    if waves == 0 and spec.empty_start == "Wait":
+        return Plan(Verdict(Progress.WAITING_FOR_ITEMS, messages.WAITING_FOR_ITEMS))
+    items = count_items(situation.observed, situation.ledger, Doubt())
+    message = messages.drained(situation, drained.reads, items)
+    reason = _name_completion(items) if waves else "QueueEmpty"
+    return Plan(Verdict(Progress.COMPLETE, message, reason), decision=message)
+
+
+def _await_item(situation: Situation) -> Plan | None:
+    """Wait for an item that a pod may have left in flight, where all else says that it is over."""
+    observed, depth, silence = situation.observed, situation.depth, situation.evidence.silence
+    seconds = seconds_awaited(silence, depth, situation.spec, now=situation.now)
+    is_over = is_drained(observed.passing, depth, warm=observed.warm)
+    if silence is None or not seconds or not is_over:
+        return None
+    if situation.is_continuous and not situation.is_busy:
+        return None
+    message = item_messages.awaited(depth, silence.pods, seconds)
+    verdict = Verdict(Progress.VERIFYING_DRAINED, message)
+    return Plan(verdict, recheck_after_seconds=IDLE_RECHECK_SECONDS)
+
+
+def _name_completion(items: ItemsStatus | None) -> str:
+    put_aside = count_put_aside(items) if items is not None else 0
+    return "CompletedWithDeadLetters" if put_aside else "Drained"
+
+
+def _drained_proof_seconds(situation: Situation) -> float:
+    """Doubt an empty queue for longer when items have gone that no pod of ours took.
+
+    Somebody else may have taken them, or the broker may be telling a false zero.
+    """
+    asked, depth = situation.spec.drained_after_seconds, situation.depth
+    # An offset that was committed stays so.
+    is_doubtful = depth.in_flight is None and depth.log is None
+    if situation.evidence.vanished and is_doubtful:
+        return max(BLIND_PROOF_SECONDS, asked)
+    return max(RETURN_SECONDS, asked) if situation.is_return_expected else asked
+
+
+def _may_hold_an_item(situation: Situation) -> bool:
+    """Return whether a pod may hold an item, or take one before it is ended.
+
+    Where the broker knows no consumers, one that holds nothing is between two items; and a worker
+    may hold what the queue doesn't show any more.
+    """
+    is_unseen = situation.has_workers or situation.depth.consumers is None
+    is_there = any(job.active or job.terminating for job in situation.jobs)
+    return is_anything_held(situation.depth) or (is_unseen and is_there)
+
+
+def _is_surplus_proved(situation: Situation) -> bool:
+    seconds = max(situation.proof_seconds, situation.spec.drained_after_seconds)
+    return situation.lasts(situation.evidence.surplus, seconds=seconds)
+
+
+def _is_surplus_timed_out(situation: Situation) -> bool:
+    """Where the broker can't tell waiting from working, the user's own limit decides."""
+    timeout = _surplus_timeout_seconds(situation)
+    return (
+        timeout is not None
+        and not situation.depth.in_flight_known
+        and any(job.open and not job.suspended for job in situation.observed.unfinished)
+        and situation.lasts(situation.evidence.idle, seconds=timeout)
+    )
+
+
+def _surplus_timeout_seconds(situation: Situation) -> int | None:
+    rabbitmq = situation.spec.queue.rabbitmq
+    # A worker leaves by itself, and may hold what the queue doesn't show.
+    if rabbitmq is None or situation.has_workers:
+        return None
+    return rabbitmq.surplus_pod_timeout_seconds

@@ -1,0 +1,53 @@
+"""What keeps pods from being made, or from starting, in the words of who refuses."""
+
+from dataclasses import replace
+
+from workqueuejob.errors import WorkQueueJobError
+from workqueuejob.planning.actions import Action
+from workqueuejob.planning.observing.observed import PodProblem
+from workqueuejob.planning.observing.waiting_pods import BACK_OFF
+from workqueuejob.planning.situation import Plan, Situation
+from workqueuejob.planning.verdict import Progress, Verdict
+from workqueuejob.planning.words import items as item_messages
+from workqueuejob.planning.words import messages
+
+
+def find_hindrance(situation: Situation) -> Verdict | None:
+    """Return what stands in the way of new pods or of those that are there, if anything does."""
+    observed = situation.observed
+    if observed.obstacle is not None:
+        return Verdict.of_obstacle(observed.obstacle)
+    if situation.is_dead_letter_target_missing:
+        message = item_messages.dead_letter_target_missing(situation.spec)
+        return Verdict(Progress.DEAD_LETTER_TARGET_MISSING, message)
+    if observed.pod_problem is not None:
+        return _describe_problem(observed.pod_problem)
+    return _find_unadmitted(situation)
+
+
+def admit_refusal(decided: Plan, refusal: WorkQueueJobError, done: tuple[Action, ...]) -> Plan:
+    """Return the plan as it turned out, where a change of a Job was refused.
+
+    done: what was carried out all the same; a decision that was not carried out is none.
+    """
+    is_done = decided.actions == done
+    return replace(
+        decided,
+        verdict=Verdict.of_obstacle(refusal),
+        actions=done,
+        decision=decided.decision if is_done else None,
+    )
+
+
+def _find_unadmitted(situation: Situation) -> Verdict | None:
+    """Say that every Job of the run waits for Kueue."""
+    unfinished = situation.observed.unfinished
+    if not unfinished or not all(job.is_queued and job.suspended for job in unfinished):
+        return None
+    return Verdict(Progress.WAITING_FOR_ADMISSION, messages.waiting_for_admission(unfinished))
+
+
+def _describe_problem(problem: PodProblem) -> Verdict:
+    if problem.reason == BACK_OFF:
+        return Verdict(Progress.WORKING, messages.backing_off(problem))
+    return Verdict(Progress.PODS_NOT_STARTING, messages.not_starting(problem))

@@ -1,0 +1,69 @@
+"""Chooses the finished Jobs that may go: those beyond the limits, once they are in the totals.
+
+A Job is deleted only after a patch of an earlier round has folded it, with what its workers
+reported, so that the ledger is the same without it.
+"""
+
+from collections.abc import Callable, Iterator
+
+from workqueuejob.api import WorkQueueJob
+from workqueuejob.planning.actions import DeleteJob
+from workqueuejob.planning.ledger.run import is_folded
+from workqueuejob.planning.observing.observed import JobState, ObservedJob
+from workqueuejob.planning.rules.endings import GIVEN_UP
+from workqueuejob.planning.rules.warm import find_newest_warm
+from workqueuejob.planning.situation import Situation
+from workqueuejob.planning.verdict import TOO_MANY_DEAD_LETTERED
+
+_AT_ONCE = 10
+"""Requests of one round, so that nothing more urgent waits for them."""
+
+_VERDICTS = GIVEN_UP | {TOO_MANY_DEAD_LETTERED}
+
+
+def list_expired(
+    resource: WorkQueueJob,
+    jobs: tuple[ObservedJob, ...],
+    *,
+    is_needed: Callable[[ObservedJob], bool] = lambda _job: False,
+) -> tuple[DeleteJob, ...]:
+    """Return what deletes the oldest finished Jobs beyond the run's limits.
+
+    is_needed: whether the run's decisions still rest on a Job.
+    """
+    return tuple(
+        DeleteJob(job.name, uid=job.uid, resource_version=job.resource_version)
+        for job in _beyond_limits(resource, jobs)
+        if _is_over(resource, job) and not is_needed(job)
+    )[:_AT_ONCE]
+
+
+def list_expired_while_running(situation: Situation) -> tuple[DeleteJob, ...]:
+    """Return the same for a run that goes on, which looks at the Jobs of its latest attempt."""
+
+    newest_warm = find_newest_warm(situation)
+
+    def is_needed(job: ObservedJob) -> bool:
+        movement = situation.evidence.movement
+        is_verdict = job.failure_reason in _VERDICTS and job.wave > situation.before.waves
+        if movement is None or is_verdict:
+            return True
+        is_attempt = job.wave > max(movement.attempt_after, movement.still_after)
+        return is_attempt or job is newest_warm
+
+    return list_expired(situation.observed.resource, situation.jobs, is_needed=is_needed)
+
+
+def _beyond_limits(resource: WorkQueueJob, jobs: tuple[ObservedJob, ...]) -> Iterator[ObservedJob]:
+    """Yield finished Jobs without the newest of each kind, oldest first."""
+    limits = {
+        JobState.COMPLETE: resource.spec.successful_jobs_history_limit,
+        JobState.FAILED: resource.spec.failed_jobs_history_limit,
+    }
+    for state, limit in limits.items():
+        finished = sorted((job for job in jobs if job.state is state), key=lambda job: job.wave)
+        yield from finished[: max(0, len(finished) - limit)]
+
+
+def _is_over(resource: WorkQueueJob, job: ObservedJob) -> bool:
+    return is_folded(resource.status, job.wave) and not (job.active or job.terminating)

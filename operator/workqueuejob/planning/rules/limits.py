@@ -1,0 +1,61 @@
+"""The limits in time: when a run must be over, and when one that is over may go."""
+
+from datetime import datetime, timedelta
+
+from workqueuejob.api import WorkQueueJob
+from workqueuejob.planning.actions import change_suspend, end_running_jobs
+from workqueuejob.planning.observing.observed import JobState
+from workqueuejob.planning.situation import RECHECK_SECONDS, RETURN_SECONDS, Plan, Situation
+from workqueuejob.planning.verdict import RUN_DEADLINE, Progress, Verdict, find_end
+from workqueuejob.planning.words import messages
+
+DEADLINE_EXCEEDED = "DeadlineExceeded"
+
+
+def end_after_deadline(situation: Situation) -> Plan | None:
+    """End the run's pods, at work or not, and call it Failed when they are gone.
+
+    It takes no measurement: a run whose queue can't be reached must end too. A Job that is still
+    suspended, from before a restart, is ended first and then resumed, or it would never finish.
+    """
+    start, limit = situation.observed.resource.status.start_time, situation.spec.active_deadline
+    if start is None or limit is None or situation.spec.suspend or situation.now < start + limit:
+        return None
+    message = messages.deadline_exceeded(situation)
+    verdict = Verdict(Progress.WORKING, message)
+    unfinished = situation.observed.unfinished
+    if not unfinished:
+        if _may_item_return(situation):
+            return Plan(verdict, recheck_after_seconds=RECHECK_SECONDS)
+        verdict = Verdict(Progress.FAILED, message, DEADLINE_EXCEEDED)
+        return Plan(verdict, decision=message)
+    ends = end_running_jobs(
+        unfinished, succeeded=False, reason=RUN_DEADLINE, message=message, with_grace=True
+    )
+    ending = [job for job in unfinished if job.state is JobState.ENDING]
+    resumes = change_suspend(ending, suspend=False)
+    return Plan(
+        verdict,
+        (*ends, *resumes),
+        message if ends else None,
+        recheck_after_seconds=RECHECK_SECONDS,
+    )
+
+
+def _may_item_return(situation: Situation) -> bool:
+    """Return whether what is left would be told too low: a worker's item comes back late."""
+    observed = situation.observed
+    if observed.depth is None or observed.depth.consumers is None or not situation.has_workers:
+        return False
+    return not situation.lasts(situation.evidence.quiet, seconds=RETURN_SECONDS)
+
+
+def time_left(resource: WorkQueueJob, *, now: datetime) -> timedelta | None:
+    """Return how long a run that has ended is still kept, zero or less if it may go.
+
+    None: it does not go by itself, or has not ended.
+    """
+    end, seconds = find_end(resource.status.conditions), resource.spec.ttl_seconds_after_finished
+    if end is None or seconds is None:
+        return None
+    return end.last_transition_time + timedelta(seconds=seconds) - now

@@ -1,0 +1,33 @@
+"""The rule that lets a run go on without pods that don't end, as on a node that is lost.
+
+A Job replaces such a pod when it is gone, and ends when it is gone. So one that has nothing else
+left is ended here, and a new wave takes its place: its pods then can't come back beside those of
+the new wave when the node does. What the stuck pod holds, if it still runs, is the broker's matter:
+a lease that is renewed, or a consumer's item, is waited for like that of any other pod.
+"""
+
+from workqueuejob.planning.actions import end_running_jobs
+from workqueuejob.planning.observing.observed import JobState, ObservedJob
+from workqueuejob.planning.situation import RECHECK_SECONDS, Plan, Situation
+from workqueuejob.planning.verdict import PODS_STUCK, Progress, Verdict
+from workqueuejob.planning.words import messages
+
+
+def end_stuck_waves(situation: Situation) -> Plan | None:
+    """End the waves that can have no pod but stuck ones, as a success of those before them."""
+    stuck = [job for job in situation.observed.unfinished if _is_stuck(job)]
+    if not stuck:
+        return None
+    message = messages.stuck_waves_ended(stuck)
+    ends = end_running_jobs(
+        stuck, succeeded=True, reason=PODS_STUCK, message=message, with_grace=True
+    )
+    verdict = Verdict(Progress.WORKING, message)
+    return Plan(verdict, ends, message, recheck_after_seconds=RECHECK_SECONDS)
+
+
+def _is_stuck(job: ObservedJob) -> bool:
+    """Return whether a Job makes no pod: also one whose parallelism was lowered below its pods."""
+    is_running = job.state is JobState.RUNNING and not job.suspended
+    has_only_stuck = job.stuck > 0 and not job.active and job.share <= job.stuck
+    return is_running and job.open > 0 and has_only_stuck

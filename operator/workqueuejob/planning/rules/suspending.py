@@ -1,0 +1,62 @@
+"""The rule that follows `spec.suspend`: it suspends the run's Jobs, and resumes as much as may run.
+
+While its Jobs are suspended a run can be scaled. Nothing of a suspended Job runs, so this is the
+only time at which a Job's parallelism is lowered without ending a pod. Its completions stay: some
+of their indexes have succeeded, and fewer completions would forget them.
+"""
+
+from workqueuejob.planning.actions import SetSuspend, change_suspend, end_running_jobs
+from workqueuejob.planning.observing.observed import JobState
+from workqueuejob.planning.situation import Plan, Situation
+from workqueuejob.planning.sizing.sizing import count_room, count_taken
+from workqueuejob.planning.verdict import RUN_SUSPENDED, Progress, Verdict
+from workqueuejob.planning.words import messages
+
+
+def follow_suspend(situation: Situation) -> Plan | None:
+    """Suspending ends pods by their Job's controller; resuming lets them start again.
+
+    Kueue would resume a Job that it has admitted, so such a Job is ended; others take its place.
+    A Job whose end was decided while it was suspended has to be resumed as well: its controller
+    can't finish it before.
+    """
+    if situation.spec.suspend:
+        return _suspend(situation)
+    changes = _resume(situation)
+    if not changes:
+        return None
+    message = messages.resumed(len(changes))
+    return Plan(Verdict(Progress.WORKING, message), changes, message)
+
+
+def _suspend(situation: Situation) -> Plan:
+    jobs = situation.observed.unfinished
+    running = [job for job in jobs if job.state is JobState.RUNNING]
+    ends = end_running_jobs(
+        (job for job in running if job.is_queued and not job.suspended),
+        succeeded=False,
+        reason=RUN_SUSPENDED,
+        message=messages.SUSPENDED,
+        with_grace=True,
+    )
+    changes = change_suspend(running, suspend=True)
+    return Plan(Verdict(Progress.SUSPENDED, messages.SUSPENDED), (*changes, *ends))
+
+
+def _resume(situation: Situation) -> tuple[SetSuspend, ...]:
+    """Return what resumes the Jobs, the oldest wave first, with no more pods than may run now.
+
+    With room for 2 pods, two suspended Jobs of 3 pods each are resumed with parallelism 2 and 0;
+    the second gets room when the first leaves it some. A pod that has not been ended yet stays.
+    """
+    jobs = situation.observed.listed
+    asleep = [job for job in jobs if job.suspended and not job.is_queued]
+    room = count_room(situation.most, tuple(job for job in jobs if job not in asleep))
+    changes: list[SetSuspend] = []
+    for job in asleep:
+        parallelism = None
+        if job.share > max(room, job.active):
+            parallelism = max(room, job.active, 0)
+        changes.append(SetSuspend(job.name, False, job.resource_version, parallelism))
+        room -= count_taken(job, share=job.share if parallelism is None else parallelism)
+    return tuple(changes)

@@ -1,0 +1,262 @@
+"""The rule that gives ready items their pods: within the waves that run, or by a new wave."""
+
+from workqueuejob.planning.actions import Action, CreateWave, GrowWave, RaiseParallelism
+from workqueuejob.planning.evidence.futility import (
+    MAX_FUTILE_WAVES,
+    count_futile_pods,
+    count_idle_exits,
+    futility_delay_seconds,
+    has_progressed,
+)
+from workqueuejob.planning.ledger.items import Doubt
+from workqueuejob.planning.observing.observed import JobState, ObservedJob, count_active
+from workqueuejob.planning.pods.job_manifest import hash_template
+from workqueuejob.planning.rules.endings import find_waiting_pods
+from workqueuejob.planning.rules.hindrances import find_hindrance
+from workqueuejob.planning.situation import (
+    IDLE_RECHECK_SECONDS,
+    RECHECK_SECONDS,
+    Plan,
+    Situation,
+)
+from workqueuejob.planning.sizing.sizing import (
+    MAX_COMPLETIONS,
+    MAX_UNFINISHED_WAVES,
+    cap_completions,
+    count_missing,
+    size,
+)
+from workqueuejob.planning.verdict import Progress, Verdict
+from workqueuejob.planning.words import items as item_messages
+from workqueuejob.planning.words import messages
+
+_FOREIGN_SUSPICION_SECONDS = 5.0
+_STALLED_SECONDS = 3.0
+"""Longer than a Job's controller needs to make a pod, shorter than any back-off."""
+
+
+def plan_waves(situation: Situation) -> Plan:
+    """Return what the ready items need, within `parallelism`."""
+    observed = situation.observed
+    sizing = size(
+        situation.spec,
+        observed.jobs,
+        situation.depth,
+        stalled=_count_stalled(situation),
+        parallelism=situation.most,
+    )
+    raises, room = _raise_waves(observed.unfinished, sizing.room)
+    may_create = (
+        sizing.wanted > 0
+        and room > 0
+        and observed.obstacle is None
+        and not situation.is_dead_letter_target_missing
+        and len(observed.listed) < MAX_UNFINISHED_WAVES
+    )
+    if not may_create:
+        return Plan(
+            _describe_work(situation),
+            raises,
+            messages.raised(raises) if raises else None,
+            recheck_after_seconds=_recheck_delay(situation),
+        )
+    if _is_growing_in_vain(situation):
+        return _wait_for_straggler(situation, raises)
+    grow = _find_growth(situation, pods=min(sizing.wanted, room))
+    if grow is not None:
+        return _grow(situation, raises, grow)
+    if count_futile_pods(situation.evidence, observed.jobs):
+        return _retry_after_futile_wave(situation, few=min(sizing.wanted, room))
+    completions = _count_completions(situation, wanted=sizing.wanted, room=room)
+    wave = _next_wave(situation, completions=completions, parallelism=min(room, completions))
+    return Plan(
+        Verdict(Progress.WORKING, messages.working(count_active(observed.jobs) + wave.parallelism)),
+        (*raises, wave),
+        messages.created(situation, wave),
+        futile_waves=0 if has_progressed(situation.evidence) else None,
+        recheck_after_seconds=IDLE_RECHECK_SECONDS,
+    )
+
+
+def _count_stalled(situation: Situation) -> int:
+    """Return completions whose pods don't come, so that others must take the items.
+
+    When they come after all they find nothing, and only our worker leaves by itself then.
+    """
+    if not situation.has_workers:
+        return 0
+    lasts = situation.lasts(situation.evidence.stalled, seconds=_STALLED_SECONDS)
+    return count_missing(situation.jobs) if lasts else 0
+
+
+def _count_completions(situation: Situation, *, wanted: int, room: int) -> int:
+    """Return how many pods a wave is to have in all: a Fine one has them all at once."""
+    if situation.spec.mode == "Fine":
+        return min(wanted, room)
+    capped = cap_completions(situation.spec, wanted)
+    scaling = situation.scaling
+    if scaling is None:
+        return capped
+    pods = -(-scaling.items_ahead // situation.spec.items_settled_per_pod)
+    return min(capped, max(pods, room))
+
+
+def _find_growth(situation: Situation, *, pods: int) -> GrowWave | None:
+    """Return what gives a Fine wave that runs so many pods more; None without such a wave.
+
+    One that was made from a former template keeps it, so new pods need a wave of their own.
+    """
+    if situation.spec.mode != "Fine":
+        return None
+    current = hash_template(situation.observed.resource)
+    for job in reversed(situation.observed.unfinished):
+        if _is_elastic(job) and job.template_hash == current and not job.is_warm:
+            completions = job.completions + pods
+            return GrowWave(job.name, completions, job.resource_version)
+    return None
+
+
+def _is_elastic(job: ObservedJob) -> bool:
+    return (
+        job.state is JobState.RUNNING
+        and not job.suspended
+        and not job.is_queued
+        and not job.stuck
+        and job.completions == job.parallelism
+        and job.open > 0
+        and job.completions < MAX_COMPLETIONS
+    )
+
+
+def _is_growing_in_vain(situation: Situation) -> bool:
+    """Return whether pods of a Fine wave leave without a word although items are ready.
+
+    One may leave in the moment in which an item arrives; as many as may run at once don't.
+    """
+    return (
+        situation.spec.mode == "Fine"
+        and situation.observed.is_passing
+        and count_idle_exits(situation.evidence, situation.ledger) >= situation.spec.parallelism
+    )
+
+
+def _wait_for_straggler(situation: Situation, raises: tuple[RaiseParallelism, ...]) -> Plan:
+    message = messages.taken_by_nobody(situation)
+    return Plan(
+        Verdict(Progress.WORKING, message), raises, recheck_after_seconds=IDLE_RECHECK_SECONDS
+    )
+
+
+def _grow(situation: Situation, raises: tuple[RaiseParallelism, ...], grow: GrowWave) -> Plan:
+    actions: tuple[Action, ...] = (*raises, grow)
+    pods = count_active(situation.jobs)
+    return Plan(
+        Verdict(Progress.WORKING, messages.working(pods)),
+        actions,
+        messages.grown(situation, grow),
+        recheck_after_seconds=IDLE_RECHECK_SECONDS,
+    )
+
+
+def _next_wave(situation: Situation, *, completions: int, parallelism: int) -> CreateWave:
+    return CreateWave(
+        wave=situation.ledger.waves + 1, completions=completions, parallelism=parallelism
+    )
+
+
+def _retry_after_futile_wave(situation: Situation, *, few: int) -> Plan:
+    """Follow a wave that settled nothing, after a growing delay, by small ones, then by none."""
+    futile = count_futile_pods(situation.evidence, situation.jobs)
+    delay = futility_delay_seconds(situation.futile_waves)
+    verdict = _describe_futility(situation, futile, delay)
+    if not situation.lasts(situation.evidence.quiet, seconds=delay):
+        return Plan(verdict, recheck_after_seconds=RECHECK_SECONDS)
+    waves, doubt = situation.futile_waves + 1, Doubt(futile=futile)
+    if waves >= MAX_FUTILE_WAVES and not situation.is_continuous:
+        message = messages.no_progress(situation, futile, waves)
+        verdict = Verdict(Progress.FAILED, message, Progress.NO_PROGRESS)
+        return Plan(verdict, decision=message, doubt=doubt, futile_waves=waves)
+    wave = _next_wave(situation, completions=few, parallelism=few)
+    decision = messages.created(situation, wave)
+    return Plan(verdict, (wave,), decision, doubt=doubt, futile_waves=waves)
+
+
+def _describe_futility(situation: Situation, futile: int, delay: float) -> Verdict:
+    """Say that a wave settled nothing; a Continuous run that would have failed says so too."""
+    waves = situation.futile_waves + 1
+    if waves >= MAX_FUTILE_WAVES and situation.is_continuous:
+        message = messages.no_progress(situation, futile, waves)
+        return Verdict(Progress.NO_PROGRESS, message)
+    return Verdict(Progress.WORKING, messages.futile(futile, situation.depth, delay))
+
+
+def _raise_waves(
+    unfinished: tuple[ObservedJob, ...], room: int
+) -> tuple[tuple[RaiseParallelism, ...], int]:
+    """Return what gives idle room to waves whose completions wait for it, and the room left."""
+    raises: list[RaiseParallelism] = []
+    for job in unfinished:
+        more = 0 if job.is_queued or job.stuck else min(room, job.open - job.parallelism)
+        if more > 0:
+            parallelism = job.parallelism + more
+            raises.append(RaiseParallelism(job.name, parallelism, job.resource_version))
+            room -= more
+    return tuple(raises), room
+
+
+def _describe_work(situation: Situation) -> Verdict:
+    """Say what the run is waiting for, if it waits."""
+    active = count_active(situation.jobs)
+    waiting = find_hindrance(situation) or find_waiting_pods(situation)
+    if waiting is not None:
+        return waiting
+    if situation.evidence.abandoned is not None:
+        return _describe_abandoned(situation)
+    if _is_stalled_at_redis(situation):
+        return Verdict(
+            Progress.WORKING, item_messages.stalled(situation.spec, situation.depth, active)
+        )
+    if situation.lasts(situation.evidence.foreign, seconds=_FOREIGN_SUSPICION_SECONDS):
+        return Verdict(Progress.WORKING, messages.working_with_strangers(situation.depth, active))
+    if situation.spec.parallelism == 0 and not active:
+        return Verdict(Progress.WORKING, messages.NO_PARALLELISM)
+    at_work = _count_at_work(situation, active)
+    if situation.depth.delayed and not at_work and not situation.depth.ready:
+        return Verdict(Progress.WORKING, item_messages.resting(situation.depth))
+    wanted = situation.most if active > situation.most else None
+    return Verdict(Progress.WORKING, messages.working(at_work, of=active, wanted=wanted))
+
+
+def _count_at_work(situation: Situation, active: int) -> int:
+    """Return how many pods have something to do, where some may wait that are kept warm."""
+    held, depth = situation.depth.in_flight_known, situation.depth
+    if depth.ready or held is None or not any(j.is_warm for j in situation.observed.unfinished):
+        return active
+    return min(active, held)
+
+
+def _is_stalled_at_redis(situation: Situation) -> bool:
+    """A foreign program's items stay in its processing list when their pod dies."""
+    redis, depth = situation.spec.queue.redis, situation.depth
+    return (
+        redis is not None
+        and situation.spec.worker is None
+        and bool(depth.in_flight)
+        and situation.lasts(situation.evidence.idle, seconds=redis.lease_seconds)
+    )
+
+
+def _describe_abandoned(situation: Situation) -> Verdict:
+    """A lease of our worker runs out by itself; what a foreign program holds stays held."""
+    depth, spec = situation.depth, situation.spec
+    seconds = spec.queue.redis.lease_seconds if spec.queue.redis else 0
+    if spec.worker is None and situation.lasts(situation.evidence.abandoned, seconds=seconds):
+        return Verdict(Progress.ITEMS_ABANDONED, item_messages.abandoned(spec, depth))
+    return Verdict(Progress.WORKING, item_messages.held_by_nobody(depth))
+
+
+def _recheck_delay(situation: Situation) -> float:
+    """Look often while evidence for an end is gathering, seldom otherwise."""
+    evidence = situation.evidence
+    gathering = evidence.surplus or evidence.idle or evidence.abandoned
+    return RECHECK_SECONDS if gathering else IDLE_RECHECK_SECONDS

@@ -1,0 +1,119 @@
+"""Chooses how many pods of those that `parallelism` allows are wanted.
+
+It never ends a pod: fewer are wanted of the next waves only. So it rather begins with too few, for
+more can always come, and waves are made no larger than what is to be done before the next choice.
+"""
+
+import math
+from dataclasses import dataclass
+from datetime import datetime
+
+from workqueuejob.api import WorkQueueJobSpec
+from workqueuejob.api.autoscale import Autoscale
+from workqueuejob.api.spec import RunPolicy
+from workqueuejob.planning.observing.observed import Observed
+from workqueuejob.planning.wording import count
+
+HORIZON_SECONDS = 10.0
+"""What a Coarse wave is made for, since it keeps its pods until it is done."""
+
+_RESERVE_SECONDS = 5.0
+_RESERVE_SHARE = 0.1
+"""For the start of pods that turn out to be needed late; the smaller of the two."""
+
+_TOLERANCE_PODS = 0.25
+"""What may be lacking: it grows as time runs out, and a pod is added then."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scaling:
+    """How many pods are wanted, and why.
+
+    limit: how many may run; None is no more than are wanted.
+    """
+
+    pods: int
+    message: str | None = None
+    seconds_per_item: float | None = None
+    limit: int | None = None
+
+    @property
+    def most(self) -> int:
+        """How many pods may run."""
+        return self.pods if self.limit is None else self.limit
+
+    @property
+    def items_ahead(self) -> int:
+        """Items that so many pods do within the horizon; at least one each."""
+        if not self.seconds_per_item:
+            return self.pods
+        return max(self.pods, int(self.pods * HORIZON_SECONDS / self.seconds_per_item))
+
+
+def choose_scaling(
+    observed: Observed, seconds_per_item: float | None, *, now: datetime
+) -> Scaling | None:
+    """Return what is wanted; None without `autoscale`, or while the depth is unknown."""
+    autoscale, depth = observed.resource.spec.autoscale, observed.depth
+    if autoscale is None or depth is None:
+        return None
+    most, kept = observed.resource.spec.parallelism, count_kept(observed.resource.spec)
+    left = depth.left_beside_waiting if kept else depth.left
+    if depth.partitions is not None:
+        most = min(most, depth.partitions)
+    if not left or not most:
+        return Scaling(kept, f"no item left; {_say_kept(kept)}" if kept else None, seconds_per_item)
+    by_time = _by_time(observed, left, seconds_per_item, now)
+    wishes = [*_by_items(autoscale, left), *by_time]
+    unlimited = (left, f"{count(left, 'item')} left need")
+    pods, why = max(wishes or [unlimited], key=lambda wish: wish[0])
+    chosen = max(1, min(pods, most))
+    wanted = f"{chosen} of {most} pods" if pods <= most else f"{pods} pods, of which {most} may run"
+    message = f"{why} {wanted}" + (f"; {_say_kept(kept)}" if kept > chosen else "")
+    return Scaling(max(chosen, kept), message, seconds_per_item, limit=None if wishes else most)
+
+
+def count_kept(spec: WorkQueueJobSpec) -> int:
+    """Return how many pods are kept although nothing is ready."""
+    if spec.autoscale is None or spec.run_policy is not RunPolicy.CONTINUOUS:
+        return 0
+    return min(spec.autoscale.min_parallelism, spec.parallelism)
+
+
+def _say_kept(kept: int) -> str:
+    return f"kept {kept} warm (minParallelism)"
+
+
+def _by_items(autoscale: Autoscale, left: int) -> list[tuple[int, str]]:
+    each = autoscale.items_per_worker
+    if each is None:
+        return []
+    return [(-(-left // each), f"{count(left, 'item')} left at {each} a pod need")]
+
+
+def _by_time(
+    observed: Observed, left: int, seconds_per_item: float | None, now: datetime
+) -> list[tuple[int, str]]:
+    autoscale = observed.resource.spec.autoscale
+    limit = autoscale.finish_within_seconds if autoscale else None
+    if limit is None:
+        return []
+    to_go = limit - (now - _find_start(observed, now)).total_seconds()
+    items = count(left, "item")
+    if to_go <= 0:
+        most = observed.resource.spec.parallelism
+        return [(most, f"{items} left and {-to_go:.0f} s too late need")]
+    if seconds_per_item is None:
+        return [(1, f"{items} left and {to_go:.0f} s to go; to see how long one takes, try")]
+    usable = max(1.0, to_go - min(_RESERVE_SECONDS, _RESERVE_SHARE * limit))
+    need = math.ceil(left * seconds_per_item / usable - _TOLERANCE_PODS)
+    why = f"{items} left at {seconds_per_item:.2f} s each and {to_go:.0f} s to go need"
+    return [(max(1, need), why)]
+
+
+def _find_start(observed: Observed, now: datetime) -> datetime:
+    status = observed.resource.status
+    if observed.resource.spec.run_policy is RunPolicy.CONTINUOUS:
+        period = status.current_busy_period
+        return period.start_time if period else now
+    return status.start_time or now

@@ -1,0 +1,1 @@
+"""The status, conditions and Events that a plan amounts to. Writes nothing."""

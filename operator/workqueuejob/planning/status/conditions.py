@@ -1,0 +1,95 @@
+"""Builds the conditions: what a person or `kubectl wait` looks at."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import assert_never
+
+from workqueuejob.api.status import Condition, ConditionStatus
+from workqueuejob.brokers.address import queue_address
+from workqueuejob.brokers.depth import DepthWarning, QueueDepth
+from workqueuejob.errors import MeasurementUnreliable, QueueError
+from workqueuejob.planning.observing.observed import Observed
+from workqueuejob.planning.situation import Plan
+from workqueuejob.planning.verdict import ConditionType, Progress
+from workqueuejob.planning.words import spans as log_messages
+from workqueuejob.planning.words.messages import NOT_MEASURED
+
+LAG_UNREACHABLE = "LagUnreachable"
+
+
+def build_conditions(observed: Observed, plan: Plan, *, now: datetime) -> tuple[Condition, ...]:
+    """Return the new conditions; a transition time moves only when the status does."""
+    resource = observed.resource
+    old = {condition.type: condition for condition in resource.status.conditions}
+    new = {
+        condition_type: Condition(
+            type=condition_type,
+            status=status,
+            reason=reason,
+            message=message,
+            observed_generation=resource.metadata.generation,
+            last_transition_time=now,
+        )
+        for condition_type, status, reason, message in _decide(observed, plan)
+    }
+    return tuple(_keep_transition_time(old.get(key), value) for key, value in new.items()) + tuple(
+        condition for key, condition in old.items() if key not in new
+    )
+
+
+_Decided = tuple[ConditionType, ConditionStatus, str, str]
+
+
+def _decide(observed: Observed, plan: Plan) -> Iterator[_Decided]:
+    verdict = plan.verdict
+    if not verdict.is_end or not observed.resource.status.conditions:
+        yield _decide_reachable(observed, plan)
+    progressing = ConditionStatus.TRUE if verdict.is_progressing else ConditionStatus.FALSE
+    yield ConditionType.PROGRESSING, progressing, verdict.progress, verdict.message
+    if verdict.end_reason is not None:
+        end = (
+            ConditionType.COMPLETE
+            if verdict.progress == Progress.COMPLETE
+            else ConditionType.FAILED
+        )
+        yield end, ConditionStatus.TRUE, verdict.end_reason, verdict.message
+
+
+def _decide_reachable(observed: Observed, plan: Plan) -> _Decided:
+    kind = ConditionType.QUEUE_REACHABLE
+    result = observed.measurement.result if observed.measurement else None
+    match result:
+        case None:
+            return kind, ConditionStatus.UNKNOWN, "NotMeasured", NOT_MEASURED
+        case QueueDepth(warning=DepthWarning() as warning):
+            return kind, ConditionStatus.TRUE, warning.reason, warning.message
+        case QueueDepth() as depth if _is_lag_unreachable(observed, plan, depth):
+            return kind, ConditionStatus.TRUE, LAG_UNREACHABLE, log_messages.unreachable(depth)
+        case QueueDepth():
+            # No numbers: they stand in status.queue, and would change this with every item.
+            address = queue_address(observed.resource.spec.queue)
+            return kind, ConditionStatus.TRUE, "Measured", f"{address} was measured"
+        case MeasurementUnreliable() as error:
+            return kind, ConditionStatus.UNKNOWN, error.reason, str(error)
+        case QueueError() as error:
+            return kind, ConditionStatus.FALSE, error.reason, str(error)
+        case _:
+            assert_never(result)
+
+
+def _is_lag_unreachable(observed: Observed, plan: Plan, depth: QueueDepth) -> bool:
+    """Return whether a foreign program may be done, and the group still seem to be behind.
+
+    A log's end may hold no item; our worker commits it all the same.
+    """
+    is_told = depth.log is not None and observed.resource.spec.worker is None and depth.left > 0
+    futile_waves = plan.futile_waves
+    if futile_waves is None:
+        futile_waves = observed.resource.status.waves_without_progress
+    return is_told and bool(plan.doubt.doubtful or futile_waves)
+
+
+def _keep_transition_time(old: Condition | None, new: Condition) -> Condition:
+    if old is None or old.status is not new.status:
+        return new
+    return new.model_copy(update={"last_transition_time": old.last_transition_time})

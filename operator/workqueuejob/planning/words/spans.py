@@ -1,0 +1,36 @@
+"""The sentences about partitioned logs: where a run begins and ends, and what is no item."""
+
+from workqueuejob.api import ItemsStatus
+from workqueuejob.brokers.depth import QueueDepth
+from workqueuejob.brokers.positions import LogSpan
+from workqueuejob.planning.wording import count
+
+
+def recorded(depth: QueueDepth, span: LogSpan) -> str:
+    """Say up to where the run works, or from where on."""
+    partitions = count(len(depth.log.partitions) if depth.log else 0, "partition")
+    if span.ends is None:
+        return f"recorded where {partitions} ended: what comes from now on is worked on"
+    return (
+        f"recorded where {partitions} ended, {count(depth.left, 'offset')} further: up to there the"
+        " run goes, and what comes later is left for the next"
+    )
+
+
+def reached(depth: QueueDepth, items: ItemsStatus | None) -> str:
+    """Say what a run has not worked on although it is done; nothing where that is nothing."""
+    expired = (items.expired or 0) if items else 0
+    said = f", {count(expired, 'offset')} removed by retention" if expired else ""
+    if depth.later:
+        said += f"; {count(depth.later, 'offset')} came after the run had begun, and stay"
+    return said
+
+
+def unreachable(depth: QueueDepth) -> str:
+    """Say that what is left may be no items, which a foreign program can't pass."""
+    return (
+        f"pods exit 0, and the group stays {count(depth.left, 'offset')} behind in"
+        f" {count(depth.partitions or 0, 'partition')}: either the program commits nothing, or"
+        " these are no items, as the markers of transactions and what compaction removed; let it"
+        " commit its position where a partition ends, or set spec.worker, which does"
+    )

@@ -1,0 +1,330 @@
+"""One broker's schedule, on virtual time: when it asks, whom it tells, what it logs."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from tests.fake_broker import FakeBroker, FakeProbe
+from workqueuejob.brokers.depth import Measurement, QueueDepth
+from workqueuejob.brokers.rabbitmq.probe import RabbitMQReference
+from workqueuejob.errors import (
+    AuthenticationFailed,
+    ConnectionFailed,
+    MeasurementUnreliable,
+    QueueNotFound,
+)
+from workqueuejob.measuring.backoff import Pace
+from workqueuejob.measuring.line import Line
+from workqueuejob.measuring.watched import Environment, Listener, WatchedQueue
+
+STEADY = Pace(jitter=lambda _low, _high: 1.0)
+REFUSED = ConnectionFailed("mq:5672: refused; correct the host")
+
+
+@dataclass
+class Bench:
+    """A line over a fake broker, with a clock that only `run` moves."""
+
+    broker: FakeBroker = field(default_factory=FakeBroker)
+    now: float = 100.0
+    attempts: list[float] = field(default_factory=list)
+    line: Line[RabbitMQReference] = field(init=False)
+    wait: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.line = Line("mq:5672", self.connect, Environment(STEADY, clock=lambda: self.now))
+
+    def connect(self) -> FakeProbe:
+        self.attempts.append(self.now)
+        return self.broker.connect(self.broker.settings())
+
+    def watch(self, name: str) -> tuple[Listener, list[Measurement]]:
+        told: list[Measurement] = []
+        listener = Listener(told.append)
+        self.line.queues.setdefault(RabbitMQReference(name), WatchedQueue()).listeners.append(
+            listener
+        )
+        return listener, told
+
+    def step(self, after: float = 0.0) -> float:
+        self.now += after
+        self.wait = self.line.step()
+        return self.wait
+
+    def run(self, seconds: float) -> None:
+        """Step whenever the line wants to, for some seconds."""
+        until = self.now + seconds
+        self.step()
+        while self.now + self.wait <= until:
+            assert self.wait > 0
+            self.step(self.wait)
+        self.now = until
+
+
+@pytest.fixture
+def bench() -> Bench:
+    return Bench()
+
+
+def reasons(told: list[Measurement]) -> list[Any]:
+    return [one.result if isinstance(one.result, QueueDepth) else one.result.reason for one in told]
+
+
+def test_queue_is_measured_at_every_interval_and_told_only_when_it_changed(bench: Bench) -> None:
+    queue = bench.broker.declare("a")
+    _, told = bench.watch("a")
+    bench.run(3.9)
+    assert bench.broker.measured == ["a"] * 5
+    assert len(told) == 1
+    queue.publish("x")
+    bench.run(0.9)
+    assert [one.result.ready for one in told if isinstance(one.result, QueueDepth)] == [0, 1]
+
+
+def test_queue_is_measured_once_however_many_watch_it(bench: Bench) -> None:
+    bench.broker.declare("a")
+    watchers = [bench.watch("a")[1] for _ in range(3)]
+    bench.step()
+    assert bench.broker.measured == ["a"]
+    assert all(len(told) == 1 for told in watchers)
+
+
+def test_one_round_measures_every_queue(bench: Bench) -> None:
+    for name in "abc":
+        bench.broker.declare(name)
+        bench.watch(name)
+    bench.run(1.0)
+    assert (bench.broker.rounds, bench.broker.measured) == (2, ["a", "b", "c"] * 2)
+
+
+def test_request_is_answered_though_nothing_changed_and_only_to_who_asked(bench: Bench) -> None:
+    bench.broker.declare("a")
+    bench.broker.declare("b")
+    asking, told = bench.watch("a")
+    _, others = bench.watch("a")
+    bench.watch("b")
+    bench.step()
+    bench.now += 0.3
+    asked = bench.now
+    asking.wanting = True
+    bench.step()
+    assert (len(told), len(others)) == (2, 1)
+    assert told[-1].started >= asked
+    assert bench.broker.measured == ["a", "b", "a"]
+
+
+def test_request_during_a_measurement_is_answered_by_the_next(bench: Bench) -> None:
+    bench.broker.declare("a")
+    told: list[float] = []
+    listener = Listener(lambda _: None)
+
+    def ask_again(measurement: Measurement) -> None:
+        told.append(measurement.started)
+        listener.wanting = len(told) < 2
+
+    listener.on_measurement = ask_again
+    bench.line.queues[RabbitMQReference("a")] = WatchedQueue([listener])
+    assert bench.step() == pytest.approx(STEADY.gap_seconds)
+    bench.step(bench.wait)
+    assert len(told) == 2
+    assert told[1] > told[0]
+
+
+def test_requests_without_end_do_not_spin(bench: Bench) -> None:
+    bench.broker.declare("a")
+    listener = Listener(lambda _: None)
+    listener.on_measurement = lambda _: setattr(listener, "wanting", True)
+    bench.line.queues[RabbitMQReference("a")] = WatchedQueue([listener])
+    bench.run(1.0)
+    assert len(bench.broker.measured) <= 1.0 / STEADY.gap_seconds + 1
+
+
+def test_broken_connection_is_tried_after_1_2_4_8_and_then_15_seconds(bench: Bench) -> None:
+    bench.broker.failure = REFUSED
+    _, told = bench.watch("a")
+    bench.run(60)
+    waits = [
+        after - before for before, after in zip(bench.attempts, bench.attempts[1:], strict=False)
+    ]
+    assert waits == [1, 2, 4, 8, 15, 15, 15]
+    assert reasons(told) == ["ConnectionFailed"]
+
+
+def test_request_does_not_defeat_the_back_off_and_is_answered_at_the_next_try(
+    bench: Bench,
+) -> None:
+    bench.broker.failure = REFUSED
+    listener, told = bench.watch("a")
+    bench.run(2.5)
+    attempts = len(bench.attempts)
+    listener.wanting = True
+    bench.step()
+    assert (len(bench.attempts), len(told)) == (attempts, 1)
+    bench.run(2)
+    assert (len(bench.attempts), len(told)) == (attempts + 1, 2)
+
+
+def test_newcomer_is_told_of_a_broken_connection_at_once(bench: Bench) -> None:
+    bench.broker.failure = REFUSED
+    bench.watch("a")
+    bench.run(20)
+    _, told = bench.watch("b")
+    bench.step()
+    assert reasons(told) == ["ConnectionFailed"]
+
+
+def test_lost_connection_is_told_to_all_and_mends_by_itself(bench: Bench) -> None:
+    bench.broker.declare("a").publish("x")
+    bench.broker.declare("b")
+    _, told_a = bench.watch("a")
+    _, told_b = bench.watch("b")
+    bench.step()
+    bench.broker.restart()
+    bench.run(5)
+    assert [type(one.result) for one in told_a] == [QueueDepth, ConnectionFailed, QueueDepth]
+    assert [type(one.result) for one in told_b] == [QueueDepth, ConnectionFailed, QueueDepth]
+    assert bench.broker.open_probes == 1
+
+
+def test_back_off_starts_anew_after_a_success(bench: Bench) -> None:
+    bench.broker.declare("a")
+    bench.watch("a")
+    bench.broker.failure = REFUSED
+    bench.run(20)
+    bench.broker.failure = None
+    bench.run(20)
+    bench.broker.failure = REFUSED
+    before = len(bench.attempts)
+    bench.run(3)
+    assert len(bench.attempts) - before >= 1
+
+
+def test_missing_queue_is_asked_for_less_often_and_delays_no_other(bench: Bench) -> None:
+    bench.broker.declare("a")
+    bench.watch("a")
+    _, told = bench.watch("missing")
+    bench.run(30)
+    assert reasons(told) == ["QueueNotFound"]
+    assert 8 <= bench.broker.measured.count("missing") <= 14
+    assert bench.broker.measured.count("a") >= 35
+
+
+def test_missing_queue_in_back_off_does_not_stop_a_broken_connection_from_mending(
+    bench: Bench,
+) -> None:
+    _, told = bench.watch("missing")
+    bench.run(10)
+    bench.broker.restart()
+    bench.run(5)
+    bench.broker.declare("missing")
+    bench.run(5)
+    assert type(told[-1].result) is QueueDepth
+
+
+@pytest.mark.parametrize("error", [AuthenticationFailed("x"), REFUSED])
+def test_refusal_to_connect_is_every_queues_result(
+    bench: Bench, error: AuthenticationFailed
+) -> None:
+    bench.broker.failure = error
+    _, told_a = bench.watch("a")
+    _, told_b = bench.watch("b")
+    bench.step()
+    assert [told_a[0].result, told_b[0].result] == [error, error]
+
+
+def test_lie_of_the_broker_is_told_as_it_is(bench: Bench) -> None:
+    bench.broker.declare("a").lie = MeasurementUnreliable("below zero")
+    _, told = bench.watch("a")
+    bench.step()
+    assert reasons(told) == ["MeasurementUnreliable"]
+
+
+def test_bug_in_a_probe_is_a_failed_connection_logged_once_and_shows_no_secret(
+    bench: Bench,
+) -> None:
+    def fail() -> FakeProbe:
+        raise KeyError("hush")
+
+    line = Line("mq:5672", fail, Environment(STEADY, clock=lambda: bench.now))
+    bench.line = line
+    _, told = bench.watch("a")
+    with capture_logs() as logs:
+        bench.run(60)
+    assert str(told[0].result).startswith("mq:5672: KeyError while measuring")
+    assert len(told) == 1
+    assert [one["event"] for one in logs] == [
+        "measuring failed unexpectedly",
+        "broker can't be reached",
+    ]
+
+
+def test_an_hour_of_failing_is_one_log_line_and_its_end_another(bench: Bench) -> None:
+    bench.broker.declare("a")
+    bench.watch("a")
+    bench.broker.failure = REFUSED
+    with capture_logs() as logs:
+        bench.run(3600)
+        bench.broker.failure = None
+        bench.run(30)
+    assert [(one["log_level"], one["event"]) for one in logs] == [
+        ("warning", "broker can't be reached"),
+        ("info", "broker can be reached again"),
+    ]
+
+
+def test_missing_queue_is_logged_when_it_goes_and_when_it_comes(bench: Bench) -> None:
+    bench.watch("a")
+    with capture_logs() as logs:
+        bench.run(600)
+        bench.broker.declare("a")
+        bench.run(10)
+    assert [(one["event"], one["queue"]) for one in logs] == [
+        ("queue can't be measured", "a"),
+        ("queue can be measured again", "a"),
+    ]
+
+
+def test_failing_watcher_does_not_keep_others_from_being_told(bench: Bench) -> None:
+    bench.broker.declare("a")
+
+    def fail(_: Measurement) -> None:
+        raise RuntimeError
+
+    bench.line.queues[RabbitMQReference("a")] = WatchedQueue([Listener(fail)])
+    _, told = bench.watch("a")
+    bench.step()
+    assert len(told) == 1
+
+
+def test_observer_hears_of_measurements_and_connections() -> None:
+    heard: list[Any] = []
+
+    class Observer:
+        def measured(self, measurement: Measurement, duration_seconds: float) -> None:
+            heard.append((measurement.result, duration_seconds))
+
+        def connections_changed(self, difference: int) -> None:
+            heard.append(difference)
+
+    bench = Bench()
+    bench.broker.declare("a")
+    bench.line = Line(
+        "mq", bench.connect, Environment(STEADY, observer=Observer(), clock=lambda: bench.now)
+    )
+    bench.watch("a")
+    bench.watch("b")
+    bench.step()
+    bench.line.close()
+    assert (heard[0], heard[-1]) == (1, -1)
+    assert [type(result) for result, _ in heard[1:-1]] == [QueueDepth, QueueNotFound]
+
+
+def test_item_is_seen_within_a_second_by_default() -> None:
+    assert Pace(jitter=max).next_round() < 0.95
+
+
+def test_back_off_never_passes_its_cap_however_long_it_fails() -> None:
+    assert Pace().next_connection_try(10_000) <= 15
+    assert Pace().next_queue_try(10_000) <= 3
