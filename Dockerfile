@@ -59,9 +59,9 @@ COPY --from=wheel /build/dist /build/dist
 RUN /build/bin/pip --python /opt/workqueuejob/bin/python install \
         --no-index --no-deps --no-compile /build/dist/*.whl \
     && python3 -m compileall -q --invalidation-mode unchecked-hash /opt/workqueuejob/lib/python3*/site-packages/workqueuejob
-COPY deploy/worker ./deploy/worker
-RUN python3 -m deploy.worker.make_runtime /opt/workqueuejob/lib/python3*/site-packages /opt/wqj \
-    && cp deploy/worker/wqj-worker-install /opt/workqueuejob/bin/
+COPY dev/worker ./dev/worker
+RUN python3 -m dev.worker.make_runtime /opt/workqueuejob/lib/python3*/site-packages /opt/wqj \
+    && cp dev/worker/wqj-worker-install /opt/workqueuejob/bin/
 
 FROM ${BASE_IMAGE} AS worker
 ARG VERSION=0.2.0

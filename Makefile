@@ -5,7 +5,7 @@ SHELL := /bin/bash
 
 PYTHON ?= python3
 VENV := .venv
-LOCAL := deploy/local/cluster
+LOCAL := dev/cluster
 
 .PHONY: help
 help: ## Show this help
@@ -13,19 +13,19 @@ help: ## Show this help
 
 .PHONY: demo
 demo: ## Start a cluster unless KUBE_CONTEXT names one, install the operator, drain the fruits
-	@$(PYTHON) -u deploy/demo.py
+	@$(PYTHON) -u -m dev.demo
 
 .PHONY: demo-kafka
 demo-kafka: ## The same cluster with a Kafka: a small model reads handwritten postcodes, twice
-	@$(PYTHON) -u deploy/demo_kafka.py
+	@$(PYTHON) -u -m dev.demo_kafka
 
 .PHONY: test
 test: $(VENV)/ready ## Run everything: style, types, layers, unit, contract, chart, CRD and cluster tests
-	@$(PYTHON) -u deploy/check.py
+	@$(PYTHON) -u -m dev.check
 
 .PHONY: check
 check: $(VENV)/ready ## Run only what is quick and needs no server: style, types, layers and unit tests
-	@$(PYTHON) -u deploy/check.py --quick
+	@$(PYTHON) -u -m dev.check --quick
 
 .PHONY: runtime
 runtime: $(VENV)/ready ## Hold the runtime that travels into pods to the worker's whole contract
@@ -46,7 +46,7 @@ model-hour: $(VENV)/ready ## Try random schedules of the model for an hour, ever
 ONLY ?=
 .PHONY: contract-versions
 contract-versions: $(VENV)/ready ## Run the contract suites on every version of RabbitMQ, Redis and Valkey; ONLY=rabbitmq-4.3
-	@$(VENV)/bin/python -u deploy/contract_versions.py --only "$(ONLY)"
+	@$(VENV)/bin/python -u -m dev.contract_versions --only "$(ONLY)"
 
 .PHONY: crowd
 crowd: $(VENV)/ready ## Start the operator before an API server that is full; run nothing beside it
@@ -56,7 +56,7 @@ crowd: $(VENV)/ready ## Start the operator before an API server that is full; ru
 SEED ?= 1
 .PHONY: chaos
 chaos: $(VENV)/ready ## Kill, freeze and cut off all there is while items are worked on; SEED=1
-	@PYTHONPATH=deploy/local $(VENV)/bin/python -u -m tests.chaos --seed $(SEED)
+	@$(VENV)/bin/python -u -m tests.chaos --seed $(SEED)
 
 .PHONY: cluster
 cluster: ## Start the local cluster, or mend it
@@ -77,7 +77,7 @@ kubeconfig: ## Print the path of the local cluster's kubeconfig
 .PHONY: generate
 generate: $(VENV)/ready ## Make crds/, the chart's copy and deploy/manifests/ anew from the models and the chart
 	@$(VENV)/bin/python crds/generate.py
-	@HELM=$$($(LOCAL) binaries)/helm $(VENV)/bin/python -m deploy.sync
+	@HELM=$$($(LOCAL) binaries)/helm $(VENV)/bin/python -m dev.sync
 
 .PHONY: format
 format: $(VENV)/ready ## Format the code
@@ -95,5 +95,5 @@ clean: cluster-down ## Stop the local cluster and remove what was built in this 
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 $(VENV)/ready: requirements-dev.lock pyproject.toml
-	@$(PYTHON) deploy/prepare.py $(VENV)
+	@$(PYTHON) -m dev.prepare $(VENV)
 	@touch $@

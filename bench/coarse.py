@@ -11,10 +11,10 @@ import json
 import statistics
 import time
 
-from deploy.environment import WORKER
-from tests.cluster.broker import forwarded_broker
-from tests.cluster.prepared import BROKER_HOST, prepare
-from tests.cluster.workspace import CONSUME, Workspace, a_manifest, open_workspace
+from dev.environment import WORKER
+from dev.workspaces.broker import forwarded_broker
+from dev.workspaces.prepared import BROKER_HOST, prepare
+from dev.workspaces.workspace import CONSUME, Workspace, a_manifest, open_workspace
 
 COMMAND = f"{CONSUME} cat"
 

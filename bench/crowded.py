@@ -14,12 +14,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from deploy.environment import NAMESPACE, RELEASE, Cluster
-from tests.cluster.api import connect
-from tests.cluster.broker import Broker, forwarded_broker
+from dev.environment import NAMESPACE, RELEASE, Cluster
+from dev.workspaces.api import connect
+from dev.workspaces.broker import Broker, forwarded_broker
+from dev.workspaces.prepared import prepare
+from dev.workspaces.workspace import Manifest, Workspace, a_manifest, open_workspace, poll
 from tests.cluster.operator_process import await_leader
-from tests.cluster.prepared import prepare
-from tests.cluster.workspace import Manifest, Workspace, a_manifest, open_workspace, poll
 from tests.crowd import create_finished_pods, create_foreign_jobs
 
 FRUITS = ("apple", "banana", "cherry", "date", "fig", "grape", "lemon", "melon")

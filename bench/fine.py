@@ -12,12 +12,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from deploy.environment import Cluster
-from tests.cluster.broker import Broker, forwarded_broker
-from tests.cluster.prepared import prepare
-from tests.cluster.redis import forwarded_redis
-from tests.cluster.worker_jobs import a_rabbitmq_queue, a_redis_list, a_worker_job
-from tests.cluster.workspace import Manifest, Workspace, open_workspace, poll
+from dev.environment import Cluster
+from dev.workspaces.broker import Broker, forwarded_broker
+from dev.workspaces.prepared import prepare
+from dev.workspaces.redis import forwarded_redis
+from dev.workspaces.worker_jobs import a_rabbitmq_queue, a_redis_list, a_worker_job
+from dev.workspaces.workspace import Manifest, Workspace, open_workspace, poll
 
 EIGHT = ("apple", "banana", "cherry", "date", "fig", "grape", "lemon", "melon")
 NINE = (*EIGHT, "orange")

@@ -14,8 +14,8 @@ import time
 import uuid
 from typing import Any
 
-from deploy import environment
-from deploy.environment import BUSYBOX, INJECTED, Cluster
+from dev import environment
+from dev.environment import BUSYBOX, INJECTED, Cluster
 from workqueuejob.planning.pods.injection import LAUNCHER, MOUNT_PATH, inject_worker
 
 Manifest = dict[str, Any]

@@ -10,11 +10,11 @@ import argparse
 import statistics
 import time
 
-from deploy.environment import Cluster
-from tests.cluster.broker import Broker, forwarded_broker
-from tests.cluster.neighbours import BROKEN, arrange, build_broken, build_healthy, clear
-from tests.cluster.prepared import prepare
-from tests.cluster.workspace import open_workspace
+from dev.environment import Cluster
+from dev.workspaces.broker import Broker, forwarded_broker
+from dev.workspaces.neighbours import BROKEN, arrange, build_broken, build_healthy, clear
+from dev.workspaces.prepared import prepare
+from dev.workspaces.workspace import open_workspace
 
 
 def main() -> None:

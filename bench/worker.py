@@ -28,11 +28,9 @@ import pika
 from confluent_kafka import KafkaException, Producer
 from confluent_kafka.admin import NewTopic
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "deploy" / "local"))
-
-from tests.kafka_server import KafkaServer, running_kafka
-from tests.rabbitmq_server import ADMIN, running_rabbitmq
-from tests.redis_server import running_redis
+from dev.servers.kafka import KafkaServer, running_kafka
+from dev.servers.rabbitmq import ADMIN, running_rabbitmq
+from dev.servers.redis import running_redis
 from workqueuejob.contract.settings import (
     SETTINGS,
     KafkaSource,

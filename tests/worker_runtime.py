@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.worker.make_runtime import make_runtime
+from dev.worker.make_runtime import make_runtime
 from workqueuejob.planning.pods.injection import LAUNCHER, MOUNT_PATH
 
 __all__ = ["copy_packages", "launcher_command", "python_command", "worker_runtime"]

@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from tests.cluster.prepared import prepare
+from dev.workspaces.prepared import prepare
 
 from .judge import judge
 from .report import render, save

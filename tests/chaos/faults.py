@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from deploy.environment import NAMESPACE, Cluster
+from dev.environment import NAMESPACE, Cluster
 
 from .evidence import Injection, Worker
 from .schedule import BROKERS, COMPONENTS, Fault, Kind, Target

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from deploy.environment import WORKER
+from dev.environment import WORKER
 
 from .evidence import Work, parse_ledger
 from .schedule import Target

@@ -8,9 +8,9 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from deploy.environment import NAMESPACE
+from dev.environment import NAMESPACE
+from dev.workspaces.worker_jobs import ended_as
 from tests.cluster.operator_process import OPERATOR_LABEL
-from tests.cluster.worker_jobs import ended_as
 
 from .evidence import Outcome
 from .lines import Refused

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from deploy.environment import Cluster, EnvironmentProblem
-from wqjlocal.layout import build_layout
-from wqjlocal.processes import ProcessTable
+from dev.environment import Cluster, EnvironmentProblem
+from dev.local.layout import build_layout
+from dev.local.processes import ProcessTable
 
 from .evidence import Evidence, Injection, Outcome, Sent
 from .faults import Breaker

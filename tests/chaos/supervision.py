@@ -4,12 +4,12 @@ import threading
 import time
 from typing import Self
 
-from wqjlocal.binaries import ensure_binaries
-from wqjlocal.cli import LOCK
-from wqjlocal.components import COMPONENTS, build_component
-from wqjlocal.layout import Layout
-from wqjlocal.lock import exclusive
-from wqjlocal.processes import ProcessTable
+from dev.local.binaries import ensure_binaries
+from dev.local.cli import LOCK
+from dev.local.components import COMPONENTS, build_component
+from dev.local.layout import Layout
+from dev.local.lock import exclusive
+from dev.local.processes import ProcessTable
 
 _LOOK_SECONDS = 0.3
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from deploy.environment import Cluster
-from tests.cluster.objects import a_namespace
-from tests.cluster.workspace import poll
+from dev.environment import Cluster
+from dev.workspaces.objects import a_namespace
+from dev.workspaces.workspace import poll
 
 from .evidence import Wave
 from .lines import (

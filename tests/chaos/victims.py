@@ -13,10 +13,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from dev.local.layout import API_PORT, CLUSTER_NAME, NODE_ADDRESS
+from dev.local.processes import ProcessTable, parse_stat
 from tests.cluster.processes import Process, processes_of
 from workqueuejob.contract import settings
-from wqjlocal.layout import API_PORT, CLUSTER_NAME, NODE_ADDRESS
-from wqjlocal.processes import ProcessTable, parse_stat
 
 from .evidence import Worker
 from .schedule import BROKERS, COMPONENTS, Target

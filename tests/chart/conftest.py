@@ -1,6 +1,6 @@
 """Helm, and what it makes of the chart as objects; nothing here reaches a cluster.
 
-Helm is `$HELM`, or the one that `deploy/local/cluster binaries` builds (once, in minutes).
+Helm is `$HELM`, or the one that `dev/cluster binaries` builds (once, in minutes).
 """
 
 import os
@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 import yaml
 
-from deploy.environment import CHART, NAMESPACE, RELEASE, ROOT
-from deploy.sync import KUBE_VERSION
+from dev.environment import CHART, NAMESPACE, RELEASE, ROOT
+from dev.sync import KUBE_VERSION
 
 Manifest = dict[str, Any]
 Values = Mapping[str, object]
@@ -112,6 +112,6 @@ def kubectl() -> Path:
 
 
 def _built(name: str) -> Path:
-    command = [str(ROOT / "deploy" / "local" / "cluster"), "binaries"]
+    command = [str(ROOT / "dev" / "cluster"), "binaries"]
     done = subprocess.run(command, text=True, stdout=subprocess.PIPE, check=True)
     return Path(done.stdout.strip()) / name

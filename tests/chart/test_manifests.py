@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import yaml
 
-from deploy.environment import NAMESPACE, ROOT
-from deploy.sync import MANIFESTS, find_stale, render
+from dev.environment import NAMESPACE, ROOT
+from dev.sync import MANIFESTS, find_stale, render
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 import yaml
 
-from deploy.environment import CHART, ROOT
-from deploy.sync import CHART_CRD, CRD
+from dev.environment import CHART, ROOT
+from dev.sync import CHART_CRD, CRD
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,15 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from deploy import environment
-from deploy.environment import Cluster
+from dev import environment
+from dev.environment import Cluster
+from dev.workspaces.broker import Broker, forwarded_broker
+from dev.workspaces.prepared import IS_PREPARED, prepare
+from dev.workspaces.redis import Redis, forwarded_redis
+from dev.workspaces.workspace import Workspace, open_workspace
 
-from .broker import Broker, forwarded_broker
 from .kafka import Kafka
 from .locks import locked
-from .prepared import IS_PREPARED, prepare
-from .redis import Redis, forwarded_redis
-from .workspace import Workspace, open_workspace
 
 
 @pytest.fixture(scope="session")

@@ -2,9 +2,8 @@
 
 from pathlib import Path
 
-from deploy.environment import ROOT
-
-from .workspace import Manifest, Workspace
+from dev.environment import ROOT
+from dev.workspaces.workspace import Manifest, Workspace
 
 EXAMPLES = ROOT / "examples"
 

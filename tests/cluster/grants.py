@@ -13,8 +13,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from deploy import environment
-from deploy.environment import LOCAL_CLUSTER, NAMESPACE, RELEASE, Cluster
+from dev import environment
+from dev.environment import LOCAL_CLUSTER, NAMESPACE, RELEASE, Cluster
 
 from .audit_log import Request, read_requests
 

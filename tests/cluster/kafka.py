@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from deploy.environment import Cluster
-
-from .prepared import BROKER_NAMESPACE
+from dev.environment import Cluster
+from dev.workspaces.prepared import BROKER_NAMESPACE
 
 Record = tuple[str, str]
 """Key and value."""

@@ -3,8 +3,9 @@
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
+from dev.workspaces.workspace import Workspace
+
 from .kafka import Record
-from .workspace import Workspace
 
 
 def deal_records(*, keys: int, each: int) -> list[Record]:

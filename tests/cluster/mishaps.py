@@ -11,13 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from deploy.environment import Cluster
+from dev.environment import Cluster
+from dev.workspaces.broker import Broker
+from dev.workspaces.objects import a_login, a_secret
+from dev.workspaces.prepared import BROKER_HOST, BROKER_NAMESPACE
+from dev.workspaces.workspace import Manifest, Workspace, a_manifest, open_workspace
 from workqueuejob.names import job_name
-
-from .broker import Broker
-from .objects import a_login, a_secret
-from .prepared import BROKER_HOST, BROKER_NAMESPACE
-from .workspace import Manifest, Workspace, a_manifest, open_workspace
 
 ITEMS = ("apple", "pear")
 NAME = "run"

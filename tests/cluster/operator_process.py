@@ -6,10 +6,10 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from deploy.environment import NAMESPACE, RELEASE, Cluster
+from dev.environment import NAMESPACE, RELEASE, Cluster
+from dev.workspaces.workspace import Manifest, poll
 
 from .processes import processes_of
-from .workspace import Manifest, poll
 
 OPERATOR_LABEL = f"app.kubernetes.io/instance={RELEASE}"
 """The selector of the operator's pods."""

@@ -3,7 +3,7 @@
 import json
 import uuid
 
-from deploy.environment import NAMESPACE, Cluster
+from dev.environment import NAMESPACE, Cluster
 
 from .operator_process import OPERATOR_LABEL, list_operator_pods
 

@@ -4,9 +4,9 @@ from datetime import datetime
 
 import pytest
 
-from .redis import Redis
-from .worker_jobs import a_worker_job, count_processed, ended_as, print_stdin_after
-from .workspace import Manifest, Workspace, poll
+from dev.workspaces.redis import Redis
+from dev.workspaces.worker_jobs import a_worker_job, count_processed, ended_as, print_stdin_after
+from dev.workspaces.workspace import Manifest, Workspace, poll
 
 pytestmark = [pytest.mark.cluster, pytest.mark.starts_early, pytest.mark.timeout(300)]
 

@@ -9,13 +9,13 @@ from datetime import UTC, datetime
 
 import pytest
 
-from deploy.environment import LOCAL_REGISTRY, NAMESPACE, RELEASE
+from dev.environment import LOCAL_REGISTRY, NAMESPACE, RELEASE
+from dev.workspaces.prepared import BROKER_HOST, REDIS_HOST
+from dev.workspaces.workspace import Manifest, Workspace, a_manifest, poll, reason_of
 from tests.crd.accepted_rows import ACCEPTED_ODD
 from tests.crd.odd import Accepted, changed, write
 
 from .operator_process import list_operator_pods
-from .prepared import BROKER_HOST, REDIS_HOST
-from .workspace import Manifest, Workspace, a_manifest, poll, reason_of
 
 pytestmark = [pytest.mark.cluster, pytest.mark.starts_early, pytest.mark.timeout(300)]
 

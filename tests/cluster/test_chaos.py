@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from deploy.environment import Cluster
+from dev.environment import Cluster
+from dev.local.processes import parse_stat
 from tests.chaos.judge import judge
 from tests.chaos.report import render
 from tests.chaos.run import SMALL, perform
 from tests.chaos.victims import Victim
-from wqjlocal.processes import parse_stat
 
 pytestmark = [
     pytest.mark.cluster,

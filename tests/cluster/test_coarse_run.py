@@ -4,7 +4,7 @@ from datetime import datetime
 
 import pytest
 
-from .workspace import CONSUME, Workspace, a_manifest, reason_of
+from dev.workspaces.workspace import CONSUME, Workspace, a_manifest, reason_of
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
 

@@ -7,12 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from deploy.environment import NAMESPACE, RELEASE, Cluster
-
-from .broker import Broker
-from .locks import locked
-from .mishaps import ITEMS, MISHAPS, NAME, SECRET_MARK, Mishap, break_all_once
-from .workspace import (
+from dev.environment import NAMESPACE, RELEASE, Cluster
+from dev.workspaces.broker import Broker
+from dev.workspaces.workspace import (
     Manifest,
     Workspace,
     a_manifest,
@@ -20,6 +17,9 @@ from .workspace import (
     message_of,
     reason_of,
 )
+
+from .locks import locked
+from .mishaps import ITEMS, MISHAPS, NAME, SECRET_MARK, Mishap, break_all_once
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
 

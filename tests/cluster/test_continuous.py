@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 import pytest
 
-from .redis import Redis
-from .worker_jobs import (
+from dev.workspaces.redis import Redis
+from dev.workspaces.worker_jobs import (
     a_rabbitmq_queue,
     a_worker_job,
     assert_ledger_adds_up,
@@ -14,7 +14,7 @@ from .worker_jobs import (
     ended_as,
     print_stdin_after,
 )
-from .workspace import Manifest, Workspace, is_going, poll, reason_of
+from dev.workspaces.workspace import Manifest, Workspace, is_going, poll, reason_of
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
 

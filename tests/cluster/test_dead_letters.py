@@ -6,18 +6,18 @@ import signal
 import pika
 import pytest
 
-from deploy.environment import Cluster
-
-from .redis import Redis
-from .worker_jobs import (
+from dev.environment import Cluster
+from dev.workspaces.redis import Redis
+from dev.workspaces.worker_jobs import (
     a_rabbitmq_queue,
     a_worker_job,
     assert_ledger_adds_up,
     count_processed,
     ended_as,
 )
+from dev.workspaces.workspace import Workspace, message_of, poll
+
 from .worker_process import running_pods, signal_worker
-from .workspace import Workspace, message_of, poll
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
 

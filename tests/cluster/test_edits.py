@@ -4,11 +4,9 @@ import subprocess
 
 import pytest
 
-from workqueuejob.names import OPERATOR
-
-from .objects import a_login
-from .prepared import BROKER_HOST
-from .workspace import (
+from dev.workspaces.objects import a_login
+from dev.workspaces.prepared import BROKER_HOST
+from dev.workspaces.workspace import (
     Manifest,
     Workspace,
     a_manifest,
@@ -16,6 +14,7 @@ from .workspace import (
     print_after,
     reason_of,
 )
+from workqueuejob.names import OPERATOR
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
 

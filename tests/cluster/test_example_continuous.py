@@ -2,8 +2,9 @@
 
 import pytest
 
+from dev.workspaces.workspace import Workspace, is_going, reason_of
+
 from .examples import apply, ask_redis, start_broker, wait_until_complete
-from .workspace import Workspace, is_going, reason_of
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
 

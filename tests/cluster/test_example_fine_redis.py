@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from deploy import environment
+from dev import environment
+from dev.workspaces.workspace import Workspace, reason_of
 
 from .examples import (
     FRUITS,
@@ -16,7 +17,6 @@ from .examples import (
     start_broker,
     wait_until_complete,
 )
-from .workspace import Workspace, reason_of
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
 

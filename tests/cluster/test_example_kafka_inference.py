@@ -5,8 +5,9 @@ from collections import defaultdict
 
 import pytest
 
+from dev.workspaces.workspace import Manifest, Workspace, reason_of
+
 from .examples import drain, run_to_end, start_broker
-from .workspace import Manifest, Workspace, reason_of
 
 pytestmark = [pytest.mark.cluster, pytest.mark.starts_early, pytest.mark.timeout(300)]
 

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
+from dev.workspaces.workspace import Workspace, reason_of
+
 from .examples import drain, run_to_end, start_broker
-from .workspace import Workspace, reason_of
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
 

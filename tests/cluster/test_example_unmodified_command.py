@@ -6,8 +6,9 @@ import json
 import pytest
 import yaml
 
+from dev.workspaces.workspace import Workspace, reason_of
+
 from .examples import EXAMPLES, apply, ask_redis, drain, run_to_end, start_broker
-from .workspace import Workspace, reason_of
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
 

@@ -2,16 +2,17 @@
 
 import pytest
 
-from .redis import Redis
-from .worker_jobs import (
+from dev.workspaces.redis import Redis
+from dev.workspaces.worker_jobs import (
     a_worker_job,
     assert_ledger_adds_up,
     count_processed,
     ended_as,
     print_stdin_after,
 )
+from dev.workspaces.workspace import Workspace, poll
+
 from .worker_process import running_pods
-from .workspace import Workspace, poll
 
 pytestmark = [pytest.mark.cluster, pytest.mark.starts_early, pytest.mark.timeout(300)]
 

@@ -8,7 +8,16 @@ from typing import Any
 
 import pytest
 
-from deploy.environment import NAMESPACE, RELEASE, Cluster
+from dev.environment import NAMESPACE, RELEASE, Cluster
+from dev.workspaces.workspace import (
+    Manifest,
+    Workspace,
+    a_manifest,
+    poll,
+    print_after,
+    reason_of,
+    succeeded_pods,
+)
 
 from .operator_process import (
     OPERATOR_LABEL,
@@ -19,15 +28,6 @@ from .operator_process import (
     restart_operator,
     running_replicas,
     signal_operator,
-)
-from .workspace import (
-    Manifest,
-    Workspace,
-    a_manifest,
-    poll,
-    print_after,
-    reason_of,
-    succeeded_pods,
 )
 
 pytestmark = [

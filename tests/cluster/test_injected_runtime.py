@@ -11,13 +11,12 @@ from typing import Any
 
 import pytest
 
-from deploy import environment
-from deploy.environment import BUSYBOX, INJECTED, Cluster
+from dev import environment
+from dev.environment import BUSYBOX, INJECTED, Cluster
+from dev.workspaces.api import connect
+from dev.workspaces.objects import a_namespace
+from dev.workspaces.workspace import Manifest, poll
 from workqueuejob.planning.pods.injection import INIT_CONTAINER, LAUNCHER, inject_worker
-
-from .api import connect
-from .objects import a_namespace
-from .workspace import Manifest, poll
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
 

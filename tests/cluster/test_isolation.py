@@ -2,15 +2,14 @@
 
 import pytest
 
-from deploy.environment import NAMESPACE, Cluster
+from dev.environment import NAMESPACE, Cluster
+from dev.workspaces.broker import Broker
+from dev.workspaces.objects import a_login
+from dev.workspaces.prepared import BROKER_NAMESPACE
+from dev.workspaces.redis import Redis
+from dev.workspaces.worker_jobs import a_worker_job, count_processed, ended_as
+from dev.workspaces.workspace import Workspace, a_manifest, message_of, open_workspace, poll
 from workqueuejob.planning.pods.injection import INIT_CONTAINER
-
-from .broker import Broker
-from .objects import a_login
-from .prepared import BROKER_NAMESPACE
-from .redis import Redis
-from .worker_jobs import a_worker_job, count_processed, ended_as
-from .workspace import Workspace, a_manifest, message_of, open_workspace, poll
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
 

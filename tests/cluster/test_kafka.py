@@ -2,12 +2,12 @@
 
 import pytest
 
-from deploy import environment
+from dev import environment
+from dev.workspaces.worker_jobs import a_kafka_topic, a_worker_job, assert_ledger_adds_up, ended_as
+from dev.workspaces.workspace import Workspace
 
 from .kafka import Kafka
 from .kafka_records import assert_order_of_keys, deal_records, list_processed
-from .worker_jobs import a_kafka_topic, a_worker_job, assert_ledger_adds_up, ended_as
-from .workspace import Workspace
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
 

@@ -4,12 +4,12 @@ from typing import Any
 
 import pytest
 
-from deploy import environment
+from dev import environment
+from dev.workspaces.prepared import KAFKA_HOST
+from dev.workspaces.worker_jobs import a_kafka_topic, a_worker_job, ended_as
+from dev.workspaces.workspace import Manifest, Workspace, message_of, reason_of
 
 from .kafka import Kafka
-from .prepared import KAFKA_HOST
-from .worker_jobs import a_kafka_topic, a_worker_job, ended_as
-from .workspace import Manifest, Workspace, message_of, reason_of
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
 

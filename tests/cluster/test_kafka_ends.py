@@ -2,10 +2,11 @@
 
 import pytest
 
+from dev.workspaces.worker_jobs import a_kafka_topic, a_worker_job, ended_as
+from dev.workspaces.workspace import Workspace, poll
+
 from .kafka import Kafka
 from .kafka_records import deal_records
-from .worker_jobs import a_kafka_topic, a_worker_job, ended_as
-from .workspace import Workspace, poll
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
 

@@ -4,19 +4,19 @@ from collections.abc import Callable
 
 import pytest
 
-from deploy.environment import Cluster
-
-from .kafka import Kafka
-from .kafka_records import assert_order_of_keys, deal_records, list_processed
-from .worker_jobs import (
+from dev.environment import Cluster
+from dev.workspaces.worker_jobs import (
     a_kafka_topic,
     a_worker_job,
     assert_ledger_adds_up,
     ended_as,
     print_stdin_after,
 )
+from dev.workspaces.workspace import Workspace
+
+from .kafka import Kafka
+from .kafka_records import assert_order_of_keys, deal_records, list_processed
 from .worker_process import kill_at_random
-from .workspace import Workspace
 
 pytestmark = [pytest.mark.cluster, pytest.mark.starts_early, pytest.mark.timeout(300)]
 

@@ -2,10 +2,9 @@
 
 import pytest
 
-from deploy.environment import Cluster
-
-from .redis import Redis
-from .worker_jobs import (
+from dev.environment import Cluster
+from dev.workspaces.redis import Redis
+from dev.workspaces.worker_jobs import (
     a_rabbitmq_queue,
     a_worker_job,
     assert_ledger_adds_up,
@@ -13,8 +12,9 @@ from .worker_jobs import (
     ended_as,
     print_stdin_after,
 )
+from dev.workspaces.workspace import Workspace, poll
+
 from .worker_process import kill_at_random
-from .workspace import Workspace, poll
 
 pytestmark = [pytest.mark.cluster, pytest.mark.starts_early, pytest.mark.timeout(420)]
 

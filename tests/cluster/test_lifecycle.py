@@ -2,7 +2,7 @@
 
 import pytest
 
-from .workspace import (
+from dev.workspaces.workspace import (
     CONSUME,
     PRINT,
     SHORT_GRACE,

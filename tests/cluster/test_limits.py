@@ -5,15 +5,15 @@ from typing import Any
 
 import pytest
 
-from .redis import Redis
-from .worker_jobs import (
+from dev.workspaces.redis import Redis
+from dev.workspaces.worker_jobs import (
     a_worker_job,
     assert_ledger_adds_up,
     count_processed,
     ended_as,
     print_stdin_after,
 )
-from .workspace import Workspace, is_going, message_of, poll
+from dev.workspaces.workspace import Workspace, is_going, message_of, poll
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from deploy.environment import Cluster
+from dev.environment import Cluster
 
 from .broker import Broker
 from .workspace import Manifest, Workspace, a_manifest, open_workspace, poll

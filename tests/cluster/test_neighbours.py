@@ -5,8 +5,8 @@ How fast, and compared with what, `bench/neighbours.py` measures.
 
 import pytest
 
-from .neighbours import BROKEN, arrange, build_broken, build_healthy, clear
-from .workspace import Manifest, Workspace, poll, reason_of
+from dev.workspaces.neighbours import BROKEN, arrange, build_broken, build_healthy, clear
+from dev.workspaces.workspace import Manifest, Workspace, poll, reason_of
 
 pytestmark = [pytest.mark.cluster, pytest.mark.starts_early, pytest.mark.timeout(300)]
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from .workspace import CONSUME, Workspace, a_manifest, message_of, reason_of
+from dev.workspaces.workspace import CONSUME, Workspace, a_manifest, message_of, reason_of
 
 pytestmark = [pytest.mark.cluster, pytest.mark.starts_early, pytest.mark.timeout(300)]
 

@@ -5,8 +5,9 @@ import time
 
 import pytest
 
+from dev.workspaces.workspace import Workspace, a_manifest, print_after, reason_of
+
 from .operator_process import await_leader, kill_operator
-from .workspace import Workspace, a_manifest, print_after, reason_of
 
 pytestmark = [
     pytest.mark.cluster,

@@ -8,14 +8,14 @@ from urllib.parse import quote
 import pytest
 import trustme
 
+from dev.workspaces.objects import a_secret
+from dev.workspaces.prepared import BROKER_HOST, REDIS_HOST
+from dev.workspaces.redis import Redis
+from dev.workspaces.worker_jobs import a_rabbitmq_queue, a_redis_list, a_worker_job
+from dev.workspaces.workspace import Manifest, Workspace, a_manifest, poll, reason_of
 from tests.writings import Writings
 
-from .objects import a_secret
 from .planted import collect_everything, plant
-from .prepared import BROKER_HOST, REDIS_HOST
-from .redis import Redis
-from .worker_jobs import a_rabbitmq_queue, a_redis_list, a_worker_job
-from .workspace import Manifest, Workspace, a_manifest, poll, reason_of
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
 

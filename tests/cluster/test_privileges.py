@@ -11,10 +11,9 @@ from typing import Any
 
 import pytest
 
-from deploy.environment import NAMESPACE, RELEASE, Cluster
-
-from .objects import a_login
-from .workspace import Manifest, Workspace, a_manifest, poll, reason_of
+from dev.environment import NAMESPACE, RELEASE, Cluster
+from dev.workspaces.objects import a_login
+from dev.workspaces.workspace import Manifest, Workspace, a_manifest, poll, reason_of
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
 

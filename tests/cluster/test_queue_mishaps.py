@@ -2,9 +2,14 @@
 
 import pytest
 
-from .redis import Redis
-from .worker_jobs import a_worker_job, assert_ledger_adds_up, ended_as, print_stdin_after
-from .workspace import Workspace, a_manifest, poll, print_after, reason_of
+from dev.workspaces.redis import Redis
+from dev.workspaces.worker_jobs import (
+    a_worker_job,
+    assert_ledger_adds_up,
+    ended_as,
+    print_stdin_after,
+)
+from dev.workspaces.workspace import Workspace, a_manifest, poll, print_after, reason_of
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
 

@@ -4,10 +4,15 @@ from typing import Any, cast
 
 import pytest
 
-from .prepared import REDIS_HOST
-from .redis import Redis
-from .worker_jobs import a_worker_job, assert_ledger_adds_up, count_processed, ended_as
-from .workspace import Workspace
+from dev.workspaces.prepared import REDIS_HOST
+from dev.workspaces.redis import Redis
+from dev.workspaces.worker_jobs import (
+    a_worker_job,
+    assert_ledger_adds_up,
+    count_processed,
+    ended_as,
+)
+from dev.workspaces.workspace import Workspace
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
 

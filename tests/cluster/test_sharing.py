@@ -4,12 +4,12 @@ import re
 
 import pytest
 
-from deploy.environment import NAMESPACE, RELEASE
+from dev.environment import NAMESPACE, RELEASE
+from dev.workspaces.objects import a_login
+from dev.workspaces.redis import Redis
+from dev.workspaces.workspace import PRINT, Manifest, Workspace, a_manifest, poll, reason_of
 
-from .objects import a_login
 from .operator_process import list_operator_pods
-from .redis import Redis
-from .workspace import PRINT, Manifest, Workspace, a_manifest, poll, reason_of
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
 

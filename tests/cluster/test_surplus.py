@@ -2,7 +2,14 @@
 
 import pytest
 
-from .workspace import Workspace, a_manifest, is_going, message_of, print_after, reason_of
+from dev.workspaces.workspace import (
+    Workspace,
+    a_manifest,
+    is_going,
+    message_of,
+    print_after,
+    reason_of,
+)
 
 pytestmark = [pytest.mark.cluster, pytest.mark.starts_early, pytest.mark.timeout(300)]
 

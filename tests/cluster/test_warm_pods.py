@@ -6,8 +6,8 @@ from datetime import datetime
 
 import pytest
 
-from .redis import Redis
-from .worker_jobs import (
+from dev.workspaces.redis import Redis
+from dev.workspaces.worker_jobs import (
     a_rabbitmq_queue,
     a_worker_job,
     assert_ledger_adds_up,
@@ -15,7 +15,7 @@ from .worker_jobs import (
     ended_as,
     print_stdin_after,
 )
-from .workspace import Manifest, Workspace, is_going, poll, reason_of
+from dev.workspaces.workspace import Manifest, Workspace, is_going, poll, reason_of
 
 pytestmark = [pytest.mark.cluster, pytest.mark.starts_early, pytest.mark.timeout(300)]
 

@@ -4,10 +4,9 @@ import signal
 
 import pytest
 
-from deploy.environment import Cluster
-
-from .redis import Redis
-from .worker_jobs import (
+from dev.environment import Cluster
+from dev.workspaces.redis import Redis
+from dev.workspaces.worker_jobs import (
     a_rabbitmq_queue,
     a_redis_list,
     a_worker_job,
@@ -17,8 +16,9 @@ from .worker_jobs import (
     has_failed_pods,
     print_stdin_after,
 )
+from dev.workspaces.workspace import Workspace, poll
+
 from .worker_process import running_pods, signal_worker
-from .workspace import Workspace, poll
 
 pytestmark = [pytest.mark.cluster, pytest.mark.starts_early, pytest.mark.timeout(300)]
 

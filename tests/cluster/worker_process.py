@@ -8,10 +8,10 @@ import random
 import signal
 import time
 
-from deploy.environment import Cluster
+from dev.environment import Cluster
+from dev.workspaces.workspace import Manifest, Workspace, poll
 
 from .processes import processes_of
-from .workspace import Manifest, Workspace, poll
 
 _PAUSE = (b"pause", b"catatonit")
 

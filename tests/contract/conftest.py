@@ -11,9 +11,9 @@ import pika
 import pytest
 from pika.exceptions import AMQPError
 
+from dev.servers.rabbitmq import ADMIN, RabbitMQServer, rabbitmq_server
+from dev.servers.redis import redis_server
 from tests.fake_broker import FakeBroker
-from tests.rabbitmq_server import ADMIN, RabbitMQServer, rabbitmq_server
-from tests.redis_server import redis_server
 from workqueuejob.brokers.connection import RabbitMQConnection
 from workqueuejob.brokers.depth import QueueDepth
 from workqueuejob.brokers.probe import Probe

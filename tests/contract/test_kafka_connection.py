@@ -21,7 +21,7 @@ from confluent_kafka.admin import (
     ResourceType,
 )
 
-from tests.kafka_server import ADMIN, ANN, KafkaServer, kafka_server
+from dev.servers.kafka import ADMIN, ANN, KafkaServer, kafka_server
 from workqueuejob.brokers.connection import KafkaConnection, TLSSettings
 from workqueuejob.brokers.depth import QueueDepth
 from workqueuejob.brokers.hosts import AllowedHosts, parse_host_pattern

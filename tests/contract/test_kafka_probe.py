@@ -7,8 +7,8 @@ from contextlib import ExitStack
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 
+from dev.servers.kafka import KafkaServer, kafka_server
 from tests.contract.worker.kafka_bench import KafkaBench
-from tests.kafka_server import KafkaServer, kafka_server
 from workqueuejob.brokers.depth import QueueDepth
 from workqueuejob.brokers.kafka.broker import KafkaBroker
 from workqueuejob.brokers.kafka.probe import KafkaProbe, connect

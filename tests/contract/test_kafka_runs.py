@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 from confluent_kafka import Consumer
 
+from dev.servers.kafka import KafkaServer, kafka_server
 from tests.builders import a_finished_job, a_kafka_queue, a_work_queue_job
 from tests.contract.worker.kafka_bench import KafkaBench
-from tests.kafka_server import KafkaServer, kafka_server
 from workqueuejob.api.spec import RunPolicy
 from workqueuejob.api.status import CountedItems, WorkQueueJobStatus
 from workqueuejob.brokers.depth import Measurement, QueueDepth

@@ -6,7 +6,7 @@ import pytest
 from confluent_kafka import KafkaException, Producer
 from confluent_kafka.admin import AdminClient
 
-from tests.kafka_server import ADMIN, KafkaServer, kafka_server
+from dev.servers.kafka import ADMIN, KafkaServer, kafka_server
 
 __all__ = ["kafka_server"]
 

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
+from dev.servers.redis import RedisServer
 from tests.contract.conftest import RabbitMQBench
-from tests.redis_server import RedisServer
 from tests.writings import Writings
 from workqueuejob.brokers.rabbitmq.probe import RabbitMQReference, connect
 from workqueuejob.brokers.redis import probe as redis

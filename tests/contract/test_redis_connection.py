@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.redis_server import (
+from dev.servers.redis import (
     RedisServer,
     Sentinels,
     redis_server,

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from dev.servers.redis import RedisServer, redis_server
 from tests.contract.worker.redis_bench import RedisListBench, RedisStreamBench
-from tests.redis_server import RedisServer, redis_server
 from workqueuejob.api import Precision
 from workqueuejob.brokers.redis.probe import RedisProbe, RedisReference, connect
 from workqueuejob.contract.dead_letters import dead_key

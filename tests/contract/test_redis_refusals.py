@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.redis_server import RedisServer, redis_server
+from dev.servers.redis import RedisServer, redis_server
 from workqueuejob.brokers.connection import RedisConnection
 from workqueuejob.brokers.depth import QueueDepth
 from workqueuejob.brokers.redis.probe import RedisReference, connect

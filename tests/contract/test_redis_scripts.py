@@ -16,7 +16,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from tests.redis_server import RedisServer, redis_server
+from dev.servers.redis import RedisServer, redis_server
 from workqueuejob.brokers.broker import Delivery
 from workqueuejob.brokers.redis.broker import RedisBroker, open_broker
 from workqueuejob.brokers.redis.keys import build_keys

@@ -19,7 +19,7 @@ from workqueuejob.names import GROUP, PLURAL, VERSION
 from .manifests import Manifest
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-CLUSTER = REPOSITORY / "deploy" / "local" / "cluster"
+CLUSTER = REPOSITORY / "dev" / "cluster"
 CRD = REPOSITORY / "crds" / f"{PLURAL}.{GROUP}.yaml"
 
 _DISCOVERY_SECONDS = 30.0

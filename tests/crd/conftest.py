@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.redis_server import redis_server
+from dev.servers.redis import redis_server
 
 from .api_server import ApiServer, Create, running_api_server
 from .manifests import Manifest, build_manifest

@@ -13,7 +13,7 @@ from typing import Any
 import urllib3
 from kubernetes import client
 
-from tests.ports import find_free_ports
+from dev.servers.ports import find_free_ports
 
 from .api_server import ApiServer
 

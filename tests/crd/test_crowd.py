@@ -6,8 +6,8 @@ from collections.abc import Iterator
 import pytest
 import yaml
 
+from dev.servers.redis import RedisServer
 from tests.crowd import create_finished_pods, create_foreign_jobs
-from tests.redis_server import RedisServer
 
 from .api_server import REPOSITORY, ApiServer
 from .crowd import create_idle_runs, read_peak_megabytes

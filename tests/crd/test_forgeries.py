@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.redis_server import RedisServer, redis_server
+from dev.servers.redis import RedisServer, redis_server
 from workqueuejob.contract.report import ItemCounts, write_report
 from workqueuejob.names import JOB_LABEL, job_name
 

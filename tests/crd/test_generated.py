@@ -1,6 +1,6 @@
 import yaml
-from crds.generate import MANIFEST, render_crd
 
+from crds.generate import MANIFEST, render_crd
 from workqueuejob.api.crd import build_crd
 
 

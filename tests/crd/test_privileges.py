@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from kubernetes import client, config
 
-from deploy.environment import CHART, NAMESPACE, RELEASE
-from deploy.sync import KUBE_VERSION
+from dev.environment import CHART, NAMESPACE, RELEASE
+from dev.sync import KUBE_VERSION
 from workqueuejob.names import GROUP, PLURAL
 
 from .api_server import ApiServer, Create, Refused

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from kubernetes import client
 
-from tests.ports import find_free_ports
-from tests.redis_server import RedisServer, redis_server
+from dev.servers.ports import find_free_ports
+from dev.servers.redis import RedisServer, redis_server
 from workqueuejob.names import job_name
 
 from .api_server import ApiServer, Create

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from wqjlocal.binaries import build_ldflags, find_kubernetes_version
-from wqjlocal.build_settings import lend_maven, render_apt_config, render_pip_config
-from wqjlocal.buildah import find_stale, full_name
-from wqjlocal.contents import hash_inputs, is_ignored, parse_ignore
-from wqjlocal.layout import TOOLS_DIR
-from wqjlocal.toolchain import parse_go_version
+from dev.local.binaries import build_ldflags, find_kubernetes_version
+from dev.local.build_settings import lend_maven, render_apt_config, render_pip_config
+from dev.local.buildah import find_stale, full_name
+from dev.local.contents import hash_inputs, is_ignored, parse_ignore
+from dev.local.layout import TOOLS_DIR
+from dev.local.toolchain import parse_go_version
 
 
 @pytest.mark.parametrize(

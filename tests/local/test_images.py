@@ -2,7 +2,7 @@
 
 import pytest
 
-from wqjlocal.images import find_stages
+from dev.local.images import find_stages
 
 DOCKERFILE = """
 ARG BASE

@@ -1,6 +1,6 @@
 """Where the servers of tests listen."""
 
-from tests.ports import CLIENT_PORTS, find_free_ports
+from dev.servers.ports import CLIENT_PORTS, find_free_ports
 
 
 def test_port_of_a_stopped_server_is_given_to_no_client() -> None:

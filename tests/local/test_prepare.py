@@ -2,7 +2,7 @@
 
 import pytest
 
-from deploy.prepare import LOCK, pin_of
+from dev.prepare import LOCK, pin_of
 
 LOCKED = """\
 u==1

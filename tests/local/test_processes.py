@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from wqjlocal.processes import (
+from dev.local.processes import (
     Component,
     PidRecord,
     ProcessTable,

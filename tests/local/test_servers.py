@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from deploy.contract_versions import read_result
-from tests.installation import CHOICE, Installation, find_installation
-from wqjlocal.debian import SUITES, find_mirror, parse_sources
-from wqjlocal.errors import PackagesUnavailable
-from wqjlocal.layout import build_layout
-from wqjlocal.servers import SERVERS, Server, ensure_server, find_root, find_server
+from dev.contract_versions import read_result
+from dev.local.debian import SUITES, find_mirror, parse_sources
+from dev.local.errors import PackagesUnavailable
+from dev.local.layout import build_layout
+from dev.local.servers import SERVERS, Server, ensure_server, find_root, find_server
+from dev.servers.installation import CHOICE, Installation, find_installation
 
 TARGETS = """\
 https://other.test/node nodistro main

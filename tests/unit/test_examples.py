@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
-from deploy import environment
-from deploy.environment import Image
+from dev import environment
+from dev.environment import Image
 from workqueuejob.api import WorkQueueJobSpec
 from workqueuejob.names import API_VERSION, KIND, NAME_MAX_LENGTH
 

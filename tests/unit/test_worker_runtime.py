@@ -9,8 +9,8 @@ from zipfile import ZipFile
 
 import pytest
 
-from deploy.worker.check_runtime import check_runtime, find_imports, find_missing, find_names
-from deploy.worker.make_runtime import (
+from dev.worker.check_runtime import check_runtime, find_imports, find_missing, find_names
+from dev.worker.make_runtime import (
     find_left_behind,
     is_left_out,
     make_runtime,

@@ -7,6 +7,8 @@ from typing import Any, TypeVar, cast
 
 import pytest
 
+from dev.servers.kafka import kafka_server
+from dev.servers.redis import redis_server
 from tests.conftest import IN_RUNTIME
 from tests.contract.worker.bench import Bench
 from tests.contract.worker.kafka_bench import KafkaBench
@@ -14,8 +16,6 @@ from tests.contract.worker.memory_bench import MemoryBench
 from tests.contract.worker.rabbitmq_bench import ClassicBench, QuorumBench, RabbitMQWorkerBench
 from tests.contract.worker.redis_bench import RedisListBench, RedisStreamBench
 from tests.contract.worker.travelled import InRuntime
-from tests.kafka_server import kafka_server
-from tests.redis_server import redis_server
 from tests.worker_runtime import worker_runtime
 from workqueuejob.brokers.broker import Broker
 

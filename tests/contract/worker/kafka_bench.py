@@ -17,9 +17,9 @@ from confluent_kafka import (
 )
 from confluent_kafka.admin import NewPartitions, NewTopic, OffsetSpec
 
+from dev.servers.kafka import KafkaServer
 from tests.contract.worker.bench import DeadLetter
 from tests.contract.worker.places import Here, Place
-from tests.kafka_server import KafkaServer
 from workqueuejob.brokers.connection import KafkaConnection
 from workqueuejob.brokers.kafka.broker import KafkaBroker, open_broker
 from workqueuejob.contract.retry import RetrySettings

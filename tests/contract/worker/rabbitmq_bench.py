@@ -8,10 +8,10 @@ from typing import Any
 
 import pika
 
+from dev.servers.rabbitmq import ADMIN, RabbitMQServer
+from dev.servers.rabbitmq_configuration import QUORUM_TICK_SECONDS
 from tests.contract.worker.bench import DeadLetter
 from tests.contract.worker.places import Here, Place
-from tests.rabbitmq_configuration import QUORUM_TICK_SECONDS
-from tests.rabbitmq_server import ADMIN, RabbitMQServer
 from workqueuejob.brokers.broker import Broker
 from workqueuejob.brokers.connection import RabbitMQConnection
 from workqueuejob.brokers.rabbitmq.broker import open_broker

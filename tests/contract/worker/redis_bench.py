@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from typing import Any
 
+from dev.servers.redis import RedisServer
 from tests.contract.worker.bench import DeadLetter
 from tests.contract.worker.places import Here, Place
-from tests.redis_server import RedisServer
 from workqueuejob.brokers.redis.broker import RedisBroker, open_broker
 from workqueuejob.brokers.redis.probe import RedisReference
 from workqueuejob.brokers.redis.probe import connect as connect_probe

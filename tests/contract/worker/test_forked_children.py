@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
+from dev.servers.rabbitmq import ADMIN
 from tests.contract.worker.bench import Bench
 from tests.contract.worker.kafka_bench import KafkaBench
 from tests.contract.worker.memory_bench import MemoryBench
 from tests.contract.worker.rabbitmq_bench import DEAD, RabbitMQWorkerBench
 from tests.contract.worker.redis_bench import RedisListBench
 from tests.contract.worker.test_worker_contract import eventually_left
-from tests.rabbitmq_server import ADMIN
 from workqueuejob.contract import settings as names
 from workqueuejob.contract.dead_letters import dead_key
 from workqueuejob.contract.retry import RetrySettings

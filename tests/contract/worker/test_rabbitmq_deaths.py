@@ -5,6 +5,7 @@ from contextlib import ExitStack
 
 import pytest
 
+from dev.servers.rabbitmq import RabbitMQServer, running_rabbitmq
 from tests.contract.worker.rabbitmq_bench import (
     DEAD,
     ClassicBench,
@@ -12,7 +13,6 @@ from tests.contract.worker.rabbitmq_bench import (
     RabbitMQWorkerBench,
 )
 from tests.contract.worker.test_worker_contract import surviving
-from tests.rabbitmq_server import RabbitMQServer, running_rabbitmq
 from tests.unit.worker.builders import build_settings
 from workqueuejob.brokers.broker import Broker
 from workqueuejob.contract.report import ItemCounts

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from dev.servers.rabbitmq import ADMIN
 from tests.builders import a_nested_field
 from tests.contract.worker.conftest import open_bench
 from tests.contract.worker.rabbitmq_bench import (
@@ -31,7 +32,6 @@ from tests.contract.worker.test_worker_contract import (
     lose,
     take,
 )
-from tests.rabbitmq_server import ADMIN
 from workqueuejob.brokers.broker import Broker, Delivery
 from workqueuejob.brokers.connection import RabbitMQConnection, TLSSettings
 from workqueuejob.brokers.rabbitmq.items import RETURNS_FREE

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from dev.local.processes import Component, ProcessTable, parse_stat
 from tests.chaos.schedule import Target
 from tests.chaos.victims import Finder, Victim
-from wqjlocal.processes import Component, ProcessTable, parse_stat
 
 
 @pytest.fixture

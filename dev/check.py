@@ -1,0 +1,145 @@
+#!/usr/bin/env python3
+"""Run the checks, the quickest first; the last output is the test runner's own closing line.
+
+`--quick` stops before what needs a server or a cluster; `--install` only installs those. What was
+started for the tests is stopped again; a local cluster that was up before stays up.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO
+
+from dev.local.console import step
+from dev.local.kafka import KAFKA_PACKAGES, ensure_kafka
+from dev.local.layout import build_layout
+from dev.local.packages import install_packages
+from dev.workspaces.prepared import IS_PREPARED
+
+ROOT = Path(__file__).resolve().parents[1]
+BIN = ROOT / ".venv" / "bin"
+LOCAL = ROOT / "dev" / "cluster"
+LOG = Path("/tmp/workqueuejob-packages.log")  # noqa: S108 - a log, on any machine
+SERVERS = ("rabbitmq-server", "redis-server", "redis-sentinel", *KAFKA_PACKAGES)
+
+STATIC: dict[str, tuple[str, ...]] = {
+    "style": ("ruff", "check", "."),
+    "format": ("ruff", "format", "--check", "--quiet", "."),
+    "layers": ("lint-imports",),
+}
+TYPES = ("mypy", "operator", "dev", "crds", "tests", "bench")
+QUICK = ("tests/unit", "tests/model", "tests/local")
+SERVED = ("tests/contract", "tests/crd", "tests/chart")
+ALONE = "disturbs_the_operator"
+CROWD = "crowd"
+"""What `make crowd` runs, with nothing beside it."""
+ONE_BY_ONE = ("--dist", "load", "--maxschedchunk", "1")
+"""The cluster tests have an order of their own, and whoever is free takes the next."""
+
+
+def main() -> int:
+    """Return the exit code of the first check that fails, or 0."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="no server, no cluster")
+    parser.add_argument("--install", action="store_true", help="install what tests need; run none")
+    options = parser.parse_args()
+    quick: bool = options.quick
+    if options.install:
+        _install()
+        return 0
+    checks = STATIC | {"types": TYPES} if quick else STATIC
+    for title, command in checks.items():
+        with step(title):
+            code = _run_quietly(*command)
+        if code:
+            return code
+    os.environ.setdefault("HYPOTHESIS_PROFILE", "short")
+    if quick:
+        return _pytest(*QUICK, workers=2)
+    _install()
+    return _test_with_cluster()
+
+
+def _install() -> None:
+    """Install the servers of the suites, and build the cluster's programs."""
+    install_packages(SERVERS, log=LOG)
+    ensure_kafka(build_layout())
+    subprocess.run([LOCAL, "binaries"], check=True, stdout=subprocess.DEVNULL)
+
+
+def _run_quietly(program: str, *arguments: str, output: IO[str] = sys.stdout) -> int:
+    """Run a program of the environment; only what fails is heard."""
+    done = subprocess.run(
+        [str(BIN / program), *arguments], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        output.write(done.stdout + done.stderr)
+    return done.returncode
+
+
+def _test_with_cluster() -> int:
+    was_up = _is_up()
+    begun = datetime.now(UTC).isoformat()
+    try:
+        return (
+            _test_in_two_lanes()
+            or _pytest("tests/cluster", "-m", f"not {ALONE}", *ONE_BY_ONE, workers=6)
+            # Quietly, here and below, so that the test runner has the last word. Only a whole
+            # run shows what is never used.
+            or _run_quietly("python", "-m", "tests.cluster.grants", "--since", begun)
+        )
+    finally:
+        if was_up or "KUBE_CONTEXT" in os.environ:
+            _prepared("down", quiet=True)
+        else:
+            subprocess.run([LOCAL, "down"], check=True, capture_output=True)
+
+
+def _test_in_two_lanes() -> int:
+    """Run what needs no cluster while one is made and disturbed, which mostly waits.
+
+    It is heard when it has ended: only one of them can be watched.
+    """
+    with tempfile.TemporaryFile("w+") as seen, ThreadPoolExecutor() as pool:
+        without_cluster = pool.submit(_test_without_cluster, seen)
+        _prepared("up")
+        os.environ[IS_PREPARED] = "yes"
+        disturbed = _pytest("tests/cluster", "-m", ALONE, workers=0)
+        with step("types, and the tests that need no cluster"):
+            code = without_cluster.result()
+        seen.seek(0)
+        sys.stdout.write(seen.read())
+    return code or disturbed
+
+
+def _test_without_cluster(output: IO[str]) -> int:
+    return _run_quietly(*TYPES, output=output) or _pytest(
+        *SERVED, *QUICK, "-m", f"not {CROWD}", "--no-loadscope-reorder", workers=6, output=output
+    )
+
+
+def _is_up() -> bool:
+    return subprocess.run([LOCAL, "status"], capture_output=True, check=False).returncode == 0
+
+
+def _prepared(verb: str, *, quiet: bool = False) -> None:
+    subprocess.run(
+        [BIN / "python", "-m", "dev.workspaces.prepared", verb],
+        cwd=ROOT,
+        check=True,
+        capture_output=quiet,
+    )
+
+
+def _pytest(*arguments: str, workers: int, output: IO[str] | None = None) -> int:
+    command = [str(BIN / "pytest"), "-q", "-n", str(workers), "--dist", "loadfile", *arguments]
+    return subprocess.run(command, cwd=ROOT, check=False, stdout=output).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,159 @@
+"""The cluster's programs, built from the Go module in tools/ and kept by the hash of what they
+are built from.
+"""
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import threading
+from pathlib import Path
+from typing import IO
+
+from dev.local.commands import last_lines
+from dev.local.console import step
+from dev.local.errors import PackagesUnavailable
+from dev.local.layout import TOOLS_DIR, Layout
+from dev.local.lock import exclusive
+from dev.local.toolchain import Go, count_packages, find_go, parse_go_version
+
+PROGRAMS = (
+    "coredns",
+    "etcd",
+    "helm",
+    "kube-apiserver",
+    "kube-controller-manager",
+    "kube-proxy",
+    "kube-scheduler",
+    "kubectl",
+    "kubelet",
+)
+# etcd's main package is called server.
+BUILT_AS = {"server": "etcd"}
+
+
+def find_kubernetes_version(go_mod: str) -> str:
+    """Such as v1.36.3; raises ValueError."""
+    match = re.search(r"^\s*(?:require )?k8s\.io/kubernetes (v\d+\.\d+\.\d+)", go_mod, re.MULTILINE)
+    if match is None:
+        raise ValueError("go.mod does not require k8s.io/kubernetes")
+    return match.group(1)
+
+
+def build_ldflags(version: str) -> str:
+    """Without these, every program says v0.0.0-master and kubectl warns about the difference."""
+    major, minor, _ = version.removeprefix("v").split(".")
+    base = "k8s.io/component-base/version"
+    values = {"gitVersion": version, "gitMajor": major, "gitMinor": minor}
+    return "-s -w " + " ".join(f"-X {base}.{name}={value}" for name, value in values.items())
+
+
+def build_cache_key(go_mod: str, go_sum: str, ldflags: str) -> str:
+    """Another machine type, source or flag is another set of programs."""
+    return hashlib.sha256(
+        "\0".join((go_mod, go_sum, ldflags, os.uname().machine)).encode()
+    ).hexdigest()[:16]
+
+
+def ensure_binaries(layout: Layout) -> Path:
+    """The directory that holds PROGRAMS; builds them if it is not there. Raises
+    PackagesUnavailable.
+    """
+    go_mod, go_sum = (TOOLS_DIR / "go.mod").read_text(), (TOOLS_DIR / "go.sum").read_text()
+    ldflags = build_ldflags(find_kubernetes_version(go_mod))
+    store = layout.cache / "bin"
+    target = store / build_cache_key(go_mod, go_sum, ldflags)
+    if target.is_dir():
+        return target
+    with exclusive(layout.cache / "bin.lock"):
+        if not target.is_dir():
+            store.mkdir(parents=True, exist_ok=True)
+            wanted = parse_go_version("go" + go_mod.split("\ngo ", 1)[1].splitlines()[0])
+            go = find_go(wanted=wanted, cache=layout.cache, log=layout.cache / "build.log")
+            environment = {
+                **os.environ,
+                **go.environment(wanted),
+                "CGO_ENABLED": "0",
+                "GOFLAGS": "-mod=readonly",
+            }
+            _build(go, environment, target, ldflags=ldflags, log=layout.cache / "build.log")
+            _remove_others(store, target)
+    return target
+
+
+def _build(go: Go, environment: dict[str, str], target: Path, *, ldflags: str, log: Path) -> None:
+    unfinished = target.with_suffix(".unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    progress = _Progress()
+    version = find_kubernetes_version((TOOLS_DIR / "go.mod").read_text())
+    title = f"build Kubernetes {version} from Go modules"
+    with step(title, expect="about 6 minutes on 2 cores the first time", detail=progress.describe):
+        progress.total = count_packages(go, environment, TOOLS_DIR)
+        words = ["build", "-v", "-trimpath", "-ldflags", ldflags, "-o", f"{unfinished}/", "tool"]
+        _run_go([str(go.program), *words], environment, progress, log)
+        for built, name in BUILT_AS.items():
+            (unfinished / built).rename(unfinished / name)
+        missing = ", ".join(name for name in PROGRAMS if not (unfinished / name).exists())
+        if missing:
+            raise PackagesUnavailable(f"go build made no {missing}; is its tool in tools/go.mod?")
+        unfinished.rename(target)
+
+
+def _run_go(
+    command: list[str], environment: dict[str, str], progress: "_Progress", log: Path
+) -> None:
+    with subprocess.Popen(
+        command,
+        cwd=TOOLS_DIR,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as building:
+        reader = threading.Thread(target=progress.follow, args=(building.stderr, log), daemon=True)
+        reader.start()
+        try:
+            code = building.wait()
+        except BaseException:
+            # Go's compilers end with it.
+            building.terminate()
+            raise
+        reader.join()
+    if code != 0:
+        raise PackagesUnavailable(
+            f"go build ended with {code}:\n{last_lines(log.read_text())}\n"
+            "check that Go can reach its module proxy (`go env GOPROXY`)"
+        )
+
+
+class _Progress:
+    """What `go build -v` says: one package a line."""
+
+    def __init__(self) -> None:
+        self.total = 0
+        self._done = 0
+        self._last = "reading the modules"
+
+    def follow(self, lines: IO[str], log: Path) -> None:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("w") as sink:
+            for line in lines:
+                sink.write(line)
+                sink.flush()
+                if line.startswith("go: "):
+                    self._last = line.removeprefix("go: ").strip()
+                else:
+                    self._done += 1
+                    self._last = line.strip()
+
+    def describe(self) -> str:
+        of_total = f" of at most {self.total}" if self.total else ""
+        return f"{self._done}{of_total} packages, {self._last}"
+
+
+def _remove_others(store: Path, kept: Path) -> None:
+    """Half a gigabyte each; a program that still runs keeps its file."""
+    for other in store.iterdir():
+        if other != kept:
+            shutil.rmtree(other, ignore_errors=True)

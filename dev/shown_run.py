@@ -1,0 +1,69 @@
+"""What the demos have in common: a run that is watched as it goes on, and what went wrong.
+
+Standard library only: it runs before anything is installed.
+"""
+
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from dev.environment import ROOT, Cluster, EnvironmentProblem
+
+NAMESPACE = "default"
+
+
+def run_demo(demo: Callable[[], bool]) -> int:
+    """Return 0 when the demo says that its run is complete, and else why not on stderr."""
+    try:
+        complete = demo()
+    except EnvironmentProblem as problem:
+        sys.stderr.write(f"{problem}\n")
+        return 2
+    except subprocess.CalledProcessError as error:
+        sys.stderr.write(f"{' '.join(map(str, error.cmd))}\n{error.stderr or ''}\n")
+        return 1
+    return 0 if complete else 1
+
+
+def watch_run(cluster: Cluster, manifest: Path, name: str, *, limit_seconds: float) -> bool:
+    """Apply a WorkQueueJob and print its line whenever it changes; return if it completed."""
+    print(f"\n$ kubectl apply -f {manifest.relative_to(ROOT)}\n$ kubectl get wqj {name} --watch")
+    cluster.apply(manifest.read_text(), namespace=NAMESPACE)
+    started, shown = time.monotonic(), [""]
+    while time.monotonic() - started < limit_seconds:
+        found = cluster.kubectl("get", "wqj", name, "-n", NAMESPACE).stdout
+        header, line = found.splitlines()[:2]
+        cells = _cut(line, header)
+        # The last column is the age, which always changes; at first there is nothing before it.
+        if any(cells[1:-1]) and cells[1:-1] != shown[1:-1]:
+            if not any(shown):
+                print(_align(header.split()))
+            print(_align(cells), flush=True)
+            shown = cells
+        if "Complete" in line or "Failed" in line:
+            return "Complete" in line
+        time.sleep(0.3)
+    return False
+
+
+def show(cluster: Cluster, *command: str) -> None:
+    """Print a command of kubectl and what it says."""
+    print(f"\n$ kubectl {' '.join(command)}")
+    print(cluster.kubectl("-n", NAMESPACE, *command).stdout, end="", flush=True)
+
+
+def _cut(line: str, header: str) -> list[str]:
+    """Return a line's cells, of which some may be empty, by where the titles stand."""
+    starts = [found.start() for found in re.finditer(r"\S+", header)]
+    ends = [*starts[1:], None]
+    return [line[start:end].strip() for start, end in zip(starts, ends, strict=True)]
+
+
+def _align(cells: list[str]) -> str:
+    """Return the columns at fixed places, for each line was printed by a kubectl of its own."""
+    return "".join(
+        f"{cell:<19}" if i == 1 else f"{cell:<11}" for i, cell in enumerate(cells)
+    ).rstrip()

@@ -1,0 +1,134 @@
+"""Healthy WorkQueueJobs, and those that are broken, four by a hostile author, in one namespace."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from dev.environment import WORKER
+
+from .hostile import PORTS, PROGRAM
+from .objects import a_login
+from .workspace import Manifest, Workspace, a_manifest, message_of, reason_of
+
+SILENT = "import socket, time; s = socket.create_server(('', 5672), backlog=99); time.sleep(3600)"
+"""Takes connections and never says a word."""
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """What is broken, and what it says of itself.
+
+    changes: keywords of `a_manifest`.
+    """
+
+    name: str
+    condition: str
+    reason: str
+    words: str
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    has_item: bool = False
+
+    def says_so(self, wqj: Manifest) -> bool:
+        """Return whether it says its own reason."""
+        is_told = self.words in message_of(wqj, self.condition)
+        return reason_of(wqj, self.condition) == self.reason and is_told
+
+
+BROKEN = (
+    Broken("refused", "QueueReachable", "ConnectionFailed", "refused",
+           {"rabbitmq": {"host": "nobody"}}),
+    Broken("black-hole", "QueueReachable", "ConnectionFailed", "timeout",
+           {"rabbitmq": {"host": "silent"}}),
+    Broken("unknown-host", "QueueReachable", "ConnectionFailed", "unknown host",
+           {"rabbitmq": {"host": "nowhere"}}),
+    Broken("wrong-password", "QueueReachable", "AuthenticationFailed", "correct the Secret",
+           {"rabbitmq": {"credentialsSecretRef": {"name": "wrong"}}}),
+    Broken("missing-secret", "QueueReachable", "SecretNotFound", "create it",
+           {"rabbitmq": {"credentialsSecretRef": {"name": "nowhere"}}}),
+    Broken("missing-queue", "QueueReachable", "QueueNotFound", "create it"),
+    Broken("plain-port", "QueueReachable", "TLSFailed", "answers without TLS",
+           {"rabbitmq": {"tls": {}, "port": 5672}}),
+    Broken("missing-image", "Progressing", "PodsNotStarting", "no-such-image",
+           {"container": {"image": "localhost/workqueuejob/no-such-image:1"}}, has_item=True),
+    Broken("invalid-template", "Progressing", "TemplateInvalid", "containers[0].name",
+           {"container": {"name": "Not_A_Label"}}, has_item=True),
+    Broken("failing-command", "Failed", "BackoffLimitExceeded", "spec.backoffLimit 0 allows",
+           {"command": "false", "backoffLimit": 0}, has_item=True),
+    Broken("flooding", "QueueReachable", "ConnectionFailed", "more than 1 MiB",
+           {"rabbitmq": {"host": "hostile"}}),
+    Broken("dripping", "QueueReachable", "ConnectionFailed", "timeout",
+           {"rabbitmq": {"host": "hostile", "port": 5673}}),
+    Broken("dripping-redis", "QueueReachable", "ConnectionFailed", "no whole answer",
+           {"queue": {"redis": {"host": "hostile", "list": {"key": "job2"}}}}),
+    Broken("bombing", "QueueReachable", "ManagementUnavailable", "encoded as gzip",
+           {"rabbitmq": {"management": {"url": "http://hostile:15672"}}, "suspend": True},
+           has_item=True),
+)  # fmt: skip
+
+
+def arrange(workspace: Workspace) -> None:
+    """Make what the broken ones are broken by, ready to break them."""
+    amqp = [{"port": 5672}]
+    hostile = [{"name": f"port-{port}", "port": port} for port in PORTS]
+    workspace.apply(
+        *_a_server("silent", SILENT, amqp),
+        *_a_server("hostile", PROGRAM, hostile),
+        _an_object("v1", "Service", "nobody", {"spec": {"ports": amqp}}),
+        a_login("wrong", "guest", "wrong"),
+    )
+    for name in ("silent", "hostile"):
+        workspace.kubectl("wait", "--for=condition=Ready", f"pod/{name}", "--timeout=60s")
+    for broken in BROKEN:
+        if broken.has_item:
+            workspace.broker.publish(queue_of(workspace, broken.name), ["apple"])
+
+
+def build_broken(workspace: Workspace) -> list[Manifest]:
+    """Return the manifests of those that are broken."""
+    return [_build(workspace, broken.name, **broken.changes) for broken in BROKEN]
+
+
+def build_healthy(workspace: Workspace, names: Sequence[str]) -> list[Manifest]:
+    """Return the manifests of healthy ones, each with an item in a queue of its own."""
+    for name in names:
+        workspace.broker.publish(queue_of(workspace, name), ["apple"])
+    return [_build(workspace, name) for name in names]
+
+
+def clear(workspace: Workspace, names: Sequence[str]) -> None:
+    """Remove the queues of so many healthy ones, and of the broken."""
+    for name in [*names, *(broken.name for broken in BROKEN)]:
+        workspace.broker.remove(queue_of(workspace, name))
+
+
+def queue_of(workspace: Workspace, name: str) -> str:
+    """Return the name of a queue of one's own."""
+    return f"{workspace.queue}.{name}"
+
+
+def _build(workspace: Workspace, name: str, **changes: Any) -> Manifest:
+    rabbitmq = {"queue": queue_of(workspace, name), **changes.pop("rabbitmq", {})}
+    return a_manifest(workspace, name, rabbitmq=rabbitmq, management=False, **changes)
+
+
+def _a_server(name: str, program: str, ports: list[Manifest]) -> tuple[Manifest, Manifest]:
+    """Return a pod that runs a Python program, and the Service by whose name it is reached."""
+    selector = {"app": name}
+    container = {
+        "name": name,
+        "image": WORKER.local_reference,
+        "imagePullPolicy": "IfNotPresent",
+        "command": ["python3", "-c", program],
+    }
+    pod = {"containers": [container], "terminationGracePeriodSeconds": 0}
+    return (
+        _an_object("v1", "Pod", name, {"spec": pod}, labels=selector),
+        _an_object("v1", "Service", name, {"spec": {"ports": ports, "selector": selector}}),
+    )
+
+
+def _an_object(
+    version: str, kind: str, name: str, body: Manifest, *, labels: Mapping[str, str] | None = None
+) -> Manifest:
+    metadata = {"name": name, "labels": dict(labels or {})}
+    return {"apiVersion": version, "kind": kind, "metadata": metadata, **body}

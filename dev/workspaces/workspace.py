@@ -1,0 +1,243 @@
+"""A namespace of a test's own, and the questions that tests ask about what is in it."""
+
+import json
+import time
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from dev.environment import WORKER, Cluster
+
+from .api import connect
+from .broker import Broker
+from .objects import a_namespace
+from .prepared import BROKER_HOST
+
+Manifest = dict[str, Any]
+
+CONSUME = '/usr/bin/amqp-consume --url="$BROKER_URL" -q "$QUEUE" -c 1'
+"""The documents' own program; what follows gets the message on its standard input."""
+
+PRINT = f"{CONSUME} awk 1"
+"""Prints its item as a line."""
+
+SHORT_GRACE = {"terminationGracePeriodSeconds": 1}
+"""Of a pod with CONSUME: as PID 1 it ignores SIGTERM and stays through its grace."""
+
+
+def print_after(seconds: int) -> str:
+    """Return a command that works for some seconds on its item, then prints it."""
+    return f"{CONSUME} -- sh -c 'sleep {seconds}; awk 1'"
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """One test's namespace and its queue, which bears the namespace's name."""
+
+    cluster: Cluster
+    broker: Broker
+    namespace: str
+
+    @property
+    def queue(self) -> str:
+        return self.namespace
+
+    def kubectl(self, *arguments: str, stdin: str | None = None, check: bool = True) -> str:
+        return self.cluster.kubectl(
+            "-n", self.namespace, *arguments, stdin=stdin, check=check
+        ).stdout
+
+    def apply(self, *manifests: Mapping[str, Any]) -> None:
+        listed = {"apiVersion": "v1", "kind": "List", "items": manifests}
+        self.cluster.apply(json.dumps(listed), namespace=self.namespace)
+
+    def patch(self, name: str, spec: Mapping[str, Any]) -> None:
+        """Merge into a WorkQueueJob's spec."""
+        self.kubectl("patch", "wqj", name, "--type=merge", "-p", json.dumps({"spec": spec}))
+
+    def close(self) -> None:
+        """Take the namespace down, without waiting for it, and what it had at the broker."""
+        connect(self.cluster).delete_namespace(self.namespace)
+        self.broker.remove(self.queue)
+
+    def get(self, *arguments: str) -> Manifest:
+        return self.cluster.get("-n", self.namespace, *arguments)
+
+    def watch(self, *arguments: str, seconds: int) -> list[str]:
+        """Return what `kubectl get --watch` says, a word an entry, while the seconds pass."""
+        options = ("--watch", f"--request-timeout={seconds}s")
+        return self.kubectl("get", *arguments, *options, check=False).split()
+
+    def work_queue_job(self, name: str) -> Manifest:
+        return connect(self.cluster).work_queue_job(self.namespace, name)
+
+    def jobs(self) -> list[Manifest]:
+        return connect(self.cluster).jobs(self.namespace)
+
+    def pods(self, name: str) -> list[Manifest]:
+        selector = f"wqj.dev/name={name}"
+        return connect(self.cluster).pods(self.namespace, label_selector=selector)
+
+    def logs(self, name: str) -> list[str]:
+        """Return the lines that all pods of a WorkQueueJob have printed."""
+        return self.kubectl(
+            "logs", "-l", f"wqj.dev/name={name}", "--tail=-1", "--max-log-requests=200"
+        ).splitlines()
+
+    def logs_in_order(self, name: str) -> list[str]:
+        """Return the lines that all pods of a WorkQueueJob have printed, in the order of time."""
+        stamped = self.kubectl(
+            "logs", "-l", f"wqj.dev/name={name}", "--tail=-1", "--max-log-requests=200",
+            "--timestamps",
+        ).splitlines()  # fmt: skip
+        return [line.partition(" ")[2] for line in sorted(stamped)]
+
+    def events(self, name: str) -> list[Manifest]:
+        selector = f"involvedObject.name={name}"
+        items: list[Manifest] = self.get("events", "--field-selector", selector)["items"]
+        return sorted(items, key=lambda event: str(event.get("eventTime")))
+
+    def wait_for_depth(self, ready: int, *, seconds: float = 60) -> None:
+        """Wait until the broker has so many items ready."""
+        poll(lambda: self.broker.depth(self.queue), lambda seen: seen == ready, seconds=seconds)
+
+    def publish(self, items: Sequence[str]) -> datetime:
+        """Publish to the workspace's queue; return when it was done."""
+        self.broker.publish(self.queue, items)
+        return datetime.now(UTC)
+
+    def wait_until(
+        self, name: str, holds: Callable[[Manifest], bool], *, seconds: float
+    ) -> Manifest:
+        """Return the WorkQueueJob once it is as wanted; fail with what it is instead."""
+        return poll(
+            lambda: self.work_queue_job(name),
+            holds,
+            seconds=seconds,
+            show=lambda found: json.dumps(found.get("status"), indent=1),
+        )
+
+    def wait_for_end(self, name: str, *, seconds: float) -> Manifest:
+        return self.wait_until(
+            name, lambda wqj: bool(reason_of(wqj, "Complete") or reason_of(wqj, "Failed")),
+            seconds=seconds,
+        )  # fmt: skip
+
+    def wait_for_reason(
+        self, name: str, condition: str, reason: str, *, seconds: float
+    ) -> Manifest:
+        return self.wait_until(
+            name, lambda wqj: reason_of(wqj, condition) == reason, seconds=seconds
+        )
+
+
+Seen = TypeVar("Seen")
+
+
+def poll(
+    look: Callable[[], Seen],
+    holds: Callable[[Seen], bool],
+    *,
+    seconds: float,
+    show: Callable[[Seen], str] = repr,
+) -> Seen:
+    """Return what is seen once it is as wanted; fail with what was seen last instead."""
+    deadline = time.monotonic() + seconds
+    while True:
+        seen = look()
+        if holds(seen):
+            return seen
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not so after {seconds:.0f} s: {show(seen)}")
+        time.sleep(0.3)
+
+
+def open_workspace(cluster: Cluster, broker: Broker) -> Workspace:
+    """Return a workspace in a namespace that is made now."""
+    name = f"wqj-test-{uuid.uuid4().hex[:8]}"
+    connect(cluster).create_namespace(a_namespace(name))
+    return Workspace(cluster, broker, name)
+
+
+def a_manifest(
+    workspace: Workspace,
+    name: str,
+    *,
+    command: str = PRINT,
+    rabbitmq: Mapping[str, Any] | None = None,
+    management: bool = True,
+    pod: Mapping[str, Any] | None = None,
+    container: Mapping[str, Any] | None = None,
+    **spec: Any,
+) -> Manifest:
+    """Return a WorkQueueJob on the workspace's queue, worked on by the documents' program."""
+    queue: Manifest = {"host": BROKER_HOST, "queue": workspace.queue}
+    if management:
+        queue["management"] = {"url": f"http://{BROKER_HOST}:15672"}
+    return build_manifest(
+        name,
+        {"queue": {"rabbitmq": {**queue, **(rabbitmq or {})}}, **spec},
+        command=command,
+        pod=pod,
+        container=container,
+    )
+
+
+def build_manifest(
+    name: str,
+    spec: Mapping[str, Any],
+    *,
+    command: str,
+    pod: Mapping[str, Any] | None,
+    container: Mapping[str, Any] | None,
+) -> Manifest:
+    """Return a WorkQueueJob whose pods run a shell command in the documents' worker image."""
+    worker = {
+        "name": "worker",
+        "image": WORKER.local_reference,
+        "imagePullPolicy": "IfNotPresent",
+        "command": ["sh", "-c", command],
+        **(container or {}),
+    }
+    return {
+        "apiVersion": "wqj.dev/v1alpha1",
+        "kind": "WorkQueueJob",
+        "metadata": {"name": name},
+        "spec": {
+            "drainedAfterSeconds": 2,
+            # What a Job has done, and its pods' logs, are looked at when the run is over.
+            "successfulJobsHistoryLimit": 100,
+            "failedJobsHistoryLimit": 100,
+            **spec,
+            "template": {"spec": {"containers": [worker], **(pod or {})}},
+        },
+    }
+
+
+def condition_of(wqj: Mapping[str, Any], condition_type: str) -> Mapping[str, str]:
+    """Return a condition, or nothing if it is not there."""
+    conditions = (wqj.get("status") or {}).get("conditions") or ()
+    return next((one for one in conditions if one["type"] == condition_type), {})
+
+
+def reason_of(wqj: Mapping[str, Any], condition_type: str) -> str | None:
+    """Return the reason of a condition, if it is there."""
+    return condition_of(wqj, condition_type).get("reason")
+
+
+def message_of(wqj: Mapping[str, Any], condition_type: str) -> str:
+    """Return the message of a condition, or nothing."""
+    return condition_of(wqj, condition_type).get("message", "")
+
+
+def is_going(pod: Mapping[str, Any]) -> bool:
+    """Return whether a pod runs, or may yet."""
+    return pod["status"]["phase"] in {"Pending", "Running"}
+
+
+def succeeded_pods(wqj: Mapping[str, Any]) -> int:
+    """Return how many pods status says have succeeded."""
+    pods = (wqj.get("status") or {}).get("pods") or {}
+    return int(pods.get("succeeded") or 0)
