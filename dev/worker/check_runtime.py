@@ -24,8 +24,8 @@ PYC_HEADER_BYTES = 16
 IMPORT_ALL = """
 import importlib, pkgutil, socket, sys
 import confluent_kafka, encodings.idna, pika, redis, redis.sentinel, ssl
-import workqueuejob.protocol, workqueuejob.worker
-for package in (workqueuejob.protocol, workqueuejob.worker):
+import workqueuejob.brokers, workqueuejob.contract, workqueuejob.worker
+for package in (workqueuejob.brokers, workqueuejob.contract, workqueuejob.worker):
     for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
         if not module.name.endswith("__main__"):
             importlib.import_module(module.name)

@@ -43,7 +43,7 @@ KEPT_ENCODINGS = re.compile(
 # Opened by the C library when a name is looked up or a thread ends, so no program lists them.
 OPENED_LATER = ("libgcc_s.so.1", "libnss_dns.so.2", "libnss_files.so.2", "libresolv.so.2")
 # The rest of our own package is the operator's.
-OWN_PARTS = ("__init__.py", "errors.py", "names.py", "protocol", "worker")
+OWN_PARTS = ("__init__.py", "errors.py", "names.py", "contract", "brokers", "worker")
 
 
 def main() -> None:
@@ -98,13 +98,14 @@ def add_standard_library(archive: ZipFile) -> None:
 def add_packages(archive: ZipFile, packages: Path) -> None:
     """Add them beside the standard library: without `site` there is no other place."""
     own, compiled = packages / "workqueuejob", find_compiled_packages(packages)
+    left_out = read_left_out()
     for source in find_sources(packages):
         name = source.relative_to(packages)
         if name.parts[0] in compiled:
             continue
         if not source.is_relative_to(own):
             add_module(archive, source, name)
-        elif source.relative_to(own).parts[0] in OWN_PARTS:
+        elif source.relative_to(own).parts[0] in OWN_PARTS and not is_left_out(name, left_out):
             add_module(archive, source, name, keep_docstrings=True)
 
 
