@@ -5,9 +5,8 @@ from typing import Any
 import pytest
 
 from dev.environment import Cluster
-
-from .broker import Broker
-from .workspace import Manifest, Workspace, a_manifest, open_workspace, poll
+from dev.workspaces.broker import Broker
+from dev.workspaces.workspace import Manifest, Workspace, a_manifest, open_workspace, poll
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
 

@@ -5,9 +5,14 @@ from typing import Any
 
 import pytest
 
-from .redis import Redis
-from .worker_jobs import a_worker_job, assert_ledger_adds_up, count_processed, ended_as
-from .workspace import Workspace, message_of, poll
+from dev.workspaces.redis import Redis
+from dev.workspaces.worker_jobs import (
+    a_worker_job,
+    assert_ledger_adds_up,
+    count_processed,
+    ended_as,
+)
+from dev.workspaces.workspace import Workspace, message_of, poll
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
 
