@@ -28,6 +28,7 @@ from workqueuejob.planning.actions import (
     RaiseParallelism,
     SetSuspend,
 )
+from workqueuejob.planning.decision import Plan
 from workqueuejob.planning.evidence.evidence import Evidence, gather_evidence
 from workqueuejob.planning.ledger.spans import restrict
 from workqueuejob.planning.observing.jobs import read_job
@@ -36,7 +37,6 @@ from workqueuejob.planning.observing.stuck_pods import find_stuck_pods, mark_stu
 from workqueuejob.planning.plan import plan
 from workqueuejob.planning.pods.job_manifest import WorkerImage, build_job
 from workqueuejob.planning.rules.history import list_expired
-from workqueuejob.planning.situation import Plan
 from workqueuejob.planning.status.status import build_status, differs, differs_in_more_than_numbers
 from workqueuejob.planning.verdict import find_end
 

@@ -22,11 +22,12 @@ from workqueuejob.planning.actions import (
     RaiseParallelism,
     SetSuspend,
 )
+from workqueuejob.planning.decision import Plan
 from workqueuejob.planning.evidence.futility import MAX_FUTILE_WAVES
+from workqueuejob.planning.evidence.proof import SEVERAL_READS
 from workqueuejob.planning.ledger.periods import counts_before
 from workqueuejob.planning.ledger.run import is_folded
 from workqueuejob.planning.observing.observed import Observed, count_open
-from workqueuejob.planning.situation import SEVERAL_READS, Plan
 from workqueuejob.planning.verdict import (
     QUEUE_DRAINED,
     RUN_DEADLINE,

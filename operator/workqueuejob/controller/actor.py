@@ -24,12 +24,12 @@ from workqueuejob.controller.surroundings import Surroundings
 from workqueuejob.errors import ClusterError, ClusterUnavailable, Conflict, NotFound
 from workqueuejob.metrics import RECONCILES
 from workqueuejob.names import UID_LABEL
+from workqueuejob.planning.decision import Plan
 from workqueuejob.planning.evidence.evidence import Evidence, gather_evidence
 from workqueuejob.planning.observing.observed import Observed
 from workqueuejob.planning.observing.ownership import is_own_job
 from workqueuejob.planning.plan import plan
 from workqueuejob.planning.rules.secret_age import is_at_work, needs_current_secrets
-from workqueuejob.planning.situation import Plan
 from workqueuejob.planning.verdict import find_end
 
 _log = structlog.get_logger(__name__)

@@ -18,11 +18,11 @@ from workqueuejob.controller.reporting import Reporter
 from workqueuejob.controller.store import JobStore
 from workqueuejob.errors import ClusterError, Conflict, NotLeading, WorkQueueJobError
 from workqueuejob.planning.actions import Action, CreateWave
+from workqueuejob.planning.decision import RECHECK_SECONDS, Plan
 from workqueuejob.planning.pods.job_manifest import WorkerImage
 from workqueuejob.planning.rules.hindrances import admit_refusal
 from workqueuejob.planning.rules.history import list_expired
 from workqueuejob.planning.rules.limits import time_left
-from workqueuejob.planning.situation import RECHECK_SECONDS, Plan
 
 _log = structlog.get_logger(__name__)
 

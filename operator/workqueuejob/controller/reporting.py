@@ -14,8 +14,8 @@ from workqueuejob.cluster.api import ClusterAPI
 from workqueuejob.cluster.events import build_event
 from workqueuejob.errors import ClusterError, JobRejected, TemplateInvalid
 from workqueuejob.metrics import count_items
+from workqueuejob.planning.decision import Plan
 from workqueuejob.planning.observing.observed import Observed
-from workqueuejob.planning.situation import Plan
 from workqueuejob.planning.status.events import Event, EventType, build_events
 from workqueuejob.planning.status.status import (
     build_status,

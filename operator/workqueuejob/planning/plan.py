@@ -10,6 +10,7 @@ from datetime import datetime
 
 from workqueuejob.errors import QueueError
 from workqueuejob.planning.actions import DeleteJob
+from workqueuejob.planning.decision import Plan
 from workqueuejob.planning.evidence.evidence import Evidence
 from workqueuejob.planning.evidence.futility import count_futile_pods
 from workqueuejob.planning.ledger.run import count_run
@@ -31,7 +32,7 @@ from workqueuejob.planning.rules.suspending import follow_suspend
 from workqueuejob.planning.rules.warm import end_needless_warm_waves, keep_warm
 from workqueuejob.planning.rules.waves import plan_waves
 from workqueuejob.planning.rules.withdrawal import record_before_withdrawal
-from workqueuejob.planning.situation import Plan, Situation
+from workqueuejob.planning.situation import Situation
 from workqueuejob.planning.sizing.autoscale import choose_scaling
 from workqueuejob.planning.verdict import NAMESPACE_TERMINATING, Progress, Verdict, find_end
 from workqueuejob.planning.words import messages

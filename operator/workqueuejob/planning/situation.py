@@ -1,62 +1,21 @@
-"""What every rule of planning is given, and what it gives back."""
+"""What every rule is given: one observation, what is known around it, and the time."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 
 from workqueuejob.api import CountsBefore, WorkQueueJobSpec
 from workqueuejob.api.spec import RunPolicy
 from workqueuejob.brokers.depth import QueueDepth
-from workqueuejob.brokers.positions import LogSpan
-from workqueuejob.planning.actions import Action, DeleteJob
 from workqueuejob.planning.evidence.evidence import Evidence, Streak
-from workqueuejob.planning.ledger.items import Doubt
-from workqueuejob.planning.ledger.periods import PeriodEnd, count_failed, counts_before
+from workqueuejob.planning.evidence.proof import (
+    RETURN_SECONDS,
+    SEVERAL_READS,
+    choose_proof_seconds,
+)
+from workqueuejob.planning.ledger.periods import count_failed, counts_before
 from workqueuejob.planning.ledger.run import Ledger
 from workqueuejob.planning.observing.observed import Observed, ObservedJob
 from workqueuejob.planning.sizing.autoscale import Scaling, count_kept
-from workqueuejob.planning.verdict import Verdict
-
-SEVERAL_READS = 3
-"""Measurements that must agree before anything is ended because of them."""
-
-RETURN_SECONDS = 10.0
-"""An item that a worker held past RabbitMQ's time-out comes back some seconds after its death."""
-
-BLIND_PROOF_SECONDS = 30.0
-"""A quorum queue whose node restarts answers zero for some time."""
-
-_EXACT_PROOF_SECONDS = 1.0
-_LAGGING_PROOF_SECONDS = 15.0
-"""RabbitMQ refreshes a quorum queue's unacked count every five seconds: three times."""
-
-RECHECK_SECONDS = 0.5
-IDLE_RECHECK_SECONDS = 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What to do and what it means.
-
-    decision: one sentence for `status.lastDecision`, when something was decided.
-    span: of a partitioned log, from now on.
-    doubt: pods whose success may have settled nothing.
-    futile_waves: consecutive waves without progress from now on; None leaves it as it is.
-    scaling: how many pods are wanted, where that is chosen.
-    deletions: finished Jobs that are not needed any more.
-    period_end: of the current busy period, if it is over.
-    recheck_after_seconds: when to look again though nothing changed; None: no need to.
-    """
-
-    verdict: Verdict
-    actions: tuple[Action, ...] = ()
-    decision: str | None = None
-    span: LogSpan | None = None
-    doubt: Doubt = field(default_factory=Doubt)
-    futile_waves: int | None = None
-    scaling: Scaling | None = None
-    deletions: tuple[DeleteJob, ...] = ()
-    period_end: PeriodEnd | None = None
-    recheck_after_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,11 +74,7 @@ class Situation:
     @property
     def proof_seconds(self) -> float:
         """How long the numbers must agree before pods are ended because of them."""
-        if self.depth.in_flight is not None:
-            return _EXACT_PROOF_SECONDS
-        if self.depth.in_flight_lately is not None:
-            return _LAGGING_PROOF_SECONDS
-        return BLIND_PROOF_SECONDS
+        return choose_proof_seconds(self.depth)
 
     @property
     def is_continuous(self) -> bool:

@@ -17,11 +17,11 @@ from tests.builders import (
     an_observation,
 )
 from workqueuejob.api import WorkQueueJobStatus
+from workqueuejob.planning.decision import Plan
 from workqueuejob.planning.evidence.evidence import Evidence
 from workqueuejob.planning.observing.observed import JobState
 from workqueuejob.planning.plan import plan
 from workqueuejob.planning.rules.aftermath import hash_spec
-from workqueuejob.planning.situation import Plan
 from workqueuejob.planning.status.events import Event, build_events
 from workqueuejob.planning.status.status import build_status, differs
 from workqueuejob.planning.verdict import ConditionType, Progress, Verdict, find_condition

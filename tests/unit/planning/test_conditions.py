@@ -12,8 +12,8 @@ from tests.builders import (
 from workqueuejob.api import Condition, ConditionStatus, WorkQueueJobStatus
 from workqueuejob.brokers.depth import DepthWarning
 from workqueuejob.errors import ConnectionFailed, MeasurementUnreliable, QueueNotFound
+from workqueuejob.planning.decision import Plan
 from workqueuejob.planning.observing.observed import Observed
-from workqueuejob.planning.situation import Plan
 from workqueuejob.planning.status.conditions import build_conditions
 from workqueuejob.planning.verdict import Progress, Verdict
 

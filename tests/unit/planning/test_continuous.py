@@ -23,11 +23,11 @@ from workqueuejob.api import (
     WorkQueueJobStatus,
 )
 from workqueuejob.planning.actions import CreateWave
+from workqueuejob.planning.decision import Plan
 from workqueuejob.planning.evidence.evidence import Evidence
 from workqueuejob.planning.evidence.movement import Movement
 from workqueuejob.planning.observing.observed import JobState, Observed
 from workqueuejob.planning.plan import plan
-from workqueuejob.planning.situation import Plan
 from workqueuejob.planning.status.status import build_status, differs
 from workqueuejob.planning.verdict import RUN_FAILED, Progress
 

@@ -13,7 +13,7 @@ from workqueuejob.planning.actions import (
     RaiseParallelism,
     SetSuspend,
 )
-from workqueuejob.planning.situation import Plan
+from workqueuejob.planning.decision import Plan
 from workqueuejob.planning.status.events import Event, EventType, build_events
 from workqueuejob.planning.status.status import build_status
 from workqueuejob.planning.verdict import Progress, Verdict

@@ -19,12 +19,12 @@ from tests.builders import (
 from workqueuejob.brokers.depth import QueueDepth
 from workqueuejob.errors import TemplateInvalid
 from workqueuejob.planning.actions import Action, CreateWave, GrowWave, RaiseParallelism, SetSuspend
+from workqueuejob.planning.decision import Plan
 from workqueuejob.planning.evidence.evidence import Evidence
 from workqueuejob.planning.evidence.movement import Movement
 from workqueuejob.planning.observing.observed import JobState, ObservedJob
 from workqueuejob.planning.plan import plan
 from workqueuejob.planning.pods.job_manifest import hash_template
-from workqueuejob.planning.situation import Plan
 from workqueuejob.planning.sizing.sizing import MAX_COMPLETIONS
 from workqueuejob.planning.status.events import build_events
 from workqueuejob.planning.status.status import build_status

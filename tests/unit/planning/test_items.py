@@ -17,10 +17,10 @@ from workqueuejob.api.status import Accounting, CountedItems
 from workqueuejob.brokers.depth import QueueDepth
 from workqueuejob.contract.report import ItemCounts
 from workqueuejob.errors import ConnectionFailed
+from workqueuejob.planning.decision import Plan
 from workqueuejob.planning.ledger.items import Doubt, count_items
 from workqueuejob.planning.ledger.run import count_run
 from workqueuejob.planning.observing.observed import ObservedJob
-from workqueuejob.planning.situation import Plan
 from workqueuejob.planning.status.status import build_status
 from workqueuejob.planning.verdict import Progress, Verdict
 

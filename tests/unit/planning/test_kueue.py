@@ -18,12 +18,12 @@ from tests.builders import (
 from workqueuejob.api import JobStatus, WorkQueueJobStatus
 from workqueuejob.names import KUEUE_LABEL
 from workqueuejob.planning.actions import CreateWave, DeleteJob, EndJob
+from workqueuejob.planning.decision import RECHECK_SECONDS, Plan
 from workqueuejob.planning.evidence.evidence import Evidence
 from workqueuejob.planning.observing.jobs import read_job
 from workqueuejob.planning.observing.observed import ObservedJob
 from workqueuejob.planning.plan import plan
 from workqueuejob.planning.pods.job_manifest import WorkerImage, build_job, hash_template
-from workqueuejob.planning.situation import RECHECK_SECONDS, Plan
 from workqueuejob.planning.status.status import build_status
 from workqueuejob.planning.verdict import RUN_SUSPENDED, Progress
 

@@ -23,6 +23,7 @@ from workqueuejob.brokers.depth import QueueDepth
 from workqueuejob.contract.settings import KafkaSource, read_settings
 from workqueuejob.errors import ConnectionFailed
 from workqueuejob.planning.actions import CreateWave, GrowWave
+from workqueuejob.planning.decision import Plan
 from workqueuejob.planning.evidence.evidence import Evidence, is_drained
 from workqueuejob.planning.evidence.movement import Movement
 from workqueuejob.planning.ledger.spans import restrict
@@ -30,7 +31,6 @@ from workqueuejob.planning.observing.observed import Observed, ObservedJob
 from workqueuejob.planning.plan import plan
 from workqueuejob.planning.pods.job_manifest import hash_template
 from workqueuejob.planning.pods.worker_environment import build_worker_environment
-from workqueuejob.planning.situation import Plan
 from workqueuejob.planning.status.status import build_status
 from workqueuejob.planning.verdict import Progress
 

@@ -19,10 +19,10 @@ from workqueuejob.api import PodsStatus, QueueStatus, WorkQueueJobStatus
 from workqueuejob.brokers.depth import QueueDepth
 from workqueuejob.brokers.retries import list_delays
 from workqueuejob.planning.actions import CreateWave
+from workqueuejob.planning.decision import Plan
 from workqueuejob.planning.evidence.evidence import Evidence
 from workqueuejob.planning.observing.observed import ObservedJob
 from workqueuejob.planning.plan import plan
-from workqueuejob.planning.situation import Plan
 from workqueuejob.planning.status.status import build_status
 
 FOREIGN: dict[str, Any] = {"redis": {"lease_seconds": 10}, "mode": "Fine"}

@@ -26,12 +26,12 @@ from workqueuejob.planning.actions import (
     RaiseParallelism,
     SetSuspend,
 )
+from workqueuejob.planning.decision import Plan
 from workqueuejob.planning.evidence.evidence import Evidence
 from workqueuejob.planning.evidence.movement import Movement
 from workqueuejob.planning.observing.observed import JobState, Observed, ObservedJob, PodProblem
 from workqueuejob.planning.plan import plan
 from workqueuejob.planning.pods.job_manifest import hash_template
-from workqueuejob.planning.situation import Plan
 from workqueuejob.planning.verdict import RUN_FAILED, RUN_FAILED_BY_POLICY, Progress
 
 UNREACHABLE = ConnectionFailed("mq:5672: refused")

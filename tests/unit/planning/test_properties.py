@@ -37,6 +37,7 @@ from workqueuejob.contract.offsets import NextItem
 from workqueuejob.contract.report import ItemCounts
 from workqueuejob.errors import ConnectionFailed, JobRejected, MeasurementUnreliable, QueueNotFound
 from workqueuejob.planning.actions import CreateWave, EndJob, GrowWave, RaiseParallelism, SetSuspend
+from workqueuejob.planning.decision import Plan
 from workqueuejob.planning.evidence.evidence import Evidence
 from workqueuejob.planning.evidence.movement import Movement
 from workqueuejob.planning.ledger.items import Doubt
@@ -50,7 +51,6 @@ from workqueuejob.planning.observing.observed import (
 )
 from workqueuejob.planning.plan import plan
 from workqueuejob.planning.pods.job_manifest import hash_template
-from workqueuejob.planning.situation import Plan
 from workqueuejob.planning.status.status import build_status
 from workqueuejob.planning.verdict import (
     TEMPLATE_CHANGED,

@@ -6,6 +6,7 @@ from tests.builders import NOON, a_job, an_observation
 from workqueuejob.brokers.depth import QueueDepth
 from workqueuejob.errors import ConnectionFailed, QueueError
 from workqueuejob.planning.actions import CreateWave, EndJob
+from workqueuejob.planning.decision import Plan
 from workqueuejob.planning.ledger.periods import PeriodEnd
 from workqueuejob.planning.observing.observed import ObservedJob
 from workqueuejob.planning.rules.secret_age import (
@@ -13,7 +14,6 @@ from workqueuejob.planning.rules.secret_age import (
     is_at_work,
     needs_current_secrets,
 )
-from workqueuejob.planning.situation import Plan
 from workqueuejob.planning.verdict import QUEUE_DRAINED, RUN_FAILED, Progress, Verdict
 
 WAITING = Verdict(Progress.WAITING_FOR_ITEMS, "")

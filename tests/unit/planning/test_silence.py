@@ -16,10 +16,10 @@ from tests.builders import (
 )
 from workqueuejob.api import WorkQueueJob, WorkQueueJobStatus
 from workqueuejob.api.status import CountedItems
+from workqueuejob.planning.decision import Plan
 from workqueuejob.planning.evidence.evidence import Evidence, gather_evidence
 from workqueuejob.planning.observing.observed import ObservedJob
 from workqueuejob.planning.plan import plan
-from workqueuejob.planning.situation import Plan
 from workqueuejob.planning.verdict import Progress
 
 LATELY: dict[str, Any] = {"in_flight_lately": 1, "consumers": 1}

@@ -18,9 +18,9 @@ from tests.builders import (
 )
 from workqueuejob.api import ItemsStatus, PodsStatus, WorkQueueJobStatus
 from workqueuejob.errors import ConnectionFailed
+from workqueuejob.planning.decision import Plan
 from workqueuejob.planning.ledger.items import Doubt
 from workqueuejob.planning.observing.observed import Observed
-from workqueuejob.planning.situation import Plan
 from workqueuejob.planning.status.status import build_status, differs, differs_in_more_than_numbers
 from workqueuejob.planning.verdict import Progress, Verdict
 

@@ -18,6 +18,7 @@ from tests.builders import (
     an_observation,
 )
 from workqueuejob.planning.actions import CreateWave, EndJob, RaiseParallelism
+from workqueuejob.planning.decision import Plan
 from workqueuejob.planning.evidence.evidence import Evidence, gather_evidence
 from workqueuejob.planning.observing.observed import JobState, ObservedJob, StuckPod
 from workqueuejob.planning.observing.pod_reports import attach_reports
@@ -28,7 +29,6 @@ from workqueuejob.planning.observing.stuck_pods import (
     mark_stuck,
 )
 from workqueuejob.planning.plan import plan
-from workqueuejob.planning.situation import Plan
 from workqueuejob.planning.sizing.sizing import count_room, size
 from workqueuejob.planning.verdict import PODS_STUCK, Progress
 

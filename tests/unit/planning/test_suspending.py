@@ -8,10 +8,10 @@ import pytest
 from tests.builders import a_depth, a_job, a_work_queue_job, after, an_observation
 from workqueuejob.names import KUEUE_LABEL
 from workqueuejob.planning.actions import SetSuspend
+from workqueuejob.planning.decision import Plan
 from workqueuejob.planning.evidence.evidence import Evidence
 from workqueuejob.planning.observing.observed import JobState, ObservedJob
 from workqueuejob.planning.plan import plan
-from workqueuejob.planning.situation import Plan
 
 
 def a_wave(wave: int = 1, *, pods: int = 6, **fields: Any) -> ObservedJob:

@@ -20,6 +20,7 @@ from workqueuejob.api.status import CountedItems
 from workqueuejob.brokers.depth import QueueDepth
 from workqueuejob.contract.report import ItemCounts
 from workqueuejob.planning.actions import CreateWave, EndJob
+from workqueuejob.planning.decision import Plan
 from workqueuejob.planning.evidence.evidence import (
     Evidence,
     gather_evidence,
@@ -28,7 +29,6 @@ from workqueuejob.planning.evidence.evidence import (
 )
 from workqueuejob.planning.observing.observed import JobState, Observed, ObservedJob, PodProblem
 from workqueuejob.planning.plan import plan
-from workqueuejob.planning.situation import Plan
 from workqueuejob.planning.verdict import Progress
 
 COARSE = a_worker_spec()

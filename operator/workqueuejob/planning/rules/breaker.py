@@ -3,9 +3,10 @@
 from workqueuejob.api import ItemsStatus
 from workqueuejob.api.worker import FailurePolicy
 from workqueuejob.planning.actions import end_running_jobs
+from workqueuejob.planning.decision import RECHECK_SECONDS, Plan
 from workqueuejob.planning.ledger.items import Doubt, count_items, count_put_aside, count_settled
 from workqueuejob.planning.ledger.periods import count_since
-from workqueuejob.planning.situation import RECHECK_SECONDS, Plan, Situation
+from workqueuejob.planning.situation import Situation
 from workqueuejob.planning.verdict import TOO_MANY_DEAD_LETTERED, Progress, Verdict
 from workqueuejob.planning.words import items as item_messages
 

@@ -6,20 +6,15 @@ several spaced measurements that agree.
 
 from workqueuejob.api import ItemsStatus
 from workqueuejob.planning.actions import end_running_jobs
+from workqueuejob.planning.decision import IDLE_RECHECK_SECONDS, RECHECK_SECONDS, Plan
 from workqueuejob.planning.evidence.evidence import is_anything_held, is_drained
 from workqueuejob.planning.evidence.futility import futility_delay_seconds
+from workqueuejob.planning.evidence.proof import BLIND_PROOF_SECONDS, RETURN_SECONDS
 from workqueuejob.planning.evidence.silence import seconds_awaited
 from workqueuejob.planning.ledger.items import Doubt, count_items, count_put_aside
 from workqueuejob.planning.ledger.periods import PeriodEnd
 from workqueuejob.planning.observing.observed import JobState, ObservedJob, count_active
-from workqueuejob.planning.situation import (
-    BLIND_PROOF_SECONDS,
-    IDLE_RECHECK_SECONDS,
-    RECHECK_SECONDS,
-    RETURN_SECONDS,
-    Plan,
-    Situation,
-)
+from workqueuejob.planning.situation import Situation
 from workqueuejob.planning.verdict import (
     QUEUE_DRAINED,
     RUN_FAILED,

@@ -4,9 +4,10 @@ from dataclasses import replace
 
 from workqueuejob.errors import WorkQueueJobError
 from workqueuejob.planning.actions import Action
+from workqueuejob.planning.decision import Plan
 from workqueuejob.planning.observing.observed import PodProblem
 from workqueuejob.planning.observing.waiting_pods import BACK_OFF
-from workqueuejob.planning.situation import Plan, Situation
+from workqueuejob.planning.situation import Situation
 from workqueuejob.planning.verdict import Progress, Verdict
 from workqueuejob.planning.words import items as item_messages
 from workqueuejob.planning.words import messages

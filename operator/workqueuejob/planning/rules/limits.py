@@ -4,8 +4,10 @@ from datetime import datetime, timedelta
 
 from workqueuejob.api import WorkQueueJob
 from workqueuejob.planning.actions import change_suspend, end_running_jobs
+from workqueuejob.planning.decision import RECHECK_SECONDS, Plan
+from workqueuejob.planning.evidence.proof import RETURN_SECONDS
 from workqueuejob.planning.observing.observed import JobState
-from workqueuejob.planning.situation import RECHECK_SECONDS, RETURN_SECONDS, Plan, Situation
+from workqueuejob.planning.situation import Situation
 from workqueuejob.planning.verdict import RUN_DEADLINE, Progress, Verdict, find_end
 from workqueuejob.planning.words import messages
 

@@ -5,10 +5,11 @@ image that does not exist, or for a node that they will never fit, would wait fo
 """
 
 from workqueuejob.planning.actions import end_running_jobs
+from workqueuejob.planning.decision import RECHECK_SECONDS, Plan
 from workqueuejob.planning.evidence.evidence import is_anything_held
 from workqueuejob.planning.observing.observed import JobState, ObservedJob
 from workqueuejob.planning.pods.job_manifest import hash_template
-from workqueuejob.planning.situation import RECHECK_SECONDS, Plan, Situation
+from workqueuejob.planning.situation import Situation
 from workqueuejob.planning.verdict import TEMPLATE_CHANGED, Progress, Verdict
 from workqueuejob.planning.words import messages
 

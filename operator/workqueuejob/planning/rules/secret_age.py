@@ -2,8 +2,8 @@
 
 from workqueuejob.errors import QueueError
 from workqueuejob.planning.actions import CreateWave, EndJob
+from workqueuejob.planning.decision import Plan
 from workqueuejob.planning.observing.observed import Observed
-from workqueuejob.planning.situation import Plan
 from workqueuejob.planning.verdict import QUEUE_DRAINED, Progress
 
 FIRST_RETRY_SECONDS = 2.0

@@ -3,8 +3,9 @@
 from workqueuejob.api import StartFrom, WorkQueueJob
 from workqueuejob.brokers.positions import LogPositions, LogSpan, is_same_topic
 from workqueuejob.contract.offsets import LogOffsets
+from workqueuejob.planning.decision import Plan
 from workqueuejob.planning.ledger.spans import find_span, follows, read_span
-from workqueuejob.planning.situation import Plan, Situation
+from workqueuejob.planning.situation import Situation
 from workqueuejob.planning.verdict import Progress, Verdict
 from workqueuejob.planning.words import spans as log_messages
 

@@ -7,8 +7,9 @@ a lease that is renewed, or a consumer's item, is waited for like that of any ot
 """
 
 from workqueuejob.planning.actions import end_running_jobs
+from workqueuejob.planning.decision import RECHECK_SECONDS, Plan
 from workqueuejob.planning.observing.observed import JobState, ObservedJob
-from workqueuejob.planning.situation import RECHECK_SECONDS, Plan, Situation
+from workqueuejob.planning.situation import Situation
 from workqueuejob.planning.verdict import PODS_STUCK, Progress, Verdict
 from workqueuejob.planning.words import messages
 

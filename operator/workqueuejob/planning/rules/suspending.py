@@ -6,8 +6,9 @@ of their indexes have succeeded, and fewer completions would forget them.
 """
 
 from workqueuejob.planning.actions import SetSuspend, change_suspend, end_running_jobs
+from workqueuejob.planning.decision import Plan
 from workqueuejob.planning.observing.observed import JobState
-from workqueuejob.planning.situation import Plan, Situation
+from workqueuejob.planning.situation import Situation
 from workqueuejob.planning.sizing.sizing import count_room, count_taken
 from workqueuejob.planning.verdict import RUN_SUSPENDED, Progress, Verdict
 from workqueuejob.planning.words import messages

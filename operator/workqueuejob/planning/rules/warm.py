@@ -8,12 +8,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from workqueuejob.planning.actions import CreateWave, end_running_jobs
+from workqueuejob.planning.decision import RECHECK_SECONDS, Plan
 from workqueuejob.planning.evidence.futility import MAX_FUTILE_WAVES, futility_delay_seconds
 from workqueuejob.planning.observing.observed import JobState, ObservedJob, count_open
 from workqueuejob.planning.pods.job_manifest import hash_template
 from workqueuejob.planning.rules.endings import is_given_up
 from workqueuejob.planning.rules.hindrances import find_hindrance
-from workqueuejob.planning.situation import RECHECK_SECONDS, Plan, Situation
+from workqueuejob.planning.situation import Situation
 from workqueuejob.planning.sizing.sizing import count_room
 from workqueuejob.planning.verdict import WARM_PODS_NOT_NEEDED, Progress, Verdict
 from workqueuejob.planning.words import messages

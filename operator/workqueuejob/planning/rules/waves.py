@@ -1,6 +1,7 @@
 """The rule that gives ready items their pods: within the waves that run, or by a new wave."""
 
 from workqueuejob.planning.actions import Action, CreateWave, GrowWave, RaiseParallelism
+from workqueuejob.planning.decision import IDLE_RECHECK_SECONDS, RECHECK_SECONDS, Plan
 from workqueuejob.planning.evidence.futility import (
     MAX_FUTILE_WAVES,
     count_futile_pods,
@@ -13,12 +14,7 @@ from workqueuejob.planning.observing.observed import JobState, ObservedJob, coun
 from workqueuejob.planning.pods.job_manifest import hash_template
 from workqueuejob.planning.rules.endings import find_waiting_pods
 from workqueuejob.planning.rules.hindrances import find_hindrance
-from workqueuejob.planning.situation import (
-    IDLE_RECHECK_SECONDS,
-    RECHECK_SECONDS,
-    Plan,
-    Situation,
-)
+from workqueuejob.planning.situation import Situation
 from workqueuejob.planning.sizing.sizing import (
     MAX_COMPLETIONS,
     MAX_UNFINISHED_WAVES,

@@ -7,7 +7,8 @@ Where its Job goes, the next wave gets the same number and the same name.
 from dataclasses import replace
 
 from workqueuejob.planning.actions import Action, DeleteJob
-from workqueuejob.planning.situation import RECHECK_SECONDS, Plan, Situation
+from workqueuejob.planning.decision import RECHECK_SECONDS, Plan
+from workqueuejob.planning.situation import Situation
 
 
 def record_before_withdrawal(decided: Plan, situation: Situation) -> Plan:

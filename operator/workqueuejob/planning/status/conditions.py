@@ -8,8 +8,8 @@ from workqueuejob.api.status import Condition, ConditionStatus
 from workqueuejob.brokers.address import queue_address
 from workqueuejob.brokers.depth import DepthWarning, QueueDepth
 from workqueuejob.errors import MeasurementUnreliable, QueueError
+from workqueuejob.planning.decision import Plan
 from workqueuejob.planning.observing.observed import Observed
-from workqueuejob.planning.situation import Plan
 from workqueuejob.planning.verdict import ConditionType, Progress
 from workqueuejob.planning.words import spans as log_messages
 from workqueuejob.planning.words.messages import NOT_MEASURED

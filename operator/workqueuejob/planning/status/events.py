@@ -15,8 +15,8 @@ from workqueuejob.planning.actions import (
     RaiseParallelism,
     SetSuspend,
 )
+from workqueuejob.planning.decision import Plan
 from workqueuejob.planning.rules.aftermath import find_vain_edit
-from workqueuejob.planning.situation import Plan
 from workqueuejob.planning.verdict import QUEUE_DRAINED, ConditionType, Progress
 
 

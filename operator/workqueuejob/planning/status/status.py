@@ -20,13 +20,13 @@ from workqueuejob.brokers.depth import QueueDepth
 from workqueuejob.brokers.retries import list_delays
 from workqueuejob.names import NAME_LABEL
 from workqueuejob.planning.actions import DeleteJob
+from workqueuejob.planning.decision import Plan
 from workqueuejob.planning.ledger.items import count_items, count_settled
 from workqueuejob.planning.ledger.periods import PeriodEnd, describe_progress, follow_period
 from workqueuejob.planning.ledger.run import count_job, count_run
 from workqueuejob.planning.ledger.spans import read_span, write_span
 from workqueuejob.planning.observing.observed import Observed, count_active, count_open
 from workqueuejob.planning.rules.aftermath import build_ended_status, hash_spec
-from workqueuejob.planning.situation import Plan
 from workqueuejob.planning.status.conditions import build_conditions
 from workqueuejob.planning.verdict import Progress, find_end
 
