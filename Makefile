@@ -29,7 +29,7 @@ check: $(VENV)/ready ## Run only what is quick and needs no server: style, types
 
 .PHONY: runtime
 runtime: $(VENV)/ready ## Hold the runtime that travels into pods to the worker's whole contract
-	@$(PYTHON) -u deploy/check.py --install
+	@$(PYTHON) -u -m dev.check --install
 	@$(VENV)/bin/pytest -q -n 2 --dist loadfile tests/contract/worker --in-runtime
 
 .PHONY: model
@@ -50,7 +50,7 @@ contract-versions: $(VENV)/ready ## Run the contract suites on every version of 
 
 .PHONY: crowd
 crowd: $(VENV)/ready ## Start the operator before an API server that is full; run nothing beside it
-	@$(PYTHON) -u deploy/check.py --install
+	@$(PYTHON) -u -m dev.check --install
 	@$(VENV)/bin/pytest -q -m crowd tests/crd
 
 SEED ?= 1
