@@ -9,7 +9,8 @@ from workqueuejob.api.scalars import Message, Parallelism, PositiveCount, Positi
 
 
 class Autoscale(Model):
-    """What decides on the number of pods; of several, the one that wants most."""
+    """What decides how many pods run. If several fields are set, the field that asks for the most
+    pods decides."""
 
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
@@ -26,28 +27,31 @@ class Autoscale(Model):
     )
 
     min_parallelism: Parallelism = 0
-    """Pods that a Continuous run keeps although nothing is ready, so that items which arrive need
-    not wait for a pod to start. It needs mode Fine and worker, and with RabbitMQ management. With
-    runPolicy UntilDrained it has no effect. Default: 0."""
+    """How many pods a Continuous run keeps while nothing is ready, so that items that arrive need
+    not wait for a pod to start. It needs mode Fine and worker, and for RabbitMQ also management.
+    Kafka does not offer it. At most parallelism. With runPolicy UntilDrained it has no effect.
+    Default: 0."""
 
     items_per_worker: PositiveCount | None = None
-    """One pod for each so many items that are left."""
+    """How many items that are left need one pod. For example, 120 items with itemsPerWorker 50 get
+    3 pods. Never more pods than parallelism. Unset: does not decide."""
 
     finish_within_seconds: PositiveSeconds | None = None
-    """As many pods as it takes to be done within so many seconds of status.startTime or, with
-    runPolicy Continuous, of the start of the busy period. It follows from the time that items have
-    taken lately. Once it is too late, as many as spec.parallelism allows."""
+    """In how many seconds the work should be done, counted from status.startTime or, with runPolicy
+    Continuous, from the start of the busy period. The operator runs as many pods as that takes. It
+    calculates the number from the time that items have taken lately. When the time is over, it runs
+    as many pods as parallelism allows. Unset: does not decide."""
 
 
 class ScalingStatus(Model):
-    """How desiredParallelism came about."""
+    """How desiredParallelism was calculated."""
 
     seconds_per_item: (
         Annotated[str, Field(max_length=32, pattern=r"^[0-9]+(\.[0-9]+)?$")] | None
     ) = None
-    """Seconds for which an item has kept a pod lately, a decimal number such as 1.02; in mode
-    Coarse with the pod's start. Absent: none was settled yet."""
+    """For how many seconds one item kept a pod busy lately, a decimal number such as 1.02. In mode
+    Coarse it includes the pod's start. Absent: no item has been settled yet."""
 
     message: Message | None = None
-    """The numbers and what follows from them, such as "120 items left at 1.02 s each and 61 s to go
-    need 2 of 8 pods"."""
+    """The numbers and the result, such as "120 items left at 1.02 s each and 61 s to go need 2 of 8
+    pods"."""

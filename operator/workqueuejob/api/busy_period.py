@@ -5,7 +5,7 @@ from workqueuejob.api.scalars import LargeCount, Timestamp
 
 
 class CountsBefore(Model):
-    """The run's counters when a busy period began."""
+    """The run's counters at the start of a busy period."""
 
     succeeded: LargeCount = 0
     """Value of items.succeeded at the start of the period."""
@@ -24,37 +24,38 @@ class CountsBefore(Model):
 
 
 class BusyPeriod(Model):
-    """The time from the first item that is seen to a queue that is proved empty."""
+    """What happened from the first item that the operator saw until the queue was proved empty."""
 
     start_time: Timestamp
-    """When the first item was seen."""
+    """When the operator saw the first item."""
 
     end_time: Timestamp | None = None
-    """When the queue was empty and the last pod had ended, but for those that are kept and wait.
-    Absent: it goes on."""
+    """When the queue was empty and the last pod had ended. Pods that autoscale.minParallelism keeps
+    may still wait. Absent: the busy period goes on."""
 
     items: LargeCount | None = None
-    """Items seen in this period: those settled and those that remained."""
+    """How many items were seen in this busy period, settled and remaining."""
 
     succeeded: LargeCount | None = None
-    """Items that were worked on with success."""
+    """How many items succeeded."""
 
     dead_lettered: LargeCount | None = None
-    """Items that were dead-lettered. Absent: unknown, or no worker."""
+    """How many items were dead-lettered. Absent: unknown, or no worker."""
 
     discarded: LargeCount | None = None
-    """Items that were discarded. Absent: unknown, or no worker."""
+    """How many items were discarded. Absent: unknown, or no worker."""
 
     waves: LargeCount | None = None
-    """Jobs that were created."""
+    """How many Jobs were created."""
 
     pods_failed: LargeCount | None = None
-    """Pods that failed; compared with spec.backoffLimit."""
+    """How many pods failed. The operator compares it with spec.backoffLimit."""
 
     given_up: LargeCount | None = None
-    """Busy periods in a row, this one included, that ended because more pods failed than
-    spec.backoffLimit allows; the pause before the next one grows with it. Absent: none."""
+    """How many busy periods in a row, this one included, ended because more pods failed than
+    spec.backoffLimit allows. The pause before the next busy period grows with this number. Absent:
+    none."""
 
     before: CountsBefore | None = None
-    """The run's counters when the period began, from which the others are counted. Absent once it
-    is over."""
+    """The run's counters when the busy period began. The other numbers are the differences to
+    these. Absent after the busy period has ended."""

@@ -47,7 +47,8 @@ class WorkQueueJobSchema(Model):
     """What to do: which queue to drain, with which pods, and when to stop."""
 
     status: WorkQueueJobStatus | None = None
-    """What the run has come to, as last observed. Absent numbers are unknown, not zero."""
+    """What the run has done so far, as the operator last saw it. A number that is absent is
+    unknown, not zero."""
 
 
 def build_crd() -> dict[str, Any]:

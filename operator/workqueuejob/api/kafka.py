@@ -37,20 +37,22 @@ class SASLMechanism(StrEnum):
 
 
 class KafkaSASL(Model):
-    """A login by user name and password."""
+    """A login with user name and password."""
 
     mechanism: SASLMechanism
-    """PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512. PLAIN sends the password as it is: use it with tls."""
+    """How to log in: PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512. PLAIN sends the password unencrypted,
+    so use it with tls."""
 
     username: Username | None = None
-    """User name. Unset: the one in the Secret. Strimzi's Secrets of users hold a password only."""
+    """User name. Unset: the user name in the Secret. A Secret that Strimzi makes for a user holds
+    only a password, so set this field for it."""
 
     credentials_secret_ref: KafkaCredentialsSecretReference
-    """Secret with the password, and with the user name unless username is set."""
+    """Secret with the password. It also holds the user name, unless username is set."""
 
 
 class KafkaQueue(Model):
-    """One topic of one Kafka cluster, read by one consumer group."""
+    """One topic of a Kafka cluster, and the consumer group that reads it."""
 
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
@@ -79,26 +81,29 @@ class KafkaQueue(Model):
         tuple[HostAndPort, ...],
         Field(min_length=1, max_length=16, json_schema_extra=atomic_list()),
     ]
-    """host:port of brokers that tell the others, usually port 9092. One that answers is enough. A
-    host without a dot is a Service of the WorkQueueJob's namespace. The brokers must be reachable
-    by the names that they give themselves (advertised.listeners)."""
+    """Addresses of 1 to 16 brokers, each as host:port, usually with port 9092. One that answers is
+    enough, because it names the other brokers. A host without a dot is a Service of the
+    WorkQueueJob's namespace. The brokers must be reachable by the names in their
+    advertised.listeners."""
 
     topic: TopicName
-    """Name of the topic. It must exist. Immutable."""
+    """Name of the topic. The topic must exist. Immutable."""
 
     consumer_group: ConsumerGroup
-    """Consumer group that reads the topic; what is before its committed offsets is done. It belongs
-    to the run: other members would take items away from it. Immutable."""
+    """Name of the consumer group that reads the topic. Everything before its committed offsets is
+    done. Only this run may use the group, because other members would take items away from it.
+    Immutable."""
 
     start_from: StartFrom = StartFrom.EARLIEST
-    """Where each partition begins of which the group has committed nothing: Earliest or Latest.
+    """Where the run begins in a partition for which the group has committed no offset. Earliest: at
+    its start. Latest: at the end that it had when the run began, only with runPolicy Continuous.
     Default: Earliest. Immutable."""
 
     sasl: KafkaSASL | None = None
-    """Login. Unset: none."""
+    """How to log in. Unset: no login."""
 
     tls: TLS | None = None
-    """TLS to the brokers; {} is TLS with the system's certificate authorities. Unset: no TLS."""
+    """TLS to the brokers. {} means TLS with the system's certificate authorities. Unset: no TLS."""
 
 
 KAFKA_RULES: tuple[Rule, ...] = (

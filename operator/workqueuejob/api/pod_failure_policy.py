@@ -55,16 +55,17 @@ class OnExitCodes(Model):
     )
 
     container_name: Annotated[str, Field(min_length=1, max_length=63)] | None = None
-    """The container whose exit code is meant, an init container among them. Unset: any."""
+    """Name of the container whose exit code is compared. It may be an init container. Unset: any
+    container."""
 
     operator: ExitCodeOperator
-    """In: the exit code is one of values. NotIn: it is not 0 and none of values."""
+    """In: the exit code is one of values. NotIn: the exit code is neither 0 nor one of values."""
 
     values: Annotated[
         tuple[ExitCode, ...],
         Field(min_length=1, max_length=255, json_schema_extra={"x-kubernetes-list-type": "set"}),
     ]
-    """Exit codes, in ascending order, each once."""
+    """1 to 255 exit codes in ascending order, each once."""
 
 
 class OnPodCondition(Model):
@@ -78,7 +79,7 @@ class OnPodCondition(Model):
 
 
 class PodFailureRule(Model):
-    """What to do about a failed pod that matches; the first rule that does decides."""
+    """What to do about a failed pod that matches. The first rule that matches decides."""
 
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
@@ -92,13 +93,14 @@ class PodFailureRule(Model):
     )
 
     action: FailureAction
-    """FailJob: its Job's other pods are ended, and the run is Failed with the reason
-    PodFailurePolicy. FailIndex: the pod is not replaced; what is left of its items gets another
-    wave. Ignore: it is replaced, and not counted towards backoffLimit. Count: it is counted, as
-    without a rule."""
+    """FailJob: the other pods of the Job are ended, and the run is Failed with the reason
+    PodFailurePolicy. FailIndex: the pod is not replaced, and what is left of its items gets another
+    wave. Ignore: the pod is replaced and does not count towards backoffLimit. Count: the pod counts
+    towards backoffLimit, as it does without a rule."""
 
     on_exit_codes: OnExitCodes | None = None
-    """Match by exit code. With worker it is the worker's own that counts, not the command's."""
+    """Match by exit code. With worker, this is the exit code of the worker and not of the
+    command."""
 
     on_pod_conditions: (
         Annotated[
@@ -107,7 +109,7 @@ class PodFailureRule(Model):
         ]
         | None
     ) = None
-    """Match by a condition of the pod; any one of them suffices."""
+    """Match by a condition of the pod. One matching condition is enough."""
 
 
 class PodFailurePolicy(Model):
@@ -123,5 +125,5 @@ class PodFailurePolicy(Model):
             json_schema_extra=atomic_list(),
         ),
     ]
-    """The rules, in the order in which they are asked, after the operator's own: evicted pods are
-    ignored, and so is a worker that gave its item back."""
+    """1 to 18 rules, which are asked in this order. The operator's own two rules come first: an
+    evicted pod is ignored, and so is a worker that gave its item back."""

@@ -38,7 +38,7 @@ class AuthMechanism(StrEnum):
 
 
 class ManagementAPI(Model):
-    """RabbitMQ's management API, which can tell how many items are in flight."""
+    """RabbitMQ's management API. It says how many items are in flight."""
 
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
@@ -53,14 +53,14 @@ class ManagementAPI(Model):
     )
 
     url: PlainURL
-    """URL of the management API: http or https, host, port (usually 15672, with TLS 15671) and a
-    path prefix if it has one, such as https://mq:15671. Without user name and password: those of
-    the queue are used. A host without a dot is one of the WorkQueueJob's namespace. https uses the
-    certificates of tls."""
+    """URL of the management API, such as https://mq:15671: http or https, host, port (usually
+    15672, with TLS 15671) and, if the API has one, a path prefix. Leave out user name and password,
+    because the operator uses those of the queue. A host without a dot is a Service of the
+    WorkQueueJob's namespace. https uses the certificates of tls."""
 
 
 class RabbitMQQueue(Model):
-    """One queue on one RabbitMQ virtual host."""
+    """One queue in one virtual host of a RabbitMQ."""
 
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
@@ -102,46 +102,50 @@ class RabbitMQQueue(Model):
     uriSecretRef is set."""
 
     uri_secret_ref: URISecretReference | None = None
-    """Secret with the broker's whole URI, such as amqps://user:password@mq:5671/vhost, with every
-    part percent-encoded. It holds the port, the virtual host and the credentials, so port, vhost
-    and credentialsSecretRef can't be set with it."""
+    """Secret with the broker's whole URI, such as amqps://user:password@mq:5671/vhost. Every part
+    of the URI must be percent-encoded. The URI holds the port, the virtual host and the
+    credentials, so port, vhost and credentialsSecretRef can't be set with it. Exactly one of host
+    and uriSecretRef is set."""
 
     port: Port | None = None
-    """Port of the broker's AMQP listener. Unset: 5672, or 5671 when tls is set."""
+    """Port of the broker's AMQP listener, from 1 to 65535. Unset: 5672, or 5671 when tls is set."""
 
     vhost: ShortString | None = None
-    """Virtual host that the queue is in. Unset: "/". Immutable."""
+    """Virtual host of the queue. Unset: "/". Immutable."""
 
     queue: ShortString
-    """Name of the queue that holds the items, one per message; up to 255 bytes. It must exist: it
-    is never declared, purged or changed. Classic and quorum queues work, streams don't.
-    Immutable."""
+    """Name of the queue, at most 255 bytes. One message is one item. The queue must exist, because
+    the operator never declares, purges or changes it. It may be a classic or a quorum queue, but
+    not a stream. Immutable."""
 
     credentials_secret_ref: CredentialsSecretReference | None = None
-    """Secret with the user name and password, for the broker and for its management API. Unset:
-    guest and guest, which RabbitMQ accepts only from its own host unless it was configured
-    otherwise; with authMechanism EXTERNAL, the client certificate alone."""
+    """Secret with the user name and password for the broker and for its management API. Unset:
+    guest and guest, which RabbitMQ accepts only from its own host unless it is configured
+    otherwise. Unset with authMechanism EXTERNAL: the client certificate alone."""
 
     auth_mechanism: AuthMechanism = AuthMechanism.PLAIN
-    """How to log in to the broker: PLAIN by user name and password, EXTERNAL by the client
+    """How to log in to the broker. PLAIN: by user name and password. EXTERNAL: by the client
     certificate of tls, which must then be set. Default: PLAIN."""
 
     management: ManagementAPI | None = None
-    """RabbitMQ's management API. With it, the items that were delivered and not yet acknowledged
-    are known. Unset: AMQP tells only what is ready, so in flight stays unknown, and, without
-    worker, pods that found the queue empty can't be told from pods that work."""
+    """RabbitMQ's management API. With it the operator knows how many items are in flight: delivered
+    and not yet acknowledged. Unset: that number stays unknown, because AMQP only says how many
+    items are ready. Without worker, the operator then can't tell a pod that waits for an item from
+    a pod that works on one."""
 
     surplus_pod_timeout_seconds: PositiveSeconds | None = None
-    """Seconds after which pods that are left over once the queue is empty are ended, for programs
-    that wait for a message for ever. A pod that still works on its item by then is ended too, so
-    make it longer than the longest item takes. Unset: no pod is ended; the run waits for them and
-    says so in its conditions. It can't be set with worker, which ends by itself."""
+    """After how many seconds with an empty queue and no change the operator ends the pods that are
+    left, for programs that wait for a message for ever. It also ends a pod that still works on its
+    item, so choose more seconds than the longest item takes. Unset: the operator ends no pod
+    because of time. The run waits for the pods and says so in its conditions. It can't be set with
+    worker, which ends by itself."""
 
     consumer_timeout_seconds: ConsumerTimeout | None = None
-    """The broker's consumer_timeout in seconds, after which it takes an unacknowledged item back.
-    Our worker renews an item in time, so an item may take longer than that. Set it when the
-    broker's is shorter than RabbitMQ's default; it needs worker. Unset: 1800, that default."""
+    """The broker's consumer_timeout in seconds, at least 10. After that time RabbitMQ takes an
+    unacknowledged item back. The worker renews an item before that, so an item may take longer. Set
+    this field if the broker's consumer_timeout is shorter than 1800. It needs worker. Unset: 1800,
+    which is RabbitMQ's default."""
 
     tls: TLS | None = None
-    """TLS to the broker; {} is TLS with the system's certificate authorities. Unset: no TLS, unless
-    the URI in uriSecretRef says amqps."""
+    """TLS to the broker. {} means TLS with the system's certificate authorities. Unset: no TLS,
+    unless the URI of uriSecretRef begins with amqps."""

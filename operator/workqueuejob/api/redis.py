@@ -29,7 +29,7 @@ _AN_OTHER_KEY = "create another WorkQueueJob for another key"
 
 
 class RedisSentinel(Model):
-    """The Sentinels that know where the master is."""
+    """The Sentinels that know the address of the master."""
 
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
@@ -43,19 +43,19 @@ class RedisSentinel(Model):
     )
 
     master_name: Annotated[str, Field(min_length=1, max_length=253)]
-    """Name under which the Sentinels watch the master, such as mymaster."""
+    """The name that the Sentinels use for the master, such as mymaster."""
 
     addresses: Annotated[
         tuple[HostAndPort, ...],
         Field(min_length=1, max_length=16, json_schema_extra=atomic_list()),
     ]
-    """host:port of each Sentinel, usually port 26379. They are asked in this order, and the first
-    that knows the master is believed. A host without a dot is a Service of the WorkQueueJob's
-    namespace."""
+    """Addresses of 1 to 16 Sentinels, each as host:port, usually with port 26379. They are asked in
+    this order, and the first one that knows the master decides. A host without a dot is a Service
+    of the WorkQueueJob's namespace."""
 
 
 class RedisList(Model):
-    """A list, one item an element."""
+    """A list. One element is one item."""
 
     rules: ClassVar[tuple[Rule, ...]] = (
         immutable("key", remedy=_AN_OTHER_KEY),
@@ -70,19 +70,19 @@ class RedisList(Model):
     )
 
     key: RedisKey
-    """Key of the list. Our worker takes from its head, so what was added with RPUSH comes first in,
-    first out, and what was added with LPUSH last in, first out. A list that does not exist is
-    empty. Immutable."""
+    """Key of the list. The worker takes items from its head. Items that were added with RPUSH are
+    therefore taken in the order in which they came, and items that were added with LPUSH in reverse
+    order. A list that does not exist counts as empty. Immutable."""
 
     processing_key: RedisKey | None = None
-    """Key of the list to which your own program moves an item while it works on it, as the rediswq
-    of Kubernetes' documents does; its length is what is in flight. Unset: the key with :processing
-    behind it, such as job2:processing. It can't be set with worker, which knows by leases what is
-    in flight."""
+    """Key of the list to which your own program moves an item while it works on it, as rediswq in
+    the Kubernetes documentation does. Its length is the number of items in flight. Unset: the key
+    with :processing behind it, such as job2:processing. It can't be set with worker, because the
+    worker's leases show what is in flight."""
 
 
 class RedisStream(Model):
-    """A stream, one item an entry."""
+    """A stream. One entry is one item."""
 
     rules: ClassVar[tuple[Rule, ...]] = (
         immutable("key", remedy=_AN_OTHER_KEY),
@@ -90,13 +90,14 @@ class RedisStream(Model):
     )
 
     key: RedisKey
-    """Key of the stream. A stream that does not exist is empty. Entries that are done are
-    acknowledged and stay in it: trim it yourself, but never what is not done yet. Immutable."""
+    """Key of the stream. A stream that does not exist counts as empty. The worker acknowledges
+    entries and leaves them in the stream. Trim the stream yourself, but never remove an entry that
+    is not acknowledged yet. Immutable."""
 
     consumer_group: RedisKey
-    """Consumer group that reads the stream; what it has not acknowledged is still to do. Our worker
-    creates one that does not exist, at the beginning of the stream; without worker, your program
-    creates it. Immutable."""
+    """Name of the consumer group that reads the stream. Entries that it has not acknowledged are
+    still to do. The worker creates a group that does not exist, at the beginning of the stream.
+    Without worker, your program creates it. Immutable."""
 
 
 class RedisQueue(Model):
@@ -145,40 +146,40 @@ class RedisQueue(Model):
     uriSecretRef and sentinel is set."""
 
     uri_secret_ref: URISecretReference | None = None
-    """Secret with the server's whole URI, such as rediss://user:password@redis:6379/0, with every
-    part percent-encoded. It holds the port, the database's number and the credentials, so port,
-    database and credentialsSecretRef can't be set with it."""
+    """Secret with the server's whole URI, such as rediss://user:password@redis:6379/0. Every part
+    of the URI must be percent-encoded. The URI holds the port, the database number and the
+    credentials, so port, database and credentialsSecretRef can't be set with it. Exactly one of
+    host, uriSecretRef and sentinel is set."""
 
     sentinel: RedisSentinel | None = None
-    """Sentinels that tell which server is the master. They are asked with the TLS and the
-    credentials of the server. A program without worker must know them by itself: it gets no
-    BROKER_URL."""
+    """Sentinels that say which server is the master. They are asked with the TLS settings and the
+    credentials of the server. A program without worker must know the Sentinels itself, because it
+    gets no BROKER_URL. Exactly one of host, uriSecretRef and sentinel is set."""
 
     port: Port | None = None
-    """Port of the server; only with host. Unset: 6379."""
+    """Port of the server, from 1 to 65535. Only with host. Unset: 6379."""
 
     database: Database | None = None
-    """Number of the database that the key is in. Unset: 0, or what the URI says. Immutable."""
+    """Number of the database that holds the key. Unset: 0, or the number in the URI. Immutable."""
 
     credentials_secret_ref: RedisCredentialsSecretReference | None = None
-    """Secret with the password and, if usernameKey is set, the ACL user name. Unset: no
-    authentication."""
+    """Secret with the password and, if usernameKey is set, the ACL user name. Unset: no login."""
 
     tls: TLS | None = None
-    """TLS to the server; {} is TLS with the system's certificate authorities. Unset: no TLS, unless
-    the URI in uriSecretRef says rediss."""
+    """TLS to the server. {} means TLS with the system's certificate authorities. Unset: no TLS,
+    unless the URI of uriSecretRef begins with rediss."""
 
     list: RedisList | None = None
     """A list that holds the items. Exactly one of list and stream is set."""
 
     stream: RedisStream | None = None
-    """A stream that holds the items, read by a consumer group. Exactly one of list and stream is
+    """A stream that holds the items. A consumer group reads it. Exactly one of list and stream is
     set."""
 
     lease_seconds: LeaseSeconds = 30
-    """Seconds for which an item stays with a worker that is not heard of any more; then another
-    worker gets it. Workers renew their leases while they work, so an item may take as long as it
-    likes. Without worker: how long items must be held, with no pod left, before the run calls them
+    """After how many seconds without a sign of life a worker loses its item to another worker, from
+    5 to 3600. A worker renews its lease while it works, so an item may take longer. Without worker:
+    for how many seconds items must be held while no pod is left before the run reports them as
     abandoned. Default: 30."""
 
     @property

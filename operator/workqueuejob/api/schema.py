@@ -50,7 +50,7 @@ class _StructuralSchema(GenerateJsonSchema):
         return {**super().int_schema(schema), "format": "int32"}
 
     def enum_schema(self, schema: core_schema.EnumSchema) -> JsonSchemaValue:
-        """An enum's docstring is ours; the field that uses it has the words for the user."""
+        """Drop the enum's docstring: the field that uses the enum describes it to the user."""
         json_schema = super().enum_schema(schema)
         json_schema.pop("description", None)
         if "const" in json_schema:

@@ -19,14 +19,15 @@ class SecretKeyReference(Model):
 
 
 class URISecretReference(SecretKeyReference):
-    """A broker's whole URI, as cloud services and the RabbitMQ Cluster Operator hand it out."""
+    """The whole URI of a broker. Cloud services and the RabbitMQ Cluster Operator write such
+    Secrets."""
 
     key: SecretKey = "uri"
     """Key in the Secret's data that holds the URI. Default: uri."""
 
 
 class CASecretReference(SecretKeyReference):
-    """The certificates that vouch for a broker."""
+    """The certificate authorities that signed the broker's certificate."""
 
     key: SecretKey = "ca.crt"
     """Key in the Secret's data that holds one or more certificates in PEM. Default: ca.crt, the
@@ -34,7 +35,8 @@ class CASecretReference(SecretKeyReference):
 
 
 class CredentialsSecretReference(Model):
-    """A user name and a password; the keys are those of the type kubernetes.io/basic-auth."""
+    """A user name and a password. The default keys are those of the type
+    kubernetes.io/basic-auth."""
 
     name: SecretName
     """Name of the Secret, in the WorkQueueJob's namespace."""
@@ -47,7 +49,7 @@ class CredentialsSecretReference(Model):
 
 
 class RedisCredentialsSecretReference(Model):
-    """A password, and a user name where Redis' access control lists have one."""
+    """A password, and the user name if Redis has an ACL user for you."""
 
     name: SecretName
     """Name of the Secret, in the WorkQueueJob's namespace."""
@@ -60,21 +62,22 @@ class RedisCredentialsSecretReference(Model):
 
 
 class KafkaCredentialsSecretReference(Model):
-    """A password, and a user name where none is set beside the reference."""
+    """A password, and the user name if the field beside the reference is unset."""
 
     name: SecretName
     """Name of the Secret, in the WorkQueueJob's namespace."""
 
     username_key: SecretKey = "username"
-    """Key in the Secret's data that holds the user name, unless username is set. Default:
-    username."""
+    """Key in the Secret's data that holds the user name. It is not read if username is set.
+    Default: username."""
 
     password_key: SecretKey = "password"  # noqa: S105 (the key's name, not a password)
     """Key in the Secret's data that holds the password. Default: password."""
 
 
 class ClientCertificateSecretReference(Model):
-    """A certificate and its private key; the keys are those of the type kubernetes.io/tls."""
+    """A certificate and its private key. The default keys are those of the type
+    kubernetes.io/tls."""
 
     name: SecretName
     """Name of the Secret, in the WorkQueueJob's namespace."""

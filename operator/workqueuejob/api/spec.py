@@ -50,7 +50,8 @@ class EmptyStart(StrEnum):
 
 
 class QueueSource(Model):
-    """Where the items come from: one member per broker, exactly one of them set."""
+    """The queue that holds the items. It has one member for each kind of broker, and exactly one of
+    them is set."""
 
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
@@ -76,21 +77,21 @@ class QueueSource(Model):
     )
 
     rabbitmq: RabbitMQQueue | None = None
-    """A RabbitMQ queue. Which queue it is (queue and vhost) is immutable; how to get there (host,
-    credentials, TLS) may change during a run."""
+    """A RabbitMQ queue. Which queue it is (queue and vhost) is immutable. How the queue is reached
+    (host, credentials, TLS) may change during a run."""
 
     redis: RedisQueue | None = None
-    """A Redis list or stream. Which one it is (key, consumer group, database) is immutable; how to
-    get there (host, credentials, TLS) may change during a run."""
+    """A Redis list or stream. Which one it is (key, consumer group, database) is immutable. How it
+    is reached (host, credentials, TLS) may change during a run."""
 
     kafka: KafkaQueue | None = None
-    """A Kafka topic, read by a consumer group; only in mode Fine. Which ones they are (topic,
-    consumerGroup, startFrom) is immutable; how to get there (bootstrapServers, SASL, TLS) may
-    change during a run."""
+    """A Kafka topic that a consumer group reads. It needs mode Fine. Which topic and group they are
+    (topic, consumerGroup, startFrom) is immutable. How the brokers are reached (bootstrapServers,
+    SASL, TLS) may change during a run."""
 
 
 class JobMetadata(Model):
-    """What is put onto the Jobs, besides our own labels."""
+    """Labels and annotations that the operator puts onto the Jobs, beside its own labels."""
 
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
@@ -102,118 +103,122 @@ class JobMetadata(Model):
     )
 
     labels: Labels = Field(default_factory=dict)
-    """Labels of the Jobs, such as Kueue's queue name. Those that begin with wqj.dev/ are ours and
-    can't be set."""
+    """Labels of the Jobs, such as kueue.x-k8s.io/queue-name. Labels that begin with wqj.dev/ belong
+    to the operator and can't be set."""
 
     annotations: Annotations = Field(default_factory=dict)
     """Annotations of the Jobs."""
 
 
 class WorkQueueJobSpec(Model):
-    """What a user asks for."""
+    """What you ask for."""
 
     rules = (*SPEC_RULES, *KAFKA_RULES)
 
     queue: QueueSource
-    """The queue that holds the items. Exactly one member is set, and which one is immutable."""
+    """The queue that holds the items. Exactly one member is set. Which member it is, is
+    immutable."""
 
     mode: Mode = Mode.COARSE
-    """How items are shared out. Coarse: a pod settles itemsPerPod items and exits 0, so a run has
+    """How pods share the items. Coarse: a pod settles itemsPerPod items and exits 0, so a run has
     many short pods. Fine: a pod works on one item after the other until the queue is drained, and
-    exits 0, so a run has few long pods; a program of your own must do the same; with Kafka it is
-    the only one. Default: Coarse. Immutable."""
+    then exits 0, so a run has few long pods. The worker does this by itself. If you set no worker,
+    your program must do it. Kafka needs Fine. Default: Coarse. Immutable."""
 
     items_per_pod: PositiveCount | None = None
-    """Items that one pod settles before it exits 0; our worker keeps to it, and a program of your
-    own must. More saves pod starts, and, without worker, leaves more to repeat when a pod fails.
-    Only in mode Coarse. Unset: 1."""
+    """How many items one pod settles before it exits 0, for example 10. The worker keeps to this
+    number. If you set no worker, your program must keep to it. A higher number saves pod starts.
+    Without worker it also leaves more to repeat when a pod fails. Only in mode Coarse. Unset: 1."""
 
     run_policy: RunPolicy = RunPolicy.UNTIL_DRAINED
-    """When the run ends. UntilDrained: once every Job has finished and the queue stayed empty for
-    drainedAfterSeconds. Continuous: never; while the queue is empty there is no Job, unless
-    autoscale.minParallelism keeps pods, and items that arrive get pods at once. May be changed: set
-    to UntilDrained, a continuous run ends once the queue is drained. Default: UntilDrained."""
+    """When the run ends. UntilDrained: when every Job has finished and the queue has stayed empty
+    for drainedAfterSeconds. Continuous: never. While the queue is empty, a Continuous run has no
+    Job, unless autoscale.minParallelism keeps pods. Items that arrive get pods at once. You may
+    change the field during a run: a Continuous run that you set to UntilDrained ends when the queue
+    is drained. Default: UntilDrained."""
 
     empty_start: EmptyStart = EmptyStart.COMPLETE
-    """What to do if the queue is empty at the start, with runPolicy UntilDrained. Complete: the run
-    is complete, with no pod. Wait: wait for the first item. Default: Complete."""
+    """What the run does if the queue is empty at the start, with runPolicy UntilDrained. Complete:
+    the run is complete without a pod. Wait: the run waits for the first item. Default: Complete."""
 
     drained_after_seconds: Seconds = 5
-    """Seconds for which the queue must stay empty, measured after the last Job has finished, before
-    the run is complete or, with runPolicy Continuous, the busy period is over. Make it longer than
-    the pauses of whatever fills the queue. 0: three measurements in a row. Default: 5."""
+    """How many seconds the queue must stay empty after the last Job has finished. Then the run is
+    complete or, with runPolicy Continuous, the busy period is over. Make it longer than the pauses
+    of the program that fills the queue. 0: three measurements in a row are enough. Default: 5."""
 
     parallelism: Parallelism = 1
-    """The most pods that are active at once, over all Jobs of the run; it is what `kubectl scale`
-    sets. Fewer run when there are fewer items. 0 starts no pod. Raising it takes effect at once.
-    Lowering it holds for Jobs created from then on: one that runs keeps its pods, for Kubernetes
-    would delete them whatever they hold. Default: 1."""
+    """The most pods that are active at once, over all Jobs of the run, from 0 to 10000. `kubectl
+    scale` sets this field. Fewer pods run when there are fewer items. 0 starts no pod. A higher
+    number takes effect at once. A lower number applies to Jobs created from then on. A running Job
+    keeps its pods, because Kubernetes would delete them even while they work on an item. Default:
+    1."""
 
     autoscale: Autoscale | None = None
-    """Run fewer pods than parallelism allows, where fewer do, or keep some although nothing is
-    ready. It ends no pod that may hold an item: in mode Coarse waves are kept small, so that fewer
-    run before long; in mode Fine pods stay until they find nothing more to take. Unset: as many
-    pods as there are items, up to parallelism."""
+    """Rules for running fewer pods than parallelism allows, or for keeping some pods while the
+    queue is empty. They end no pod that may hold an item. In mode Coarse the operator keeps waves
+    small, so that fewer pods run soon. In mode Fine pods stay until they find nothing more to take.
+    Unset: as many pods as there are items, up to parallelism."""
 
     worker: Worker | None = None
-    """Our worker, which takes the items, runs the container's command for each, and acknowledges an
-    item once its command has exited 0. restartPolicy OnFailure can't be had with it. Unset: the
+    """The worker takes the items, runs the container's command once for each item, and acknowledges
+    an item after its command has exited 0. restartPolicy must be Never with it. Unset: the
     containers talk to the broker themselves, and retry and failurePolicy can't be set. A change
     applies to Jobs created from then on."""
 
     retry: Retry | None = None
-    """What becomes of an item whose attempt failed; it needs worker. Unset: with Redis and worker,
-    the defaults of its fields; with RabbitMQ or Kafka and worker it must be set, for it says where
-    items go after their last attempt. A change applies to Jobs created from then on."""
+    """What happens to an item after a failed attempt. It needs worker. Unset, with Redis and
+    worker: the defaults of its fields. With RabbitMQ or Kafka and worker it must be set, because it
+    says where items go after their last attempt. A change applies to Jobs created from then on."""
 
     failure_policy: FailurePolicy | None = None
-    """When to give the run up because too many items were dead-lettered or discarded, with
-    runPolicy Continuous in one busy period; it needs worker. Unset: never."""
+    """How many items may be dead-lettered or discarded before the run is given up. With runPolicy
+    Continuous this is counted in one busy period. It needs worker. Unset: any number."""
 
     suspend: bool = False
-    """true suspends the run: its Jobs are suspended, which ends their pods, and an item in work
-    goes back to the queue. false starts or resumes it; what was done stays counted. Default:
-    false."""
+    """true suspends the run: the operator suspends its Jobs, which ends their pods, and an item
+    that a pod was working on goes back to the queue. false starts or resumes the run. The counts
+    are kept. Default: false."""
 
     active_deadline_seconds: PositiveSeconds | None = None
-    """Seconds that the run may take, from status.startTime on; it is not passed on to Jobs. After
-    that its pods are ended, with their grace period, and the run is Failed with the reason
-    DeadlineExceeded; items that are left stay in the queue. A suspended run begins anew when it is
-    resumed, as a Job does. Not with runPolicy Continuous. Unset: no limit."""
+    """The most seconds that the run may take, counted from status.startTime. The operator does not
+    pass it on to Jobs. After that time the run's pods are ended, with their grace period, and the
+    run is Failed with the reason DeadlineExceeded. Items that are left stay in the queue. When a
+    suspended run is resumed the time starts again, as it does for a Job. Not with runPolicy
+    Continuous. Unset: no limit."""
 
     ttl_seconds_after_finished: Seconds | None = None
-    """Seconds after which a run that is Complete or Failed is deleted, with its Jobs and pods. Not
-    with runPolicy Continuous. Unset: never."""
+    """After how many seconds a run that is Complete or Failed is deleted, with its Jobs and pods.
+    0: at once. Not with runPolicy Continuous. Unset: never."""
 
     backoff_limit: Count = 6
-    """Failed pods that the whole run may have, not each Job. Once there are more, no new pods are
-    planned, those that run finish, and the run is Failed with the reason BackoffLimitExceeded. With
-    runPolicy Continuous it is for one busy period, and the run pauses instead, longer each time,
-    before it tries again. With worker an item's failure fails no pod: see retry and failurePolicy.
-    Default: 6."""
+    """How many pods of the whole run may fail, not of each Job. When more have failed, the operator
+    plans no new pods, running pods finish, and the run is Failed with the reason
+    BackoffLimitExceeded. With runPolicy Continuous the number applies to one busy period. The run
+    then pauses instead of failing, longer each time, and tries again. With worker an item's failure
+    does not fail its pod: see retry and failurePolicy. Default: 6."""
 
     pod_failure_policy: PodFailurePolicy | None = None
-    """Which failed pods count towards backoffLimit, and which end the run at once, as in a Job;
-    only with restartPolicy Never. A change applies to Jobs created from then on. Unset: every
-    failed pod counts, but for those that were evicted."""
+    """Which failed pods count towards backoffLimit, and which end the run at once, as in a Job.
+    Only with restartPolicy Never. A change applies to Jobs created from then on. Unset: every
+    failed pod counts, except evicted ones."""
 
     successful_jobs_history_limit: Count = 3
-    """Finished Jobs to keep that succeeded, the newest ones. Older ones are deleted with their pods
-    and logs, once their results are in the status; it does not change any number there. Default:
-    3."""
+    """How many succeeded Jobs to keep, the newest ones. Older ones are deleted with their pods and
+    logs after their results are in the status. No number in the status changes then. Default: 3."""
 
     failed_jobs_history_limit: Count = 1
-    """Finished Jobs to keep that failed, the newest ones. Default: 1."""
+    """How many failed Jobs to keep, the newest ones. Older ones are deleted with their pods and
+    logs. Default: 1."""
 
     job_metadata: JobMetadata = JobMetadata()
-    """Labels and annotations for the Jobs that the run creates. The WorkQueueJob's own are not
-    copied. A change applies to Jobs created from then on."""
+    """Labels and annotations for the Jobs that the run creates. The operator does not copy those of
+    the WorkQueueJob. A change applies to Jobs created from then on."""
 
     template: PodTemplate
-    """The pods that work on the items: a Job's pod template, with all its fields, of at most
-    262,144 bytes as JSON. Larger files belong into a ConfigMap or into the image. restartPolicy is
-    Never unless set to OnFailure, which can't be had with worker. A change applies to Jobs created
-    from then on; running pods keep the template they have."""
+    """The pods that work on the items: a Job's pod template with all its fields, at most 262,144
+    bytes as JSON. Put larger files into a ConfigMap or into the image. restartPolicy is Never
+    unless you set it to OnFailure, which worker excludes. A change applies to Jobs created from
+    then on. Running pods keep the template they have."""
 
     @property
     def active_deadline(self) -> timedelta | None:
@@ -233,7 +238,7 @@ class WorkQueueJobSpec(Model):
 
     @property
     def dead_letter_name(self) -> str | None:
-        """Where our worker puts items after their last attempt; None discards them."""
+        """The queue, key or topic for items after their last attempt; None: they are discarded."""
         retry = self.retry_or_default
         if self.worker is None or retry.on_exhausted is OnExhausted.DISCARD:
             return None

@@ -51,7 +51,7 @@ class Accounting(StrEnum):
 
 
 class Condition(Model):
-    """One aspect of the run's state, in the form that every Kubernetes object uses."""
+    """One aspect of the run's state, in the form that all Kubernetes objects use."""
 
     type: Annotated[str, Field(max_length=316, pattern=r"^[A-Za-z]([A-Za-z0-9]*[A-Za-z0-9])?$")]
     """Which aspect: QueueReachable, Progressing, Complete or Failed."""
@@ -60,7 +60,7 @@ class Condition(Model):
     """True, False or Unknown."""
 
     observed_generation: Generation | None = None
-    """metadata.generation that the condition was decided for."""
+    """The metadata.generation for which the condition was decided."""
 
     last_transition_time: Timestamp
     """When the status last changed."""
@@ -68,149 +68,155 @@ class Condition(Model):
     reason: Annotated[
         str, Field(min_length=1, max_length=1024, pattern=r"^[A-Za-z]([A-Za-z0-9_]*[A-Za-z0-9])?$")
     ]
-    """Why, in one CamelCase word that programs can rely on."""
+    """Why the condition has this status, in one CamelCase word that programs can rely on."""
 
     message: LongMessage
-    """Why, in words: what was seen, where, and what to change."""
+    """Why the condition has this status, in words: what the operator saw, where, and what to
+    change."""
 
 
 class RunOffsets(Model):
-    """What a run works on of a topic, recorded when it began."""
+    """The part of a topic that a run works on, recorded when the run began."""
 
     topic_id: Annotated[str, Field(alias="topicID", max_length=64)]
-    """Kafka's id of the topic; one that is deleted and created anew has another."""
+    """Kafka's id of the topic. A topic that is deleted and created again gets another id."""
 
     starts: Offsets
-    """Offset from which each partition is worked on if the consumer group has committed nothing, by
-    their number and separated by commas. Those that are added later begin at 0."""
+    """For each partition, the offset from which the run works if the consumer group has committed
+    none: in the order of the partitions, separated by commas, such as 0,0,5. Partitions that are
+    added later begin at 0."""
 
     ends: Offsets | None = None
-    """Offset up to which each partition is worked on. Of those that are added later nothing is.
-    Absent with runPolicy Continuous, which has no end."""
+    """For each partition, the offset up to which the run works, in the same form. The run takes
+    nothing from partitions that are added later. Absent with runPolicy Continuous, which has no
+    end."""
 
 
 class QueueStatus(Model):
     """The queue as last measured."""
 
     address: Annotated[str, Field(max_length=1024)] | None = None
-    """Kind and name of the queue, such as rabbitmq/job1; never credentials."""
+    """Kind and name of the queue, such as rabbitmq/job1. It never holds credentials."""
 
     ready: LargeCount | None = None
-    """Items that a pod could take now; at Kafka offsets, of which some may hold no item. Absent:
-    unknown."""
+    """How many items a pod could take now. For Kafka these are offsets, and some of them may hold
+    no item. Absent: unknown."""
 
     in_flight: LargeCount | None = None
-    """Items that were taken and not yet settled. Absent: the broker can't say; for RabbitMQ, set
-    spec.queue.rabbitmq.management."""
+    """How many items were taken and are not settled yet. Absent: the broker can't say. For
+    RabbitMQ, set spec.queue.rabbitmq.management."""
 
     delayed: LargeCount | None = None
-    """Items that wait out the delay before their next attempt; they come back by themselves.
-    Absent: unknown, or no worker."""
+    """How many items wait for the delay before their next attempt. They become ready again by
+    themselves. Absent: unknown, or no worker."""
 
     dead_lettered: LargeCount | None = None
-    """Items in spec.retry.deadLetter now, those of other runs included. Absent: unknown, or there
-    is no such target."""
+    """How many items are in spec.retry.deadLetter now, including those of other runs. Absent:
+    unknown, or there is no dead-letter target."""
 
     retry_delays_seconds: Annotated[
         tuple[DelaySeconds, ...], Field(max_length=1024, json_schema_extra=atomic_list())
     ] = ()
-    """Delays for which items may have been put to rest during the run. At RabbitMQ each is a queue
-    of its own, which is measured as long as the run lasts, also when retry was changed since."""
+    """The delays, in seconds, for which items of this run may be resting. For RabbitMQ each delay
+    has a queue of its own. The operator measures these queues until the run ends, even if retry has
+    changed since."""
 
     dead_lettered_at_start: LargeCount | None = None
-    """Items in spec.retry.deadLetter that are not of this run: those that were there when it
-    started, or came while none of its pods ran. Absent: unknown, or there is no such target."""
+    """How many items in spec.retry.deadLetter are not of this run: they were there when it started,
+    or came while none of its pods ran. Absent: unknown, or there is no dead-letter target."""
 
     offsets: RunOffsets | None = None
-    """Kafka: what the run works on, as recorded when it began; absent as long as it has not.
-    Absent as well with runPolicy Continuous and startFrom Earliest, which need no record."""
+    """Kafka: the part of the topic that the run works on, recorded when the run began. Absent: the
+    run has not begun. Also absent with runPolicy Continuous and startFrom Earliest, which need no
+    record."""
 
     later: LargeCount | None = None
-    """Kafka: offsets that came after the run had begun, and that it leaves for the next. Absent:
-    unknown, or the run has no end."""
+    """Kafka: how many offsets came after the run had begun. The run leaves them for the next run.
+    Absent: unknown, or the run has no end."""
 
     removed: LargeCount | None = None
-    """Kafka: offsets that the topic's retention has removed before the consumer group came to them,
-    and that it has not passed yet. Absent: none."""
+    """Kafka: how many offsets the topic's retention removed before the consumer group reached them,
+    and that the group has not passed yet. Absent: none."""
 
     precision: Precision | None = None
-    """Exact: the broker counted. Estimated: it could only estimate."""
+    """Exact: the broker counted the items. Estimated: it could only estimate them."""
 
     observed_time: Timestamp | None = None
-    """When the queue was measured. It is not renewed as long as the numbers stay the same."""
+    """When the queue was measured. It does not change while the numbers stay the same."""
 
 
 class ItemsStatus(Model):
-    """The run's ledger, in items."""
+    """What happened to the run's items."""
 
     total: LargeCount | None = None
-    """Items seen so far: succeeded, dead-lettered, discarded and remaining together."""
+    """How many items the run has seen: succeeded + deadLettered + discarded + remaining."""
 
     succeeded: LargeCount | None = None
-    """Items that were worked on with success."""
+    """How many items succeeded."""
 
     dead_lettered: LargeCount | None = None
-    """Items that this run moved to the dead-letter target after their last attempt. Absent:
+    """How many items this run moved to the dead-letter target after their last attempt. Absent:
     unknown, or no worker."""
 
     discarded: LargeCount | None = None
-    """Items that were dropped after their last attempt, as spec.retry.onExhausted Discard says.
-    Absent: unknown, or no worker."""
+    """How many items were dropped after their last attempt, because spec.retry.onExhausted is
+    Discard. Absent: unknown, or no worker."""
 
     remaining: LargeCount | None = None
-    """Items still to do: ready, delayed or in flight, as measured; once a run has Failed, what it
-    left behind."""
+    """How many items are still to do: ready, delayed or in flight, as measured. After a run has
+    Failed: how many items it left behind."""
 
     attempts_failed: LargeCount | None = None
-    """Attempts that ended without success, those whose worker was killed included."""
+    """How many attempts failed, including those whose worker was killed."""
 
     expired: LargeCount | None = None
-    """Offsets of a Kafka topic that its retention removed during the run, before they were worked
-    on; they are not part of total. Absent: none."""
+    """How many offsets of a Kafka topic its retention removed during the run before they were
+    worked on. They are not part of total. Absent: none."""
 
     accounting: Accounting | None = None
-    """How far the numbers can be relied on. Counted: every settled item was counted by the broker
-    or by the worker that settled it. Inferred: at least one number was worked out from pods that
-    succeeded, itemsPerPod or the queue's depth; with worker, that is what running pods have not
-    reported yet, at most one item of each pod that was killed, items that came back to a RabbitMQ
-    queue, because a worker may have counted them before, and all that pods have settled whose
-    report can't be read."""
+    """How reliable the numbers are. Counted: every settled item was counted by the broker or by the
+    worker that settled it. Inferred: the operator worked out at least one number from succeeded
+    pods, itemsPerPod or the queue's depth. With worker, four things are inferred: what running pods
+    have not reported yet; at most one item of each pod that was killed; items that came back to a
+    RabbitMQ queue, because a worker may have counted them before; and everything that a pod settled
+    whose report can't be read."""
 
 
 class PodsStatus(Model):
-    """The pods of all the run's Jobs."""
+    """The pods of all Jobs of the run."""
 
     active: LargeCount | None = None
-    """Pods that are pending or running, over all Jobs."""
+    """How many pods are pending or running."""
 
     succeeded: LargeCount | None = None
-    """Pods that exited 0, over all Jobs."""
+    """How many pods exited 0."""
 
     failed: LargeCount | None = None
-    """Pods that failed, over all Jobs; compared with spec.backoffLimit."""
+    """How many pods failed. The operator compares it with spec.backoffLimit."""
 
 
 class CountedItems(Model):
-    """What workers have reported, each item once."""
+    """What the workers have reported. Each item is counted once."""
 
     succeeded: LargeCount = 0
-    """Items acknowledged after success."""
+    """How many items were acknowledged after success."""
 
     dead_lettered: LargeCount = 0
-    """Items moved to the dead-letter target."""
+    """How many items were moved to the dead-letter target."""
 
     discarded: LargeCount = 0
-    """Items dropped after their last attempt."""
+    """How many items were dropped after their last attempt."""
 
     attempts_failed: LargeCount = 0
-    """Attempts that failed, and those whose worker was killed."""
+    """How many attempts failed, including those whose worker was killed."""
 
     uncertain: LargeCount = 0
-    """Pods that were killed, each of which may have settled one item more than it reported."""
+    """How many pods were killed or did not report. Each of them may have settled one item more than
+    was counted."""
 
     unreported: LargeCount = 0
-    """Pods whose container ran and left no report that can be read: what they settled is not
-    known. Their command may have written to the termination message, or ended without a worker."""
+    """How many pods ran and left no report that can be read. What they settled is unknown. Their
+    command may have written to the termination message, or they ended without a worker."""
 
 
 class JobStatus(Model):
@@ -223,76 +229,76 @@ class JobStatus(Model):
     """Number of the wave that the Job is, from 1."""
 
     completions: LargeCount | None = None
-    """Pods that must succeed for the Job to complete."""
+    """How many pods must succeed until the Job is complete."""
 
     parallelism: LargeCount | None = None
-    """The most pods that the Job runs at once: its share of spec.parallelism."""
+    """The most pods that the Job runs at once. It is the Job's share of spec.parallelism."""
 
     active: LargeCount | None = None
-    """The Job's pods that are pending or running."""
+    """How many of the Job's pods are pending or running."""
 
     succeeded: LargeCount | None = None
-    """The Job's pods that exited 0."""
+    """How many of the Job's pods exited 0."""
 
     failed: LargeCount | None = None
-    """The Job's pods that failed."""
+    """How many of the Job's pods failed."""
 
     items: CountedItems | None = None
-    """What the Job's workers have reported; it is part of status.counted. Absent: no worker."""
+    """What the Job's workers have reported. It is part of status.counted. Absent: no worker."""
 
 
 class Decision(Model):
-    """What was last decided, and from which numbers."""
+    """The last decision and the numbers behind it."""
 
     time: Timestamp
-    """When it was decided."""
+    """When the operator decided."""
 
     message: Message
-    """The numbers seen and what was done, such as "8 ready, 0 in flight, 0 completions open:
-    created fruits-7f3a-1 with 8 completions"."""
+    """The numbers that the operator saw and what it did, such as "8 ready, 0 in flight, 0
+    completions open: created fruits-7f3a-1 with 8 completions"."""
 
 
 class WorkQueueJobStatus(Model):
-    """What a run has come to."""
+    """What the run has done so far."""
 
     observed_generation: Generation | None = None
-    """metadata.generation that this status was decided for. If it is lower than
-    metadata.generation, the latest change of the spec has not been seen yet."""
+    """The metadata.generation for which this status was decided. If it is lower than
+    metadata.generation, the operator has not seen the latest change of the spec yet."""
 
     conditions: Annotated[
         tuple[Condition, ...], Field(max_length=16, json_schema_extra=list_map("type"))
     ] = ()
-    """State of the run. Complete or Failed is True once it has ended; Progressing tells what it
-    does or waits for; QueueReachable tells whether the queue can be measured."""
+    """The state of the run. Complete or Failed is True after the run has ended. Progressing says
+    what the run does or waits for. QueueReachable says whether the queue can be measured."""
 
     selector: Annotated[str, Field(max_length=256)] | None = None
-    """Label selector of the run's pods, for the scale subresource."""
+    """Label selector of the run's pods. The scale subresource uses it."""
 
     progress: Annotated[str, Field(max_length=64)] | None = None
-    """Items settled of items seen, such as 3/8; those that were dead-lettered or discarded are
-    settled too. The second number grows when items arrive. With runPolicy Continuous: of the
-    current busy period, or else of the last one."""
+    """Items settled of items seen, such as 3/8. Dead-lettered and discarded items are settled too.
+    The second number grows when items arrive. With runPolicy Continuous the numbers are those of
+    the current busy period, or else of the last one."""
 
     queue: QueueStatus | None = None
-    """The queue as last measured. A failed measurement changes no number here; see the condition
-    QueueReachable."""
+    """The queue as last measured. A failed measurement changes no number here; the condition
+    QueueReachable shows it."""
 
     items: ItemsStatus | None = None
-    """The run's ledger, in items."""
+    """What happened to the run's items."""
 
     counted: CountedItems | None = None
-    """What the run's workers have reported, those of deleted Jobs included: from this the next
-    reports are counted on. The result is in items. Absent: no worker."""
+    """What the run's workers have reported, including those of deleted Jobs. The operator adds the
+    next reports to it. items shows the result. Absent: no worker."""
 
     pods: PodsStatus | None = None
-    """The pods of all the run's Jobs, those of deleted Jobs included."""
+    """The pods of all Jobs of the run, including deleted Jobs."""
 
     desired_parallelism: Parallelism | None = None
-    """Pods that should be active now: spec.parallelism, or fewer when there are fewer items or
-    spec.autoscale wants fewer; no fewer than it keeps."""
+    """How many pods should be active now. It is spec.parallelism, or fewer if there are fewer items
+    or if spec.autoscale asks for fewer, and at least as many as autoscale.minParallelism keeps."""
 
     scaling: ScalingStatus | None = None
-    """How desiredParallelism came about. Absent: no spec.autoscale."""
+    """How desiredParallelism was calculated. Absent: spec.autoscale is unset."""
 
     jobs: Annotated[
         tuple[JobStatus, ...], Field(max_length=JOBS_MAX, json_schema_extra=list_map("name"))
@@ -300,43 +306,46 @@ class WorkQueueJobStatus(Model):
     """The run's Jobs that have not finished, at most 50."""
 
     waves: LargeCount | None = None
-    """Jobs that were created so far; each is one wave. It only grows, and names the next Job."""
+    """How many Jobs the run has created so far. Each Job is one wave. The number only grows, and
+    the next Job's name contains the next number."""
 
     waves_without_progress: LargeCount | None = None
-    """Consecutive waves after which the queue was as deep as before. Too many of them end the run
-    as Failed, with the reason NoProgress; with runPolicy Continuous the pause before the next
-    attempt grows with it."""
+    """How many waves in a row left the queue as deep as before. After three the run is Failed with
+    the reason NoProgress. With runPolicy Continuous the run pauses instead, and the pause grows
+    with this number."""
 
     current_busy_period: BusyPeriod | None = None
-    """What has been done since the queue was last empty. Only with runPolicy Continuous; absent
-    while it waits for items."""
+    """What the run has done since the queue was last empty. Only with runPolicy Continuous. Absent
+    while the run waits for items."""
 
     last_busy_period: BusyPeriod | None = None
-    """What was done before the queue was last empty. Only with runPolicy Continuous."""
+    """The last busy period that ended. Only with runPolicy Continuous."""
 
     start_time: Timestamp | None = None
-    """When the run started, or was last resumed. Absent while it is suspended."""
+    """When the run was started or last resumed. Absent while it is suspended."""
 
     succeeded_before_start: LargeCount | None = None
-    """Value of items.succeeded at startTime, from which itemsPerMinute is counted. Absent: zero."""
+    """The value of items.succeeded at startTime. itemsPerMinute is counted from it. Absent:
+    zero."""
 
     completion_time: Timestamp | None = None
-    """When the run was complete. Absent while it runs and if it failed."""
+    """When the run became complete. Absent while it goes on, and if it failed."""
 
     spec_hash_at_end: Annotated[str, Field(max_length=64)] | None = None
     """Hash of the spec that the run ended with, without ttlSecondsAfterFinished and the history
-    limits. It tells whether the spec was changed since, which an ended run does nothing with.
-    Absent: the run goes on."""
+    limits. The operator compares it to see whether the spec has changed since the end; such a
+    change has no effect. Absent: the run goes on."""
 
     estimated_completion_time: Timestamp | None = None
-    """When the run will be complete if items go on being done at itemsPerMinute and none arrive.
+    """When the run will be complete if items continue at itemsPerMinute and no item arrives.
     Absent: not enough is known, or runPolicy is Continuous."""
 
     items_per_minute: (
         Annotated[str, Field(max_length=32, pattern=r"^[0-9]+(\.[0-9]+)?$")] | None
     ) = None
-    """Items that succeeded per minute since the start, a decimal number such as 0.4; with runPolicy
-    Continuous in the current busy period, or else in the last one. Absent: not enough is known."""
+    """How many items succeeded per minute since the start, a decimal number such as 0.4. With
+    runPolicy Continuous the number is that of the current busy period, or else of the last one.
+    Absent: not enough is known."""
 
     last_decision: Decision | None = None
-    """What was last decided, and from which numbers."""
+    """The last decision and the numbers behind it."""

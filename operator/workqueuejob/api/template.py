@@ -41,14 +41,15 @@ class ContainerSchema(_OpenModel):
     """A container, as in any pod."""
 
     name: Annotated[str, Field(min_length=1, max_length=63)]
-    """Name of the container, unique in the pod: a DNS label."""
+    """Name of the container: a DNS label, unique in the pod."""
 
     command: (
         Annotated[tuple[CommandWord, ...], Field(max_length=1024, json_schema_extra=atomic_list())]
         | None
     ) = None
-    """The container's command, as in any pod. With worker.source Injected it must be set in the
-    container that works on the items: it is run, followed by args, once per item."""
+    """The container's command, as in any pod. With worker.source Injected you must set it in the
+    container that works on the items. The worker runs it once for each item, with args behind
+    it."""
 
 
 class PodSpecSchema(_OpenModel):
@@ -62,15 +63,16 @@ class PodSpecSchema(_OpenModel):
     Job."""
 
     restart_policy: RestartPolicy | None = None
-    """Never: a failed pod is replaced by a new one. OnFailure: its containers are started again in
-    the same pod, which can't be had with worker. A Job accepts just these two. Unset: Never."""
+    """Never: a failed pod is replaced by a new one. OnFailure: the containers are started again in
+    the same pod; worker excludes it. A Job accepts only these two. Unset: Never."""
 
 
 class PodMetadataSchema(_OpenModel):
     """What pods are born with."""
 
     labels: Labels = Field(default_factory=dict)
-    """Labels of the pods. Those that begin with wqj.dev/ are ours and can't be set."""
+    """Labels of the pods. Labels that begin with wqj.dev/ belong to the operator and can't be
+    set."""
 
     annotations: Annotations = Field(default_factory=dict)
     """Annotations of the pods."""
@@ -95,8 +97,8 @@ class PodTemplateSchema(_OpenModel):
     """Labels and annotations of the pods."""
 
     spec: PodSpecSchema
-    """The pods' spec, as in a Job. Fields that are not explained here are those of
-    `kubectl explain job.spec.template.spec`."""
+    """The spec of the pods, as in a Job. `kubectl explain job.spec.template.spec` explains the
+    fields that are not listed here."""
 
 
 class _SchemaOf:

@@ -15,20 +15,21 @@ class Verification(StrEnum):
 
 
 class TLS(Model):
-    """TLS to a broker. Being there is what turns it on: `{}` is TLS with the system's roots."""
+    """TLS to a broker. `{}` turns TLS on, with the system's certificate authorities."""
 
     ca_secret_ref: CASecretReference | None = None
     """Secret with the certificate authorities to trust, in PEM. They replace the system's. Unset:
     the system's."""
 
     client_certificate_secret_ref: ClientCertificateSecretReference | None = None
-    """Secret with the certificate and private key that we show to the broker. Unset: none is
-    shown."""
+    """Secret with the certificate and private key that the operator and the pods show to the
+    broker. Unset: they show none."""
 
     server_name: HostName | None = None
-    """Name that the broker's certificate must carry, also sent as SNI. Unset: the host that we
-    connect to. Set it when the certificate was issued for another name than the one in use here."""
+    """The name that the broker's certificate must carry. It is also sent as SNI. Set it when the
+    certificate names another host than the one you connect to. It can't be set with Kafka. Unset:
+    the host that you connect to."""
 
     verification: Verification = Verification.FULL
-    """Full checks the broker's certificate and its name; None encrypts without knowing to whom,
-    for tests only. Default: Full."""
+    """Full: check the broker's certificate and its name. None: encrypt without checking who the
+    broker is. Use None for tests only. Default: Full."""

@@ -1,4 +1,4 @@
-"""How our worker runs a container's command: one item after the other, retried, then set aside."""
+"""How the worker hands items to a container's command, and what happens to items that fail."""
 
 from enum import StrEnum
 from typing import Annotated, ClassVar
@@ -56,7 +56,7 @@ class OnExhausted(StrEnum):
 class Delivery(Model):
     """How the container's command gets an item."""
 
-    # The default is filled in before a rule is looked at, so it can't be told from one's own word.
+    # The API server fills in the default before it checks a rule: an explicit ITEM looks the same.
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
             rule="self.type == 'Environment' || self.variable == 'ITEM'",
@@ -70,57 +70,58 @@ class Delivery(Model):
     )
 
     type: DeliveryType = DeliveryType.STDIN
-    """Stdin: on standard input. Argument: as the last argument. Environment: in the environment
-    variable that variable names. File: in a file, whose path is the last argument and stands in
-    the environment variable ITEM_FILE; it needs a writable /tmp or TMPDIR. Linux limits an argument
-    and a variable to 128 KiB, and neither can hold a NUL byte. Default: Stdin."""
+    """How the command gets the item. Stdin: on standard input. Argument: as the last argument.
+    Environment: in the environment variable that variable names. File: in a file; its path is the
+    last argument and also in the environment variable ITEM_FILE. File needs a writable /tmp or
+    TMPDIR. Linux limits an argument and a variable to 128 KiB, and neither can hold a NUL byte.
+    Default: Stdin."""
 
     variable: VariableName = "ITEM"
-    """Name of the environment variable that holds the item; only with the type Environment.
-    Default: ITEM."""
+    """Name of the environment variable that holds the item. Only with type Environment. Default:
+    ITEM."""
 
 
 class Worker(Model):
-    """Our worker between the queue and the container's command."""
+    """The program between the queue and the container's command."""
 
     source: WorkerSource
-    """Injected: the worker is brought into the pod by an init container and runs the container's
-    command once per item; the image stays as it is, whatever is in it. Image: the image brings the
-    worker, as wqj-worker run with the command behind it, or as a program that uses the Python
-    library."""
+    """Injected: an init container brings the worker into the pod, and the worker runs the
+    container's command once for each item. The image stays as it is, whatever it contains. Image:
+    the image contains the worker. It runs wqj-worker run with the command behind it, or a program
+    that uses the Python library."""
 
     container_name: Annotated[str, Field(min_length=1, max_length=63)] | None = None
-    """Name of the container that works on the items. Unset: the only one; it must be set when the
-    template has several."""
+    """Name of the container that works on the items. It must be set when the template has several
+    containers. Unset: the only container."""
 
     delivery: Delivery = Delivery()
-    """How the command gets an item. Beside it every command finds ITEM_ID, ITEM_ATTEMPT (from 1)
-    and ITEM_REDELIVERED (true or false) in its environment. It has no bearing on a program that
-    uses the Python library. Unset: on standard input."""
+    """How the command gets an item. Every command also finds ITEM_ID, ITEM_ATTEMPT (from 1) and
+    ITEM_REDELIVERED (true or false) in its environment. It has no effect on a program that uses the
+    Python library. Unset: on standard input."""
 
     prefix_output: bool = False
-    """true puts the item's id before each line that the command prints. It has no bearing on a
+    """true puts the item's id before each line that the command prints. It has no effect on a
     program that uses the Python library. Default: false."""
 
     item_timeout_seconds: PositiveSeconds | None = None
-    """The most seconds that an attempt may take; then the command and all that it started are
-    ended, and the attempt has failed. It has no bearing on a program that uses the Python library.
-    Unset: no limit, for the worker renews its hold on an item for as long as the command runs."""
+    """The most seconds that an attempt may take. After that time the worker ends the command and
+    all processes that it started, and the attempt has failed. It has no effect on a program that
+    uses the Python library. Unset: no limit, because the worker renews its hold on the item while
+    the command runs."""
 
 
 class DeadLetter(Model):
     """Where items go after their last attempt."""
 
     name: Annotated[str, Field(min_length=1, max_length=512)]
-    """Name of the RabbitMQ queue, in the same virtual host and of at most 255 bytes; it must exist.
-    Or key in the same Redis database, of a list if the items come from a list, and of a stream if
-    they come from a stream; it is created with the first item. Or name of a topic of the same
-    Kafka cluster, which must exist. It can't be the queue, list, stream or topic that the items
-    come from."""
+    """RabbitMQ: name of a queue in the same virtual host, at most 255 bytes; it must exist. Redis:
+    key in the same database; it is a list if the items come from a list, and a stream if they come
+    from a stream; the first dead letter creates it. Kafka: name of a topic in the same cluster; it
+    must exist. It can't be the queue, list, stream or topic that the items come from."""
 
 
 class Retry(Model):
-    """What becomes of an item whose attempt failed."""
+    """What happens to an item after a failed attempt."""
 
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
@@ -140,40 +141,41 @@ class Retry(Model):
     )
 
     max_attempts: MaxAttempts = 3
-    """How often an item is tried, the first time included. An attempt whose worker was killed
-    counts too; one that was given back because the pod had to stop does not. Default: 3."""
+    """How often an item is tried, the first time included, from 1 to 100. An attempt whose worker
+    was killed counts. An attempt that was given back because the pod had to stop does not count.
+    Default: 3."""
 
     initial_delay_seconds: DelaySeconds = 1
-    """Seconds between the first attempt and the second; the delay doubles with each further one, up
-    to maxDelaySeconds. 0: no delay at all. At most a day. Default: 1."""
+    """Seconds between the first attempt and the second, from 0 to 86400. The delay doubles with
+    each further attempt, up to maxDelaySeconds: 1, 2, 4 and so on. 0: no delay. Default: 1."""
 
     max_delay_seconds: DelaySeconds = 300
-    """The longest delay between two attempts, in seconds; at most a day. Default: 300."""
+    """The longest delay between two attempts in seconds, from 0 to 86400. Default: 300."""
 
     on_exhausted: OnExhausted = OnExhausted.DEAD_LETTER
-    """What becomes of an item after its last attempt. DeadLetter: it goes to deadLetter, with the
-    reason, the number of attempts, the time and the pod. Discard: it is dropped, and counted in
-    status.items.discarded. Default: DeadLetter."""
+    """What happens to an item after its last attempt. DeadLetter: the item goes to deadLetter, with
+    the reason, the number of attempts, the time and the pod. Discard: the item is dropped and
+    counted in status.items.discarded. Default: DeadLetter."""
 
     dead_letter: DeadLetter | None = None
     """Where items go after their last attempt. For RabbitMQ and Kafka it must be set, unless
-    onExhausted is Discard. Unset for Redis: a key beside that of the items, {job2}:dead for the
-    key job2, and {app}:jobs:dead for a key that has braces, such as {app}:jobs."""
+    onExhausted is Discard. Unset for Redis: a key beside that of the items: {job2}:dead for the key
+    job2, and {app}:jobs:dead for a key with braces such as {app}:jobs."""
 
 
 class FailurePolicy(Model):
-    """When so much has failed that the run should not go on."""
+    """How many items may fail for good before the run is given up."""
 
     max_dead_lettered: PercentOrCount
     """The most items of this run that may be dead-lettered or discarded: a number such as 10, or a
-    percentage of the items settled so far, such as 5%. 0 allows none. Beyond it no new work is
-    started, workers finish or give back the item in hand, what is left stays in the queue, and the
-    run is Failed with the reason TooManyDeadLettered."""
+    percentage of the items settled so far, such as 5%. 0 allows none. When there are more, no new
+    work is started, workers finish or give back the item in hand, and the run is Failed with the
+    reason TooManyDeadLettered. Items that are left stay in the queue."""
 
     min_settled_items: Count = 20
-    """Items that must be settled (succeeded, dead-lettered or discarded) before a percentage is
-    looked at, so that the first bad item does not end the run. It has no bearing on a number.
-    Default: 20."""
+    """How many items must be settled (succeeded, dead-lettered or discarded) before a percentage is
+    checked, so that the first bad item does not end the run. A plain number is checked from the
+    first item on. Default: 20."""
 
     def allows(self, *, dead_lettered: int, settled: int) -> bool:
         """Return whether a run with these numbers may go on."""
