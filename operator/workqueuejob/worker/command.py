@@ -16,10 +16,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from workqueuejob.errors import SettingsInvalid
+from workqueuejob.worker.command_input import Handed, Handing, ItemUnfit
 from workqueuejob.worker.engine import Engine
-from workqueuejob.worker.handing import Handed, Handing, ItemUnfit
 from workqueuejob.worker.item import Item
 from workqueuejob.worker.output import Output, captured
+from workqueuejob.worker.poller import Wake
 from workqueuejob.worker.process import (
     Processes,
     end_group,
@@ -28,8 +29,7 @@ from workqueuejob.worker.process import (
     is_too_large,
     reap_orphans,
 )
-from workqueuejob.worker.stopping import KILL_AFTER_SECONDS, Stop
-from workqueuejob.worker.wake import Wake
+from workqueuejob.worker.stop_request import KILL_AFTER_SECONDS, Stop
 
 TIMEOUT_KILL_SECONDS = 5.0
 """Between SIGTERM and SIGKILL for a command that took too long, or whose item is lost."""

@@ -32,10 +32,10 @@ from workqueuejob.worker.abilities import Abilities
 from workqueuejob.worker.forking import REFUSED
 from workqueuejob.worker.item import Item
 from workqueuejob.worker.reasons import describe_exhausted, shorten
-from workqueuejob.worker.reporting import Report
-from workqueuejob.worker.steady import TRANSIENT, SteadyBroker
+from workqueuejob.worker.reconnecting import TRANSIENT, SteadyBroker
+from workqueuejob.worker.report_file import Report
 from workqueuejob.worker.stop_cause import StopCause
-from workqueuejob.worker.stopping import Stop
+from workqueuejob.worker.stop_request import Stop
 from workqueuejob.worker.timing import Timing
 
 SLICE_SECONDS = 0.25

@@ -19,11 +19,11 @@ from workqueuejob.worker.connecting import read_environment
 from workqueuejob.worker.engine import Engine
 from workqueuejob.worker.forking import REFUSED, disown_in_children
 from workqueuejob.worker.handlers import refuse_unfinished, refuse_unfit
-from workqueuejob.worker.interruption import Interruption
 from workqueuejob.worker.item import Item
-from workqueuejob.worker.keeper import Keeper
+from workqueuejob.worker.lease_renewer import Keeper
 from workqueuejob.worker.opening import open_broker
-from workqueuejob.worker.stopping import Stop
+from workqueuejob.worker.sigterm import Interruption
+from workqueuejob.worker.stop_request import Stop
 from workqueuejob.worker.timing import Timing
 
 TOLD_TO_STOP = "told to stop before the work was done"

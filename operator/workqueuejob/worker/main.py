@@ -18,14 +18,14 @@ from workqueuejob.contract.settings import (
 )
 from workqueuejob.errors import WorkQueueJobError
 from workqueuejob.worker.command import Runner, find_program
+from workqueuejob.worker.command_input import ARGUMENT, ENVIRONMENT, FILE, Handing
 from workqueuejob.worker.connecting import read_environment
 from workqueuejob.worker.engine import Engine
-from workqueuejob.worker.handing import ARGUMENT, ENVIRONMENT, FILE, Handing
-from workqueuejob.worker.keeper import Keeper
+from workqueuejob.worker.lease_renewer import Keeper
 from workqueuejob.worker.opening import open_broker
 from workqueuejob.worker.process import adopt_orphans
-from workqueuejob.worker.reporting import Report
-from workqueuejob.worker.stopping import Stop
+from workqueuejob.worker.report_file import Report
+from workqueuejob.worker.stop_request import Stop
 
 FORWARDED = ("SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGWINCH")
 """What the worker has no use for itself; SIGTERM and SIGINT stop it."""

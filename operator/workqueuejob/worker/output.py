@@ -8,8 +8,8 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
+from workqueuejob.worker.poller import Wake
 from workqueuejob.worker.process import FileActions
-from workqueuejob.worker.wake import Wake
 
 STDOUT, STDERR = 1, 2
 LINE_MAX_BYTES = 2**20

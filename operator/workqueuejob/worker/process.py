@@ -14,7 +14,7 @@ from contextlib import suppress
 from typing import Any
 
 from workqueuejob.errors import PodExhausted
-from workqueuejob.worker.wake import Wake
+from workqueuejob.worker.poller import Wake
 
 GROUP_POLL_SECONDS = 0.02
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from workqueuejob.contract.grace import is_deadline
 from workqueuejob.contract.settings import WorkerSettings
 from workqueuejob.worker.reasons import describe_deadline, describe_probe
-from workqueuejob.worker.stopping import Stop
+from workqueuejob.worker.stop_request import Stop
 
 
 class StopCause:
@@ -47,7 +47,7 @@ class StopCause:
 
     def _ask(self) -> None:
         # Only here: it is a start's time for every worker, and few have a probe.
-        from workqueuejob.worker.probing import is_failing
+        from workqueuejob.worker.container_probes import is_failing
 
         for probe in self._probes:
             self._late_at = self._clock() + probe.timeout_seconds

@@ -13,7 +13,7 @@ from workqueuejob.brokers.broker import Broker, Delivery
 from workqueuejob.contract.report import read_report
 from workqueuejob.errors import PublishingUnavailable
 from workqueuejob.worker.engine import Engine
-from workqueuejob.worker.stopping import Stop
+from workqueuejob.worker.stop_request import Stop
 
 pytestmark = [pytest.mark.rabbitmq, pytest.mark.starts_early, pytest.mark.timeout(240)]
 

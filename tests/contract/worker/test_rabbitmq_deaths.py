@@ -18,7 +18,7 @@ from workqueuejob.brokers.broker import Broker
 from workqueuejob.contract.report import ItemCounts
 from workqueuejob.contract.retry import RetrySettings
 from workqueuejob.worker.engine import Engine
-from workqueuejob.worker.stopping import Stop
+from workqueuejob.worker.stop_request import Stop
 
 pytestmark = [pytest.mark.rabbitmq, pytest.mark.starts_early, pytest.mark.timeout(240)]
 

@@ -12,7 +12,7 @@ from workqueuejob.brokers.broker import Broker
 from workqueuejob.contract import exits
 from workqueuejob.errors import BrokerUnavailable
 from workqueuejob.worker.engine import Engine
-from workqueuejob.worker.stopping import Stop
+from workqueuejob.worker.stop_request import Stop
 
 pytestmark = pytest.mark.rabbitmq
 

@@ -10,7 +10,7 @@ from workqueuejob.contract.retry import RetrySettings
 from workqueuejob.contract.settings import RedisSource, WorkerSettings
 from workqueuejob.worker.engine import Engine
 from workqueuejob.worker.item import Item
-from workqueuejob.worker.stopping import Stop
+from workqueuejob.worker.stop_request import Stop
 from workqueuejob.worker.timing import Timing
 
 RETRY = RetrySettings(max_attempts=3, initial_delay_seconds=0, dead_letter="dead")

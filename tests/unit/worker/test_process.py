@@ -7,8 +7,8 @@ from contextlib import contextmanager
 import pytest
 
 from workqueuejob.worker.output import LINE_MAX_BYTES, Stream
+from workqueuejob.worker.poller import Wake
 from workqueuejob.worker.process import Processes
-from workqueuejob.worker.wake import Wake
 
 
 @contextmanager

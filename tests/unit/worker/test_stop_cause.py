@@ -15,7 +15,7 @@ from tests.unit.worker.builders import ONE_ATTEMPT, Plant, take
 from workqueuejob.contract import exits
 from workqueuejob.contract.probes import ProbeSettings
 from workqueuejob.contract.report import ItemCounts
-from workqueuejob.worker.probing import is_failing
+from workqueuejob.worker.container_probes import is_failing
 
 SECONDS = 20
 """Of a busy machine."""

@@ -14,7 +14,7 @@ from typing import Any
 
 from workqueuejob.contract import exits
 from workqueuejob.worker.item import Interrupted
-from workqueuejob.worker.stopping import Stop
+from workqueuejob.worker.stop_request import Stop
 
 
 class Interruption:

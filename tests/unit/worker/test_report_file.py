@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from workqueuejob.contract.report import ItemCounts, read_report
-from workqueuejob.worker.reporting import Report
+from workqueuejob.worker.report_file import Report
 
 KEPT_BYTES = 4096
 """How much of the end of a container's file the kubelet keeps."""
