@@ -9,8 +9,8 @@ import pytest
 from tests.contract.conftest import Bench, RabbitMQBench
 from workqueuejob.brokers.connection import RabbitMQConnection, TLSSettings
 from workqueuejob.brokers.probe import Probe
-from workqueuejob.brokers.rabbitmq.declaring import AMQPConnection
 from workqueuejob.brokers.rabbitmq.probe import RabbitMQReference, connect
+from workqueuejob.brokers.rabbitmq.probe_connection import AMQPConnection
 from workqueuejob.errors import (
     AuthenticationFailed,
     AuthorizationFailed,

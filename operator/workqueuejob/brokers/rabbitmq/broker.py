@@ -18,7 +18,7 @@ from collections.abc import Collection
 from workqueuejob.brokers.broker import Broker, Delivery
 from workqueuejob.brokers.connection import RabbitMQConnection
 from workqueuejob.brokers.rabbitmq.items import build_copy, build_dead_letter, build_failed
-from workqueuejob.brokers.rabbitmq.publishing import Refused, Unroutable
+from workqueuejob.brokers.rabbitmq.publisher import Refused, Unroutable
 from workqueuejob.brokers.rabbitmq.session import Assignment, Session
 from workqueuejob.contract.retry import RetrySettings
 from workqueuejob.contract.settings import RabbitMQSource

@@ -7,8 +7,8 @@ import time
 from collections.abc import Iterable
 from typing import Any
 
-from workqueuejob.brokers.rabbitmq.channels import WorkerConnection
 from workqueuejob.brokers.rabbitmq.names import classic_arguments, delay_queue, returning_arguments
+from workqueuejob.brokers.rabbitmq.worker_connection import WorkerConnection
 from workqueuejob.errors import WorkQueueJobError
 
 DAY_MS = 24 * 3600 * 1000

@@ -20,10 +20,10 @@ from dataclasses import dataclass, replace
 from workqueuejob.api import Precision
 from workqueuejob.brokers.connection import RabbitMQConnection
 from workqueuejob.brokers.depth import DepthWarning, QueueDepth
-from workqueuejob.brokers.rabbitmq.declaring import AMQPConnection, DeclaredQueue
-from workqueuejob.brokers.rabbitmq.leaders import check_leader, check_state
 from workqueuejob.brokers.rabbitmq.management import ManagementClient, QueueTotals
-from workqueuejob.brokers.rabbitmq.resting import SideQueues
+from workqueuejob.brokers.rabbitmq.probe_connection import AMQPConnection, DeclaredQueue
+from workqueuejob.brokers.rabbitmq.quorum_leaders import check_leader, check_state
+from workqueuejob.brokers.rabbitmq.side_queues import SideQueues
 from workqueuejob.errors import MeasurementUnreliable, QueueTypeUnsupported
 
 MANAGEMENT_RETRY_SECONDS = 10.0

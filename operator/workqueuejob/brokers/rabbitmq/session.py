@@ -16,19 +16,19 @@ from dataclasses import dataclass
 
 from workqueuejob.brokers.broker import Delivery
 from workqueuejob.brokers.connection import RabbitMQConnection
-from workqueuejob.brokers.rabbitmq.channels import WorkerConnection
-from workqueuejob.brokers.rabbitmq.consuming import Consumer, Handle
+from workqueuejob.brokers.rabbitmq.boot_id import BrokerLife
+from workqueuejob.brokers.rabbitmq.consumer import Consumer, Handle
 from workqueuejob.brokers.rabbitmq.delay_queues import DelayQueues
-from workqueuejob.brokers.rabbitmq.holding import Holding
+from workqueuejob.brokers.rabbitmq.holding_queue import Holding
 from workqueuejob.brokers.rabbitmq.items import (
     build_copy,
     build_returned,
     comes_from_holding,
     read_item,
 )
-from workqueuejob.brokers.rabbitmq.life import BrokerLife
 from workqueuejob.brokers.rabbitmq.properties import Properties
-from workqueuejob.brokers.rabbitmq.publishing import Publisher, Refused, Unroutable
+from workqueuejob.brokers.rabbitmq.publisher import Publisher, Refused, Unroutable
+from workqueuejob.brokers.rabbitmq.worker_connection import WorkerConnection
 from workqueuejob.contract.retry import RetrySettings
 from workqueuejob.contract.settings import RabbitMQSource
 from workqueuejob.errors import (

@@ -9,8 +9,6 @@ from urllib3 import exceptions as http
 
 from workqueuejob.api import Precision
 from workqueuejob.brokers.depth import DepthWarning, QueueDepth
-from workqueuejob.brokers.rabbitmq.declaring import DeclaredQueue
-from workqueuejob.brokers.rabbitmq.leaders import check_leader
 from workqueuejob.brokers.rabbitmq.management import (
     QueueTotals,
     parse_alarms,
@@ -19,6 +17,8 @@ from workqueuejob.brokers.rabbitmq.management import (
 )
 from workqueuejob.brokers.rabbitmq.management_http import FAILURES, describe_failure
 from workqueuejob.brokers.rabbitmq.probe import build_depth
+from workqueuejob.brokers.rabbitmq.probe_connection import DeclaredQueue
+from workqueuejob.brokers.rabbitmq.quorum_leaders import check_leader
 from workqueuejob.errors import MeasurementUnreliable, QueueTypeUnsupported
 
 DECLARED = DeclaredQueue(messages=6, consumers=4)

@@ -11,8 +11,8 @@ from typing import Any
 
 from pika import spec
 
-from workqueuejob.brokers.rabbitmq.channels import WorkerChannel, WorkerConnection
 from workqueuejob.brokers.rabbitmq.properties import Properties
+from workqueuejob.brokers.rabbitmq.worker_connection import WorkerChannel, WorkerConnection
 
 QUIET_SECONDS = 0.05
 """So long after room was made, what is to fill it has arrived."""

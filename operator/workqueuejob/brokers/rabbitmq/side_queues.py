@@ -8,7 +8,7 @@ neither queue while it hands it over.
 import time
 from collections.abc import Callable, Iterable
 
-from workqueuejob.brokers.rabbitmq.declaring import DeclaredQueue
+from workqueuejob.brokers.rabbitmq.probe_connection import DeclaredQueue
 from workqueuejob.errors import QueueNotFound
 
 ABSENT_SECONDS = 5.0

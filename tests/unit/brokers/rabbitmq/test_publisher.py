@@ -8,9 +8,9 @@ from typing import Any, cast
 import pytest
 from pika import spec
 
-from workqueuejob.brokers.rabbitmq.channels import WorkerConnection
 from workqueuejob.brokers.rabbitmq.properties import Properties
-from workqueuejob.brokers.rabbitmq.publishing import Publisher
+from workqueuejob.brokers.rabbitmq.publisher import Publisher
+from workqueuejob.brokers.rabbitmq.worker_connection import WorkerConnection
 from workqueuejob.errors import PublishingUnavailable
 
 

@@ -14,10 +14,10 @@ from typing import Any
 
 from pika import spec
 
-from workqueuejob.brokers.rabbitmq.channels import WorkerChannel, WorkerConnection
 from workqueuejob.brokers.rabbitmq.names import life_queue
 from workqueuejob.brokers.rabbitmq.properties import build_properties
-from workqueuejob.brokers.rabbitmq.publishing import Publisher, Refused, Unroutable
+from workqueuejob.brokers.rabbitmq.publisher import Publisher, Refused, Unroutable
+from workqueuejob.brokers.rabbitmq.worker_connection import WorkerChannel, WorkerConnection
 from workqueuejob.errors import BrokerUnavailable, PublishingUnavailable, WorkQueueJobError
 
 EXPIRES_MS = 24 * 3600 * 1000

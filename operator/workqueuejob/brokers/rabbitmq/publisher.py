@@ -12,8 +12,8 @@ from typing import Any
 
 from pika import spec
 
-from workqueuejob.brokers.rabbitmq.channels import WorkerChannel, WorkerConnection
 from workqueuejob.brokers.rabbitmq.properties import Properties
+from workqueuejob.brokers.rabbitmq.worker_connection import WorkerChannel, WorkerConnection
 from workqueuejob.errors import BrokerUnavailable, PublishingUnavailable
 
 MAY_PUBLISH = (

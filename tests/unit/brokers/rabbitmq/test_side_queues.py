@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from workqueuejob.brokers.rabbitmq.declaring import DeclaredQueue
-from workqueuejob.brokers.rabbitmq.resting import ABSENT_SECONDS, HANDOVER_SECONDS, SideQueues
+from workqueuejob.brokers.rabbitmq.probe_connection import DeclaredQueue
+from workqueuejob.brokers.rabbitmq.side_queues import ABSENT_SECONDS, HANDOVER_SECONDS, SideQueues
 from workqueuejob.errors import ConnectionFailed, QueueNotFound
 
 

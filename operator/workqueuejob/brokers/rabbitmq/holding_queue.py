@@ -9,12 +9,12 @@ the copy goes back to the main queue by itself, for its time to live has passed.
 import time
 
 from workqueuejob.brokers.broker import Delivery
-from workqueuejob.brokers.rabbitmq.channels import WorkerConnection
-from workqueuejob.brokers.rabbitmq.consuming import Consumer, Handle
+from workqueuejob.brokers.rabbitmq.consumer import Consumer, Handle
 from workqueuejob.brokers.rabbitmq.delay_queues import declare_returning
 from workqueuejob.brokers.rabbitmq.items import build_copy
 from workqueuejob.brokers.rabbitmq.names import HELD_HEADER, holding_queue, returning_arguments
-from workqueuejob.brokers.rabbitmq.publishing import Publisher, Refused, Unroutable
+from workqueuejob.brokers.rabbitmq.publisher import Publisher, Refused, Unroutable
+from workqueuejob.brokers.rabbitmq.worker_connection import WorkerConnection
 from workqueuejob.contract.notices import say
 from workqueuejob.errors import AuthorizationFailed
 
