@@ -20,7 +20,7 @@ from confluent_kafka import Message, TopicPartition
 
 from workqueuejob.brokers.broker import Delivery
 from workqueuejob.brokers.connection import KafkaConnection
-from workqueuejob.brokers.kafka.commits import OwnersCommits
+from workqueuejob.brokers.kafka.committer import OwnersCommits
 from workqueuejob.brokers.kafka.dead_letters import DeadLetterSender
 from workqueuejob.brokers.kafka.partitions import Partition
 from workqueuejob.brokers.kafka.session import GroupRebalancing, KafkaSession

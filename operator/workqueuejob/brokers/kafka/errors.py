@@ -12,7 +12,7 @@ from confluent_kafka import KafkaError, KafkaException
 from workqueuejob.brokers.connection import KAFKA_FIELD as FIELD
 from workqueuejob.brokers.kafka import codes
 from workqueuejob.brokers.kafka.client import Heard
-from workqueuejob.brokers.kafka.refusals import (
+from workqueuejob.brokers.kafka.connection_errors import (
     bad_settings,
     login_refused,
     other,
