@@ -7,7 +7,7 @@ from tests.model.resource_store import ResourceStore
 from tests.model.strangers import is_stranger
 from workqueuejob.api import Condition, ItemsStatus
 from workqueuejob.api.status import Accounting
-from workqueuejob.contract import exits
+from workqueuejob.contract import exit_codes
 from workqueuejob.planning.ledger.items import count_settled
 from workqueuejob.planning.rules.limits import DEADLINE_EXCEEDED
 from workqueuejob.planning.verdict import find_end
@@ -65,7 +65,7 @@ class Auditor:
             return not self.has_forgotten
         deleted = [pod for _, pod in self._controller.deleted_pods if pod.has_run]
         gone = deleted or self._controller.deleted_jobs
-        killed = [p for p in self._ended_pods if p.has_run and p.exit_code == exits.KILLED]
+        killed = [p for p in self._ended_pods if p.has_run and p.exit_code == exit_codes.KILLED]
         lost = [pod for pod in self._controller.live_pods if pod.is_lost]
         if not gone and not killed and not lost and not self._queue.has_forgotten:
             assert is_counted, "every pod that ran has reported"

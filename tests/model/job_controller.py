@@ -23,7 +23,7 @@ from tests.model.pods import (
     end,
 )
 from tests.model.queue import Queue
-from workqueuejob.contract import exits
+from workqueuejob.contract import exit_codes
 from workqueuejob.contract.settings import SETTINGS, read_settings
 from workqueuejob.errors import Conflict, JobNameConflict, NotFound
 from workqueuejob.names import KUEUE_LABEL, WAVE_LABEL
@@ -232,7 +232,7 @@ class JobController:
         """Bring a pod's node back, which tells what has become of the pod."""
         if pod.is_powerless and pod.phase in {Phase.PENDING, Phase.RUNNING}:
             self.cut_off(pod)
-            pod.phase, pod.exit_code = Phase.FAILED, exits.KILLED
+            pod.phase, pod.exit_code = Phase.FAILED, exit_codes.KILLED
         pod.lost_at, pod.is_powerless = None, False
 
     def cut_off(self, pod: Pod) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from tests.model.pods import GRACE_SECONDS, PROMPT_SECONDS, Phase, Pod, Step, start
 from tests.model.queue import Queue
-from workqueuejob.contract import exits
+from workqueuejob.contract import exit_codes
 from workqueuejob.contract.report import write_report
 
 
@@ -44,10 +44,10 @@ class Worker:
         elif pod.name in queue.held:
             self._go_on_with(queue.held[pod.name], pod, step, queue)
         elif pod.is_terminating:
-            self._exit(pod, queue, exits.STOPPED_EARLY)
+            self._exit(pod, queue, exit_codes.STOPPED_EARLY)
         elif self._is_done(pod) or (step is Step.LEAVE and not queue.offers(pod.name)):
             if not pod.awaits_first:
-                self._exit(pod, queue, exits.DONE)
+                self._exit(pod, queue, exit_codes.DONE)
         elif step is not Step.LEAVE:
             queue.take(pod.name)
             self._write(pod, queue)
@@ -63,7 +63,7 @@ class Worker:
         if pod.is_frozen or not pod.has_run:
             self.be_killed(pod, queue)
         else:
-            self._exit(pod, queue, exits.STOPPED_EARLY)
+            self._exit(pod, queue, exit_codes.STOPPED_EARLY)
 
     def be_killed(self, pod: Pod, queue: Queue, *, after_settling: bool = False) -> None:
         """Be ended by SIGKILL, perhaps between an acknowledgement and the message about it."""
@@ -71,13 +71,13 @@ class Worker:
             # It has said that it holds one before it begins with it.
             self._write(pod, queue)
             queue.settle(pod.name)
-        pod.phase, pod.exit_code = Phase.FAILED, exits.KILLED
+        pod.phase, pod.exit_code = Phase.FAILED, exit_codes.KILLED
         queue.cut_off(pod.name)
 
     def give_up(self, pod: Pod, queue: Queue) -> None:
         """End with an error of the worker itself, such as a login that is refused."""
         if pod.phase is Phase.RUNNING and not pod.is_frozen:
-            self._exit(pod, queue, exits.FAILED)
+            self._exit(pod, queue, exit_codes.FAILED)
 
     def _go_on_with(self, item: int, pod: Pod, step: Step, queue: Queue) -> None:
         if queue.attempts[item] >= self.max_attempts:
@@ -111,9 +111,9 @@ class Worker:
             return
         if self._is_done(pod):
             # It cancels together with the last settlement: what came meanwhile goes back.
-            self._exit(pod, queue, exits.DONE)
+            self._exit(pod, queue, exit_codes.DONE)
         elif pod.is_terminating:
-            self._exit(pod, queue, exits.STOPPED_EARLY)
+            self._exit(pod, queue, exit_codes.STOPPED_EARLY)
         else:
             self._write(pod, queue)
 
@@ -122,7 +122,7 @@ class Worker:
 
     def _exit(self, pod: Pod, queue: Queue, code: int) -> None:
         pod.exit_code = code
-        pod.phase = Phase.SUCCEEDED if code == exits.DONE else Phase.FAILED
+        pod.phase = Phase.SUCCEEDED if code == exit_codes.DONE else Phase.FAILED
         queue.disconnect(pod.name)
         self._write(pod, queue)
 

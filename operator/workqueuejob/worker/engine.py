@@ -17,7 +17,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from workqueuejob.brokers.broker import Broker, Delivery
-from workqueuejob.contract import exits
+from workqueuejob.contract import exit_codes
 from workqueuejob.contract.notices import say
 from workqueuejob.contract.settings import WorkerSettings
 from workqueuejob.errors import (
@@ -85,13 +85,13 @@ class Engine:
     def exit_code(self) -> int:
         """How a worker ends that has no more to take."""
         stopped_early = self._stop.requested and not self.is_done
-        return exits.STOPPED_EARLY if stopped_early else exits.DONE
+        return exit_codes.STOPPED_EARLY if stopped_early else exit_codes.DONE
 
     def exit_code_after(self, error: WorkQueueJobError) -> int:
         """How a worker ends that can't go on: another pod helps only if this one once worked."""
         if isinstance(error, _OF_THE_POD) or not self.broker.was_connected:
-            return exits.FAILED
-        return exits.STOPPED_EARLY
+            return exit_codes.FAILED
+        return exit_codes.STOPPED_EARLY
 
     def next(self) -> Item | None:
         """Return an item that is to be worked on, or None when there is no more to take."""

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from types import TracebackType
 
 from workqueuejob.brokers.broker import Broker
-from workqueuejob.contract import exits
+from workqueuejob.contract import exit_codes
 from workqueuejob.contract.notices import say
 from workqueuejob.contract.settings import WorkerSettings
 from workqueuejob.errors import HandlerInvalid, SettingsInvalid, WorkQueueJobError
@@ -109,11 +109,11 @@ class Worker:
         except WorkQueueJobError as error:
             self._end(error)
         code = engine.exit_code
-        if code != exits.DONE:
+        if code != exit_codes.DONE:
             engine.report.note(TOLD_TO_STOP)
         # What came to a consumer that nobody asks any more would be kept from the others.
         self.close()
-        if code != exits.DONE:
+        if code != exit_codes.DONE:
             raise SystemExit(code)
 
     def run(self, handler: Callable[[Item], object]) -> None:
@@ -195,7 +195,7 @@ class Worker:
         code = self._engine.exit_code_after(error)
         self._engine.report.note(str(error))
         self.close()
-        if code == exits.FAILED:
+        if code == exit_codes.FAILED:
             raise error
         say("can't go on", error=error)
         raise SystemExit(code) from error

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import asdict, replace
 
 from workqueuejob.brokers.broker import Broker
-from workqueuejob.contract import exits
+from workqueuejob.contract import exit_codes
 from workqueuejob.contract.notices import say
 from workqueuejob.contract.settings import (
     DEFAULT_TERMINATION_MESSAGE_PATH,
@@ -104,16 +104,16 @@ def _work(engine: Engine, runner: Runner) -> int:
         engine.report.note(str(error))
         say("can't go on", error=error)
     except OSError as error:
-        code = exits.FAILED
+        code = exit_codes.FAILED
         engine.report.note(str(error))
         say("can't go on, the system refused", error=error)
     except MemoryError:
-        code = exits.FAILED
+        code = exit_codes.FAILED
         engine.report.note(OUT_OF_MEMORY)
         say("can't go on", error=OUT_OF_MEMORY)
     else:
         code = engine.exit_code
-        if code != exits.DONE:
+        if code != exit_codes.DONE:
             why = "told to stop before the work was done"
             waits_for = engine.report.noted
             engine.report.note(f"{why}: {waits_for}" if waits_for else why)
@@ -130,7 +130,7 @@ def _refuse(path: str, error: WorkQueueJobError) -> int:
     report.note(str(error))
     report.close()
     say("can't start", error=error)
-    return exits.FAILED
+    return exit_codes.FAILED
 
 
 def _handle_signals(runner: Runner, stop: Stop) -> None:

@@ -12,7 +12,7 @@ from contextlib import suppress
 from types import FrameType
 from typing import Any
 
-from workqueuejob.contract import exits
+from workqueuejob.contract import exit_codes
 from workqueuejob.worker.item import Interrupted
 from workqueuejob.worker.stop_request import Stop
 
@@ -69,4 +69,4 @@ class Interruption:
         self._stop.request()
         if self.allowed and self._stop.expired and not (self.happened or self._busy()):
             self.happened = True
-            raise Interrupted(exits.STOPPED_EARLY)
+            raise Interrupted(exit_codes.STOPPED_EARLY)

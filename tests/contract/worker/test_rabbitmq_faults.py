@@ -9,7 +9,7 @@ from tests.contract.worker.conftest import open_bench
 from tests.contract.worker.rabbitmq_bench import ClassicBench, RabbitMQWorkerBench
 from tests.unit.worker.builders import build_settings
 from workqueuejob.brokers.broker import Broker
-from workqueuejob.contract import exits
+from workqueuejob.contract import exit_codes
 from workqueuejob.errors import BrokerUnavailable
 from workqueuejob.worker.engine import Engine
 from workqueuejob.worker.stop_request import Stop
@@ -45,5 +45,5 @@ def test_worker_whose_first_declaration_fails_in_the_broker_goes_on_when_it_work
         item = taken.result(PATIENCE_SECONDS)
     assert item is not None
     assert engine.succeed(item)
-    assert engine.exit_code == exits.DONE
+    assert engine.exit_code == exit_codes.DONE
     engine.close()

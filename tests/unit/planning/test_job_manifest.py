@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.builders import NAMESPACE, UID, a_template, a_work_queue_job, a_worker_spec
-from workqueuejob.contract import exits
+from workqueuejob.contract import exit_codes
 from workqueuejob.contract.probes import ProbeSettings
 from workqueuejob.contract.settings import read_settings
 from workqueuejob.errors import TemplateInvalid
@@ -227,7 +227,7 @@ class TestAJobOfOurWorker:
                 "onExitCodes": {
                     "containerName": "worker",
                     "operator": "In",
-                    "values": [exits.STOPPED_EARLY, exits.KILLED],
+                    "values": [exit_codes.STOPPED_EARLY, exit_codes.KILLED],
                 },
             },
         ]

@@ -7,7 +7,7 @@ import pytest
 from tests.unit.worker.builders import ONE_ATTEMPT, RETRY, Plant, take
 from workqueuejob.brokers.broker import Broker, Delivery
 from workqueuejob.brokers.memory.broker import MemoryBroker
-from workqueuejob.contract import exits
+from workqueuejob.contract import exit_codes
 from workqueuejob.contract.report import ItemCounts, read_report
 from workqueuejob.contract.retry import RetrySettings
 from workqueuejob.errors import (
@@ -35,7 +35,7 @@ def test_drained_queue_ends_the_worker_after_the_idle_time() -> None:
     began = plant.clock()
     assert drain(plant.engine) == [b"apple", b"banana"]
     assert 2.0 <= plant.clock() - began < 2.5
-    assert plant.engine.exit_code == exits.DONE
+    assert plant.engine.exit_code == exit_codes.DONE
 
 
 def test_item_that_comes_within_the_idle_time_is_worked_on() -> None:
@@ -63,7 +63,7 @@ def test_worker_of_a_warm_pod_waits_for_its_first_item_without_end() -> None:
     plant.clock.on_sleep = produce
     assert drain(plant.engine) == [b"late", b"next"]
     assert 3602.0 <= plant.clock() - began < 3603.5
-    assert plant.engine.exit_code == exits.DONE
+    assert plant.engine.exit_code == exit_codes.DONE
 
 
 def test_item_that_failed_was_a_first_item_too() -> None:
@@ -85,7 +85,7 @@ def test_worker_that_waits_for_its_first_item_stops_when_it_is_told_to() -> None
     plant.clock.on_sleep = tell
     assert plant.engine.next() is None
     assert plant.clock() - began < 61
-    assert plant.engine.exit_code == exits.STOPPED_EARLY
+    assert plant.engine.exit_code == exit_codes.STOPPED_EARLY
 
 
 class LateShare(MemoryBroker):
@@ -154,7 +154,7 @@ def test_stopped_worker_takes_nothing_more() -> None:
     plant = Plant(b"apple")
     plant.stop.request()
     assert plant.engine.next() is None
-    assert plant.engine.exit_code == exits.STOPPED_EARLY
+    assert plant.engine.exit_code == exit_codes.STOPPED_EARLY
 
 
 def test_stopped_worker_whose_quota_is_settled_is_done() -> None:
@@ -162,7 +162,7 @@ def test_stopped_worker_whose_quota_is_settled_is_done() -> None:
     item = take(plant.engine)
     plant.stop.request()
     item.ack()
-    assert plant.engine.exit_code == exits.DONE
+    assert plant.engine.exit_code == exit_codes.DONE
 
 
 # Failed attempts
@@ -347,7 +347,7 @@ def test_item_that_the_pods_deadline_interrupts_has_failed() -> None:
     assert plant.letters == [
         (b"slow", "not done when the pod's activeDeadlineSeconds of 600 s ended", 1)
     ]
-    assert plant.engine.exit_code == exits.STOPPED_EARLY
+    assert plant.engine.exit_code == exit_codes.STOPPED_EARLY
 
 
 def test_item_that_is_interrupted_long_before_the_deadline_is_given_back() -> None:
@@ -458,7 +458,7 @@ def test_stop_ends_the_waiting_for_a_broker() -> None:
 
     engine = plant.build_engine(open_broker)
     assert engine.next() is None
-    assert engine.exit_code == exits.STOPPED_EARLY
+    assert engine.exit_code == exit_codes.STOPPED_EARLY
 
 
 class AwayBroker(MemoryBroker):
@@ -489,14 +489,14 @@ def test_refused_credentials_end_a_worker_that_was_never_let_in_as_failed() -> N
     engine = plant.build_engine(open_broker)
     with pytest.raises(AuthenticationFailed) as caught:
         engine.next()
-    assert engine.exit_code_after(caught.value) == exits.FAILED
+    assert engine.exit_code_after(caught.value) == exit_codes.FAILED
 
 
 def test_refused_credentials_after_work_end_a_worker_for_another_to_try() -> None:
     plant = Plant(b"apple")
     drain(plant.engine)
     error = AuthenticationFailed("mq:5672: login refused")
-    assert plant.engine.exit_code_after(error) == exits.STOPPED_EARLY
+    assert plant.engine.exit_code_after(error) == exit_codes.STOPPED_EARLY
 
 
 class WithoutDeadLetterQueue(MemoryBroker):
@@ -510,7 +510,7 @@ def test_missing_dead_letter_queue_ends_the_worker_and_the_item_stays() -> None:
     engine = plant.build_engine(lambda: broker)
     with pytest.raises(DeadLetterTargetMissing) as caught:
         take(engine).fail("no good")
-    assert engine.exit_code_after(caught.value) == exits.FAILED
+    assert engine.exit_code_after(caught.value) == exit_codes.FAILED
     again = plant.connect().take(timeout_seconds=0)
     assert again is not None
     assert again.attempt == 1

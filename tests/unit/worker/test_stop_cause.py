@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.unit.worker.builders import ONE_ATTEMPT, Plant, take
-from workqueuejob.contract import exits
+from workqueuejob.contract import exit_codes
 from workqueuejob.contract.probes import ProbeSettings
 from workqueuejob.contract.report import ItemCounts
 from workqueuejob.worker.container_probes import is_failing
@@ -51,7 +51,7 @@ def test_item_that_makes_a_probe_fail_has_failed() -> None:
     plant.engine.interrupt(item)
     reason = "not done when the container was stopped, because its livenessProbe failed"
     assert plant.letters == [(b"hang", reason, 1)]
-    assert plant.engine.exit_code == exits.STOPPED_EARLY
+    assert plant.engine.exit_code == exit_codes.STOPPED_EARLY
 
 
 def test_item_is_given_back_while_the_probes_succeed() -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from workqueuejob.api.status import CountedItems
-from workqueuejob.contract import exits
+from workqueuejob.contract import exit_codes
 from workqueuejob.contract.report import ItemCounts, Report, read_report
 from workqueuejob.contract.settings import SETTINGS
 from workqueuejob.planning.observing.containers import has_never_run, read_state
@@ -14,7 +14,7 @@ from workqueuejob.planning.observing.observed import ObservedJob
 from workqueuejob.planning.observing.ownership import read_job_uid, read_wave
 
 _ENDED = frozenset({"Succeeded", "Failed"})
-_ORDERLY = frozenset({exits.DONE, exits.FAILED, exits.STOPPED_EARLY})
+_ORDERLY = frozenset({exit_codes.DONE, exit_codes.FAILED, exit_codes.STOPPED_EARLY})
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +69,12 @@ def read_pod_report(manifest: Mapping[str, Any], *, is_gone: bool = False) -> Po
             ),
             is_unreported=has_run and report is None and bool(terminated),
         ),
-        succeeded=terminated.get("exitCode") == exits.DONE,
+        succeeded=terminated.get("exitCode") == exit_codes.DONE,
         died_idle=_has_died_idle(manifest, terminated, report)
         or (ended_by is not None and _has_done_nothing(terminated, report)),
-        complaint=report.note if report and terminated.get("exitCode") == exits.FAILED else None,
+        complaint=report.note
+        if report and terminated.get("exitCode") == exit_codes.FAILED
+        else None,
         ended_by=ended_by,
     )
 
@@ -147,14 +149,14 @@ def _has_died_idle(
     With an item in hand that is an attempt of the item; one that is deleted or evicted has been
     told to go. Other exit codes than SIGKILL's its Job counts itself.
     """
-    if terminated.get("exitCode") != exits.KILLED:
+    if terminated.get("exitCode") != exit_codes.KILLED:
         return False
     return not is_told_to_go(manifest) and not (report is not None and report.holding)
 
 
 def _has_done_nothing(terminated: Mapping[str, Any], report: Report | None) -> bool:
     """Return whether a pod that was stopped has no more to show than an item that it gave back."""
-    if terminated.get("exitCode") != exits.STOPPED_EARLY:
+    if terminated.get("exitCode") != exit_codes.STOPPED_EARLY:
         return False
     counts = report.counts if report else ItemCounts()
     return counts.settled + counts.attempts_failed == 0

@@ -12,7 +12,7 @@ from typing import Any
 
 from workqueuejob.api import WorkQueueJob, WorkQueueJobSpec
 from workqueuejob.api.template_text import MOST_BYTES
-from workqueuejob.contract.exits import KILLED, STOPPED_EARLY
+from workqueuejob.contract.exit_codes import KILLED, STOPPED_EARLY
 from workqueuejob.errors import TemplateInvalid
 from workqueuejob.names import (
     API_VERSION,
