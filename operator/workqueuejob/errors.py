@@ -1,8 +1,8 @@
 """Every error that the operator raises on purpose, as one tree.
 
-A class's name is the reason that a condition shows, so that what a log, a metric and
-`kubectl describe` say is one word. A message says what failed, where, and what to change;
-it never holds a password or a URL with one.
+A class's name is the reason that a condition shows. So logs, metrics and `kubectl describe` use
+the same word. A message says what failed, where, and what to change. It holds no password, and no
+URL with a password.
 
     WorkQueueJobError
     ├── QueueError                   the queue can't be measured
@@ -24,15 +24,16 @@ it never holds a password or a URL with one.
     │   ├── SettingsInvalid
     │   ├── HandlerInvalid           a program's handler leaves its work undone
     │   ├── PodExhausted             the pod or its node lacks what a command needs
-    │   ├── BrokerUnavailable        try again; what was held will be delivered again
-    │   │   └── PublishingUnavailable    try again; what is held is held still
-    │   ├── LeaseLost                somebody else has taken the item over
+    │   ├── BrokerUnavailable        try again; the broker delivers again what the worker held
+    │   │   └── PublishingUnavailable    try again; the worker still holds its items
+    │   ├── LeaseLost                another worker has taken the item over
     │   └── DeadLetterTargetMissing  an exhausted item has nowhere to go; it is kept
     └── ClusterError                 the API server refused
         ├── TemplateInvalid
         ├── JobRejected
+        │   └── NamespaceTerminating
         ├── JobNameConflict
-        ├── Conflict                 somebody else wrote first; read again
+        ├── Conflict                 another client wrote first; read again
         ├── NotFound
         ├── NotLeading               another replica may lead; nothing may be written
         └── ClusterUnavailable
@@ -40,7 +41,7 @@ it never holds a password or a URL with one.
 
 
 class WorkQueueJobError(Exception):
-    """Anything that the operator can name."""
+    """Any error that the operator or the worker raises on purpose."""
 
     @property
     def reason(self) -> str:
@@ -49,7 +50,7 @@ class WorkQueueJobError(Exception):
 
 
 class QueueError(WorkQueueJobError):
-    """The queue can't be measured; nothing is created, shrunk or finished because of it."""
+    """The queue can't be measured. While it can't, no pod is created and no run is finished."""
 
 
 class ConnectionFailed(QueueError):
@@ -97,15 +98,15 @@ class QueueTypeUnsupported(QueueError):
 
 
 class QueueReplaced(QueueError):
-    """The queue is another one than that which the run began with, of the same name."""
+    """The queue is not the one that the run began with, although it has the same name."""
 
 
 class ConsumerGroupInUse(QueueError):
-    """Programs that are not ours have partitions of the topic, and what is in them."""
+    """Programs outside of the run have some of the topic's partitions, and take their messages."""
 
 
 class MeasurementUnreliable(QueueError):
-    """The broker's numbers contradict themselves; unknown is not zero."""
+    """The broker's numbers contradict each other; the depth is unknown, which is not zero."""
 
 
 class WorkerError(WorkQueueJobError):
@@ -113,7 +114,7 @@ class WorkerError(WorkQueueJobError):
 
 
 class SettingsInvalid(WorkerError):
-    """The environment does not say what a worker must know."""
+    """The environment lacks a setting that the worker needs, or has an invalid one."""
 
 
 class HandlerInvalid(WorkerError, TypeError):
@@ -125,15 +126,15 @@ class PodExhausted(WorkerError):
 
 
 class BrokerUnavailable(WorkerError):
-    """The connection broke or could not be made; what was held will be delivered again."""
+    """The connection broke or could not be made; the broker delivers again what was held."""
 
 
 class PublishingUnavailable(BrokerUnavailable):
-    """The broker takes no messages for now; items that need none go on, and what is held stays."""
+    """The broker takes no messages now; the worker keeps its items, and tries again."""
 
 
 class LeaseLost(WorkerError):
-    """Somebody else has taken the item over; it is not ours to settle any more."""
+    """Another worker has taken the item over; this worker may not settle it any more."""
 
 
 class DeadLetterTargetMissing(WorkerError):
@@ -157,15 +158,15 @@ class NamespaceTerminating(JobRejected):
 
 
 class JobNameConflict(ClusterError):
-    """A Job of the wave's name exists and belongs to somebody else."""
+    """A Job of the wave's name exists, and this WorkQueueJob is not its controller."""
 
 
 class Conflict(ClusterError):
-    """The object changed since it was read; read again and decide anew."""
+    """The object has changed since it was read; read it again and plan again."""
 
 
 class NotFound(ClusterError):
-    """The object is not, or no longer, there."""
+    """The object does not exist, or not any more."""
 
 
 class NotLeading(ClusterError):
@@ -173,4 +174,4 @@ class NotLeading(ClusterError):
 
 
 class ClusterUnavailable(ClusterError):
-    """The API server did not answer, or answered with an error of its own."""
+    """The API server did not answer, or its answer does not say whether it accepts the request."""

@@ -1,4 +1,7 @@
-"""Prometheus metrics of the operator. Labels are bounded: no object names."""
+"""The operator's Prometheus metrics: counts, and decides nothing.
+
+No label is the name of a WorkQueueJob or a queue, because the series would grow with their number.
+"""
 
 from collections import Counter as CountOf
 from collections.abc import Callable, Iterable, Iterator
@@ -39,7 +42,7 @@ LEADER = Gauge("wqj_leader", "1 in the replica that leads, 0 in one that stands 
 
 
 def count_items(old: ItemsStatus | None, new: ItemsStatus | None) -> None:
-    """Count what a status says more than the one before it."""
+    """Add to the counters by how much the new status says more than the old one."""
     old, new = old or ItemsStatus(), new or ItemsStatus()
     for result in ("succeeded", "dead_lettered", "discarded"):
         more = (getattr(new, result) or 0) - (getattr(old, result) or 0)
@@ -48,7 +51,7 @@ def count_items(old: ItemsStatus | None, new: ItemsStatus | None) -> None:
 
 
 class MeasurementMetrics:
-    """Observes the meter; called from its threads."""
+    """Counts what the meter does; the meter calls it from its threads."""
 
     def measured(self, measurement: Measurement, duration_seconds: float) -> None:
         """Count one measurement."""
@@ -62,7 +65,7 @@ class MeasurementMetrics:
 
 
 class _ObjectsCollector(Collector):
-    """Counts objects when it is scraped, so that nothing is left over of deleted ones."""
+    """Counts the objects at each scrape, so that no series stays behind of deleted ones."""
 
     def __init__(self, list_objects: Callable[[], Iterable[tuple[str, str]]]) -> None:
         self._list_objects = list_objects
@@ -79,9 +82,9 @@ class _ObjectsCollector(Collector):
 
 
 def expose_objects(list_objects: Callable[[], Iterable[tuple[str, str]]]) -> Callable[[], None]:
-    """Expose the gauge of objects; list_objects returns (namespace, reason) of each.
+    """Expose the gauge of objects; return a function that takes it down again.
 
-    Returns what takes the gauge down again.
+    list_objects: returns the namespace and the reason of Progressing of each WorkQueueJob.
     """
     collector = _ObjectsCollector(list_objects)
     REGISTRY.register(collector)

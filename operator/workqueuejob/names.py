@@ -1,4 +1,4 @@
-"""The names that the operator gives to things, and why they fit."""
+"""The names, labels and annotations that the operator gives to objects, and their lengths."""
 
 import hashlib
 
@@ -15,39 +15,42 @@ NAME_LABEL = f"{GROUP}/name"
 """On every Job and pod of a WorkQueueJob: its name. Also the scale subresource's selector."""
 
 UID_LABEL = f"{GROUP}/uid"
-"""On every Job and pod: the WorkQueueJob's UID, for a namesake may have been here before."""
+"""On every Job and pod: the WorkQueueJob's UID, because an earlier one may have had its name."""
 
 WAVE_LABEL = f"{GROUP}/wave"
 """On every Job and pod: the wave's number, from 1."""
 
 WORKER_LABEL = f"{GROUP}/worker"
-"""On every pod that our worker runs in, whose termination message is its report."""
+"""On every pod that runs this project's worker; its termination message is the worker's report."""
 
 WARM_LABEL = f"{GROUP}/warm"
-"""On the Job and the pods of a wave that is kept although nothing is ready."""
+"""On the Job and the pods of a wave that is kept although no item is ready."""
 
 KUEUE_LABEL = "kueue.x-k8s.io/queue-name"
-"""On a Job: Kueue decides when it may run, and nobody else suspends, resumes or resizes it."""
+"""On a Job: Kueue decides when it may run; the operator does not suspend, resume or resize it."""
 
 JOB_LABEL = "batch.kubernetes.io/job-name"
 """On every pod of a Job, by Kubernetes: the Job's name."""
 
 TEMPLATE_HASH_ANNOTATION = f"{GROUP}/template-hash"
-"""On every Job: what its pods were made from."""
+"""On every Job: the hash of what its pods were made from."""
 
 NAME_MAX_LENGTH = 40
-"""40 + UID hash (6) + wave (8) + index (6), with hyphens, is a hostname of at most 63."""
+"""Characters of a WorkQueueJob's name. A pod's hostname may have 63, and this leaves room in it.
+
+40, and each with its hyphen: the UID's hash (1 + 5), the wave (1 + 8) and the index (1 + 6) are 62.
+"""
 
 WAVE_DIGITS = 8
-"""What a wave's number may have of that."""
+"""Digits of a wave's number, at most."""
 
 _UID_HASH_LENGTH = 5
 
 
 def job_name(name: str, uid: str, wave: int) -> str:
-    """Return the name of a wave's Job: the same for the same object and wave, for ever.
+    """Return the name of a wave's Job, such as `fruits-1f0c4-3`; depends on nothing else.
 
-    The UID's hash keeps a re-created namesake from adopting or colliding with old Jobs.
+    The UID's hash keeps a re-created namesake from adopting old Jobs, and from their names.
     """
     return f"{name}-{_uid_hash(uid)}-{wave}"
 

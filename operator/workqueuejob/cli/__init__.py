@@ -1,1 +1,1 @@
-"""The command line."""
+"""The operator's command line: reads options and variables, and starts the process."""

@@ -1,4 +1,4 @@
-"""`workqueuejob-operator`: the operator's command line."""
+"""`workqueuejob-operator`: from options and variables to Settings, and the process' exit code."""
 
 import asyncio
 from typing import Annotated
@@ -109,7 +109,7 @@ def run(  # noqa: PLR0913, PLR0917 - an option is a parameter
     try:
         asyncio.run(run_operator(settings))
     except NotLeading as error:
-        # Whatever this process knows may be of the past: its successor starts with nothing.
+        # All that this process knows may be out of date; the next one starts without it.
         _log.error("leadership lost, process ends", error=str(error))
         raise typer.Exit(1) from error
 

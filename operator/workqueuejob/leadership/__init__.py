@@ -1,4 +1,4 @@
 """Which replica of the operator may write: the rules, the election, and the Lease in the cluster.
 
-Nothing here knows a WorkQueueJob or a queue.
+Nothing here belongs to a WorkQueueJob or a queue.
 """

@@ -1,9 +1,9 @@
 """Takes, renews and gives up the Lease, and says at any moment whether this process may write.
 
-`require` is asked before each write to the API server (`cluster.connection`). It looks at the age
-of the last renewal, counted from before that was sent, on a clock that goes on while the process
-is frozen and while the machine sleeps: a leader that thaws finds that it leads no more before it
-does anything.
+`cluster.connection` calls `require` before each write to the API server. `require` compares the
+age of the last renewal with the deadline. The age counts from before the renewal was sent, on a
+clock that goes on while the process is frozen and while the machine sleeps. So a leader that was
+frozen for too long writes nothing after it thaws.
 """
 
 import asyncio
@@ -32,30 +32,31 @@ _log = structlog.get_logger(__name__)
 
 
 def read_clock() -> float:
-    """Return seconds on a clock that never stands still, not even while the machine sleeps.
+    """Return seconds on a clock that goes on while the machine sleeps: CLOCK_BOOTTIME.
 
-    Linux' CLOCK_MONOTONIC does; where there is no CLOCK_BOOTTIME, as on macOS, it does not.
+    Linux' CLOCK_MONOTONIC stops meanwhile. macOS has no CLOCK_BOOTTIME, and its CLOCK_MONOTONIC
+    does not stop.
     """
     return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
 class LeaseStore(Protocol):
-    """Where the Lease is; see `cluster.leases.LeaseAPI`."""
+    """Where the Lease is stored: `leadership.leases.LeaseAPI`, or a test's fake."""
 
     async def read(self) -> Lease | None:
-        """Return it, or None; raises ClusterError."""
+        """Return the Lease, or None if there is none; raises ClusterError."""
         ...
 
     async def write(self, lease: Lease) -> Lease:
-        """Create it or replace its version; raises ClusterError, Conflict if another was faster."""
+        """Create the Lease, or replace the version that it was made from; return it as stored.
+
+        Raises ClusterError; Conflict when another client was faster.
+        """
         ...
 
 
 class Leadership:
-    """This process' part in the election.
-
-    problem: what keeps it from reading or renewing the Lease, or None.
-    """
+    """This process' part in the election."""
 
     def __init__(
         self,
@@ -75,6 +76,7 @@ class Leadership:
         self._writing = asyncio.Lock()
         self._given_up = False
         self.problem: str | None = "the Lease has not been read yet"
+        """What keeps this process from reading or renewing the Lease, or None."""
         LEADER.set(0)
 
     @property
@@ -82,18 +84,18 @@ class Leadership:
         """Whether this process may write now."""
         if self._renewed_at is None:
             return False
-        return self._clock() - self._renewed_at < self._times.renew_deadline
+        return self._clock() - self._renewed_at < self._times.renew_deadline_seconds
 
     def require(self) -> None:
         """Raise NotLeading unless this process may write now."""
         if not self.leads:
             raise NotLeading(
-                f"{self._identity} has not renewed its Lease for {self._times.renew_deadline:g} s;"
-                " another replica may lead"
+                f"{self._identity} has not renewed its Lease for"
+                f" {self._times.renew_deadline_seconds:g} s; another replica may lead"
             )
 
     async def acquire(self) -> None:
-        """Wait until this process leads; look every now and then."""
+        """Wait until this process leads; try every few seconds."""
         wait = await self.attempt()
         while wait:
             await asyncio.sleep(wait)
@@ -103,7 +105,7 @@ class Leadership:
 
     async def hold(self) -> None:
         """Renew the Lease until it is given up; raises NotLeading when it is lost."""
-        wait = self._times.retry
+        wait = self._times.retry_seconds
         while not self._given_up:
             await asyncio.sleep(wait)
             wait = await self.renew()
@@ -122,7 +124,7 @@ class Leadership:
             return _AFTER_ERROR_SECONDS
         except ClusterError as error:
             self._note(error)
-            return self._times.retry
+            return self._times.retry_seconds
         return 0.0
 
     async def renew(self) -> float:
@@ -141,17 +143,17 @@ class Leadership:
             except ClusterError as error:
                 self._note(error)
                 return _AFTER_ERROR_SECONDS
-        return self._times.retry
+        return self._times.retry_seconds
 
     async def release(self) -> None:
-        """Write no more, and leave the Lease to whoever comes first, if it is ours."""
+        """Write no more, and give up the Lease if this process holds it."""
         async with self._writing:
             led, self._given_up = self.leads, True
             self._lose()
             if not led:
                 return
             try:
-                # The answer to a renewal may have been lost.
+                # Read first: the answer to a renewal, with the newest version, may have been lost.
                 lease = await self._leases.read()
                 if lease is not None and lease.holder == self._identity:
                     await self._leases.write(give_up(lease, time=datetime.now(UTC)))
@@ -161,11 +163,12 @@ class Leadership:
                 _log.info("Lease given up", identity=self._identity)
 
     def _watch(self, lease: Lease) -> float:
-        """Return the seconds until the next look at another's Lease; 0 when it is free."""
+        """Return the seconds until the next look at the Lease; 0 when it is free."""
         now = self._clock()
         self._sighting = sight(self._sighting, lease, now=now)
         self.problem = None
-        return min(seconds_until_free(self._sighting, self._identity, now=now), self._times.retry)
+        free_in = seconds_until_free(self._sighting, self._identity, now=now)
+        return min(free_in, self._times.retry_seconds)
 
     async def _claim(self, lease: Lease | None) -> None:
         sent = self._clock()
@@ -175,7 +178,11 @@ class Leadership:
         self.problem = None
 
     async def _look_who_leads(self) -> float:
-        """Go on if the Lease is still ours, or gone: an answer was lost, or somebody meddled."""
+        """Read the Lease after a refused renewal; return the seconds until the next one.
+
+        This process may still be its holder, because the answer to a renewal was lost, or the Lease
+        may have been deleted by hand. Raises NotLeading when another replica holds it.
+        """
         try:
             lease = await self._leases.read()
         except ClusterError as error:

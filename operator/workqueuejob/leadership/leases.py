@@ -1,6 +1,7 @@
 """Reads and writes the one Lease by which replicas agree on a leader. Decides nothing.
 
-Its client is not guarded (`connection.api_client`): the Lease is what the guard asks about.
+Its client is not guarded (`cluster.connection.api_client`), because the guard lets nothing be
+written before this process has the Lease.
 """
 
 from datetime import datetime
@@ -16,11 +17,11 @@ from workqueuejob.names import OPERATOR
 
 _LEASES = {"group": "coordination.k8s.io", "version": "v1", "plural": "leases"}
 _TIMEOUT_SECONDS = 3.0
-"""Short: a request that hangs must not use up the time in which another could renew."""
+"""Half of the renewal's deadline: after a request that hangs there is time for another one."""
 
 
 class LeaseAPI:
-    """One Lease of one namespace; every method raises a ClusterError in the API server's words."""
+    """One Lease. Every method raises a ClusterError whose message is the API server's."""
 
     def __init__(self, api_client: client.ApiClient, *, namespace: str, name: str) -> None:
         # Any: the generated signatures don't know dicts for objects.
@@ -45,7 +46,7 @@ class LeaseAPI:
     async def write(self, lease: Lease) -> Lease:
         """Create the Lease, or replace the version that it was made from; return it as stored.
 
-        Raises Conflict when somebody else was faster.
+        Raises Conflict when another client was faster.
         """
         arguments = {
             **_LEASES,
@@ -63,7 +64,7 @@ class LeaseAPI:
                 else:
                     stored = await self._objects.create_namespaced_custom_object(**arguments)
         except JobNameConflict as error:
-            # A name that is taken is a Job's trouble elsewhere; here it is a race that was lost.
+            # `cluster_errors` takes a name that exists for a Job's. Here a race was lost.
             raise Conflict(str(error)) from error
         return _read_lease(stored)
 
@@ -90,8 +91,8 @@ def _read_lease(manifest: dict[str, Any]) -> Lease:
     spec = manifest.get("spec") or {}
     return Lease(
         holder=spec.get("holderIdentity") or "",
-        # One that somebody made by hand may lack it.
-        duration_seconds=spec.get("leaseDurationSeconds") or LeaseTimes().duration,
+        # A Lease that was made by hand may lack it.
+        duration_seconds=spec.get("leaseDurationSeconds") or LeaseTimes().duration_seconds,
         acquired=_read_time(spec.get("acquireTime")),
         renewed=_read_time(spec.get("renewTime")),
         transitions=spec.get("leaseTransitions") or 0,

@@ -9,7 +9,7 @@ from workqueuejob.errors import ClusterError, ClusterUnavailable, Conflict, NotF
 from workqueuejob.leadership.election import Leadership, read_clock
 from workqueuejob.leadership.rules import Lease, LeaseTimes
 
-TIMES = LeaseTimes(duration=8, renew_deadline=6.0, retry=2.0)
+TIMES = LeaseTimes(duration_seconds=8, renew_deadline_seconds=6.0, retry_seconds=2.0)
 
 
 @dataclass
@@ -86,7 +86,7 @@ async def test_the_first_leads_and_the_second_stands_by(store: FakeLease, clock:
     first, second = a_replica(store, clock, "first"), a_replica(store, clock, "second")
 
     assert await first.attempt() == 0
-    assert await second.attempt() == TIMES.retry
+    assert await second.attempt() == TIMES.retry_seconds
 
     first.require()
     with pytest.raises(NotLeading):
@@ -117,13 +117,17 @@ async def test_a_killed_leader_is_succeeded_when_its_lease_has_expired(
         clock.now += wait
 
     assert store.holder == "second"
-    assert TIMES.duration <= clock.now - killed_at <= TIMES.duration + TIMES.retry
+    assert (
+        TIMES.duration_seconds
+        <= clock.now - killed_at
+        <= TIMES.duration_seconds + TIMES.retry_seconds
+    )
 
 
 async def test_a_leader_that_was_frozen_past_its_lease_may_not_write(
     store: FakeLease, clock: Clock, leader: Leadership
 ) -> None:
-    clock.now += TIMES.renew_deadline
+    clock.now += TIMES.renew_deadline_seconds
 
     with pytest.raises(NotLeading, match="first has not renewed its Lease for 6 s"):
         leader.require()
@@ -276,7 +280,7 @@ async def test_a_lease_that_cannot_be_read_is_a_problem_in_the_servers_words(
     assert replica.problem == "the Lease has not been read yet"
     store.failure = ClusterError("leases is forbidden")
 
-    assert await replica.attempt() == TIMES.retry
+    assert await replica.attempt() == TIMES.retry_seconds
 
     assert "leases is forbidden" in (replica.problem or "")
 

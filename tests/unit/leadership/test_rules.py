@@ -17,7 +17,7 @@ from workqueuejob.leadership.rules import (
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 LATER = NOON + timedelta(seconds=2)
-TIMES = LeaseTimes(duration=8, renew_deadline=6.0, retry=2.0)
+TIMES = LeaseTimes(duration_seconds=8, renew_deadline_seconds=6.0, retry_seconds=2.0)
 
 
 def a_lease(holder: str = "other", *, version: str = "1", duration: int = 8) -> Lease:
@@ -27,9 +27,11 @@ def a_lease(holder: str = "other", *, version: str = "1", duration: int = 8) -> 
 def test_a_killed_holder_is_succeeded_within_fifteen_seconds() -> None:
     times = LeaseTimes()
 
-    assert times.duration + times.retry <= 12, "the rest is for the watches to begin"
-    assert times.renew_deadline + 1 < times.duration
-    assert 2 * times.retry < times.renew_deadline
+    assert times.duration_seconds + times.retry_seconds <= 12, (
+        "the rest is for the watches to begin"
+    )
+    assert times.renew_deadline_seconds + 1 < times.duration_seconds
+    assert 2 * times.retry_seconds < times.renew_deadline_seconds
 
 
 def test_anothers_lease_is_left_alone_until_it_was_seen_unchanged_for_its_duration() -> None:
