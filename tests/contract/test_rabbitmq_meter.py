@@ -12,7 +12,7 @@ from workqueuejob.brokers.connection import RabbitMQConnection
 from workqueuejob.brokers.depth import Measurement, QueueDepth
 from workqueuejob.brokers.rabbitmq.probe import RabbitMQReference, connect
 from workqueuejob.errors import ConnectionFailed
-from workqueuejob.measuring.backoff import Pace
+from workqueuejob.measuring.backoff import MeterPace
 from workqueuejob.measuring.meter import Meter
 
 pytestmark = pytest.mark.rabbitmq
@@ -43,7 +43,7 @@ def test_restarted_broker_is_measured_again_by_itself(rabbitmq: RabbitMQBench) -
         "classic": queues.Queue(),
         "quorum": queues.Queue(),
     }
-    with closing(Meter(connect=connect, pace=Pace(connection_cap_seconds=1.0))) as meter:
+    with closing(Meter(connect=connect, pace=MeterPace(connection_cap_seconds=1.0))) as meter:
         for queue_type, results in told.items():
             name = rabbitmq.declare(queue_type)
             rabbitmq.publish(name, 2)

@@ -1,5 +1,5 @@
-"""Measures every watched queue again and again: when, in which order, and how often to try.
+"""Measures every watched queue again and again: decides when, in which order, how often to retry.
 
-One thread and one connection per login. How a queue is measured is the broker's own business; what
-its depth means is planning's.
+There is one connection, with one thread, for each set of connection settings. `brokers` measures
+one queue once, and `planning` decides what its depth means.
 """

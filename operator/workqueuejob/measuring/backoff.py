@@ -1,4 +1,4 @@
-"""How long to wait before the next round or try. Pure, but for the randomness it is given."""
+"""How long the meter waits before its next round or try. Pure except for the jitter."""
 
 import random
 from collections.abc import Callable
@@ -8,34 +8,42 @@ Jitter = Callable[[float, float], float]
 
 
 def draw(low: float, high: float) -> float:
-    """Return a random number in between; not for secrets."""
+    """Return a random number between the two; not for secrets."""
     return random.uniform(low, high)  # noqa: S311
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
-    """The times of one meter, in seconds.
-
-    gap_seconds: between the starts of two rounds, however many requests there are: a watcher that
-        requests on every measurement would otherwise spin.
-    """
+class MeterPace:
+    """The intervals of one meter."""
 
     interval_seconds: float = 0.8
+    """Between the starts of two rounds, give or take the jitter."""
+
     gap_seconds: float = 0.05
+    """The shortest time between the starts of two rounds, however many requests there are.
+
+    Without it, a watcher that requests on every measurement would keep the thread busy.
+    """
+
     queue_cap_seconds: float = 3.0
+    """The longest wait after a queue could not be measured."""
+
     connection_cap_seconds: float = 15.0
+    """The longest wait after a connection could not be made, or broke."""
+
     jitter: Jitter = draw
+    """Returns a random factor between two bounds."""
 
     def next_round(self) -> float:
-        """Return the wait between rounds: with the default, an item is seen within a second."""
+        """Return the seconds between two rounds: 0.68 to 0.88 with the default interval."""
         return self.interval_seconds * self.jitter(0.85, 1.1)
 
     def next_queue_try(self, failures: int) -> float:
-        """Return the wait after a queue's nth failure in a row."""
+        """Return the seconds after a queue's nth failure in a row: 0.8, 1.6, then 3."""
         grown = self.interval_seconds * 2.0 ** min(failures - 1, 10)
         return min(grown, self.queue_cap_seconds)
 
     def next_connection_try(self, failures: int) -> float:
-        """Return the wait after the nth failure in a row: 1 s, 2 s, 4 s … up to the cap."""
+        """Return the seconds after the nth failure in a row: 1, 2, 4, 8, then 15, less jitter."""
         grown = min(2.0 ** min(failures - 1, 10), self.connection_cap_seconds)
         return grown * self.jitter(0.8, 1.0)

@@ -1,8 +1,9 @@
-"""The measuring of one connection: its watchers, and the thread that moves its line on.
+"""The measuring of one connection: its watchers, and the thread that steps its line.
 
-Each call to a broker has a deadline of its own. What holds a thread nevertheless, such as looking
-up a name, is given up: another thread goes on with another line, and the first ends when its call
-does. Only so many may be left behind, so that one broker can't fill the process with threads.
+Each call to a broker has a deadline. Some calls don't end nevertheless, such as looking up a host
+name. `replace_overdue` gives such a call up: another thread goes on with another line, and the
+first thread ends when its call does. The threads left behind are bounded, so that one broker can't
+fill the process with them.
 """
 
 import threading
@@ -16,8 +17,8 @@ from workqueuejob.measuring.line import Line
 from workqueuejob.measuring.watched import Listener, OnMeasurement, WatchedQueue
 
 AFTER_BUG_SECONDS = 1.0
-MOST_LEFT_BEHIND = 2
-"""Threads of one connection whose call does not end."""
+MAX_THREADS_LEFT_BEHIND_PER_CONNECTION = 2
+"""Threads of one connection whose call does not end, beside which another one may start."""
 
 QueueT = TypeVar("QueueT")
 
@@ -25,7 +26,7 @@ log = structlog.get_logger(__name__)
 
 
 class Measuring(Generic[QueueT]):
-    """A connection's watchers and, unless too many were left behind, a thread that measures."""
+    """A connection's watchers, and the thread that measures unless too many were left behind."""
 
     def __init__(self, line: Line[QueueT], on_end: Callable[["Measuring[QueueT]"], None]) -> None:
         self.line = line
@@ -36,7 +37,7 @@ class Measuring(Generic[QueueT]):
         self._left_behind: list[_Runner[QueueT]] = []
 
     def start(self, queue: QueueT, on_measurement: OnMeasurement) -> tuple[WatchedQueue, Listener]:
-        """Watch the first queue and start the thread."""
+        """Watch the first queue, start the thread, and return both halves of the watch."""
         watched = self._add(queue, on_measurement)
         if self._runner is not None:
             self._runner.start()
@@ -45,7 +46,7 @@ class Measuring(Generic[QueueT]):
     def add(
         self, queue: QueueT, on_measurement: OnMeasurement
     ) -> tuple[WatchedQueue, Listener] | None:
-        """Watch one more queue; None when this has ended."""
+        """Watch one more queue and return both halves of the watch; None if measuring has ended."""
         with self._lock:
             if self._ended:
                 return None
@@ -54,13 +55,13 @@ class Measuring(Generic[QueueT]):
         return watched
 
     def request(self, listener: Listener) -> None:
-        """Measure the listener's queue as soon as may be."""
+        """Have the listener's queue measured in the next round, and that round soon."""
         with self._lock:
             listener.wanting = True
         self._poke()
 
     def drop(self, listener: Listener) -> None:
-        """Remove a listener; without any, end."""
+        """Remove a listener; after the last one, end."""
         with self._lock:
             queues = self.line.queues
             for name, queue in list(queues.items()):
@@ -75,7 +76,7 @@ class Measuring(Generic[QueueT]):
             self._on_end(self)
 
     def end(self) -> None:
-        """End the thread, whoever watches."""
+        """End the thread, even if queues are watched; returns at once."""
         with self._lock:
             self._ended = True
             runner = self._runner
@@ -83,28 +84,30 @@ class Measuring(Generic[QueueT]):
             runner.end()
 
     def join(self, timeout_seconds: float) -> None:
-        """Wait for the thread, unless it is the caller's own."""
+        """Wait for the thread to end, unless it is the caller."""
         if self._runner is not None:
             self._runner.join(timeout_seconds)
 
     def replace_overdue(self, *, limit_seconds: float, now: float, may_replace: bool) -> None:
-        """Give up a call that takes longer than the limit, and go on as soon as that is allowed.
+        """Give up a call that takes longer than the limit; go on in another thread if allowed.
 
-        may_replace: whether one more thread may run beside those that were left behind.
+        now: on the meter's clock. may_replace: whether all connections together leave room for
+        one more thread.
         """
-        self._left_behind = [one for one in self._left_behind if one.is_alive]
+        self._left_behind = [runner for runner in self._left_behind if runner.is_alive]
         if self._ended:
             return
         if self._runner is not None and now - self.line.wake_at > limit_seconds:
             self._give_up(self._runner, limit_seconds)
-        if self._runner is None and may_replace and self.left_behind <= MOST_LEFT_BEHIND:
+        has_room = self.left_behind <= MAX_THREADS_LEFT_BEHIND_PER_CONNECTION
+        if self._runner is None and may_replace and has_room:
             self._go_on()
         if self._runner is None:
             self.line.tell_newcomers()
 
     @property
     def left_behind(self) -> int:
-        """How many threads are left whose call has not ended yet."""
+        """How many threads were given up and have not ended."""
         return len(self._left_behind)
 
     def _give_up(self, late: "_Runner[QueueT]", limit_seconds: float) -> None:
@@ -140,7 +143,7 @@ class Measuring(Generic[QueueT]):
 
 
 class _Runner(Generic[QueueT]):
-    """A thread that moves a line on until it is ended."""
+    """A thread that steps a line until `end` is called."""
 
     def __init__(self, line: Line[QueueT]) -> None:
         self._line = line
@@ -151,16 +154,16 @@ class _Runner(Generic[QueueT]):
 
     @property
     def is_alive(self) -> bool:
-        """Whether the thread has not ended."""
+        """Whether the thread runs."""
         return self._thread.is_alive()
 
     def end(self) -> None:
-        """Let the thread end after its present call."""
+        """Let the thread end after its present call; returns at once."""
         self._ended = True
         self._poked.set()
 
     def join(self, timeout_seconds: float) -> None:
-        """Wait for the thread, unless it is the caller's own."""
+        """Wait for the thread to end, unless it is the caller."""
         if self._thread is not threading.current_thread():
             self._thread.join(timeout_seconds)
 

@@ -1,8 +1,8 @@
-"""The measuring of one broker: which queues are due, what was found, and when to ask next.
+"""One connection's schedule: decides which queues are due, measures them, and passes results on.
 
-A line is one connection's schedule, moved on by `step` in one thread; of threads it knows only the
-lock that guards what watchers touch. Errors become measurements, and a state that lasts is logged
-once. Nothing here knows which broker it is.
+`step` runs in one thread. Watchers call from others, so a lock guards the queues and their
+listeners. Errors become measurements. A state that lasts is logged once. The line knows no broker:
+it calls a `Probe`.
 """
 
 import threading
@@ -24,11 +24,7 @@ log = structlog.get_logger(__name__)
 
 
 class Line(Generic[QueueT]):
-    """One connection, its queues, and who watches them.
-
-    wake_at: when this should run next; while it runs, when the present call began.
-    is_abandoned: another goes on in its place, and nothing that this one still finds out is told.
-    """
+    """One connection, its queues, and their listeners."""
 
     def __init__(
         self, address: str, connect: Callable[[], Probe[QueueT]], environment: Environment
@@ -36,7 +32,9 @@ class Line(Generic[QueueT]):
         self.lock = threading.Lock()
         self.queues: dict[QueueT, WatchedQueue] = {}
         self.wake_at = environment.clock()
+        """When `step` should run next; while it runs, when its present call began."""
         self.is_abandoned = False
+        """Whether another line has taken over; this one then publishes nothing more."""
         self.address = address
         self._connect = connect
         self._environment = environment
@@ -48,7 +46,7 @@ class Line(Generic[QueueT]):
         self._last_start = float("-inf")
 
     def step(self) -> float:
-        """Do what is due; return the seconds until something is due again."""
+        """Measure the queues that are due; return the seconds until the next call."""
         now = self._environment.clock()
         self.wake_at = now
         if self._broken is not None and now < self._retry_at:
@@ -59,9 +57,9 @@ class Line(Generic[QueueT]):
         return max(self.wake_at - self._environment.clock(), 0.0)
 
     def hand_over(self) -> "Line[QueueT]":
-        """Abandon this; return a line with its queues. Called with the lock held.
+        """Abandon this line and return its successor, which takes over the queues and the lock.
 
-        From another thread, while a call of this line does not end.
+        Called with the lock held, by another thread, while a call of this line does not end.
         """
         self.is_abandoned = True
         successor = Line(self.address, self._connect, self._environment)
@@ -71,7 +69,7 @@ class Line(Generic[QueueT]):
         return successor
 
     def tell_all(self, error: ConnectionFailed) -> None:
-        """Tell every watcher of an error, as the answer to all requests until the next try."""
+        """Publish an error to all listeners; it answers every request until the next try."""
         measurement = Measurement(self._environment.clock(), datetime.now(UTC), error)
         self._broken = measurement
         log.warning("broker can't be reached", broker=self.address, detail=str(error))
@@ -80,13 +78,13 @@ class Line(Generic[QueueT]):
             queue.publish(measurement, list(queue.listeners))
 
     def tell_newcomers(self) -> None:
-        """Tell those who began to watch since then why the broker can't be reached."""
+        """Publish the lasting error to queues that were watched only after it was published."""
         for _, queue in self.list_queues():
             if queue.latest is None and self._broken is not None:
                 queue.publish(self._broken, ())
 
     def stay_broken(self, *, failures: int) -> None:
-        """Begin as a line whose connection failed so many times, and wait before the next try."""
+        """Count the connection's failures in a row, and wait accordingly before the next try."""
         self._failures = failures
         wait = self._environment.pace.next_connection_try(failures)
         self._retry_at = self.wake_at = self._environment.clock() + wait
@@ -103,7 +101,8 @@ class Line(Generic[QueueT]):
             return self._retry_at
         earliest = self._last_start + self._environment.pace.gap_seconds
         with self.lock:
-            if any(one.wanting for queue in self.queues.values() for one in queue.listeners):
+            listeners = (listener for queue in self.queues.values() for listener in queue.listeners)
+            if any(listener.wanting for listener in listeners):
                 return earliest
         return max(earliest, self._next_round_at)
 
@@ -112,7 +111,7 @@ class Line(Generic[QueueT]):
         if not due:
             return
         self._last_start = now
-        # Before the broker is asked, and after the requests were taken: this answers them.
+        # After the requests were taken and before the broker is asked, so that it answers them.
         started, time = self._environment.clock(), datetime.now(UTC)
         try:
             probe = self._probe or self._open()
@@ -160,7 +159,7 @@ class Line(Generic[QueueT]):
     def _explain(self, error: Exception) -> QueueError:
         if isinstance(error, QueueError):
             return error
-        # Only the class: what an unknown exception says may hold a secret.
+        # Only the class, because an unknown exception's text may hold a secret.
         named = ConnectionFailed(
             f"{self.address}: {type(error).__name__} while measuring; see the operator's log"
         )
@@ -188,7 +187,7 @@ class Line(Generic[QueueT]):
         try:
             self._environment.observer.measured(measurement, duration)
         except Exception:
-            # Requests were taken already: a failing observer must not leave them unanswered.
+            # The requests are taken: a failing observer must not leave them unanswered.
             log.exception("the meter's observer failed")
 
     def _log_change(
@@ -224,6 +223,6 @@ class Line(Generic[QueueT]):
         self._broken, self._failures = None, 0
 
     def list_queues(self) -> list[tuple[QueueT, WatchedQueue]]:
-        """Return the queues as of now."""
+        """Return a copy of the queues, taken under the lock."""
         with self.lock:
             return list(self.queues.items())

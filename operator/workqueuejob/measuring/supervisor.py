@@ -1,4 +1,4 @@
-"""A thread that does something again and again, and says when it last did."""
+"""A thread that runs a check again and again, and says how late the next check is."""
 
 import threading
 from collections.abc import Callable
@@ -9,7 +9,7 @@ log = structlog.get_logger(__name__)
 
 
 class Supervisor:
-    """Calls `check` every so many seconds, from its start to its end."""
+    """Calls `check` at an interval, from `start` to `end`. A bug in `check` does not end it."""
 
     def __init__(
         self, check: Callable[[], None], *, interval_seconds: float, clock: Callable[[], float]
@@ -24,7 +24,7 @@ class Supervisor:
 
     @property
     def late_seconds(self) -> float:
-        """How long the last check is ago, beyond the interval."""
+        """Seconds since the last check, less the interval; 0 when it is not late."""
         return max(self._clock() - self._last_check - self._interval_seconds, 0.0)
 
     def _run(self) -> None:

@@ -1,4 +1,7 @@
-"""A watched queue: who wants to know of it, what they were last told, and when to try again."""
+"""A watched queue: its listeners, its latest measurement, and when to try again.
+
+Calls listeners and the observer, and starts no thread.
+"""
 
 import time
 from collections.abc import Callable, Iterable
@@ -9,7 +12,7 @@ import structlog
 
 from workqueuejob.brokers.depth import Measurement
 from workqueuejob.errors import QueueError
-from workqueuejob.measuring.backoff import Pace
+from workqueuejob.measuring.backoff import MeterPace
 
 OnMeasurement = Callable[[Measurement], None]
 
@@ -17,14 +20,14 @@ log = structlog.get_logger(__name__)
 
 
 class MeterObserver(Protocol):
-    """What a metrics layer may want to know; called from measuring threads."""
+    """Counts what the meter does, for metrics; called from measuring threads."""
 
     def measured(self, measurement: Measurement, duration_seconds: float) -> None:
-        """One queue was measured, or failed to be."""
+        """Count one measurement, which may have failed."""
         ...
 
     def connections_changed(self, difference: int) -> None:
-        """A connection was opened (+1) or closed (-1)."""
+        """Count a connection that was opened (+1) or closed (-1)."""
         ...
 
 
@@ -40,22 +43,23 @@ class SilentObserver:
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """What measuring gets from outside, so that tests can stand in for time."""
+    """What measuring gets from outside: pace, observer and clock, which tests replace."""
 
-    pace: Pace = field(default_factory=Pace)
+    pace: MeterPace = field(default_factory=MeterPace)
     observer: MeterObserver = field(default_factory=SilentObserver)
     clock: Callable[[], float] = time.monotonic
 
 
 @dataclass(eq=False, slots=True)
 class Listener:
-    """One watcher of a queue; `wanting` while its request is not answered."""
+    """One watcher of a queue."""
 
     on_measurement: OnMeasurement
     wanting: bool = True
+    """Whether it has requested a measurement that has not begun."""
 
     def tell(self, measurement: Measurement) -> None:
-        """Call the watcher; its failure is logged and stays its own."""
+        """Call the watcher; if it raises, log that and go on."""
         try:
             self.on_measurement(measurement)
         except Exception:
@@ -64,34 +68,38 @@ class Listener:
 
 @dataclass(eq=False, slots=True)
 class WatchedQueue:
-    """A queue's watchers and its latest measurement; `due_at` is on the monotonic clock."""
+    """A queue's listeners and its latest measurement."""
 
     listeners: list[Listener] = field(default_factory=list)
     latest: Measurement | None = None
     failures: int = 0
+    """How many of its last measurements failed in a row."""
+
     due_at: float = 0.0
+    """When a queue that could not be measured may be tried again, on the meter's clock."""
 
     def take_wanting(self) -> list[Listener]:
-        """Return the listeners with a request, which the next measurement answers."""
-        wanting = [one for one in self.listeners if one.wanting]
-        for one in wanting:
-            one.wanting = False
+        """Return the listeners with a request, and note it as taken by the next measurement."""
+        wanting = [listener for listener in self.listeners if listener.wanting]
+        for listener in wanting:
+            listener.wanting = False
         return wanting
 
     def publish(self, measurement: Measurement, answered: Iterable[Listener]) -> bool:
-        """Keep it; tell everybody if the result is another one, else only who asked.
+        """Keep the measurement, and return whether its result differs from the one before.
 
-        Returns whether the result is another one.
+        If it differs, all listeners are called with it, and else those whose request it answers.
         """
         before, self.latest = self.latest, measurement
         changed = before is None or not same_result(before, measurement)
-        for one in list(self.listeners) if changed else answered:
-            one.tell(measurement)
+        for listener in list(self.listeners) if changed else answered:
+            listener.tell(measurement)
         return changed
 
 
-def same_result(one: Measurement, other: Measurement) -> bool:
-    """Whether two measurements say the same; errors are compared by reason and message."""
-    if isinstance(one.result, QueueError) and isinstance(other.result, QueueError):
-        return (one.result.reason, str(one.result)) == (other.result.reason, str(other.result))
-    return one.result == other.result
+def same_result(before: Measurement, after: Measurement) -> bool:
+    """Return whether two results are equal; errors are compared by reason and message."""
+    old, new = before.result, after.result
+    if isinstance(old, QueueError) and isinstance(new, QueueError):
+        return (old.reason, str(old)) == (new.reason, str(new))
+    return old == new

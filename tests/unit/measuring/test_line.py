@@ -15,11 +15,11 @@ from workqueuejob.errors import (
     MeasurementUnreliable,
     QueueNotFound,
 )
-from workqueuejob.measuring.backoff import Pace
+from workqueuejob.measuring.backoff import MeterPace
 from workqueuejob.measuring.line import Line
 from workqueuejob.measuring.watched import Environment, Listener, WatchedQueue
 
-STEADY = Pace(jitter=lambda _low, _high: 1.0)
+STEADY = MeterPace(jitter=lambda _low, _high: 1.0)
 REFUSED = ConnectionFailed("mq:5672: refused; correct the host")
 
 
@@ -322,9 +322,9 @@ def test_observer_hears_of_measurements_and_connections() -> None:
 
 
 def test_item_is_seen_within_a_second_by_default() -> None:
-    assert Pace(jitter=max).next_round() < 0.95
+    assert MeterPace(jitter=max).next_round() < 0.95
 
 
 def test_back_off_never_passes_its_cap_however_long_it_fails() -> None:
-    assert Pace().next_connection_try(10_000) <= 15
-    assert Pace().next_queue_try(10_000) <= 3
+    assert MeterPace().next_connection_try(10_000) <= 15
+    assert MeterPace().next_queue_try(10_000) <= 3

@@ -12,12 +12,12 @@ from workqueuejob.brokers.connection import RabbitMQConnection
 from workqueuejob.brokers.depth import Measurement, QueueDepth
 from workqueuejob.brokers.rabbitmq.probe import RabbitMQReference
 from workqueuejob.errors import ConnectionFailed
-from workqueuejob.measuring.backoff import Pace
+from workqueuejob.measuring.backoff import MeterPace
 from workqueuejob.measuring.meter import Meter
 
 SECONDS = 10.0
 Told = queues.Queue[Measurement]
-QUICK = Pace(interval_seconds=3600, connection_cap_seconds=0.02)
+QUICK = MeterPace(interval_seconds=3600, connection_cap_seconds=0.02)
 
 
 @pytest.fixture
