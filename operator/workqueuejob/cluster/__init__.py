@@ -1,1 +1,5 @@
-"""Kubernetes: reading and writing objects through the API server. Decides nothing."""
+"""Kubernetes: reads and writes objects through the API server. Decides nothing.
+
+What comes in is trimmed to what planning reads. What goes out passes the guard, which asks whether
+this replica leads.
+"""

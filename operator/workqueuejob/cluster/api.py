@@ -1,9 +1,8 @@
-"""The operator's whole use of the API server, one method a request. Decides nothing.
+"""The operator's requests to the API server, except its watches and its Lease. Decides nothing.
 
-Objects go in and come out as plain dicts: the client's models would drop the pod fields that are
-newer than they are. Every write that depends on what was read carries its resourceVersion.
-
-Every method raises a ClusterError in the API server's own words.
+Objects go in and come out as plain dicts, because the client's models would drop pod fields that
+are newer than the client. A write that depends on an object's state carries the resourceVersion
+that was read. Every method raises a ClusterError whose message is the API server's.
 """
 
 from collections.abc import Callable, Mapping
@@ -35,7 +34,7 @@ class ClusterAPI:
         self._core = CoreRequests(api_client)
 
     async def create_job(self, manifest: Manifest, *, dry_run: bool = False) -> Manifest:
-        """Create a Job with strict validation, or only ask whether it would be accepted."""
+        """Create a Job with strict validation; with dry_run only ask whether it is accepted."""
         with cluster_errors():
             created: Manifest = await self._objects.create_namespaced_custom_object(
                 **_JOBS,
@@ -49,7 +48,7 @@ class ClusterAPI:
         return created
 
     async def read_job(self, namespace: str, name: str) -> Manifest:
-        """Return a Job."""
+        """Return a Job, untrimmed; raises NotFound."""
         with cluster_errors():
             job: Manifest = await self._objects.get_namespaced_custom_object(
                 **_JOBS, namespace=namespace, name=name, _request_timeout=TIMEOUT_SECONDS
@@ -57,7 +56,7 @@ class ClusterAPI:
         return job
 
     async def list_jobs(self, namespace: str, *, label_selector: str) -> tuple[list[Manifest], str]:
-        """Return the Jobs and the resourceVersion that the list is of."""
+        """Return all matching Jobs, trimmed, and the resourceVersion of the list."""
         return await list_objects(
             self._objects.list_namespaced_custom_object_without_preload_content,
             trim_job,
@@ -70,9 +69,9 @@ class ClusterAPI:
     async def delete_job(
         self, namespace: str, name: str, *, uid: str, resource_version: str
     ) -> None:
-        """Delete this very Job, and its pods after it; one that is gone already is no error.
+        """Delete the Job with this UID, and its pods after it; a Job that is gone is no error.
 
-        Conflict if the Job has changed since.
+        Raises Conflict if the Job has changed since resource_version.
         """
         await self._delete(
             **_JOBS, namespace=namespace, name=name, uid=uid, resource_version=resource_version
@@ -81,7 +80,10 @@ class ClusterAPI:
     async def patch_job_spec(
         self, namespace: str, name: str, spec: Mapping[str, Any], *, resource_version: str
     ) -> Manifest:
-        """Change mutable fields of a Job's spec; Conflict if the Job has changed since."""
+        """Change mutable fields of a Job's spec, and return the Job as it is stored then.
+
+        Raises Conflict if the Job has changed since resource_version.
+        """
         return await self._patch(
             self._objects.patch_namespaced_custom_object,
             **_JOBS,
@@ -93,7 +95,10 @@ class ClusterAPI:
     async def patch_job_condition(
         self, namespace: str, name: str, condition: Mapping[str, Any], *, resource_version: str
     ) -> Manifest:
-        """Set a condition in a Job's status; Conflict if the Job has changed since."""
+        """Set a condition in a Job's status, and return the Job as it is stored then.
+
+        Raises Conflict if the Job has changed since resource_version.
+        """
         return await self._patch(
             self._objects.patch_namespaced_custom_object_status,
             **_JOBS,
@@ -107,25 +112,25 @@ class ClusterAPI:
         )
 
     async def list_work_queue_jobs(self, namespace: str | None, *, limit: int) -> list[Manifest]:
-        """Return at most `limit` WorkQueueJobs of a namespace, or of all."""
+        """Return at most `limit` WorkQueueJobs of a namespace; None: of all namespaces."""
         if namespace is None:
             request = self._objects.list_cluster_custom_object_without_preload_content
             where = {}
         else:
             request = self._objects.list_namespaced_custom_object_without_preload_content
             where = {"namespace": namespace}
-        found, _ = await list_objects(
+        resources, _ = await list_objects(
             request, trim_work_queue_job, limit, **_WORK_QUEUE_JOBS, **where
         )
-        return found
+        return resources
 
     async def read_work_queue_job(self, namespace: str, name: str) -> Manifest | None:
         """Return a WorkQueueJob, or None if there is none of that name.
 
-        It is listed, which the watch needs the right to anyway. And a kind that is not served for
-        a moment is an error then, and not an object that is gone.
+        It lists, because the operator has the right to list anyway, and because a read would answer
+        NotFound also while the API server does not serve the kind. A list raises then.
         """
-        found, _ = await list_objects(
+        resources, _ = await list_objects(
             self._objects.list_namespaced_custom_object_without_preload_content,
             trim_work_queue_job,
             1,
@@ -133,12 +138,15 @@ class ClusterAPI:
             namespace=namespace,
             field_selector=f"metadata.name={name}",
         )
-        return found[0] if found else None
+        return resources[0] if resources else None
 
     async def delete_work_queue_job(
         self, namespace: str, name: str, *, uid: str, resource_version: str
     ) -> None:
-        """Delete this very WorkQueueJob, and what it owns after it; Conflict if it has changed."""
+        """Delete the WorkQueueJob with this UID, and what it owns after it.
+
+        Raises Conflict if it has changed since resource_version. One that is gone is no error.
+        """
         await self._delete(
             **_WORK_QUEUE_JOBS,
             namespace=namespace,
@@ -150,7 +158,10 @@ class ClusterAPI:
     async def patch_status(
         self, namespace: str, name: str, status: Manifest, *, resource_version: str
     ) -> Manifest:
-        """Write a WorkQueueJob's status; null removes a field; Conflict if it has changed since."""
+        """Merge into a WorkQueueJob's status; return the object, trimmed, as it is stored then.
+
+        None removes a field. Raises Conflict if the object has changed since resource_version.
+        """
         patched = await self._patch(
             self._objects.patch_namespaced_custom_object_status,
             **_WORK_QUEUE_JOBS,
@@ -161,7 +172,7 @@ class ClusterAPI:
         return trim_work_queue_job(patched)
 
     async def _delete(self, *, uid: str, resource_version: str, **where: str) -> None:
-        # A plain DELETE of a Job would leave its pods to themselves.
+        # Without a propagation policy, deleting a Job leaves its pods behind.
         options = client.V1DeleteOptions(
             propagation_policy="Background",
             preconditions=client.V1Preconditions(uid=uid, resource_version=resource_version),
@@ -191,7 +202,7 @@ class ClusterAPI:
         field_selector: str | None = None,
         limit: int | None = None,
     ) -> list[Manifest]:
-        """Return at most `limit` pods; all, by as many pages as it takes, if it is None."""
+        """Return at most `limit` matching pods, trimmed; None: all of them."""
         pods, _ = await list_objects(
             self._core.list_pods,
             trim_pod,
@@ -205,7 +216,7 @@ class ClusterAPI:
     async def delete_pod(
         self, namespace: str, name: str, *, uid: str, grace_period_seconds: int
     ) -> None:
-        """Delete this very pod; one that is gone already is no error."""
+        """Delete the pod with this UID; a pod that is gone is no error."""
         options = client.V1DeleteOptions(
             grace_period_seconds=grace_period_seconds,
             preconditions=client.V1Preconditions(uid=uid),
@@ -232,7 +243,7 @@ class ClusterAPI:
         return secret
 
     async def create_event(self, namespace: str, manifest: Manifest) -> None:
-        """Create an Event."""
+        """Create an Event, whose name the API server completes."""
         with cluster_errors():
             await self._objects.create_namespaced_custom_object(
                 **_EVENTS, namespace=namespace, body=manifest, _request_timeout=TIMEOUT_SECONDS

@@ -1,4 +1,7 @@
-"""Opens and closes the connection to the API server, and guards what is written through it."""
+"""Opens and closes the connection to the API server, and guards what is written through it.
+
+Bounds how many requests are under way. Knows no object.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -12,48 +15,57 @@ from workqueuejob.cluster.decoding import decode
 
 config: Any = untyped_config
 
-_AT_ONCE = 12
-"""Reads, and writes, under way. Without a limit, a start with thousands of WorkQueueJobs keeps the
-API server from answering for the Lease. Apart, because a slow webhook holds up writes alone."""
+_MAX_CONCURRENT_REQUESTS = 12
+"""Reads under way at most, and as many writes.
+
+Without a limit, a start with thousands of WorkQueueJobs keeps the API server from answering the
+Lease's requests in time. Reads and writes are counted apart, because a slow webhook delays writes
+only.
+"""
 
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
-class Client(client.ApiClient):
-    """Reads objects of any depth."""
+class DeepReadingClient(client.ApiClient):
+    """Reads objects that are nested too deeply for Python's own decoder."""
 
     def deserialize(self, response_text: str, response_type: str, content_type: str | None) -> Any:
-        """Return what the API server says."""
+        """Return the answer's object, as `decoding.decode` reads it."""
         if response_type == "object" and response_text:
             return decode(response_text)
         return super().deserialize(response_text, response_type, content_type)
 
 
-class GuardedClient(Client):
-    """Asks before every request that is not a read; what it is told by an exception is raised.
+class GuardedClient(DeepReadingClient):
+    """Calls the guard before every request that is not a read.
 
-    Here and not in each call, so that no write can be forgotten, not even one yet to be written.
-    pause: waited for before an answer is read, so that many answers at once starve nobody.
+    The guard stands here, and not in each call, so that no write through this client misses it.
     """
 
     def __init__(
         self,
         configuration: client.Configuration,
-        ask: Callable[[], None],
+        guard: Callable[[], None],
         pause: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
+        """Prepare.
+
+        guard: raises to keep a write from being sent. pause: awaited before an answer is read, so
+        that many answers at once don't keep the rest of the event loop waiting.
+        """
         super().__init__(configuration)
-        self._ask = ask
+        self._guard = guard
         self._pause = pause
-        self._reads, self._writes = asyncio.Semaphore(_AT_ONCE), asyncio.Semaphore(_AT_ONCE)
+        self._reads = asyncio.Semaphore(_MAX_CONCURRENT_REQUESTS)
+        self._writes = asyncio.Semaphore(_MAX_CONCURRENT_REQUESTS)
 
     async def call_api(self, method: str, *arguments: Any, **options: Any) -> Any:
-        """Send a request."""
+        """Send a request when it is its turn; raises what the guard raises."""
         is_read = method in _READING
         async with self._reads if is_read else self._writes:
-            # After the wait, which may have outlasted the Lease.
+            # After the wait, in which the Lease may have been lost.
             if not is_read:
-                self._ask()
+                self._guard()
             answer = await super().call_api(method, *arguments, **options)
         if self._pause is not None:
             await self._pause()
@@ -68,9 +80,8 @@ async def api_client(
 ) -> AsyncIterator[client.ApiClient]:
     """Yield a client from the pod's service account or, outside a cluster, from the kubeconfig.
 
-    guard: called before each write; raises to prevent it. pause: see GuardedClient.
-
-    Raises `kubernetes.aio.config.ConfigException` when there is neither.
+    guard, pause: see GuardedClient; without a guard nothing is guarded. Raises
+    `kubernetes.aio.config.ConfigException` when there is neither account nor kubeconfig.
     """
     configuration = client.Configuration()
     try:
@@ -78,6 +89,8 @@ async def api_client(
     except config.ConfigException:
         await config.load_kube_config(client_configuration=configuration)
     async with (
-        Client(configuration) if guard is None else GuardedClient(configuration, guard, pause)
+        DeepReadingClient(configuration)
+        if guard is None
+        else GuardedClient(configuration, guard, pause)
     ) as opened:
         yield opened

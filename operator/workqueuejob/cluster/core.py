@@ -1,7 +1,7 @@
-"""Requests for pods and Secrets, which are of Kubernetes' core group. Decides nothing.
+"""Requests for pods and Secrets, which are in Kubernetes' core group. Decides nothing.
 
-The client's own CoreV1Api takes 100 MB as soon as it is imported, for models of every kind.
-Nothing here has a model: each method returns the answer unread.
+The client library's CoreV1Api takes 100 MB as soon as it is imported, for models of every kind.
+`tests/unit/cluster/test_imports.py` keeps it out. Each method here returns the answer unread.
 """
 
 from typing import Any
@@ -14,16 +14,20 @@ _SECRET = "/api/v1/namespaces/{namespace}/secrets/{name}"  # noqa: S105 - a path
 
 
 class CoreRequests:
-    """Goes through a client: with its connection, its credentials and its guard."""
+    """Sends requests through a client, and so with its credentials, guard and limits."""
 
     def __init__(self, api_client: client.ApiClient) -> None:
-        # Any: its methods have no annotations.
+        # Any: the client's methods have no annotations.
         self._client: Any = api_client
 
     async def list_pods(
         self, *, namespace: str, limit: int, _request_timeout: float, **query: str | None
     ) -> Any:
-        """Ask for one page of pods; query: label_selector, field_selector and _continue."""
+        """Ask for one page of pods.
+
+        query: label_selector, field_selector and _continue, each of which may be None. These are
+        the arguments of the client library's own list methods.
+        """
         named = {
             "labelSelector": query["label_selector"],
             "fieldSelector": query["field_selector"],

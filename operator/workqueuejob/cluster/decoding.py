@@ -1,27 +1,27 @@
 """Reads the API server's JSON at any depth, so that one deep object hides none of the others.
 
-A pod template may hold fields that no schema knows, up to 10,000 levels deep, which is more than
-Python's decoder takes. A list with such an object in it would end the operator. Only for what the
-API server sends: brokers' answers are read by `json` alone.
+A pod template may hold fields that no schema knows, up to 10,000 levels deep. Python's decoder
+raises RecursionError at that depth, so a list with such an object in it would end the operator.
+Used for the API server's answers only: `json` reads brokers' answers.
 """
 
 import json
 import re
 from typing import Any
 
-LEVELS = 100
-"""What is left of JSON that is too deep. Far more than a Job or its WorkQueueJob has."""
+KEPT_LEVELS = 100
+"""Levels that are kept of JSON that is too deep. Far more than the fields of a Job have."""
 
 _DECODER = json.JSONDecoder()
 
-# Possessive, and a string may lack its end: no character is looked at twice.
+# Possessive, and a string may lack its end, so that no character is looked at twice.
 _TOKEN = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[\[\]{}]', re.DOTALL)
 
 
 def decode(text: str) -> Any:
-    """Return what the JSON says; raises ValueError for what is none.
+    """Return the value of a JSON text; raises ValueError if it is not JSON.
 
-    Where it is too deep for Python, null stands for what is deeper than LEVELS.
+    If it is too deep for Python, what is deeper than KEPT_LEVELS is None.
     """
     try:
         return json.loads(text)
@@ -30,9 +30,9 @@ def decode(text: str) -> Any:
 
 
 def decode_at(text: str, begin: int) -> tuple[Any, int]:
-    """Return the value that begins there, as `decode` does, and where it ends.
+    """Return the value that begins at `begin`, as `decode` does, and the index behind its end.
 
-    Raises ValueError for what is no JSON, or has no end yet.
+    Raises ValueError if no JSON begins there, or if its end is not in the text.
     """
     try:
         return _DECODER.raw_decode(text, begin)
@@ -42,9 +42,9 @@ def decode_at(text: str, begin: int) -> tuple[Any, int]:
 
 
 def cut(text: str) -> str:
-    """Return JSON in which null stands for what is deeper than LEVELS.
+    """Return the text with null in the place of what is deeper than KEPT_LEVELS.
 
-    Takes a time that grows with the length of the text alone, whatever it holds.
+    Takes linear time in the length of the text.
     """
     pieces: list[str] = []
     depth = kept_until = 0
@@ -52,15 +52,15 @@ def cut(text: str) -> str:
         match text[token.start()]:
             case "[" | "{":
                 depth += 1
-                if depth == LEVELS + 1:
+                if depth == KEPT_LEVELS + 1:
                     pieces.append(text[kept_until : token.start()])
             case "]" | "}":
-                if depth == LEVELS + 1:
+                if depth == KEPT_LEVELS + 1:
                     pieces.append("null")
                     kept_until = token.end()
                 depth -= 1
-    # What is still too deep at the end of the text is not closed, and so no JSON.
-    return "".join(pieces if depth > LEVELS else [*pieces, text[kept_until:]])
+    # A value that is still too deep at the end of the text is not closed, and so is not JSON.
+    return "".join(pieces if depth > KEPT_LEVELS else [*pieces, text[kept_until:]])
 
 
 def _find_end(text: str, begin: int) -> int:

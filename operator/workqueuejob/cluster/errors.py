@@ -1,4 +1,4 @@
-"""Translates the API server's refusals into the project's errors, in its own words."""
+"""Translates the API server's refusals into the project's errors; keeps the server's message."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -28,7 +28,7 @@ _BY_REASON: dict[str, type[ClusterError]] = {
     "BadRequest": TemplateInvalid,
     "Forbidden": JobRejected,
 }
-"""By the reason of the API server's Status; a webhook may answer with any code and no reason."""
+"""By the reason in the API server's Status."""
 
 _BY_CODE: dict[int, type[ClusterError]] = {
     400: TemplateInvalid,
@@ -37,21 +37,21 @@ _BY_CODE: dict[int, type[ClusterError]] = {
     409: Conflict,
     422: TemplateInvalid,
 }
-
+"""By the status code, where the Status has no known reason."""
 
 _DENIED = re.compile(r"denied (the )?request")
-"""How admission webhooks and policies refuse, with whatever code and reason they choose."""
+"""In the message of an admission webhook or policy that refuses; it chooses code and reason."""
 
 _SILENT_WEBHOOK = re.compile(r'failed calling webhook "([^"]+)"')
-"""How the API server, with code 500, says that a webhook did not answer as one."""
+"""In the API server's message, with code 500, when a webhook gave no valid answer."""
 
 _NOT_REFUSED = frozenset({401, 408, 429})
-"""Codes below 500 that say nothing about what was sent."""
+"""Codes below 500 that say nothing about the object that was sent."""
 
 
 @contextmanager
 def cluster_errors() -> Iterator[None]:
-    """Raise a ClusterError for what the client raises; the message is the API server's."""
+    """Raise a ClusterError in the place of what the client raises, with the server's message."""
     try:
         yield
     except ApiException as error:

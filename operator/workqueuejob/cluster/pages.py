@@ -1,7 +1,7 @@
-"""Reads the pages of the API server's lists, object by object. Decides nothing.
+"""Reads the pages of the API server's lists, object by object. Sends no request.
 
-A page of a hundred objects may be 150 MB of text, and ten times that as Python's objects. So an
-object is decoded as soon as its last byte is there, and trimmed before the next one is looked at.
+A page of a hundred objects may be 150 MB of text, and ten times that as Python's objects. So each
+object is decoded as soon as its last byte is there, and trimmed before the next one is decoded.
 """
 
 import asyncio
@@ -21,24 +21,24 @@ Trim = Callable[[Manifest], Manifest]
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page of a list: its objects, and the list's own fields."""
+    """One page of a list: its objects, and the list's other fields."""
 
     items: list[Manifest]
     fields: Manifest
 
     @property
     def token(self) -> str:
-        """What the next page is asked for with; empty in the last one."""
+        """The `continue` token with which to ask for the next page; empty in the last one."""
         return (self.fields.get("metadata") or {}).get("continue") or ""
 
     @property
     def resource_version(self) -> str:
-        """The moment that the whole list is of."""
+        """The version of the store that the whole list shows."""
         return (self.fields.get("metadata") or {}).get("resourceVersion") or ""
 
 
 async def read_page(chunks: AsyncIterator[bytes], trim: Trim) -> Page:
-    """Return a page whose objects are as `trim` leaves them; raises ValueError for no list."""
+    """Return a page whose objects `trim` has trimmed; raises ValueError if it is not a list."""
     text = _Text(chunks)
     items: list[Manifest] = []
     fields: Manifest = {}
@@ -49,8 +49,8 @@ async def read_page(chunks: AsyncIterator[bytes], trim: Trim) -> Page:
         if name == "items" and await text.take("["):
             while not await text.take("]"):
                 items.append(trim(await text.read_value()))
-                # A page that is there as a whole has nothing to wait for, and the Lease is renewed
-                # on this loop.
+                # A page that has arrived as a whole has nothing to wait for. The event loop must
+                # renew the Lease in between.
                 await asyncio.sleep(0)
                 await text.take(",")
         else:
@@ -61,7 +61,7 @@ async def read_page(chunks: AsyncIterator[bytes], trim: Trim) -> Page:
 
 
 class _Text:
-    """JSON that comes in pieces; what was read is forgotten."""
+    """JSON text that arrives in pieces; keeps only what was not read."""
 
     def __init__(self, chunks: AsyncIterator[bytes]) -> None:
         self._chunks = chunks
@@ -71,7 +71,7 @@ class _Text:
         self._is_over = False
 
     async def take(self, mark: str) -> bool:
-        """Go past the next character if it is this one, and return whether it was."""
+        """Return whether the next character is `mark`, and if so, go past it."""
         await self._skip_space()
         if not self._text.startswith(mark, self._position):
             return False
@@ -79,7 +79,7 @@ class _Text:
         return True
 
     async def read_value(self) -> Any:
-        """Return the value that comes next; raises ValueError if none does."""
+        """Return the next JSON value and go past it; raises ValueError if there is none."""
         await self._skip_space()
         while True:
             try:
@@ -91,7 +91,7 @@ class _Text:
             if end < len(self._text) or self._is_over:
                 self._position = end
                 return value
-            # As much again each time, so that a long value is not tried at every piece of it.
+            # Twice as much each time, so that a long value is not tried after every piece.
             await self._fetch(len(self._text) - self._position)
 
     async def finish(self) -> None:
@@ -107,7 +107,7 @@ class _Text:
         self._position = end
 
     async def _fetch(self, count: int) -> None:
-        """Wait for as many more characters, or for the end."""
+        """Wait until `count` more characters, or the end, have arrived."""
         pieces, self._position = [self._text[self._position :]], 0
         while count > 0 and not self._is_over:
             chunk = await anext(self._chunks, None)
@@ -119,5 +119,5 @@ class _Text:
 
 
 def _end_of_space(text: str, begin: int) -> int:
-    found = _SPACE.match(text, begin)
-    return found.end() if found else begin
+    space = _SPACE.match(text, begin)
+    return space.end() if space else begin

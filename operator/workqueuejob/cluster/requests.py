@@ -1,4 +1,4 @@
-"""How the operator's requests to the API server are made and their answers read."""
+"""Lists objects page by page and reads single answers. Decides nothing."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -11,36 +11,37 @@ from workqueuejob.cluster.errors import cluster_errors
 from workqueuejob.cluster.pages import Manifest, Page, Trim, read_page
 
 TIMEOUT_SECONDS = 15.0
-_PAGE = 500
+_PAGE_MAX_OBJECTS = 500
 _CHUNK_BYTES = 1 << 16
 
 
 async def list_objects(
     request: Callable[..., Any], trim: Trim, limit: int | None, /, **arguments: Any
 ) -> tuple[list[Manifest], str]:
-    """Return one page of at most `limit` objects, or all, and the version that they are of.
+    """Return trimmed objects and the list's resourceVersion: one page of at most `limit`, or all.
 
-    request: a method of the client that leaves the answer unread. Raises ClusterError.
+    request: a method of the client that returns the answer unread. limit: None for all objects, in
+    as many pages as there are. Raises ClusterError.
     """
-    found: list[Manifest] = []
+    objects: list[Manifest] = []
     token: str | None = None
     while True:
         with cluster_errors():
             response = await request(
                 **arguments,
-                limit=limit or _PAGE,
+                limit=limit or _PAGE_MAX_OBJECTS,
                 _continue=token,
                 _request_timeout=TIMEOUT_SECONDS,
             )
             page = await _read_page(response, trim)
-        found += page.items
+        objects += page.items
         if limit is not None or not page.token:
-            return found, page.resource_version
+            return objects, page.resource_version
         token = page.token
 
 
 async def read_json(response: Any) -> Manifest:
-    """Return what the API server answered; raises ApiException if it is an error."""
+    """Return the object in an answer; raises ApiException if the answer is an error."""
     body = await response.text()
     if response.status >= 400:
         raise client.ApiException(status=response.status, reason=response.reason, body=body)
@@ -55,5 +56,5 @@ async def _read_page(response: Any, trim: Trim) -> Page:
 
 
 def write_micro_time(time: datetime) -> str:
-    """Return a time in UTC with six digits of its second; fewer are refused."""
+    """Return a MicroTime: UTC with six digits of its second. The API server refuses fewer."""
     return time.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")

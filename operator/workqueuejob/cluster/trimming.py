@@ -1,7 +1,7 @@
-"""Drops from objects what nobody reads, before anything is kept of them. Decides nothing.
+"""Keeps of objects only the fields that `planning` reads, which are listed here. Pure.
 
-Anybody who may create Jobs or pods may make them large: with annotations, variables and fields that
-no schema knows. What `planning` reads is listed here: a field that it is to read is added here too.
+Users who may create Jobs or pods may make them large: with annotations, variables and fields that
+no schema knows. Add a field here when planning is to read it.
 """
 
 from collections.abc import Collection, Mapping
@@ -58,7 +58,7 @@ _CONTAINER = ("name", "restartPolicy")
 
 
 def trim_work_queue_job(manifest: Manifest) -> Manifest:
-    """Return what the model has of a WorkQueueJob, with its template as text."""
+    """Return a WorkQueueJob with little metadata, and with its template as text."""
     trimmed = {**manifest, "metadata": _pick(manifest["metadata"], _METADATA)}
     spec = manifest.get("spec")
     if isinstance(spec, dict) and isinstance(spec.get("template"), dict):
@@ -67,7 +67,7 @@ def trim_work_queue_job(manifest: Manifest) -> Manifest:
 
 
 def trim_job(manifest: Manifest) -> Manifest:
-    """Return what is read of a Job: not its template, and not which of its indexes succeeded."""
+    """Return what planning reads of a Job: not its template, nor which indexes succeeded."""
     return {
         "metadata": _trim_metadata(manifest["metadata"]),
         "spec": _pick(manifest.get("spec") or {}, _JOB_SPEC),
@@ -76,7 +76,7 @@ def trim_job(manifest: Manifest) -> Manifest:
 
 
 def trim_pod(manifest: Manifest) -> Manifest:
-    """Return what is read of a pod: how it fares, and of its containers which is our worker's."""
+    """Return what planning reads of a pod: its state, and which container runs the worker."""
     spec: Mapping[str, Any] = manifest.get("spec") or {}
     containers = {
         kind: [_trim_container(container) for container in spec[kind]]
@@ -91,9 +91,9 @@ def trim_pod(manifest: Manifest) -> Manifest:
 
 
 def trim_to_identity(manifest: Manifest) -> Manifest:
-    """Return what tells which object it is, and whose."""
+    """Return an object's metadata: its name, UID, labels and owners."""
     metadata = dict(manifest["metadata"])
-    # Not the version: it is a moment of the past, and a watch would go on from there.
+    # Without the version, which is of the past: a watch would go on from there.
     metadata.pop("resourceVersion", None)
     return {"metadata": metadata}
 
@@ -129,9 +129,9 @@ def _trim_container(container: Mapping[str, Any]) -> Manifest:
 
 
 def _trim_probe(probe: Mapping[str, Any]) -> Manifest:
-    """Return the probe's numbers, without what it does."""
+    """Return a probe's numbers, without its command or request."""
     return {name: value for name, value in probe.items() if isinstance(value, int)}
 
 
-def _pick(found: Mapping[str, Any], names: Collection[str]) -> Manifest:
-    return {name: found[name] for name in names if name in found}
+def _pick(fields: Mapping[str, Any], names: Collection[str]) -> Manifest:
+    return {name: fields[name] for name in names if name in fields}

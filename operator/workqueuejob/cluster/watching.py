@@ -1,10 +1,10 @@
-"""Stands between the API server and kopf: trims what kopf's watches bring, and misses no deletion.
+"""Stands between the API server and kopf: trims what kopf's watches bring, and adds deletions.
 
 kopf lists objects, watches them, and lists them again when the API server has forgotten where the
-watch was (410 Gone). What was deleted in between is in no list and in no event, so it is found by
-comparison, and the next watch begins with its deletion.
+watch was (410 Gone). An object that was deleted in between is in no list and in no event. So each
+list is compared with the one before, and the next watch begins with the deletions.
 
-The seam is aiohttp's `response_class`, by which a session decides what its answers are made of.
+It plugs in as aiohttp's `response_class`, the class that a session uses for its answers.
 """
 
 import json
@@ -19,8 +19,8 @@ from workqueuejob.cluster.pages import Manifest, Trim, read_page
 from workqueuejob.cluster.trimming import trim_job, trim_pod, trim_to_identity, trim_work_queue_job
 from workqueuejob.names import PLURAL
 
-PAGE = 100
-"""Objects in a page; kopf handles those of one page without a break for anything else."""
+PAGE_MAX_OBJECTS = 100
+"""kopf handles the objects of a page without letting the event loop run anything else."""
 
 _CHUNK_BYTES = 1 << 16
 _TRIMS: Mapping[str, Trim] = {PLURAL: trim_work_queue_job, "jobs": trim_job, "pods": trim_pod}
@@ -28,9 +28,10 @@ _CHANGES = frozenset({"ADDED", "MODIFIED", "DELETED"})
 
 
 class WatchReader:
-    """What is known of the objects that kopf watches, by the path that they are listed at."""
+    """Reads kopf's lists and watches, and remembers which objects they showed."""
 
     def __init__(self) -> None:
+        # By the path of the list, then by UID: the object that a deletion will show.
         self._known: dict[str, dict[str, bytes]] = {}
         self._listed: dict[str, dict[str, bytes]] = {}
         self._gone: dict[str, dict[str, bytes]] = {}
@@ -40,22 +41,22 @@ class WatchReader:
         return url.name in _TRIMS
 
     async def read_list(self, url: URL, chunks: AsyncIterator[bytes]) -> Manifest:
-        """Return a page of a list; after the last one it is known what is gone."""
+        """Return a page of a list, trimmed; after the last page, find what is gone."""
         page = await read_page(chunks, _TRIMS[url.name])
         if "continue" not in url.query:
             self._listed[url.path] = {}
         listed = self._listed.setdefault(url.path, {})
-        listed.update((_uid(item), _write_last_words(url.name, item)) for item in page.items)
+        listed.update((_uid(item), _write_last_state(url.name, item)) for item in page.items)
         if not page.token:
             self._compare(url.path)
         return {**page.fields, "items": page.items}
 
     async def read_watch(self, url: URL, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-        """Yield the lines of a watch, trimmed, after the deletions that no watch has told."""
+        """Yield the deletions that the last watch missed, then the lines of the watch, trimmed."""
         gone = self._gone.get(url.path, {})
         while gone:
-            _, words = gone.popitem()
-            yield b'{"type":"DELETED","object":%s}\n' % words
+            _, last_state = gone.popitem()
+            yield b'{"type":"DELETED","object":%s}\n' % last_state
         async for line in _split_lines(chunks):
             event = decode(line.decode())
             if event.get("type") in _CHANGES:
@@ -66,7 +67,7 @@ class WatchReader:
     def _compare(self, path: str) -> None:
         listed = self._listed.pop(path)
         known = self._known.get(path, {})
-        gone = {uid: words for uid, words in known.items() if uid not in listed}
+        gone = {uid: state for uid, state in known.items() if uid not in listed}
         self._gone.setdefault(path, {}).update(gone)
         self._known[path] = listed
 
@@ -75,17 +76,17 @@ class WatchReader:
         if event["type"] == "DELETED":
             known.pop(uid, None)
         else:
-            known[uid] = _write_last_words(url.name, event["object"])
+            known[uid] = _write_last_state(url.name, event["object"])
 
 
 def build_response_class(reader: WatchReader) -> type[aiohttp.ClientResponse]:
-    """Return what a session for kopf makes of the API server's answers."""
+    """Return the class of answers for kopf's session, which `reader` reads."""
 
     class Response(aiohttp.ClientResponse):
         async def start(self, connection: Any) -> aiohttp.ClientResponse:
             await super().start(connection)
             if self._is_followed and "watch" in self.url.query:
-                # kopf asks nothing else of it.
+                # Of the content kopf calls only `iter_chunked`.
                 self.content = cast("Any", _TrimmedContent(self.content, reader, self.url))
             return self
 
@@ -110,16 +111,16 @@ class _TrimmedContent:
         self._url = url
 
     def iter_chunked(self, _size: int) -> AsyncIterator[bytes]:
-        """Return the lines, whatever size is asked for."""
+        """Yield one line after the other; the size does not matter to kopf."""
         return self._reader.read_watch(self._url, self._content.iter_chunked(_CHUNK_BYTES))
 
     def __getattr__(self, name: str) -> Any:
-        # aiohttp's own bookkeeping, as when the connection is closed.
+        # aiohttp itself uses more of it, for instance when the connection is closed.
         return getattr(self._content, name)
 
 
 async def _split_lines(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """Yield lines, each looked through once however many pieces it comes in."""
+    """Yield lines without empty ones; looks at each byte once, however the chunks cut them."""
     pieces: list[bytes] = []
     async for chunk in chunks:
         *ended, rest = chunk.split(b"\n")
@@ -138,7 +139,7 @@ def _uid(manifest: Manifest) -> str:
     return uid
 
 
-def _write_last_words(plural: str, manifest: Manifest) -> bytes:
-    """Return what is told of an object whose deletion was missed; of a pod, how it fared."""
-    told = manifest if plural == "pods" else {}
-    return json.dumps({**told, **trim_to_identity(manifest)}, separators=(",", ":")).encode()
+def _write_last_state(plural: str, manifest: Manifest) -> bytes:
+    """Return the object that a deletion shows: of a pod, its last state, and else its metadata."""
+    state = manifest if plural == "pods" else {}
+    return json.dumps({**state, **trim_to_identity(manifest)}, separators=(",", ":")).encode()

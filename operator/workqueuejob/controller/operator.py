@@ -15,7 +15,7 @@ import pydantic
 import structlog
 
 from workqueuejob.api import WorkQueueJob
-from workqueuejob.cluster.watching import PAGE, WatchReader, build_response_class
+from workqueuejob.cluster.watching import PAGE_MAX_OBJECTS, WatchReader, build_response_class
 from workqueuejob.controller.actor import Actor
 from workqueuejob.controller.settings import Settings
 from workqueuejob.controller.surroundings import Surroundings
@@ -164,7 +164,7 @@ def build_kopf_settings() -> kopf.OperatorSettings:
     settings.scanning.disabled = True
     settings.watching.label_selectors["batch", "jobs"] = UID_LABEL
     settings.watching.label_selectors["v1", "pods"] = WORKER_LABEL
-    settings.watching.chunk_size = PAGE
+    settings.watching.chunk_size = PAGE_MAX_OBJECTS
     settings.watching.server_timeout = 300
     settings.watching.connect_timeout = 10
     settings.networking.request_timeout = 30

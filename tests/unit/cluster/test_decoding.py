@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from workqueuejob.cluster.decoding import LEVELS, cut, decode, decode_at
+from workqueuejob.cluster.decoding import KEPT_LEVELS, cut, decode, decode_at
 
 API_SERVERS_LIMIT = 10_000
 
@@ -16,10 +16,10 @@ def nested(levels: int, inner: str = "1") -> str:
     return '{"a":' * levels + inner + "}" * levels
 
 
-def depth_of(found: Any) -> int:
+def depth_of(value: Any) -> int:
     levels = 0
-    while isinstance(found, dict | list):
-        found = found["a"] if isinstance(found, dict) else found[0]
+    while isinstance(value, dict | list):
+        value = value["a"] if isinstance(value, dict) else value[0]
         levels += 1
     return levels
 
@@ -27,13 +27,13 @@ def depth_of(found: Any) -> int:
 def test_what_beside_a_deep_object_stands_in_the_list_is_read() -> None:
     listed = '{"items":[{"name":"deep","a":%s},{"name":"next ]}\\" \\\\"}]}'
 
-    found = decode(listed % nested(API_SERVERS_LIMIT))
+    value = decode(listed % nested(API_SERVERS_LIMIT))
 
-    assert [item["name"] for item in found["items"]] == ["deep", 'next ]}" \\']
-    assert found["items"][0]["a"]["a"]["a"]
+    assert [item["name"] for item in value["items"]] == ["deep", 'next ]}" \\']
+    assert value["items"][0]["a"]["a"]["a"]
 
 
-@pytest.mark.parametrize("levels", [1, LEVELS - 1, LEVELS])
+@pytest.mark.parametrize("levels", [1, KEPT_LEVELS - 1, KEPT_LEVELS])
 def test_nothing_is_cut_that_is_not_too_deep(levels: int) -> None:
     text = nested(levels, '"[{"')
     assert cut(text) == text
@@ -43,9 +43,9 @@ def test_nothing_is_cut_that_is_not_too_deep(levels: int) -> None:
 def test_null_stands_for_what_is_too_deep(opening: str) -> None:
     text = opening * 500 + "]}"[opening == '{"a":'] * 500
 
-    found = json.loads(cut(text.replace(":}", ":1}")))
+    value = json.loads(cut(text.replace(":}", ":1}")))
 
-    assert depth_of(found) == LEVELS
+    assert depth_of(value) == KEPT_LEVELS
 
 
 def test_json_of_a_usual_depth_is_read_as_ever() -> None:
@@ -61,9 +61,9 @@ def test_what_is_no_json_is_refused_as_ever() -> None:
 def test_value_is_read_where_it_begins_and_its_end_is_known(levels: int) -> None:
     text = f"[{nested(levels)},2]"
 
-    found, end = decode_at(text, 1)
+    value, end = decode_at(text, 1)
 
-    assert found["a"]
+    assert value["a"]
     assert text[end:] == ",2]"
 
 

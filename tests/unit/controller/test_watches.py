@@ -11,7 +11,7 @@ import kopf
 import pytest
 
 from tests.builders import a_job_manifest
-from workqueuejob.cluster.watching import PAGE, WatchReader
+from workqueuejob.cluster.watching import PAGE_MAX_OBJECTS, WatchReader
 from workqueuejob.controller.operator import build_kopf_settings, log_in_through
 from workqueuejob.names import GROUP, PLURAL, UID_LABEL, VERSION, WORKER_LABEL
 
@@ -91,18 +91,18 @@ async def test_api_server_selects_what_is_ours_and_gives_it_in_pages(
     server: tuple[FakeAPIServer, Path],
 ) -> None:
     fake, kubeconfig = server
-    fake.objects[PODS] = [a_pod(f"pod-{number}") for number in range(PAGE + 1)]
+    fake.objects[PODS] = [a_pod(f"pod-{number}") for number in range(PAGE_MAX_OBJECTS + 1)]
     heard = Heard()
 
     async with watching(kubeconfig, heard):
-        await until(lambda: len(heard.events) == PAGE + 1)
+        await until(lambda: len(heard.events) == PAGE_MAX_OBJECTS + 1)
         await until(lambda: {JOBS, PODS, WORK_QUEUE_JOBS} <= fake.watches.keys())
 
     for path, selector in ((JOBS, UID_LABEL), (PODS, WORKER_LABEL), (WORK_QUEUE_JOBS, None)):
         requests = [*fake.lists[path], *fake.watches[path]]
         assert {query.get("labelSelector") for query in requests} == {selector}, path
-        assert {query.get("limit") for query in fake.lists[path]} == {str(PAGE)}, path
-    assert [query.get("continue") for query in fake.lists[PODS]] == [None, str(PAGE)]
+        assert {query.get("limit") for query in fake.lists[path]} == {str(PAGE_MAX_OBJECTS)}, path
+    assert [query.get("continue") for query in fake.lists[PODS]] == [None, str(PAGE_MAX_OBJECTS)]
 
 
 @pytest.mark.parametrize("path", [JOBS, PODS, WORK_QUEUE_JOBS])
