@@ -1,4 +1,4 @@
-"""What the operator hears of pods with our worker; it follows `controller/reports.py`."""
+"""What the operator hears of pods with our worker; it follows `controller/worker_reports.py`."""
 
 from typing import Any
 

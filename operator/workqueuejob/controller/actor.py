@@ -15,10 +15,10 @@ import structlog
 
 from workqueuejob.api import WorkQueueJob
 from workqueuejob.controller.execution import Execution
-from workqueuejob.controller.measuring import QueueMeasuring
 from workqueuejob.controller.observing import Observer
-from workqueuejob.controller.reporting import STATUS_INTERVAL_SECONDS, Reporter
+from workqueuejob.controller.queue_follower import QueueFollower
 from workqueuejob.controller.retrying import Retrying
+from workqueuejob.controller.status_writer import STATUS_INTERVAL_SECONDS, StatusWriter
 from workqueuejob.controller.store import JobStore
 from workqueuejob.controller.surroundings import Surroundings
 from workqueuejob.errors import ClusterError, ClusterUnavailable, Conflict, NotFound
@@ -60,7 +60,7 @@ class Actor:
         self._on_gone = on_gone
         self._turns = surroundings.turns
         self.store = JobStore()
-        self._queue = QueueMeasuring(
+        self._queue = QueueFollower(
             surroundings.secrets,
             surroundings.meter,
             self._wake_from_thread,
@@ -69,9 +69,9 @@ class Actor:
         self._evidence = Evidence()
         self._evidence_of = 0
         self._listed_at: float | None = None
-        self._reporter = Reporter(self._cluster, surroundings.instance)
+        self._status_writer = StatusWriter(self._cluster, surroundings.instance)
         self._execution = Execution(
-            self._cluster, self.store, self._reporter, worker_image=surroundings.worker_image
+            self._cluster, self.store, self._status_writer, worker_image=surroundings.worker_image
         )
         self._observer = Observer(
             self._cluster,
@@ -235,7 +235,7 @@ class Actor:
         if not await self._rests_on_current_secrets(observed, decided):
             return 0.0
         observed, decided = await self._carry_out(observed, decided, now=now)
-        await self._report(observed, decided, now=now)
+        await self._write_status(observed, decided, now=now)
         await self._execution.expire(self.resource, decided.deletions)
         if find_end(self.resource.status.conditions) is not None:
             return 0.0
@@ -260,10 +260,10 @@ class Actor:
     async def _acknowledge(self, resource: WorkQueueJob) -> None:
         """Say what a change of spec after the end comes to, without a look at Jobs or queue."""
         observed, now = Observed(resource, jobs=(), measurement=None), datetime.now(UTC)
-        await self._report(observed, plan(observed, self._evidence, now=now), now=now)
+        await self._write_status(observed, plan(observed, self._evidence, now=now), now=now)
 
-    async def _report(self, observed: Observed, decided: Plan, *, now: datetime) -> None:
-        written = await self._reporter.report(observed, decided, now=now)
+    async def _write_status(self, observed: Observed, decided: Plan, *, now: datetime) -> None:
+        written = await self._status_writer.write(observed, decided, now=now)
         if written is not None:
             self._take_in(written)
 
@@ -302,7 +302,7 @@ class Actor:
             self._queue.reread_after_seconds,
             *self._observer.look_again_after_seconds,
         ]
-        if self._reporter.is_behind:
+        if self._status_writer.is_behind:
             delays.append(STATUS_INTERVAL_SECONDS)
         known = [delay for delay in delays if delay is not None]
         return min(known) if known else None

@@ -14,7 +14,7 @@ from workqueuejob.cluster.api import ClusterAPI
 from workqueuejob.controller.applying import apply_actions
 from workqueuejob.controller.obstacles import Obstacles, name_refusal
 from workqueuejob.controller.refusals import Refusals
-from workqueuejob.controller.reporting import Reporter
+from workqueuejob.controller.status_writer import StatusWriter
 from workqueuejob.controller.store import JobStore
 from workqueuejob.errors import ClusterError, Conflict, NotLeading, WorkQueueJobError
 from workqueuejob.planning.actions import Action, CreateWave
@@ -33,9 +33,14 @@ class Execution:
     """What is done for one WorkQueueJob, and what is not."""
 
     def __init__(
-        self, cluster: ClusterAPI, store: JobStore, reporter: Reporter, *, worker_image: WorkerImage
+        self,
+        cluster: ClusterAPI,
+        store: JobStore,
+        status_writer: StatusWriter,
+        *,
+        worker_image: WorkerImage,
     ) -> None:
-        self._cluster, self._store, self._reporter = cluster, store, reporter
+        self._cluster, self._store, self._status_writer = cluster, store, status_writer
         self._worker_image = worker_image
         self.obstacles = Obstacles(worker_image)
         self._refusals, self._deletions = Refusals(), Refusals()
@@ -124,7 +129,9 @@ class Execution:
         return None
 
     async def _tell_refused_deletion(self, resource: WorkQueueJob, refusal: ClusterError) -> None:
-        await self._reporter.tell_refusal(resource, "DeletionRejected", name_refusal(refusal))
+        await self._status_writer.record_refusal(
+            resource, "DeletionRejected", name_refusal(refusal)
+        )
 
     async def _apply(
         self, resource: WorkQueueJob, actions: tuple[Action, ...], refusals: Refusals

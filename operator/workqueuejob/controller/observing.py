@@ -13,12 +13,11 @@ from workqueuejob.api import WorkQueueJob
 from workqueuejob.brokers.depth import Measurement
 from workqueuejob.cluster.api import ClusterAPI
 from workqueuejob.controller.execution import Execution
-from workqueuejob.controller.measuring import QueueMeasuring
-from workqueuejob.controller.pods import REREAD_SECONDS, PodWatchman
-from workqueuejob.controller.reports import WorkerReports
+from workqueuejob.controller.queue_follower import QueueFollower
 from workqueuejob.controller.store import JobStore
-from workqueuejob.controller.stuck_pods import REREAD_SECONDS as STUCK_REREAD_SECONDS
-from workqueuejob.controller.stuck_pods import StuckPodWatchman
+from workqueuejob.controller.stuck_pods import STUCK_PODS_REREAD_SECONDS, StuckPodWatchman
+from workqueuejob.controller.waiting_pods import WAITING_PODS_REREAD_SECONDS, WaitingPodWatchman
+from workqueuejob.controller.worker_reports import WorkerReports
 from workqueuejob.errors import QueueError
 from workqueuejob.planning.ledger.spans import restrict
 from workqueuejob.planning.observing.observed import Observed, ObservedJob
@@ -38,7 +37,7 @@ class Observer:
         cluster: ClusterAPI,
         store: JobStore,
         *,
-        queue: QueueMeasuring,
+        queue: QueueFollower,
         execution: Execution,
         namespace: str,
     ) -> None:
@@ -47,15 +46,15 @@ class Observer:
         self._queue = queue
         self._execution = execution
         self._reports = WorkerReports(namespace)
-        self._pods = PodWatchman()
+        self._pods = WaitingPodWatchman()
         self._stuck = StuckPodWatchman()
 
     @property
     def look_again_after_seconds(self) -> list[float]:
         """When pods that don't start, or don't end, are to be looked at again."""
         waiting = (
-            (self._pods.is_waiting, REREAD_SECONDS),
-            (self._stuck.is_waiting, STUCK_REREAD_SECONDS),
+            (self._pods.is_waiting, WAITING_PODS_REREAD_SECONDS),
+            (self._stuck.is_waiting, STUCK_PODS_REREAD_SECONDS),
         )
         return [seconds for is_waiting, seconds in waiting if is_waiting]
 

@@ -12,7 +12,7 @@ from workqueuejob.planning.observing.ownership import read_job_uid
 from workqueuejob.planning.observing.stuck_pods import find_stuck_pods
 
 PATIENCE_SECONDS = 20.0
-REREAD_SECONDS = 10.0
+STUCK_PODS_REREAD_SECONDS = 10.0
 
 
 class StuckPodWatchman:
@@ -44,7 +44,9 @@ class StuckPodWatchman:
         self._since = {name: self._since.get(name, now) for name in waited_for}
         self._found = {name: pods for name, pods in self._found.items() if name in waited_for}
         for name, since in self._since.items():
-            due = max(since + PATIENCE_SECONDS, self._read_at.get(name, 0.0) + REREAD_SECONDS)
+            due = max(
+                since + PATIENCE_SECONDS, self._read_at.get(name, 0.0) + STUCK_PODS_REREAD_SECONDS
+            )
             if now >= due:
                 self._read_at[name] = now
                 pods = await cluster.list_pods(

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from workqueuejob.brokers.hosts import ALL_HOSTS, AllowedHosts
 from workqueuejob.cluster.api import ClusterAPI
-from workqueuejob.controller.measuring import QueueMeter
+from workqueuejob.controller.queue_follower import QueueMeter
 from workqueuejob.controller.secret_reads import SecretReads
 from workqueuejob.controller.turns import Turns
 from workqueuejob.planning.pods.job_manifest import WorkerImage

@@ -10,7 +10,7 @@ from workqueuejob.api import WorkQueueJob
 from workqueuejob.brokers.hosts import ALL_HOSTS, AllowedHosts
 from workqueuejob.cluster.api import ClusterAPI
 from workqueuejob.controller.actor import Actor
-from workqueuejob.controller.measuring import QueueMeter
+from workqueuejob.controller.queue_follower import QueueMeter
 from workqueuejob.controller.secret_reads import SecretReads
 from workqueuejob.controller.surroundings import Surroundings
 from workqueuejob.measuring.meter import Meter

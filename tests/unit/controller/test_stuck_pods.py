@@ -9,7 +9,7 @@ from tests.unit.controller.fake_cluster import FakeCluster
 from workqueuejob.cluster.api import ClusterAPI
 from workqueuejob.controller.stuck_pods import (
     PATIENCE_SECONDS,
-    REREAD_SECONDS,
+    STUCK_PODS_REREAD_SECONDS,
     StuckPodWatchman,
 )
 from workqueuejob.planning.observing.observed import ObservedJob, StuckPod
@@ -59,7 +59,7 @@ async def test_pods_are_looked_at_when_one_has_terminated_for_long(
 async def test_they_are_not_looked_at_with_every_reconcile(surroundings: Surroundings) -> None:
     await surroundings.look(WAITING)
     await surroundings.look(WAITING, after=PATIENCE_SECONDS)
-    assert await surroundings.look(WAITING, after=REREAD_SECONDS - 1) == (STUCK,)
+    assert await surroundings.look(WAITING, after=STUCK_PODS_REREAD_SECONDS - 1) == (STUCK,)
     assert len(surroundings.cluster.requests) == 1
     await surroundings.look(WAITING, after=1)
     assert len(surroundings.cluster.requests) == 2

@@ -15,7 +15,7 @@ from tests.builders import (
 from workqueuejob.api import WorkQueueJobStatus
 from workqueuejob.cluster.api import ClusterAPI
 from workqueuejob.contract.report import ItemCounts, write_report
-from workqueuejob.controller.reports import WorkerReports
+from workqueuejob.controller.worker_reports import WorkerReports
 from workqueuejob.planning.observing.observed import ObservedJob
 
 JOB = a_job()

@@ -31,7 +31,7 @@ _STATUS_REJECTED = "StatusRejected"
 _log = structlog.get_logger(__name__)
 
 
-class Reporter:
+class StatusWriter:
     """The status and the Events of one WorkQueueJob.
 
     is_behind: whether numbers wait to be written.
@@ -44,7 +44,7 @@ class Reporter:
         self._refusals: dict[str, str] = {}
         self.is_behind = False
 
-    async def report(
+    async def write(
         self, observed: Observed, decided: Plan, *, now: datetime
     ) -> WorkQueueJob | None:
         """Write the status if it is worth it; return the object as it is stored then, or None.
@@ -70,7 +70,7 @@ class Reporter:
                 resource_version=metadata.resource_version,
             )
         except (JobRejected, TemplateInvalid) as refusal:
-            await self.tell_refusal(resource, _STATUS_REJECTED, refusal)
+            await self.record_refusal(resource, _STATUS_REJECTED, refusal)
             raise
         self._refusals.pop(_STATUS_REJECTED, None)
         self._written_at = time.monotonic()
@@ -79,7 +79,7 @@ class Reporter:
             await self._tell(resource, event)
         return WorkQueueJob.from_manifest(manifest)
 
-    async def tell_refusal(
+    async def record_refusal(
         self, resource: WorkQueueJob, reason: str, refusal: ClusterError
     ) -> None:
         """Write an Event about a request that was refused; once, however often it is tried."""

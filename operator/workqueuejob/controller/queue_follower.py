@@ -27,7 +27,7 @@ QueueMeter = Meter[BrokerConnection, QueueReference]
 _SOON_SECONDS = 0.1
 
 
-class QueueMeasuring:
+class QueueFollower:
     """Holds the watch that fits the current spec and Secrets.
 
     is_at_work: whether the run has pods or items, as far as its owner knows; it says how often

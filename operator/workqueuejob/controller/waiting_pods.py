@@ -18,11 +18,11 @@ from workqueuejob.planning.observing.waiting_pods import (
 )
 
 _PATIENCE_SECONDS = 5.0
-REREAD_SECONDS = 5.0
+WAITING_PODS_REREAD_SECONDS = 5.0
 _SAMPLE = 50
 
 
-class PodWatchman:
+class WaitingPodWatchman:
     """Finds out why the pods of one WorkQueueJob don't start."""
 
     def __init__(self) -> None:
@@ -53,7 +53,7 @@ class PodWatchman:
         self._waiting_since = self._waiting_since or now
         if now - self._waiting_since < _PATIENCE_SECONDS:
             return self._problem
-        if now - self._read_at >= REREAD_SECONDS:
+        if now - self._read_at >= WAITING_PODS_REREAD_SECONDS:
             self._read_at = now
             listed = await cluster.list_pods(
                 resource.metadata.namespace,
