@@ -1,16 +1,18 @@
-"""What one reconcile decides: a Plan.
+"""What one reconcile decides: a Plan, and the one way to build a plan that ends Jobs.
 
 Values only; `plan.py` chooses which rule's plan it is.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from workqueuejob.brokers.positions import LogSpan
-from workqueuejob.planning.actions import Action, DeleteJob
+from workqueuejob.planning.actions import Action, DeleteJob, end_running_jobs
 from workqueuejob.planning.ledger.items import Doubt
 from workqueuejob.planning.ledger.periods import PeriodEnd
+from workqueuejob.planning.observing.observed import ObservedJob
 from workqueuejob.planning.sizing.autoscale import Scaling
-from workqueuejob.planning.verdict import Verdict
+from workqueuejob.planning.verdict import Progress, Verdict
 
 RECHECK_SECONDS = 0.5
 """The time until the next look while a decision takes effect, or an end is being proved."""
@@ -52,3 +54,29 @@ class Plan:
 
     recheck_after_seconds: float | None = None
     """When to look again although nothing changed; None where a change is awaited."""
+
+
+def plan_end_of(
+    jobs: Iterable[ObservedJob],
+    *,
+    succeeded: bool,
+    reason: str,
+    message: str,
+    with_grace: bool,
+) -> Plan:
+    """Return the plan that ends those of the Jobs whose end is not decided yet.
+
+    It has no decision where there is none to end: a decision that is not carried out is none.
+
+    message: says why, in the Jobs' conditions and in the status.
+    with_grace: see `EndJob`.
+    """
+    ends = end_running_jobs(
+        jobs, succeeded=succeeded, reason=reason, message=message, with_grace=with_grace
+    )
+    return Plan(
+        Verdict(Progress.WORKING, message),
+        ends,
+        decision=message if ends else None,
+        recheck_after_seconds=RECHECK_SECONDS,
+    )

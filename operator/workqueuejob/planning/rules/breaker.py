@@ -2,8 +2,7 @@
 
 from workqueuejob.api import ItemsStatus
 from workqueuejob.api.worker import FailurePolicy
-from workqueuejob.planning.actions import end_running_jobs
-from workqueuejob.planning.decision import RECHECK_SECONDS, Plan
+from workqueuejob.planning.decision import Plan, plan_end_of
 from workqueuejob.planning.ledger.items import Doubt, count_items, count_put_aside, count_settled
 from workqueuejob.planning.ledger.periods import count_since
 from workqueuejob.planning.situation import Situation
@@ -29,15 +28,13 @@ def end_after_too_many_dead_letters(situation: Situation) -> Plan | None:
     if not observed.unfinished and not situation.is_return_expected:
         verdict = Verdict(Progress.FAILED, message, TOO_MANY_DEAD_LETTERED)
         return Plan(verdict, decision=message)
-    ends = end_running_jobs(
+    return plan_end_of(
         observed.unfinished,
         succeeded=False,
         reason=TOO_MANY_DEAD_LETTERED,
         message=message,
         with_grace=True,
     )
-    verdict = Verdict(Progress.WORKING, message)
-    return Plan(verdict, ends, message if ends else None, recheck_after_seconds=RECHECK_SECONDS)
 
 
 def _is_allowed(situation: Situation, policy: FailurePolicy, items: ItemsStatus) -> bool:

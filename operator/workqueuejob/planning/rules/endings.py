@@ -5,8 +5,12 @@ several spaced measurements that agree.
 """
 
 from workqueuejob.api import ItemsStatus
-from workqueuejob.planning.actions import end_running_jobs
-from workqueuejob.planning.decision import IDLE_RECHECK_SECONDS, RECHECK_SECONDS, Plan
+from workqueuejob.planning.decision import (
+    IDLE_RECHECK_SECONDS,
+    RECHECK_SECONDS,
+    Plan,
+    plan_end_of,
+)
 from workqueuejob.planning.evidence.evidence import is_anything_held, is_drained
 from workqueuejob.planning.evidence.futility import futility_delay_seconds
 from workqueuejob.planning.evidence.proof import BLIND_PROOF_SECONDS, RETURN_SECONDS
@@ -74,14 +78,13 @@ def end_after_too_many_failures(situation: Situation) -> Plan | None:
         # What waits for an item that never comes looks as if it held one: it has its own end.
         verdict = find_waiting_pods(situation) or verdict
         return end_surplus(situation) or Plan(verdict, recheck_after_seconds=RECHECK_SECONDS)
-    ends = end_running_jobs(
+    return plan_end_of(
         observed.unfinished,
         succeeded=False,
         reason=end_reason,
         message=message,
         with_grace=situation.has_workers,
     )
-    return Plan(verdict, ends, message if ends else None, recheck_after_seconds=RECHECK_SECONDS)
 
 
 def is_given_up(situation: Situation) -> bool:
@@ -132,15 +135,13 @@ def end_surplus(situation: Situation) -> Plan | None:
         return None
     passing = [job for job in situation.observed.passing if not job.state.is_terminal]
     message = messages.surplus_ended([job for job in passing if job.open])
-    ends = end_running_jobs(
+    return plan_end_of(
         passing,
         succeeded=True,
         reason=QUEUE_DRAINED,
         message=message,
         with_grace=situation.has_workers,
     )
-    verdict = Verdict(Progress.WORKING, message)
-    return Plan(verdict, ends, message, recheck_after_seconds=RECHECK_SECONDS)
 
 
 def find_waiting_pods(situation: Situation) -> Verdict | None:

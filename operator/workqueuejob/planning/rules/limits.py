@@ -1,10 +1,11 @@
 """The limits in time: when a run must be over, and when one that is over may go."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from workqueuejob.api import WorkQueueJob
-from workqueuejob.planning.actions import change_suspend, end_running_jobs
-from workqueuejob.planning.decision import RECHECK_SECONDS, Plan
+from workqueuejob.planning.actions import change_suspend
+from workqueuejob.planning.decision import RECHECK_SECONDS, Plan, plan_end_of
 from workqueuejob.planning.evidence.proof import RETURN_SECONDS
 from workqueuejob.planning.observing.observed import JobState
 from workqueuejob.planning.situation import Situation
@@ -31,17 +32,11 @@ def end_after_deadline(situation: Situation) -> Plan | None:
             return Plan(verdict, recheck_after_seconds=RECHECK_SECONDS)
         verdict = Verdict(Progress.FAILED, message, DEADLINE_EXCEEDED)
         return Plan(verdict, decision=message)
-    ends = end_running_jobs(
+    end = plan_end_of(
         unfinished, succeeded=False, reason=RUN_DEADLINE, message=message, with_grace=True
     )
     ending = [job for job in unfinished if job.state is JobState.ENDING]
-    resumes = change_suspend(ending, suspend=False)
-    return Plan(
-        verdict,
-        (*ends, *resumes),
-        message if ends else None,
-        recheck_after_seconds=RECHECK_SECONDS,
-    )
+    return replace(end, actions=(*end.actions, *change_suspend(ending, suspend=False)))
 
 
 def _may_item_return(situation: Situation) -> bool:

@@ -4,13 +4,12 @@ A Job's template can't be changed, and running pods keep theirs. But a wave whos
 image that does not exist, or for a node that they will never fit, would wait for ever.
 """
 
-from workqueuejob.planning.actions import end_running_jobs
-from workqueuejob.planning.decision import RECHECK_SECONDS, Plan
+from workqueuejob.planning.decision import Plan, plan_end_of
 from workqueuejob.planning.evidence.evidence import is_anything_held
 from workqueuejob.planning.observing.observed import JobState, ObservedJob
 from workqueuejob.planning.pods.job_manifest import hash_template
 from workqueuejob.planning.situation import Situation
-from workqueuejob.planning.verdict import TEMPLATE_CHANGED, Progress, Verdict
+from workqueuejob.planning.verdict import TEMPLATE_CHANGED
 from workqueuejob.planning.words import messages
 
 
@@ -27,15 +26,13 @@ def end_outdated_waves(situation: Situation) -> Plan | None:
     if not stuck or is_anything_held(situation.depth):
         return None
     message = messages.outdated(stuck)
-    ends = end_running_jobs(
+    return plan_end_of(
         stuck,
         succeeded=False,
         reason=TEMPLATE_CHANGED,
         message=message,
         with_grace=situation.has_workers,
     )
-    verdict = Verdict(Progress.WORKING, message)
-    return Plan(verdict, ends, message, recheck_after_seconds=RECHECK_SECONDS)
 
 
 def _is_stuck(job: ObservedJob, current: str) -> bool:

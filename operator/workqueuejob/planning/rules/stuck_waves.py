@@ -6,11 +6,10 @@ the new wave when the node does. What the stuck pod holds, if it still runs, is 
 a lease that is renewed, or a consumer's item, is waited for like that of any other pod.
 """
 
-from workqueuejob.planning.actions import end_running_jobs
-from workqueuejob.planning.decision import RECHECK_SECONDS, Plan
+from workqueuejob.planning.decision import Plan, plan_end_of
 from workqueuejob.planning.observing.observed import JobState, ObservedJob
 from workqueuejob.planning.situation import Situation
-from workqueuejob.planning.verdict import PODS_STUCK, Progress, Verdict
+from workqueuejob.planning.verdict import PODS_STUCK
 from workqueuejob.planning.words import messages
 
 
@@ -20,11 +19,7 @@ def end_stuck_waves(situation: Situation) -> Plan | None:
     if not stuck:
         return None
     message = messages.stuck_waves_ended(stuck)
-    ends = end_running_jobs(
-        stuck, succeeded=True, reason=PODS_STUCK, message=message, with_grace=True
-    )
-    verdict = Verdict(Progress.WORKING, message)
-    return Plan(verdict, ends, message, recheck_after_seconds=RECHECK_SECONDS)
+    return plan_end_of(stuck, succeeded=True, reason=PODS_STUCK, message=message, with_grace=True)
 
 
 def _is_stuck(job: ObservedJob) -> bool:

@@ -7,8 +7,8 @@ and another one takes its place. Only numbers that say that nothing is held let 
 from collections.abc import Iterator
 from dataclasses import replace
 
-from workqueuejob.planning.actions import CreateWave, end_running_jobs
-from workqueuejob.planning.decision import RECHECK_SECONDS, Plan
+from workqueuejob.planning.actions import CreateWave
+from workqueuejob.planning.decision import RECHECK_SECONDS, Plan, plan_end_of
 from workqueuejob.planning.evidence.futility import MAX_FUTILE_WAVES, futility_delay_seconds
 from workqueuejob.planning.observing.observed import JobState, ObservedJob, count_open
 from workqueuejob.planning.pods.job_manifest import hash_template
@@ -52,13 +52,10 @@ def end_needless_warm_waves(situation: Situation) -> Plan | None:
     if not situation.lasts(situation.evidence.unheld, seconds=situation.proof_seconds):
         return None
     message = warm_messages.ended(situation, needless)
-    ends = end_running_jobs(
+    end = plan_end_of(
         needless, succeeded=True, reason=WARM_PODS_NOT_NEEDED, message=message, with_grace=True
     )
-    if not ends:
-        return None
-    verdict = Verdict(Progress.WORKING, message)
-    return Plan(verdict, ends, message, recheck_after_seconds=RECHECK_SECONDS)
+    return end if end.actions else None
 
 
 def find_newest_warm(situation: Situation) -> ObservedJob | None:
