@@ -27,6 +27,7 @@ from workqueuejob.contract.settings import read_settings
 from workqueuejob.errors import QueueError
 from workqueuejob.planning.actions import CreateWave
 from workqueuejob.planning.evidence.evidence import Evidence, gather_evidence
+from workqueuejob.planning.ledger.books import reckon
 from workqueuejob.planning.ledger.spans import restrict
 from workqueuejob.planning.observing.observed import Observed, ObservedJob
 from workqueuejob.planning.plan import plan
@@ -89,8 +90,9 @@ class Run:
         observed = Observed(
             self.resource, self._jobs, restrict(self._measure(started, now), self.resource)
         )
-        self._evidence = gather_evidence(self._evidence, observed, now=now)
-        decided = plan(observed, self._evidence, now=now)
+        books = reckon(observed)
+        self._evidence = gather_evidence(self._evidence, observed, books=books, now=now)
+        decided = plan(observed, self._evidence, books=books, now=now)
         for action in decided.actions:
             assert isinstance(action, CreateWave)
             self.waves.append(action)
@@ -100,7 +102,8 @@ class Run:
             else:
                 job = replace(job, items=CountedItems(succeeded=self._work_off()))
             self._jobs += (job,)
-        status = build_status(replace(observed, jobs=self._jobs), decided, now=now)
+        observed = replace(observed, jobs=self._jobs)
+        status = build_status(observed, decided, books=reckon(observed), now=now)
         self.resource = self.resource.model_copy(update={"status": status})
 
     def finish(self) -> None:

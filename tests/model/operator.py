@@ -27,9 +27,11 @@ from workqueuejob.planning.actions import (
     GrowWave,
     RaiseParallelism,
     SetSuspend,
+    list_never_started,
 )
 from workqueuejob.planning.decision import Plan
 from workqueuejob.planning.evidence.evidence import Evidence, gather_evidence
+from workqueuejob.planning.ledger.books import Books, reckon
 from workqueuejob.planning.ledger.spans import restrict
 from workqueuejob.planning.observing.jobs import read_job
 from workqueuejob.planning.observing.observed import Observed, ObservedJob, PodProblem, StuckPod
@@ -121,8 +123,9 @@ class Operator:
         jobs = self._reports.attach(resource, mark_stuck(jobs, stuck))
         observed = Observed(resource, jobs, measurement, pod_problem=problem, stuck_pods=stuck)
         now = self._clock.now
-        self._evidence = gather_evidence(self._evidence, observed, now=now)
-        decided = plan(observed, self._evidence, now=now)
+        books = reckon(observed)
+        self._evidence = gather_evidence(self._evidence, observed, books=books, now=now)
+        decided = plan(observed, self._evidence, books=books, now=now)
         self.recheck_after_seconds = decided.recheck_after_seconds
         self._witness(observed, decided)
         try:
@@ -132,8 +135,10 @@ class Operator:
             if decided.actions:
                 jobs = self._reports.attach(resource, mark_stuck(self._jobs, stuck))
                 observed = replace(observed, jobs=jobs)
+                withdrawn = list_never_started(decided.actions)
+                books = reckon(observed, never_started=withdrawn)
             yield
-            self._write_status(observed, decided)
+            self._write_status(observed, decided, books)
             yield from self._delete(decided.deletions)
         except Conflict:
             self._has_listed = False
@@ -144,10 +149,11 @@ class Operator:
         """Delete what is not kept of a run that is over; say what a change of its spec comes to."""
         yield from self._delete(list_expired(resource, self._jobs))
         observed = Observed(resource, jobs=(), measurement=None)
-        decided = plan(observed, self._evidence, now=self._clock.now)
+        books = reckon(observed)
+        decided = plan(observed, self._evidence, books=books, now=self._clock.now)
         yield
         with contextlib.suppress(Conflict):
-            self._write_status(observed, decided)
+            self._write_status(observed, decided, books)
 
     @property
     def _jobs(self) -> tuple[ObservedJob, ...]:
@@ -257,9 +263,9 @@ class Operator:
     def _patch(self, name: str, change: dict[str, Any], version: str) -> None:
         self._see(self._controller.patch_spec(name, change, resource_version=version))
 
-    def _write_status(self, observed: Observed, decided: Plan) -> None:
+    def _write_status(self, observed: Observed, decided: Plan, books: Books) -> None:
         old = observed.resource.status
-        new = build_status(observed, decided, now=self._clock.now)
+        new = build_status(observed, decided, books=books, now=self._clock.now)
         since = self._clock.seconds - self._status_written_at
         if not differs(old, new) or (
             since < _STATUS_INTERVAL_SECONDS and not differs_in_more_than_numbers(old, new)

@@ -1,6 +1,6 @@
 """Reconciles one WorkQueueJob, one step after the other, for as long as it exists.
 
-observe → plan → apply → status → events. Each actor is a task of its own, so that a broken
+observe → reckon → plan → apply → status → events. Each actor is a task of its own, so that a broken
 WorkQueueJob delays no other. Nothing is decided here.
 """
 
@@ -24,8 +24,10 @@ from workqueuejob.controller.surroundings import Surroundings
 from workqueuejob.errors import ClusterError, ClusterUnavailable, Conflict, NotFound
 from workqueuejob.metrics import RECONCILES
 from workqueuejob.names import UID_LABEL
+from workqueuejob.planning.actions import list_never_started
 from workqueuejob.planning.decision import Plan
 from workqueuejob.planning.evidence.evidence import Evidence, gather_evidence
+from workqueuejob.planning.ledger.books import Books, reckon
 from workqueuejob.planning.observing.observed import Observed
 from workqueuejob.planning.observing.ownership import is_own_job
 from workqueuejob.planning.plan import plan
@@ -211,59 +213,94 @@ class Actor:
         self.store.clear()
 
     async def _reconcile(self) -> float | None:
+        """Do what the run needs now; return the seconds after which to look again unasked.
+
+        A step that fails or is abandoned costs nothing but time: what was done stays done, and the
+        next round begins with what the API server and the broker show then. Only the evidence is
+        carried from one round to the next.
+
+        None: the next change is awaited. Raises ClusterError; _Gone if the object is gone.
+        """
+        # After conflicts in a row the watch may be behind: read the object itself.
         if self._listed_at is None and self._retrying.is_repeated:
             await self._reread()
         resource = self.resource
+        # An object that is being deleted takes its Jobs with it.
         if resource.metadata.deletion_timestamp is not None:
             self._queue.close()
             return None
+        # Of a run that has ended only the deletions are left, and an answer to a change of spec.
         if find_end(resource.status.conditions) is not None:
             self._queue.close()
             delay = await self._execution.retire(resource)
             await self._acknowledge(resource)
             return delay
+        # The watches bring the Jobs, but may miss a deletion, so they are also listed now and then.
         await self._list_jobs_if_due()
+        # Have the queue measured that spec and Secrets lead to by now, which may be another one.
         await self._queue.follow(resource)
         self._forget_former_queue()
+        # Look at the Jobs and then at the queue, and reckon the books of what was seen. Evidence,
+        # rules and status all use these.
         observed = await self._observer.observe(resource, self._wait_for_news)
-        if self._is_check_wanted(observed):
+        books = reckon(observed)
+        # Before the first Job of a template, ask the API server whether it takes one. The answer
+        # is part of what is observed.
+        if self._is_check_wanted(observed, books):
             await self._execution.obstacles.check(self._cluster, resource)
             observed = await self._observer.observe(resource, self._wait_for_news)
+            books = reckon(observed)
+        # Decide, by this observation and the evidence of those before it.
         now = datetime.now(UTC)
-        self._evidence = gather_evidence(self._evidence, observed, now=now)
-        decided = plan(observed, self._evidence, now=now)
+        self._evidence = gather_evidence(self._evidence, observed, books=books, now=now)
+        decided = plan(observed, self._evidence, books=books, now=now)
+        # A plan that must not rest on an older Secret begins again with the current one.
         if not await self._rests_on_current_secrets(observed, decided):
             return 0.0
-        observed, decided = await self._carry_out(observed, decided, now=now)
-        await self._write_status(observed, decided, now=now)
+        # Carry it out, and look at the Jobs again where that has changed them.
+        observed, books, decided = await self._carry_out(observed, decided, books=books, now=now)
+        # Write the status, once, and then the Events that tell of it.
+        await self._write_status(observed, decided, books=books, now=now)
+        # Delete finished Jobs beyond the limits: a status of an earlier round has recorded them.
         await self._execution.expire(self.resource, decided.deletions)
+        # A run that ended just now begins its next round at once, which is that of an ended run.
         if find_end(self.resource.status.conditions) is not None:
             return 0.0
         return self._next_delay(decided)
 
-    def _is_check_wanted(self, observed: Observed) -> bool:
-        """Return whether the API server is to be asked first if it takes Jobs of this template."""
+    def _is_check_wanted(self, observed: Observed, books: Books) -> bool:
+        """Return whether to ask the API server first if it takes Jobs of this template."""
         now = datetime.now(UTC)
-        evidence = gather_evidence(self._evidence, observed, now=now)
-        wanted = plan(observed, evidence, now=now).actions
+        evidence = gather_evidence(self._evidence, observed, books=books, now=now)
+        wanted = plan(observed, evidence, books=books, now=now).actions
         return self._execution.is_check_wanted(observed.resource, wanted)
 
     async def _carry_out(
-        self, observed: Observed, decided: Plan, *, now: datetime
-    ) -> tuple[Observed, Plan]:
-        """Do what is planned; return what it came to, and the plan as far as it was done."""
+        self, observed: Observed, decided: Plan, *, books: Books, now: datetime
+    ) -> tuple[Observed, Books, Plan]:
+        """Do what is planned; return the Jobs and books after it, and the plan as it was done.
+
+        Where no Job could be made, it is the plan which says so.
+        """
         done = await self._execution.carry_out(observed.resource, decided)
         if decided.actions:
             observed = await self._observer.with_current_jobs(observed)
-        return observed, done or plan(observed, self._evidence, now=now)
+            withdrawn = list_never_started(done.actions if done else ())
+            books = reckon(observed, never_started=withdrawn)
+        return observed, books, done or plan(observed, self._evidence, books=books, now=now)
 
     async def _acknowledge(self, resource: WorkQueueJob) -> None:
         """Say what a change of spec after the end comes to, without a look at Jobs or queue."""
         observed, now = Observed(resource, jobs=(), measurement=None), datetime.now(UTC)
-        await self._write_status(observed, plan(observed, self._evidence, now=now), now=now)
+        books = reckon(observed)
+        decided = plan(observed, self._evidence, books=books, now=now)
+        await self._write_status(observed, decided, books=books, now=now)
 
-    async def _write_status(self, observed: Observed, decided: Plan, *, now: datetime) -> None:
-        written = await self._status_writer.write(observed, decided, now=now)
+    async def _write_status(
+        self, observed: Observed, decided: Plan, *, books: Books, now: datetime
+    ) -> None:
+        """Write the status if it is worth it, and go on with the object as it is stored then."""
+        written = await self._status_writer.write(observed, decided, books=books, now=now)
         if written is not None:
             self._take_in(written)
 

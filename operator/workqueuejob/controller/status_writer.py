@@ -15,6 +15,7 @@ from workqueuejob.cluster.events import build_event
 from workqueuejob.errors import ClusterError, JobRejected, TemplateInvalid
 from workqueuejob.metrics import count_items
 from workqueuejob.planning.decision import Plan
+from workqueuejob.planning.ledger.books import Books
 from workqueuejob.planning.observing.observed import Observed
 from workqueuejob.planning.status.events import Event, EventType, build_events
 from workqueuejob.planning.status.status import (
@@ -45,7 +46,7 @@ class StatusWriter:
         self.is_behind = False
 
     async def write(
-        self, observed: Observed, decided: Plan, *, now: datetime
+        self, observed: Observed, decided: Plan, *, books: Books, now: datetime
     ) -> WorkQueueJob | None:
         """Write the status if it is worth it; return the object as it is stored then, or None.
 
@@ -53,7 +54,7 @@ class StatusWriter:
         is gone. A refusal is told by an Event, because no condition can.
         """
         resource = observed.resource
-        old, new = resource.status, build_status(observed, decided, now=now)
+        old, new = resource.status, build_status(observed, decided, books=books, now=now)
         self.is_behind = False
         if not differs(old, new):
             return None

@@ -136,6 +136,13 @@ def change_suspend(jobs: Iterable[ObservedJob], *, suspend: bool) -> tuple[SetSu
     )
 
 
+def list_never_started(actions: Iterable["Action"]) -> frozenset[str]:
+    """Return the names of the Jobs that the actions delete before they had a pod."""
+    return frozenset(
+        action.job for action in actions if isinstance(action, DeleteJob) and action.never_started
+    )
+
+
 Change: TypeAlias = RaiseParallelism | GrowWave | SetSuspend | EndJob | DeleteJob
 """What is done to a Job that exists."""
 

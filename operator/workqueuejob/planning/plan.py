@@ -13,7 +13,7 @@ from workqueuejob.planning.actions import DeleteJob
 from workqueuejob.planning.decision import Plan
 from workqueuejob.planning.evidence.evidence import Evidence
 from workqueuejob.planning.evidence.futility import count_futile_pods
-from workqueuejob.planning.ledger.run import count_run
+from workqueuejob.planning.ledger.books import Books
 from workqueuejob.planning.observing.observed import Observed
 from workqueuejob.planning.observing.stuck_pods import describe_stuck
 from workqueuejob.planning.rules.breaker import end_after_too_many_dead_letters
@@ -38,12 +38,14 @@ from workqueuejob.planning.verdict import NAMESPACE_TERMINATING, Progress, Verdi
 from workqueuejob.planning.words import messages
 
 
-def plan(observed: Observed, evidence: Evidence, *, now: datetime) -> Plan:
-    """Return what to do about what was observed."""
-    ledger = count_run(observed.resource.status, observed.jobs)
+def plan(observed: Observed, evidence: Evidence, *, books: Books, now: datetime) -> Plan:
+    """Return what to do about what was observed.
+
+    books: of this very observation.
+    """
     seconds_per_item = evidence.pace.seconds_per_item if evidence.pace else None
     scaling = choose_scaling(observed, seconds_per_item, now=now)
-    situation = Situation(observed, evidence, ledger, scaling, now)
+    situation = Situation(observed, books, evidence, scaling, now)
     decided = next(filter(None, (rule(situation) for rule in _RULES)), None)
     wanted = decided or keep_warm(situation, plan_waves(situation))
     chosen = record_before_withdrawal(wanted, situation)

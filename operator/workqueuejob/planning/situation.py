@@ -12,6 +12,7 @@ from workqueuejob.planning.evidence.proof import (
     SEVERAL_READS,
     choose_proof_seconds,
 )
+from workqueuejob.planning.ledger.books import Books
 from workqueuejob.planning.ledger.periods import count_failed, counts_before
 from workqueuejob.planning.ledger.run import Ledger
 from workqueuejob.planning.observing.observed import Observed, ObservedJob
@@ -20,16 +21,22 @@ from workqueuejob.planning.sizing.autoscale import Scaling, count_kept
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """One observation, all that is known around it, and the time.
-
-    scaling: how many pods are wanted; None where all that are allowed are.
-    """
+    """One observation, all that is known around it, and the time."""
 
     observed: Observed
+    """What was seen now."""
+
+    books: Books
+    """What the run has done so far, by that."""
+
     evidence: Evidence
-    ledger: Ledger
+    """Since when things have been so."""
+
     scaling: Scaling | None
+    """How many pods are wanted; None where all that are allowed are."""
+
     now: datetime
+    """The time of this reconcile."""
 
     @property
     def spec(self) -> WorkQueueJobSpec:
@@ -40,6 +47,11 @@ class Situation:
     def jobs(self) -> tuple[ObservedJob, ...]:
         """The Jobs of the run."""
         return self.observed.jobs
+
+    @property
+    def ledger(self) -> Ledger:
+        """The run's waves and pods so far."""
+        return self.books.ledger
 
     @property
     def depth(self) -> QueueDepth:

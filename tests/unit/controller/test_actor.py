@@ -26,7 +26,9 @@ from workqueuejob.controller.actor import Actor
 from workqueuejob.controller.obstacles import Obstacles
 from workqueuejob.errors import Conflict, NamespaceTerminating, NotFound, TemplateInvalid
 from workqueuejob.names import job_name
+from workqueuejob.planning.ledger.books import Books, reckon
 from workqueuejob.planning.observing.jobs import read_job
+from workqueuejob.planning.observing.observed import Observed
 from workqueuejob.planning.pods.job_manifest import WorkerImage
 
 from .acting import FIRST, a_stored_object, acting, reason_of, until
@@ -68,6 +70,28 @@ async def test_wave_is_created_and_recorded_from_a_measured_queue(broker: FakeBr
 
     assert cluster.jobs[FIRST]["spec"]["completions"] == 3
     assert [event["reason"] for event in cluster.events] == ["WaveCreated"]
+
+
+async def test_books_are_reckoned_once_for_what_was_seen_and_once_after_jobs_were_changed(
+    broker: FakeBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reckoned: list[Observed] = []
+
+    def count(observed: Observed, **fields: Any) -> Books:
+        reckoned.append(observed)
+        return reckon(observed, **fields)
+
+    monkeypatch.setattr("workqueuejob.controller.actor.reckon", count)
+    broker.queues["job1"].publish("a", "b", "c")
+    cluster = FakeCluster(work_queue_job=a_stored_object(parallelism=2))
+
+    async with acting(cluster, broker):
+        await until(lambda: bool(cluster.work_queue_job.get("status", {}).get("waves")))
+
+    # The template is new, so the API server was asked if it takes a Job of it.
+    unasked, asked, after_creation = reckoned[:3]
+    assert len({id(observed) for observed in reckoned}) == len(reckoned)
+    assert [len(seen.jobs) for seen in (unasked, asked, after_creation)] == [0, 0, 1]
 
 
 async def test_ends_of_a_log_are_stored_before_the_first_wave_which_is_told_of_them() -> None:

@@ -16,14 +16,14 @@ from tests.builders import (
     after,
     an_observation,
 )
+from tests.reckoning import build_status, plan
 from workqueuejob.api import WorkQueueJobStatus
 from workqueuejob.planning.decision import Plan
 from workqueuejob.planning.evidence.evidence import Evidence
 from workqueuejob.planning.observing.observed import JobState
-from workqueuejob.planning.plan import plan
 from workqueuejob.planning.rules.aftermath import hash_spec
 from workqueuejob.planning.status.events import Event, build_events
-from workqueuejob.planning.status.status import build_status, differs
+from workqueuejob.planning.status.status import differs
 from workqueuejob.planning.verdict import ConditionType, Progress, Verdict, find_condition
 
 ENDS = {

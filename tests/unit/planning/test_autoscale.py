@@ -12,14 +12,14 @@ from tests.builders import (
     an_observation,
     an_unmeasured_observation,
 )
+from tests.reckoning import build_status, gather_evidence, plan
 from workqueuejob.api import BusyPeriod, ScalingStatus, WorkQueueJobStatus
 from workqueuejob.brokers.depth import QueueDepth
 from workqueuejob.planning.actions import CreateWave
-from workqueuejob.planning.evidence.evidence import Evidence, gather_evidence
+from workqueuejob.planning.evidence.evidence import Evidence
 from workqueuejob.planning.evidence.pace import Pace, begin_pace, follow_pace
-from workqueuejob.planning.plan import plan
 from workqueuejob.planning.sizing.autoscale import Scaling, choose_scaling
-from workqueuejob.planning.status.status import build_status, differs
+from workqueuejob.planning.status.status import differs
 
 HUNDRED_SECONDS = {"finish_within_seconds": 100}
 

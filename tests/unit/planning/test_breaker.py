@@ -14,6 +14,7 @@ from tests.builders import (
     after,
     an_observation,
 )
+from tests.reckoning import build_status, plan
 from workqueuejob.api import ItemsStatus, QueueStatus, WorkQueueJobStatus
 from workqueuejob.api.status import CountedItems
 from workqueuejob.brokers.depth import QueueDepth
@@ -22,8 +23,6 @@ from workqueuejob.planning.actions import CreateWave, EndJob
 from workqueuejob.planning.decision import Plan
 from workqueuejob.planning.evidence.evidence import Evidence
 from workqueuejob.planning.observing.observed import JobState, ObservedJob
-from workqueuejob.planning.plan import plan
-from workqueuejob.planning.status.status import build_status
 from workqueuejob.planning.verdict import TOO_MANY_DEAD_LETTERED
 
 REDIS: dict[str, Any] = {"redis": {}, "mode": "Fine", "worker": {"source": "Image"}}

@@ -14,6 +14,7 @@ from tests.builders import (
     after,
     an_observation,
 )
+from tests.reckoning import build_status, plan
 from workqueuejob.api import (
     BusyPeriod,
     CountsBefore,
@@ -27,8 +28,7 @@ from workqueuejob.planning.decision import Plan
 from workqueuejob.planning.evidence.evidence import Evidence
 from workqueuejob.planning.evidence.movement import Movement
 from workqueuejob.planning.observing.observed import JobState, Observed
-from workqueuejob.planning.plan import plan
-from workqueuejob.planning.status.status import build_status, differs
+from workqueuejob.planning.status.status import differs
 from workqueuejob.planning.verdict import RUN_FAILED, Progress
 
 DRAINED = Evidence(drained=a_streak(10, until=60))

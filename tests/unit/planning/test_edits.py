@@ -6,11 +6,11 @@ import pytest
 
 from tests.builders import a_depth, a_job, a_template, a_work_queue_job, a_worker_spec, after
 from tests.builders import an_observation as observe
+from tests.reckoning import plan
 from workqueuejob.api import WorkQueueJob
 from workqueuejob.planning.actions import CreateWave, GrowWave
 from workqueuejob.planning.evidence.evidence import Evidence
 from workqueuejob.planning.observing.observed import ObservedJob
-from workqueuejob.planning.plan import plan
 from workqueuejob.planning.pods.job_manifest import hash_template
 
 BEFORE = a_work_queue_job(mode="Fine", parallelism=4, **a_worker_spec())

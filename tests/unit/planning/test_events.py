@@ -3,6 +3,7 @@
 import pytest
 
 from tests.builders import a_depth, a_work_queue_job, after, an_observation
+from tests.reckoning import build_status
 from workqueuejob.api import Condition, ConditionStatus, WorkQueueJobStatus
 from workqueuejob.brokers.depth import QueueDepth
 from workqueuejob.errors import ConnectionFailed
@@ -15,7 +16,6 @@ from workqueuejob.planning.actions import (
 )
 from workqueuejob.planning.decision import Plan
 from workqueuejob.planning.status.events import Event, EventType, build_events
-from workqueuejob.planning.status.status import build_status
 from workqueuejob.planning.verdict import Progress, Verdict
 
 WORKING = Plan(Verdict(Progress.WORKING, "at work"))

@@ -11,13 +11,13 @@ from tests.builders import (
     an_observation,
     an_unmeasured_observation,
 )
+from tests.reckoning import gather_evidence
 from workqueuejob.api import ItemsStatus, PodsStatus, WorkQueueJobStatus
 from workqueuejob.brokers.depth import QueueDepth
 from workqueuejob.errors import ConnectionFailed
 from workqueuejob.planning.evidence.evidence import (
     Evidence,
     Streak,
-    gather_evidence,
     is_anything_held,
     is_drained,
     is_surplus,

@@ -16,6 +16,7 @@ from tests.builders import (
     after,
     an_observation,
 )
+from tests.reckoning import build_status, plan
 from workqueuejob.brokers.depth import QueueDepth
 from workqueuejob.errors import TemplateInvalid
 from workqueuejob.planning.actions import Action, CreateWave, GrowWave, RaiseParallelism, SetSuspend
@@ -23,11 +24,9 @@ from workqueuejob.planning.decision import Plan
 from workqueuejob.planning.evidence.evidence import Evidence
 from workqueuejob.planning.evidence.movement import Movement
 from workqueuejob.planning.observing.observed import JobState, ObservedJob
-from workqueuejob.planning.plan import plan
 from workqueuejob.planning.pods.job_manifest import hash_template
 from workqueuejob.planning.sizing.sizing import MAX_COMPLETIONS
 from workqueuejob.planning.status.events import build_events
-from workqueuejob.planning.status.status import build_status
 
 WORKER = a_worker_spec(mode="Fine")
 REDIS: dict[str, Any] = {"redis": {}, "mode": "Fine", "worker": {"source": "Image"}}

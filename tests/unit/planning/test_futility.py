@@ -5,11 +5,12 @@ from dataclasses import replace
 import pytest
 
 from tests.builders import a_depth, a_finished_job, a_job, after, an_observation
+from tests.reckoning import gather_evidence
 from workqueuejob.api.status import CountedItems
 from workqueuejob.brokers.depth import QueueDepth
 from workqueuejob.contract.report import ItemCounts
 from workqueuejob.errors import ConnectionFailed
-from workqueuejob.planning.evidence.evidence import Evidence, gather_evidence
+from workqueuejob.planning.evidence.evidence import Evidence
 from workqueuejob.planning.evidence.futility import (
     count_futile_pods,
     count_idle_exits,

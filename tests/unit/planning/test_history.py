@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 
 from tests.builders import a_depth, a_finished_job, a_job, a_work_queue_job, after, an_observation
+from tests.reckoning import plan
 from workqueuejob.api import JobStatus, WorkQueueJob, WorkQueueJobStatus
 from workqueuejob.planning.evidence.evidence import Evidence
 from workqueuejob.planning.evidence.movement import Movement
 from workqueuejob.planning.observing.observed import JobState, ObservedJob
-from workqueuejob.planning.plan import plan
 from workqueuejob.planning.rules.history import list_expired
 from workqueuejob.planning.verdict import RUN_FAILED
 

@@ -12,6 +12,7 @@ from tests.builders import (
     a_worker_spec,
     an_observation,
 )
+from tests.reckoning import build_status
 from workqueuejob.api import ItemsStatus, QueueStatus, WorkQueueJobStatus
 from workqueuejob.api.status import Accounting, CountedItems
 from workqueuejob.brokers.depth import QueueDepth
@@ -21,7 +22,6 @@ from workqueuejob.planning.decision import Plan
 from workqueuejob.planning.ledger.items import Doubt, count_items
 from workqueuejob.planning.ledger.run import count_run
 from workqueuejob.planning.observing.observed import ObservedJob
-from workqueuejob.planning.status.status import build_status
 from workqueuejob.planning.verdict import Progress, Verdict
 
 REDIS: dict[str, Any] = {"redis": {}, "mode": "Fine", "worker": {"source": "Image"}}

@@ -15,6 +15,7 @@ from tests.builders import (
     after,
     an_observation,
 )
+from tests.reckoning import build_status, plan
 from workqueuejob.api import JobStatus, WorkQueueJobStatus
 from workqueuejob.names import KUEUE_LABEL
 from workqueuejob.planning.actions import CreateWave, DeleteJob, EndJob
@@ -22,9 +23,7 @@ from workqueuejob.planning.decision import RECHECK_SECONDS, Plan
 from workqueuejob.planning.evidence.evidence import Evidence
 from workqueuejob.planning.observing.jobs import read_job
 from workqueuejob.planning.observing.observed import ObservedJob
-from workqueuejob.planning.plan import plan
 from workqueuejob.planning.pods.job_manifest import WorkerImage, build_job, hash_template
-from workqueuejob.planning.status.status import build_status
 from workqueuejob.planning.verdict import RUN_SUSPENDED, Progress
 
 LABELS: dict[str, Any] = {"job_metadata": {"labels": {KUEUE_LABEL: "team-a"}}}

@@ -10,13 +10,12 @@ from tests.builders import (
     a_worker_spec,
     an_observation,
 )
+from tests.reckoning import build_status, plan
 from workqueuejob.api import ItemsStatus, JobStatus, PodsStatus, WorkQueueJobStatus
 from workqueuejob.api.status import CountedItems
 from workqueuejob.planning.evidence.evidence import Evidence
 from workqueuejob.planning.ledger.run import Ledger, count_run
 from workqueuejob.planning.observing.observed import JobState, ObservedJob
-from workqueuejob.planning.plan import plan
-from workqueuejob.planning.status.status import build_status
 
 
 def recorded(*jobs: ObservedJob, status: WorkQueueJobStatus | None = None) -> WorkQueueJobStatus:

@@ -17,15 +17,14 @@ from tests.builders import (
     an_observation,
     an_unmeasured_observation,
 )
+from tests.reckoning import build_status, plan
 from workqueuejob.api import Condition, ConditionStatus, CountedItems, ItemsStatus, WorkQueueJob
 from workqueuejob.api.status import WorkQueueJobStatus
 from workqueuejob.planning.actions import EndJob, SetSuspend
 from workqueuejob.planning.decision import Plan
 from workqueuejob.planning.evidence.evidence import Evidence
 from workqueuejob.planning.observing.observed import JobState, Observed
-from workqueuejob.planning.plan import plan
 from workqueuejob.planning.rules.limits import time_left
-from workqueuejob.planning.status.status import build_status
 from workqueuejob.planning.verdict import RUN_DEADLINE, Progress
 
 

@@ -18,6 +18,7 @@ from tests.builders import (
     after,
     an_observation,
 )
+from tests.reckoning import build_status, plan
 from workqueuejob.api import QueueStatus, RunOffsets, WorkQueueJobStatus
 from workqueuejob.brokers.depth import QueueDepth
 from workqueuejob.contract.settings import KafkaSource, read_settings
@@ -28,10 +29,8 @@ from workqueuejob.planning.evidence.evidence import Evidence, is_drained
 from workqueuejob.planning.evidence.movement import Movement
 from workqueuejob.planning.ledger.spans import restrict
 from workqueuejob.planning.observing.observed import Observed, ObservedJob
-from workqueuejob.planning.plan import plan
 from workqueuejob.planning.pods.job_manifest import hash_template
 from workqueuejob.planning.pods.worker_environment import build_worker_environment
-from workqueuejob.planning.status.status import build_status
 from workqueuejob.planning.verdict import Progress
 
 WORKER: dict[str, Any] = a_worker_spec(kafka={}, parallelism=4)

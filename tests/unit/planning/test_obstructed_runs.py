@@ -15,6 +15,7 @@ from tests.builders import (
     after,
     an_observation,
 )
+from tests.reckoning import build_status, plan
 from workqueuejob.api import PodsStatus, QueueStatus, WorkQueueJobStatus
 from workqueuejob.brokers.depth import QueueDepth
 from workqueuejob.brokers.retries import list_delays
@@ -22,8 +23,6 @@ from workqueuejob.planning.actions import CreateWave
 from workqueuejob.planning.decision import Plan
 from workqueuejob.planning.evidence.evidence import Evidence
 from workqueuejob.planning.observing.observed import ObservedJob
-from workqueuejob.planning.plan import plan
-from workqueuejob.planning.status.status import build_status
 
 FOREIGN: dict[str, Any] = {"redis": {"lease_seconds": 10}, "mode": "Fine"}
 

@@ -16,6 +16,7 @@ from tests.builders import (
     an_observation,
     an_unmeasured_observation,
 )
+from tests.reckoning import plan
 from workqueuejob.api import Condition, ConditionStatus, JobStatus, PodsStatus, WorkQueueJobStatus
 from workqueuejob.errors import ConnectionFailed, MeasurementUnreliable, TemplateInvalid
 from workqueuejob.planning.actions import (
@@ -30,7 +31,6 @@ from workqueuejob.planning.decision import Plan
 from workqueuejob.planning.evidence.evidence import Evidence
 from workqueuejob.planning.evidence.movement import Movement
 from workqueuejob.planning.observing.observed import JobState, Observed, ObservedJob, PodProblem
-from workqueuejob.planning.plan import plan
 from workqueuejob.planning.pods.job_manifest import hash_template
 from workqueuejob.planning.verdict import RUN_FAILED, RUN_FAILED_BY_POLICY, Progress
 

@@ -17,6 +17,7 @@ from tests.builders import (
     after,
 )
 from tests.model.profiles import effort
+from tests.reckoning import build_status, plan
 from workqueuejob.api import (
     Condition,
     ConditionStatus,
@@ -49,9 +50,7 @@ from workqueuejob.planning.observing.observed import (
     PodProblem,
     count_open,
 )
-from workqueuejob.planning.plan import plan
 from workqueuejob.planning.pods.job_manifest import hash_template
-from workqueuejob.planning.status.status import build_status
 from workqueuejob.planning.verdict import (
     TEMPLATE_CHANGED,
     TOO_MANY_DEAD_LETTERED,

@@ -14,12 +14,12 @@ from tests.builders import (
     after,
     an_observation,
 )
+from tests.reckoning import gather_evidence, plan
 from workqueuejob.api import WorkQueueJob, WorkQueueJobStatus
 from workqueuejob.api.status import CountedItems
 from workqueuejob.planning.decision import Plan
-from workqueuejob.planning.evidence.evidence import Evidence, gather_evidence
+from workqueuejob.planning.evidence.evidence import Evidence
 from workqueuejob.planning.observing.observed import ObservedJob
-from workqueuejob.planning.plan import plan
 from workqueuejob.planning.verdict import Progress
 
 LATELY: dict[str, Any] = {"in_flight_lately": 1, "consumers": 1}

@@ -16,12 +16,13 @@ from tests.builders import (
     an_observation,
     an_unmeasured_observation,
 )
+from tests.reckoning import build_status
 from workqueuejob.api import ItemsStatus, PodsStatus, WorkQueueJobStatus
 from workqueuejob.errors import ConnectionFailed
 from workqueuejob.planning.decision import Plan
 from workqueuejob.planning.ledger.items import Doubt
 from workqueuejob.planning.observing.observed import Observed
-from workqueuejob.planning.status.status import build_status, differs, differs_in_more_than_numbers
+from workqueuejob.planning.status.status import differs, differs_in_more_than_numbers
 from workqueuejob.planning.verdict import Progress, Verdict
 
 WORKING = Plan(Verdict(Progress.WORKING, "at work"))

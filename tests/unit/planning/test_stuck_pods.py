@@ -17,9 +17,10 @@ from tests.builders import (
     after,
     an_observation,
 )
+from tests.reckoning import gather_evidence, plan
 from workqueuejob.planning.actions import CreateWave, EndJob, RaiseParallelism
 from workqueuejob.planning.decision import Plan
-from workqueuejob.planning.evidence.evidence import Evidence, gather_evidence
+from workqueuejob.planning.evidence.evidence import Evidence
 from workqueuejob.planning.observing.observed import JobState, ObservedJob, StuckPod
 from workqueuejob.planning.observing.pod_reports import attach_reports
 from workqueuejob.planning.observing.stuck_pods import (
@@ -28,7 +29,6 @@ from workqueuejob.planning.observing.stuck_pods import (
     find_stuck_pods,
     mark_stuck,
 )
-from workqueuejob.planning.plan import plan
 from workqueuejob.planning.sizing.sizing import count_room, size
 from workqueuejob.planning.verdict import PODS_STUCK, Progress
 

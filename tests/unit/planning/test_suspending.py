@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 
 from tests.builders import a_depth, a_job, a_work_queue_job, after, an_observation
+from tests.reckoning import plan
 from workqueuejob.names import KUEUE_LABEL
 from workqueuejob.planning.actions import SetSuspend
 from workqueuejob.planning.decision import Plan
 from workqueuejob.planning.evidence.evidence import Evidence
 from workqueuejob.planning.observing.observed import JobState, ObservedJob
-from workqueuejob.planning.plan import plan
 
 
 def a_wave(wave: int = 1, *, pods: int = 6, **fields: Any) -> ObservedJob:

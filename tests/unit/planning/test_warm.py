@@ -18,6 +18,7 @@ from tests.builders import (
     an_observation,
     an_unmeasured_observation,
 )
+from tests.reckoning import build_status, gather_evidence, plan
 from workqueuejob.api import (
     BusyPeriod,
     CountsBefore,
@@ -32,13 +33,12 @@ from workqueuejob.errors import JobRejected
 from workqueuejob.names import KUEUE_LABEL, WARM_LABEL
 from workqueuejob.planning.actions import CreateWave, EndJob, GrowWave, SetSuspend
 from workqueuejob.planning.decision import Plan
-from workqueuejob.planning.evidence.evidence import Evidence, gather_evidence
+from workqueuejob.planning.evidence.evidence import Evidence
 from workqueuejob.planning.evidence.movement import Movement
 from workqueuejob.planning.observing.jobs import read_job
 from workqueuejob.planning.observing.observed import JobState, Observed, ObservedJob, PodProblem
-from workqueuejob.planning.plan import plan
 from workqueuejob.planning.pods.job_manifest import WorkerImage, build_job, hash_template
-from workqueuejob.planning.status.status import build_status, differs
+from workqueuejob.planning.status.status import differs
 from workqueuejob.planning.verdict import RUN_SUSPENDED, WARM_PODS_NOT_NEEDED, Progress
 
 NOW = 60.0

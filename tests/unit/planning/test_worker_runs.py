@@ -15,20 +15,15 @@ from tests.builders import (
     after,
     an_observation,
 )
+from tests.reckoning import gather_evidence, plan
 from workqueuejob.api import PodsStatus, WorkQueueJobStatus
 from workqueuejob.api.status import CountedItems
 from workqueuejob.brokers.depth import QueueDepth
 from workqueuejob.contract.report import ItemCounts
 from workqueuejob.planning.actions import CreateWave, EndJob
 from workqueuejob.planning.decision import Plan
-from workqueuejob.planning.evidence.evidence import (
-    Evidence,
-    gather_evidence,
-    is_drained,
-    is_surplus,
-)
+from workqueuejob.planning.evidence.evidence import Evidence, is_drained, is_surplus
 from workqueuejob.planning.observing.observed import JobState, Observed, ObservedJob, PodProblem
-from workqueuejob.planning.plan import plan
 from workqueuejob.planning.verdict import Progress
 
 COARSE = a_worker_spec()

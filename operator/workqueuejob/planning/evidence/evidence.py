@@ -8,13 +8,15 @@ restart it is gathered anew, which delays an end and never hastens one.
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from workqueuejob.api.status import CountedItems, ItemsStatus
 from workqueuejob.brokers.depth import QueueDepth
 from workqueuejob.contract.report import ItemCounts
 from workqueuejob.planning.evidence.movement import Movement, begin_movement, follow_movement
 from workqueuejob.planning.evidence.pace import Pace, begin_pace, follow_pace
 from workqueuejob.planning.evidence.silence import Silence, follow_silence, seconds_awaited
-from workqueuejob.planning.ledger.items import Doubt, count_items, count_settled
-from workqueuejob.planning.ledger.run import Ledger, count_run
+from workqueuejob.planning.ledger.books import Books
+from workqueuejob.planning.ledger.items import count_settled
+from workqueuejob.planning.ledger.run import Ledger
 from workqueuejob.planning.observing.observed import Observed, ObservedJob, count_active, count_open
 from workqueuejob.planning.sizing.sizing import count_missing, is_foreign_consumer_present
 
@@ -68,7 +70,9 @@ class Evidence:
     silence: Silence | None = None
 
 
-def gather_evidence(previous: Evidence, observed: Observed, *, now: datetime) -> Evidence:
+def gather_evidence(
+    previous: Evidence, observed: Observed, *, books: Books, now: datetime
+) -> Evidence:
     """Return what is known after one more observation.
 
     A failed measurement says nothing, so it breaks every streak that could end something.
@@ -81,10 +85,10 @@ def gather_evidence(previous: Evidence, observed: Observed, *, now: datetime) ->
     depth, jobs, read = measurement.result, observed.jobs, measurement.started
     has_workers = observed.resource.spec.worker is not None
     passing, warm = observed.passing, observed.warm
-    ledger = count_run(observed.resource.status, jobs)
+    ledger = books.ledger
     fingerprint = _fingerprint(jobs, depth, ledger)
     same = fingerprint == previous.fingerprint
-    settled = _count_settled(observed, ledger)
+    settled = _count_settled(observed, ledger.succeeded, ledger.counted)
     silence = follow_silence(previous.silence, observed, ledger, now=now)
     is_awaited = seconds_awaited(silence, depth, observed.resource.spec, now=now) > 0
 
@@ -105,7 +109,7 @@ def gather_evidence(previous: Evidence, observed: Observed, *, now: datetime) ->
         foreign=extend(previous.foreign, holds=is_foreign_consumer_present(jobs, depth)),
         abandoned=extend(previous.abandoned, holds=is_abandoned(jobs, depth)),
         movement=_follow_movement(previous, observed, depth, ledger),
-        pace=_follow_pace(previous, observed, depth, ledger, now),
+        pace=_follow_pace(previous, observed, depth, books.items, now),
         fingerprint=fingerprint,
         last_seen=(depth.left, settled),
         vanished=_count_vanished(previous, observed, settled),
@@ -174,16 +178,17 @@ def _count_vanished(previous: Evidence, observed: Observed, total_settled: int) 
         depth, settled = previous.last_seen
     else:
         depth = (status.items.remaining if status.items else None) or 0
-        settled = _count_settled(observed, count_run(status, ()))
+        pods_before = (status.pods.succeeded if status.pods else None) or 0
+        settled = _count_settled(observed, pods_before, status.counted or CountedItems())
     return max(0, depth - (total_settled - settled))
 
 
-def _count_settled(observed: Observed, ledger: Ledger) -> int:
+def _count_settled(observed: Observed, pods_succeeded: int, counted: CountedItems) -> int:
     """Return the items that our pods have settled, as far as they have told."""
     spec = observed.resource.spec
     if spec.worker is None:
-        return ledger.succeeded * spec.items_settled_per_pod
-    return count_settled(ledger.counted)
+        return pods_succeeded * spec.items_settled_per_pod
+    return count_settled(counted)
 
 
 def _count_done(ledger: Ledger, depth: QueueDepth) -> int:
@@ -209,12 +214,13 @@ def _follow_movement(
 
 
 def _follow_pace(
-    previous: Evidence, observed: Observed, depth: QueueDepth, ledger: Ledger, now: datetime
+    previous: Evidence,
+    observed: Observed,
+    depth: QueueDepth,
+    items: ItemsStatus | None,
+    now: datetime,
 ) -> Pace | None:
-    if observed.resource.spec.autoscale is None:
-        return None
-    items = count_items(observed, ledger, Doubt())
-    if items is None:
+    if observed.resource.spec.autoscale is None or items is None:
         return None
     settled, pods = count_settled(items), _count_busy(observed, depth)
     if previous.pace is not None:

@@ -3,7 +3,7 @@
 from workqueuejob.api import ItemsStatus
 from workqueuejob.api.worker import FailurePolicy
 from workqueuejob.planning.decision import Plan, plan_end_of
-from workqueuejob.planning.ledger.items import Doubt, count_items, count_put_aside, count_settled
+from workqueuejob.planning.ledger.items import count_put_aside, count_settled
 from workqueuejob.planning.ledger.periods import count_since
 from workqueuejob.planning.situation import Situation
 from workqueuejob.planning.verdict import TOO_MANY_DEAD_LETTERED, Progress, Verdict
@@ -17,12 +17,11 @@ def end_after_too_many_dead_letters(situation: Situation) -> Plan | None:
     be all that tells, and others may fill it too; so the verdict waits for the workers' reports.
     """
     observed, policy = situation.observed, situation.spec.failure_policy
-    if policy is None:
+    items = situation.books.items
+    if policy is None or items is None:
         return None
-    items = count_items(observed, situation.ledger, Doubt())
-    if items is not None:
-        items = count_since(items, situation.before)
-    if items is None or _is_allowed(situation, policy, items):
+    items = count_since(items, situation.before)
+    if _is_allowed(situation, policy, items):
         return None
     message = item_messages.too_many_dead_lettered(items, policy)
     if not observed.unfinished and not situation.is_return_expected:

@@ -15,7 +15,7 @@ from workqueuejob.planning.evidence.evidence import is_anything_held, is_drained
 from workqueuejob.planning.evidence.futility import futility_delay_seconds
 from workqueuejob.planning.evidence.proof import BLIND_PROOF_SECONDS, RETURN_SECONDS
 from workqueuejob.planning.evidence.silence import seconds_awaited
-from workqueuejob.planning.ledger.items import Doubt, count_items, count_put_aside
+from workqueuejob.planning.ledger.items import count_put_aside
 from workqueuejob.planning.ledger.periods import PeriodEnd
 from workqueuejob.planning.observing.observed import JobState, ObservedJob, count_active
 from workqueuejob.planning.situation import Situation
@@ -183,7 +183,7 @@ def end_drained_run(situation: Situation) -> Plan | None:
         return Plan(waiting, decision=message, futile_waves=0, period_end=PeriodEnd(drained.since))
     if waves == 0 and spec.empty_start == "Wait":
         return Plan(Verdict(Progress.WAITING_FOR_ITEMS, messages.WAITING_FOR_ITEMS))
-    items = count_items(situation.observed, situation.ledger, Doubt())
+    items = situation.books.items
     message = messages.drained(situation, drained.reads, items)
     reason = _name_completion(items) if waves else "QueueEmpty"
     return Plan(Verdict(Progress.COMPLETE, message, reason), decision=message)

@@ -19,11 +19,11 @@ from workqueuejob.brokers.address import queue_address
 from workqueuejob.brokers.depth import QueueDepth
 from workqueuejob.brokers.retries import list_delays
 from workqueuejob.names import NAME_LABEL
-from workqueuejob.planning.actions import DeleteJob
 from workqueuejob.planning.decision import Plan
-from workqueuejob.planning.ledger.items import count_items, count_settled
+from workqueuejob.planning.ledger.books import Books, doubt_items
+from workqueuejob.planning.ledger.items import count_settled
 from workqueuejob.planning.ledger.periods import PeriodEnd, describe_progress, follow_period
-from workqueuejob.planning.ledger.run import count_job, count_run
+from workqueuejob.planning.ledger.run import count_job
 from workqueuejob.planning.ledger.spans import read_span, write_span
 from workqueuejob.planning.observing.observed import Observed, count_active, count_open
 from workqueuejob.planning.rules.aftermath import build_ended_status, hash_spec
@@ -34,7 +34,9 @@ _TIME_FIELDS = {"items_per_minute", "estimated_completion_time", "scaling"}
 """What changes with the clock alone, and is no reason to write."""
 
 
-def build_status(observed: Observed, plan: Plan, *, now: datetime) -> WorkQueueJobStatus:
+def build_status(
+    observed: Observed, plan: Plan, *, books: Books, now: datetime
+) -> WorkQueueJobStatus:
     """Return the whole new status; what is not known stays as it was.
 
     That of a run which has ended is a record, and stays so.
@@ -42,8 +44,7 @@ def build_status(observed: Observed, plan: Plan, *, now: datetime) -> WorkQueueJ
     previous, resource = observed.resource.status, observed.resource
     if find_end(previous.conditions) is not None:
         return build_ended_status(resource)
-    ledger = count_run(previous, observed.jobs, never_started=_list_never_started(plan))
-    items = count_items(observed, ledger, plan.doubt)
+    ledger, items = books.ledger, doubt_items(observed, books, plan.doubt)
     ended = plan.verdict.progress == Progress.COMPLETE
     period_end = plan.period_end or (PeriodEnd(now) if plan.verdict.is_end else None)
     current, last = follow_period(observed, ledger, items, end=period_end, now=now)
@@ -79,15 +80,6 @@ def build_status(observed: Observed, plan: Plan, *, now: datetime) -> WorkQueueJ
     )
     forecast = _forecast_period(period, now) if period else _forecast(status, plan, now)
     return status.model_copy(update=forecast)
-
-
-def _list_never_started(plan: Plan) -> frozenset[str]:
-    """Return the Jobs that the plan, which has been carried out, withdrew before they had a pod."""
-    return frozenset(
-        action.job
-        for action in plan.actions
-        if isinstance(action, DeleteJob) and action.never_started
-    )
 
 
 def differs(old: WorkQueueJobStatus, new: WorkQueueJobStatus) -> bool:
