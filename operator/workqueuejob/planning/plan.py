@@ -1,7 +1,31 @@
-"""Decides what to do next. The same observation and evidence give the same plan.
+"""Decides what to do next: asks the rules in order, and the first that answers decides.
 
-The rules stand in the order in which they are asked, and the first that has something to say
-decides. An unknown depth never creates, shrinks or finishes anything.
+What is observed: a reconcile looks at the Jobs and then at the queue (`observing`), reckons what
+the run has done so far (`ledger`), and adds what it saw to the evidence of earlier looks
+(`evidence`). All of this is one `Situation`, which every rule is given.
+
+What may be decided: one `Plan`, with actions on Jobs, the verdict that the status shows, and the
+time of the next look. A rule that has nothing to say returns None, and the next one is asked. The
+last one always answers. The same situation always gives the same plan.
+
+In which order: `_RULES` has five parts, and each may rely on those before it.
+
+1. What is decided whatever the queue holds: the run has ended, its namespace goes, its time is up,
+   or the user suspends it. All of this must work while the broker can't be reached.
+2. Whether the queue's depth is known. An unknown depth is not zero, so no later rule is asked
+   without one: it creates no pod, ends none, and completes no run.
+3. What has to be settled before the numbers say anything: where a log's run ends, and pods that are
+   on their way out.
+4. What ends pods or the run: too many dead letters, too many failures, pods without an item, pods
+   that can't start, and an empty queue.
+5. What is left to do: the ready items get their pods.
+
+`keep_warm` is no rule, because it decides nothing by itself: it adds the pods that a Continuous
+run keeps to the plan of one of the last two rules. As a rule before these it would hide what they
+have to say, and after them it would never be asked.
+
+What every plan gets at last, whichever rule made it: deletions that would lose a wave's number are
+put off, pods that don't end are named, and doubts, scaling and outlived Jobs are written down.
 """
 
 from collections.abc import Callable
@@ -39,21 +63,25 @@ from workqueuejob.planning.words import messages
 
 
 def plan(observed: Observed, evidence: Evidence, *, books: Books, now: datetime) -> Plan:
-    """Return what to do about what was observed.
+    """Return what to do about what was observed, and what to say of it.
 
     books: of this very observation.
     """
     seconds_per_item = evidence.pace.seconds_per_item if evidence.pace else None
     scaling = choose_scaling(observed, seconds_per_item, now=now)
     situation = Situation(observed, books, evidence, scaling, now)
-    decided = next(filter(None, (rule(situation) for rule in _RULES)), None)
-    wanted = decided or keep_warm(situation, plan_waves(situation))
-    chosen = record_before_withdrawal(wanted, situation)
+    decided = next(filter(None, (rule(situation) for rule in _RULES)))
+    return _complete(record_before_withdrawal(decided, situation), situation)
+
+
+def _complete(decided: Plan, situation: Situation) -> Plan:
+    """Return a rule's plan with what every plan says."""
+    futile_pods = count_futile_pods(situation.evidence, situation.jobs)
     return replace(
-        chosen,
-        verdict=_name_stuck_pods(situation, chosen.verdict),
-        doubt=replace(chosen.doubt, doubtful=count_futile_pods(evidence, observed.jobs)),
-        scaling=scaling,
+        decided,
+        verdict=_name_stuck_pods(situation, decided.verdict),
+        doubt=replace(decided.doubt, doubtful=futile_pods),
+        scaling=situation.scaling,
         deletions=list_expired_while_running(situation),
     )
 
@@ -67,7 +95,7 @@ def _name_stuck_pods(situation: Situation, verdict: Verdict) -> Verdict:
 
 
 def _stay_ended(situation: Situation) -> Plan | None:
-    """A run that ended stays ended."""
+    """Keep the end of a run that has ended."""
     end = find_end(situation.observed.resource.status.conditions)
     return Plan(Verdict.of_end(end)) if end else None
 
@@ -75,9 +103,10 @@ def _stay_ended(situation: Situation) -> Plan | None:
 def _leave_namespace(situation: Situation) -> Plan | None:
     """Delete the Jobs of a namespace that is being deleted.
 
-    It deletes pods first and waits for them, while a Job keeps the finalizer of its pods until it
-    has counted and replaced them, which it can't any more. Without the Job they are let go at once.
-    They have been told to end already, so nothing is taken from one that holds an item.
+    The namespace's controller deletes pods first and waits for them, while a Job keeps the
+    finalizer of its pods until it has counted and replaced them, which it can't any more. Without
+    the Job the pods go at once. They have had their SIGTERM already, so a pod that holds an item
+    loses nothing by it.
     """
     if not situation.observed.namespace_terminating:
         return None
@@ -89,7 +118,7 @@ def _leave_namespace(situation: Situation) -> Plan | None:
 
 
 def _report_obstacle(situation: Situation) -> Plan | None:
-    """While no Job can be made and none runs, what stands in the way is all there is to say."""
+    """Say what stands in the way while no Job can be made and none runs."""
     obstacle = situation.observed.obstacle
     if obstacle is None or situation.observed.unfinished:
         return None
@@ -97,7 +126,7 @@ def _report_obstacle(situation: Situation) -> Plan | None:
 
 
 def _wait_for_measurement(situation: Situation) -> Plan | None:
-    """Unknown is not zero."""
+    """Do nothing while the depth is unknown: unknown is not zero."""
     measurement = situation.observed.measurement
     if measurement is None:
         return Plan(Verdict(Progress.QUEUE_UNAVAILABLE, messages.NOT_MEASURED))
@@ -106,26 +135,50 @@ def _wait_for_measurement(situation: Situation) -> Plan | None:
     return None
 
 
-def _follow_drained(situation: Situation) -> Plan | None:
-    """A Continuous run may want pods that wait, whatever else an empty queue means."""
+def _end_or_keep_warm(situation: Situation) -> Plan | None:
+    """End a drained run, or let a Continuous one wait, with the pods that it keeps."""
     decided = end_drained_run(situation)
     return keep_warm(situation, decided) if decided else None
 
 
+def _give_items_pods(situation: Situation) -> Plan:
+    """Give the ready items their pods, and a Continuous run those that it keeps besides."""
+    return keep_warm(situation, plan_waves(situation))
+
+
 _RULES: tuple[Callable[[Situation], Plan | None], ...] = (
+    # An end is a record: nothing that is seen later may undo it.
     _stay_ended,
+    # The namespace waits for these Jobs, and nothing new can be made in it.
     _leave_namespace,
+    # It needs no depth. Before follow_suspend, which would resume pods only for them to be ended.
     end_after_deadline,
+    # It needs no depth: who suspends a run wants no pod of it, whatever the queue holds.
     follow_suspend,
+    # While no Job can be made and none runs, the obstacle is what a person has to mend; the queue
+    # can wait.
     _report_obstacle,
+    # Every rule from here on asks for the depth.
     _wait_for_measurement,
+    # What is left of a log is only known with its ends, and the pods are given them too.
     record_span,
+    # A pod on its way out may still take or give back an item, so the numbers are not final yet.
     wait_for_ending_jobs,
+    # A Job that has only pods on a lost node never ends by itself; all rules below would wait.
     end_stuck_waves,
+    # Before the queue may be called drained: a run that put too much aside has failed even so.
     end_after_too_many_dead_letters,
+    # Before the rule for failures, which waits until no pod is there: warm pods never leave.
     end_needless_warm_waves,
+    # Before any rule that makes pods or calls the run complete: it has failed while items are left.
     end_after_too_many_failures,
+    # Before the rule for outdated waves: where no item is left, a wave has succeeded.
     end_surplus,
+    # Before new waves, because its pods take the room of those that could start.
     end_outdated_waves,
-    _follow_drained,
+    # Nothing is left: the run is complete, or waits.
+    _end_or_keep_warm,
+    # Last, because it always answers: what is ready gets pods.
+    _give_items_pods,
 )
+"""The rules in the order in which they are asked; each has the reason for its place."""
