@@ -29,6 +29,26 @@ _CODE = re.compile(r"`[^`\n]*`")
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
 _HEADING = re.compile(r"^#{1,6} +(.+?)\s*$", re.MULTILINE)
 _ELSEWHERE = re.compile(r"[a-z]+:")
+_IMAGE = re.compile(r'<img [^>]*\bsrc="([^"]+)"')
+_MODULE = re.compile(r"python3? -u? ?-m ([a-z_]+(?:\.[a-z_]+)+)")
+_PLACEHOLDER = re.compile(r"NNNN|NAME|[<>*…{}$]|seed-N")
+_SUFFIXES = frozenset(
+    {
+        ".json",
+        ".lock",
+        ".lua",
+        ".md",
+        ".mod",
+        ".py",
+        ".svg",
+        ".toml",
+        ".tpl",
+        ".txt",
+        ".yaml",
+    }
+)
+PACKAGE = ROOT / "operator" / "workqueuejob"
+TOP_LEVEL = frozenset(path.name for path in ROOT.iterdir() if path.is_dir())
 
 
 def name_of(path: Path) -> str:
@@ -59,6 +79,21 @@ def find_anchors(document: Path) -> set[str]:
     return anchors
 
 
+def find_paths(document: Path) -> set[str]:
+    """Return what a document names as a file or folder of this repository, in its code spans."""
+    text = _FENCED.sub("", document.read_text())
+    words = {word for span in _CODE.findall(text) for word in span.strip("`").split()}
+    paths = {word.rstrip(".,:;").partition("::")[0] for word in words if "/" in word}
+    return {path for path in paths if is_path(path)}
+
+
+def is_path(word: str) -> bool:
+    """Return whether a word with a slash can only mean a file or folder of this repository."""
+    if word.startswith(("/", "~", ".")) or _ELSEWHERE.match(word) or _PLACEHOLDER.search(word):
+        return False
+    return Path(word).suffix in _SUFFIXES or word.partition("/")[0] in TOP_LEVEL
+
+
 def find_field_names(model: type[Model]) -> Iterator[str]:
     """Yield the names of a model's fields, and of those below them, as a manifest spells them."""
     schema = model.model_json_schema(by_alias=True)
@@ -78,6 +113,58 @@ def test_every_relative_link_leads_somewhere(document: Path) -> None:
         assert found.exists(), link
         if anchor:
             assert anchor in find_anchors(found), link
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=name_of)
+def test_every_picture_is_there(document: Path) -> None:
+    for source in _IMAGE.findall(document.read_text()):
+        assert (document.parent / source).is_file(), source
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=name_of)
+def test_every_path_in_the_text_exists(document: Path) -> None:
+    """A path starts at the root, at the package `workqueuejob`, or at the document."""
+    starts = (ROOT, PACKAGE, document.parent)
+
+    missing = [
+        path
+        for path in sorted(find_paths(document))
+        if not any((start / path).exists() for start in starts)
+    ]
+
+    assert missing == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=name_of)
+def test_every_module_that_a_document_runs_exists(document: Path) -> None:
+    for module in _MODULE.findall(document.read_text()):
+        path = ROOT / module.replace(".", "/")
+        assert path.with_suffix(".py").is_file() or (path / "__main__.py").is_file(), module
+
+
+def test_where_is_what_names_files_and_what_is_in_them() -> None:
+    section = (ROOT / "CONTRIBUTING.md").read_text().partition("## Where is what")[2]
+    lines = section.partition("\n## ")[0].splitlines()
+    rows = [line.strip("| ").split(" | ") for line in lines if line.startswith("| ")][2:]
+    assert len(rows) > 12
+
+    for _, files, *names in rows:
+        text = "".join(
+            source.read_text()
+            for path in re.findall(r"`([^`<]*(?:<name>)?[^`<]*)`", files)
+            for source in find_files(path.replace("<name>", "*"))
+        )
+        assert text, files
+        for name in re.findall(r"`([^`]+)`", " ".join(names)):
+            assert re.search(rf"^ *(def|class|async def)? ?{name}\b", text, re.MULTILINE), name
+
+
+def find_files(pattern: str) -> list[Path]:
+    """Return the files that a path, relative to the package or to the root, may stand for."""
+    found = [path for start in (PACKAGE, ROOT) for path in start.glob(pattern)]
+    return [path for path in found if path.is_file()] or sorted(
+        path for folder in found for path in folder.rglob("*.py")
+    )
 
 
 def test_every_document_of_the_folder_is_linked_from_the_readme() -> None:
