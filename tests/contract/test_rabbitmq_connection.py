@@ -10,7 +10,7 @@ from tests.contract.conftest import Bench, RabbitMQBench
 from workqueuejob.brokers.connection import RabbitMQConnection, TLSSettings
 from workqueuejob.brokers.probe import Probe
 from workqueuejob.brokers.rabbitmq.probe import RabbitMQReference, connect
-from workqueuejob.brokers.rabbitmq.probe_connection import AMQPConnection
+from workqueuejob.brokers.rabbitmq.probe_connection import ProbeConnection
 from workqueuejob.errors import (
     AuthenticationFailed,
     AuthorizationFailed,
@@ -181,7 +181,7 @@ def test_external_without_tls_is_not_offered(rabbitmq: RabbitMQBench) -> None:
 
 def test_suspended_broker_is_a_timeout_and_not_for_ever(rabbitmq: RabbitMQBench) -> None:
     queue = rabbitmq.declare()
-    connection = AMQPConnection(rabbitmq.settings(), reply_timeout_seconds=0.3)
+    connection = ProbeConnection(rabbitmq.settings(), reply_timeout_seconds=0.3)
     try:
         assert connection.declare_passively(queue).messages == 0
         with rabbitmq.server.suspended():

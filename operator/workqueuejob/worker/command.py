@@ -16,11 +16,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from workqueuejob.errors import SettingsInvalid
-from workqueuejob.worker.command_input import Handed, Handing, ItemUnfit
+from workqueuejob.worker.command_input import CommandInput, Invocation, ItemUnfit
 from workqueuejob.worker.engine import Engine
 from workqueuejob.worker.item import Item
 from workqueuejob.worker.output import Output, captured
-from workqueuejob.worker.poller import Wake
+from workqueuejob.worker.poller import Poller
 from workqueuejob.worker.process import (
     Processes,
     end_group,
@@ -29,7 +29,7 @@ from workqueuejob.worker.process import (
     is_too_large,
     reap_orphans,
 )
-from workqueuejob.worker.stop_request import KILL_AFTER_SECONDS, Stop
+from workqueuejob.worker.stop_request import KILL_AFTER_SECONDS, StopRequest
 
 TIMEOUT_KILL_SECONDS = 5.0
 """Between SIGTERM and SIGKILL for a command that took too long, or whose item is lost."""
@@ -53,23 +53,23 @@ class Runner:
     def __init__(
         self,
         engine: Engine,
-        stop: Stop,
-        handing: Handing,
+        stop: StopRequest,
+        command_input: CommandInput,
         *,
         program: bytes,
         prefix_output: bool = False,
         adopts_orphans: bool = False,
     ) -> None:
-        self.wake = Wake()
-        self.processes = Processes(self.wake)
+        self.poller = Poller()
+        self.processes = Processes(self.poller)
         self._engine = engine
         self._stop = stop
-        self._handing = handing
+        self._input = command_input
         self._program = program
         self._prefix_output = prefix_output
         self._adopts_orphans = adopts_orphans
         self._limit_seconds = engine.settings.item_timeout_seconds or float("inf")
-        engine.on_lost = self.wake.ring
+        engine.on_lost = self.poller.wake
 
     def run(self) -> None:
         """Work until there is no more to take; raises what ends the worker before."""
@@ -83,10 +83,10 @@ class Runner:
     def _work_on(self, item: Item) -> None:
         try:
             with (
-                self._handing.hand(item) as handed,
-                captured(item.id, self.wake, wanted=self._prefix_output) as output,
+                self._input.prepare(item) as invocation,
+                captured(item.id, self.poller, wanted=self._prefix_output) as output,
             ):
-                self._start(handed, output)
+                self._start(invocation, output)
                 ended = self._supervise(item, output)
         except ItemUnfit as error:
             item.fail(str(error))
@@ -111,12 +111,12 @@ class Runner:
         elif ended.why != LOST:
             item.fail(self._explain(ended, output))
 
-    def _start(self, handed: Handed, output: Output | None) -> None:
-        actions = [*handed.actions, *(output.actions if output else ())]
+    def _start(self, invocation: Invocation, output: Output | None) -> None:
+        actions = [*invocation.actions, *(output.actions if output else ())]
         try:
-            self.processes.start(self._program, handed.arguments, handed.environ, actions)
+            self.processes.start(self._program, invocation.arguments, invocation.environ, actions)
         except OSError as error:
-            if handed.holds_item and is_too_large(error):
+            if invocation.holds_item and is_too_large(error):
                 raise ItemUnfit(
                     "the item is too large for an argument or variable; "
                     "let the command read it from stdin or a file"
@@ -148,7 +148,7 @@ class Runner:
                 due_at = float("inf")
             else:
                 due_at = kill_at if why else min(late_at, self._stop.finish_by)
-            ready = self.wake.wait(due_at - clock())
+            ready = self.poller.wait(due_at - clock())
             if output is not None:
                 output.pump(ready)
         if why is not None and group is not None:

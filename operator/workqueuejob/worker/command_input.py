@@ -32,7 +32,7 @@ class ItemUnfit(Exception):
 
 
 @dataclass(slots=True)
-class Handed:
+class Invocation:
     """What a process is started with. holds_item: whether arguments or environment do."""
 
     arguments: list[bytes]
@@ -41,7 +41,7 @@ class Handed:
     holds_item: bool = False
 
 
-class Handing:
+class CommandInput:
     """Hands items to one command."""
 
     def __init__(
@@ -60,36 +60,36 @@ class Handing:
         self._environ = {name: value for name, value in environ.items() if name not in private}
 
     @contextmanager
-    def hand(self, item: Item) -> Iterator[Handed]:
+    def prepare(self, item: Item) -> Iterator[Invocation]:
         """Prepare everything, until the command has ended.
 
         Raises ItemUnfit for what only this item can't have, SettingsInvalid for what none can, and
         OSError for what the pod or its node is short of.
         """
-        handed = Handed(self._arguments, self._describe(item))
+        invocation = Invocation(self._arguments, self._describe(item))
         if self._way == STDIN:
             with _in_memory(item.body) as descriptor:
-                handed.actions = ((os.POSIX_SPAWN_DUP2, descriptor, 0),)
-                yield handed
+                invocation.actions = ((os.POSIX_SPAWN_DUP2, descriptor, 0),)
+                yield invocation
             return
-        handed.actions = ((os.POSIX_SPAWN_OPEN, 0, b"/dev/null", os.O_RDONLY, 0),)
+        invocation.actions = ((os.POSIX_SPAWN_OPEN, 0, b"/dev/null", os.O_RDONLY, 0),)
         if self._way == FILE:
             with _in_file(item.body) as path:
-                handed.arguments = [*self._arguments, path]
-                handed.environ[ITEM_FILE] = path
-                yield handed
+                invocation.arguments = [*self._arguments, path]
+                invocation.environ[ITEM_FILE] = path
+                yield invocation
             return
         if b"\0" in item.body:
             raise ItemUnfit(
                 "the item holds a NUL byte, which neither argument nor variable can; "
                 "let the command read it from stdin or a file"
             )
-        handed.holds_item = True
+        invocation.holds_item = True
         if self._way == ARGUMENT:
-            handed.arguments = [*self._arguments, item.body]
+            invocation.arguments = [*self._arguments, item.body]
         else:
-            handed.environ[self._variable] = item.body
-        yield handed
+            invocation.environ[self._variable] = item.body
+        yield invocation
 
     def _describe(self, item: Item) -> Environment:
         return {

@@ -32,10 +32,10 @@ from workqueuejob.worker.abilities import Abilities
 from workqueuejob.worker.forking import REFUSED
 from workqueuejob.worker.item import Item
 from workqueuejob.worker.reasons import describe_exhausted, shorten
-from workqueuejob.worker.reconnecting import TRANSIENT, SteadyBroker
-from workqueuejob.worker.report_file import Report
+from workqueuejob.worker.reconnecting import TRANSIENT, ReconnectingBroker
+from workqueuejob.worker.report_file import ReportFile
 from workqueuejob.worker.stop_cause import StopCause
-from workqueuejob.worker.stop_request import Stop
+from workqueuejob.worker.stop_request import StopRequest
 from workqueuejob.worker.timing import Timing
 
 SLICE_SECONDS = 0.25
@@ -46,7 +46,7 @@ _OF_THE_POD = (DeadLetterTargetMissing, SettingsInvalid, HandlerInvalid, PodExha
 
 
 class Engine:
-    """One worker's policy; used by one thread, except for `keep`.
+    """One worker's policy; used by one thread, except for `renew` and `note_stop`.
 
     held: the item in hand. is_disowned: whether this is a forked child, which may settle nothing.
     on_lost: called, by any thread, when it turns out to be somebody else's.
@@ -58,11 +58,11 @@ class Engine:
         settings: WorkerSettings,
         open_broker: Callable[[], Broker],
         *,
-        stop: Stop,
+        stop: StopRequest,
         timing: Timing = Timing(),  # noqa: B008 - a value
     ) -> None:
         self.settings = settings
-        self.report = Report(settings.termination_message_path)
+        self.report = ReportFile(settings.termination_message_path)
         self.held: Item | None = None
         self.is_disowned = False
         self.on_lost: Callable[[], None] = _nothing
@@ -70,7 +70,7 @@ class Engine:
         self._stop = stop
         self.clock = timing.clock
         self._cause = StopCause(settings, stop, clock=timing.clock)
-        self.broker = SteadyBroker(self._open, timing=timing, on_outage=self.report.note)
+        self.broker = ReconnectingBroker(self._open, timing=timing, on_outage=self.report.note)
         self._open_broker = open_broker
         self._abilities = Abilities()
         self._awaits_first = settings.waits_for_first
@@ -188,9 +188,9 @@ class Engine:
             said = "was settled already" if item.is_settled else "is somebody else's by now"
             raise LeaseLost(f"item {item.id!r} {said}; it can't be extended")
 
-    def keep(self) -> float:
+    def renew(self) -> float:
         """Keep hold of what is in hand; return the seconds until this is due again."""
-        return self.broker.call_once(self._keep)
+        return self.broker.call_once(self._renew)
 
     def close(self) -> None:
         """Disconnect; nothing must be in hand, or it is lost."""
@@ -214,7 +214,7 @@ class Engine:
         self._abilities = Abilities(broker)
         return broker
 
-    def _keep(self, broker: Broker) -> float:
+    def _renew(self, broker: Broker) -> float:
         item = self.held
         held = [] if item is None or item.is_lost else [item.delivery]
         # With nothing in hand, too: connections want their heartbeats, fetched items their leases.

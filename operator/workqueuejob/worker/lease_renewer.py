@@ -19,7 +19,7 @@ def _nothing() -> None:
     """Stand for a callback that nobody gave."""
 
 
-class Keeper:
+class LeaseRenewer:
     """One daemon thread for one engine. on_tick: called once in a second, in that thread."""
 
     def __init__(self, engine: Engine, *, on_tick: Callable[[], None] = _nothing) -> None:
@@ -48,11 +48,11 @@ class Keeper:
             self._engine.note_stop()
             self._on_tick()
             if self._clock() >= due_at:
-                due_at = self._clock() + self._keep()
+                due_at = self._clock() + self._renew()
 
-    def _keep(self) -> float:
+    def _renew(self) -> float:
         try:
-            return self._engine.keep()
+            return self._engine.renew()
         except WorkQueueJobError as error:
             # The main thread meets the same at its next call, and ends the worker.
             say("item can't be kept", error=error)

@@ -20,10 +20,10 @@ from workqueuejob.worker.engine import Engine
 from workqueuejob.worker.forking import REFUSED, disown_in_children
 from workqueuejob.worker.handlers import refuse_unfinished, refuse_unfit
 from workqueuejob.worker.item import Item
-from workqueuejob.worker.lease_renewer import Keeper
+from workqueuejob.worker.lease_renewer import LeaseRenewer
 from workqueuejob.worker.opening import open_broker
-from workqueuejob.worker.sigterm import Interruption
-from workqueuejob.worker.stop_request import Stop
+from workqueuejob.worker.sigterm import SigtermHandler
+from workqueuejob.worker.stop_request import StopRequest
 from workqueuejob.worker.timing import Timing
 
 TOLD_TO_STOP = "told to stop before the work was done"
@@ -73,12 +73,12 @@ class Worker:
         if prefetch < 1:
             raise SettingsInvalid(f"prefetch is {prefetch}; fetch at least one item at once")
         found = settings if settings is not None else read_environment(os.environ)
-        self._stop = Stop(found.grace_seconds, clock=timing.clock)
+        self._stop = StopRequest(found.grace_seconds, clock=timing.clock)
         opening = _opener(found, broker, prefetch)
         self._engine = Engine(found, opening, stop=self._stop, timing=timing)
         self._engine.on_refused = self._end
-        self._interruption = Interruption(self._stop, busy=self._engine.broker.lock.locked)
-        self._keeper = Keeper(self._engine, on_tick=self._look_at_the_clock)
+        self._sigterm = SigtermHandler(self._stop, busy=self._engine.broker.lock.locked)
+        self._renewer = LeaseRenewer(self._engine, on_tick=self._look_at_the_clock)
         self._state = "new"
         disown_in_children(self)
 
@@ -93,17 +93,17 @@ class Worker:
         if self._engine.held is not None:
             raise RuntimeError("another loop over this worker has an item in hand")
         self._start()
-        engine, interruption = self._engine, self._interruption
+        engine, sigterm = self._engine, self._sigterm
         try:
             while (item := engine.next()) is not None:
                 try:
-                    interruption.allowed = True
+                    sigterm.allowed = True
                     yield item
                 except GeneratorExit:
-                    interruption.allowed = False
+                    sigterm.allowed = False
                     self._leave(item)
                     raise
-                interruption.allowed = False
+                sigterm.allowed = False
                 if not item.is_settled:
                     engine.succeed(item)
         except WorkQueueJobError as error:
@@ -141,12 +141,12 @@ class Worker:
             return
         started, self._state = self._state == "started", "closed"
         atexit.unregister(self.close)
-        self._interruption.restore()
+        self._sigterm.restore()
         item = self._engine.held
         if item is not None:
             self._leave(item)
         if started:
-            self._keeper.close()
+            self._renewer.close()
         self._engine.close()
 
     def disown(self) -> None:
@@ -154,7 +154,7 @@ class Worker:
         self._state = "disowned"
         atexit.unregister(self.close)
         atexit.unregister(self._engine.report.rewrite)
-        self._interruption.disown()
+        self._sigterm.disown()
         self._engine.disown()
 
     def __enter__(self) -> "Worker":
@@ -173,8 +173,8 @@ class Worker:
             raise RuntimeError("the worker is closed")
         if self._state == "new":
             self._state = "started"
-            self._interruption.install()
-            self._keeper.start()
+            self._sigterm.install()
+            self._renewer.start()
             # What is fetched is given back, and the item in hand settled, however a program ends;
             # after that, because the last comes first, the report outlives what it wrote there.
             atexit.register(self._engine.report.rewrite)
@@ -184,7 +184,7 @@ class Worker:
         if self._state == "disowned":
             return
         try:
-            if self._interruption.happened:
+            if self._sigterm.happened:
                 self._engine.interrupt(item)
             else:
                 item.fail(LEFT_EARLY)
@@ -203,9 +203,9 @@ class Worker:
     def _look_at_the_clock(self) -> None:
         """In the keeper's thread: end work that takes longer than the grace."""
         item = self._engine.held
-        if item is None or not self._stop.expired or not self._interruption.installed:
+        if item is None or not self._stop.expired or not self._sigterm.installed:
             return
-        if not self._interruption.interrupt():
+        if not self._sigterm.interrupt():
             return
         # It did not let itself be interrupted, as code that is not Python's own may not.
         self._engine.interrupt(item)

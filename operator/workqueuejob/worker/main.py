@@ -18,14 +18,14 @@ from workqueuejob.contract.settings import (
 )
 from workqueuejob.errors import WorkQueueJobError
 from workqueuejob.worker.command import Runner, find_program
-from workqueuejob.worker.command_input import ARGUMENT, ENVIRONMENT, FILE, Handing
+from workqueuejob.worker.command_input import ARGUMENT, ENVIRONMENT, FILE, CommandInput
 from workqueuejob.worker.connecting import read_environment
 from workqueuejob.worker.engine import Engine
-from workqueuejob.worker.lease_renewer import Keeper
+from workqueuejob.worker.lease_renewer import LeaseRenewer
 from workqueuejob.worker.opening import open_broker
 from workqueuejob.worker.process import adopt_orphans
-from workqueuejob.worker.report_file import Report
-from workqueuejob.worker.stop_request import Stop
+from workqueuejob.worker.report_file import ReportFile
+from workqueuejob.worker.stop_request import StopRequest
 
 FORWARDED = ("SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGWINCH")
 """What the worker has no use for itself; SIGTERM and SIGINT stop it."""
@@ -63,17 +63,17 @@ def run(
         settings = override(read_environment(environ), arguments)
     except WorkQueueJobError as error:
         return _refuse(DEFAULT_TERMINATION_MESSAGE_PATH, error)
-    stop = Stop(settings.grace_seconds)
+    stop = StopRequest(settings.grace_seconds)
     try:
         program = find_program(arguments.command, environ)
-        handing = Handing(arguments.command, settings.delivery, _encode(environ))
+        command_input = CommandInput(arguments.command, settings.delivery, _encode(environ))
     except WorkQueueJobError as error:
         return _refuse(settings.termination_message_path, error)
     engine = Engine(settings, lambda: open_broker(settings, environ), stop=stop)
     runner = Runner(
         engine,
         stop,
-        handing,
+        command_input,
         program=program,
         prefix_output=settings.prefix_output,
         adopts_orphans=adopt_orphans(),
@@ -95,8 +95,8 @@ def override(settings: WorkerSettings, arguments: argparse.Namespace) -> WorkerS
 
 
 def _work(engine: Engine, runner: Runner) -> int:
-    keeper = Keeper(engine)
-    keeper.start()
+    renewer = LeaseRenewer(engine)
+    renewer.start()
     try:
         runner.run()
     except WorkQueueJobError as error:
@@ -118,7 +118,7 @@ def _work(engine: Engine, runner: Runner) -> int:
             waits_for = engine.report.noted
             engine.report.note(f"{why}: {waits_for}" if waits_for else why)
     finally:
-        keeper.close()
+        renewer.close()
         counts = engine.report.counts
         engine.close()
     say("ended", exit_code=code, **{name: n for name, n in asdict(counts).items() if n})
@@ -126,18 +126,18 @@ def _work(engine: Engine, runner: Runner) -> int:
 
 
 def _refuse(path: str, error: WorkQueueJobError) -> int:
-    report = Report(path)
+    report = ReportFile(path)
     report.note(str(error))
     report.close()
     say("can't start", error=error)
     return exit_codes.FAILED
 
 
-def _handle_signals(runner: Runner, stop: Stop) -> None:
+def _handle_signals(runner: Runner, stop: StopRequest) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
-        runner.wake.on_signal(number, lambda _: stop.request())
+        runner.poller.on_signal(number, lambda _: stop.request())
     for name in FORWARDED:
-        runner.wake.on_signal(getattr(signal, name), runner.processes.signal)
+        runner.poller.on_signal(getattr(signal, name), runner.processes.signal)
 
 
 def _describe(settings: WorkerSettings) -> dict[str, object]:

@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from workqueuejob.worker.poller import Wake
+from workqueuejob.worker.poller import Poller
 from workqueuejob.worker.process import FileActions
 
 STDOUT, STDERR = 1, 2
@@ -67,14 +67,14 @@ class Stream:
 class Output:
     """Both streams of one command."""
 
-    def __init__(self, item_id: str, wake: Wake) -> None:
+    def __init__(self, item_id: str, poller: Poller) -> None:
         prefix = f"[{item_id}] ".encode()
-        self._wake = wake
+        self._poller = poller
         self._streams = {}
         for target in (STDOUT, STDERR):
             stream = Stream(target, prefix)
             self._streams[stream.reading] = stream
-            wake.watch(stream.reading)
+            poller.watch(stream.reading)
         self._open = set(self._streams)
 
     @property
@@ -112,16 +112,16 @@ class Output:
 
     def _forget(self, descriptor: int) -> None:
         self._open.discard(descriptor)
-        self._wake.forget(descriptor)
+        self._poller.forget(descriptor)
 
 
 @contextmanager
-def captured(item_id: str, wake: Wake, *, wanted: bool) -> Iterator[Output | None]:
+def captured(item_id: str, poller: Poller, *, wanted: bool) -> Iterator[Output | None]:
     """Capture a command's output, if that is wanted."""
     if not wanted:
         yield None
         return
-    output = Output(item_id, wake)
+    output = Output(item_id, poller)
     try:
         yield output
     finally:

@@ -11,7 +11,7 @@ from types import FrameType
 SEVERAL_BYTES = 512
 
 
-class Wake:
+class Poller:
     """A poll, and a pipe that signal handlers and other threads write to."""
 
     def __init__(self) -> None:
@@ -25,7 +25,7 @@ class Wake:
 
         def run(number: int, _frame: FrameType | None) -> None:
             handle(number)
-            self.ring()
+            self.wake()
 
         signal.signal(number, run)
 
@@ -35,7 +35,7 @@ class Wake:
             self._watches_children = True
             self.on_signal(signal.SIGCHLD, lambda _: None)
             # It may have ended before.
-            self.ring()
+            self.wake()
 
     def watch(self, descriptor: int) -> None:
         """Wake when there is something to read, or the other side is gone."""
@@ -45,7 +45,7 @@ class Wake:
         """Watch it no more."""
         self._poll.unregister(descriptor)
 
-    def ring(self) -> None:
+    def wake(self) -> None:
         """Wake the main thread, or keep it from falling asleep; for handlers and threads."""
         # A full pipe wakes it just as well.
         with suppress(BlockingIOError):

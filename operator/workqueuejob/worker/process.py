@@ -14,7 +14,7 @@ from contextlib import suppress
 from typing import Any
 
 from workqueuejob.errors import PodExhausted
-from workqueuejob.worker.poller import Wake
+from workqueuejob.worker.poller import Poller
 
 GROUP_POLL_SECONDS = 0.02
 
@@ -36,9 +36,9 @@ Environment = dict[bytes, bytes]
 class Processes:
     """Starts commands, one at a time. group: of the one that runs, None between them."""
 
-    def __init__(self, wake: Wake) -> None:
+    def __init__(self, poller: Poller) -> None:
         self.group: int | None = None
-        self._wake = wake
+        self._poller = poller
         self._pidfd: int | None = None
 
     def start(
@@ -56,10 +56,10 @@ class Processes:
         )
         try:
             self._pidfd = os.pidfd_open(self.group)
-            self._wake.watch(self._pidfd)
+            self._poller.watch(self._pidfd)
         except OSError:
             self._pidfd = None
-            self._wake.on_child()
+            self._poller.on_child()
 
     def signal(self, number: int) -> None:
         """Send a signal to the whole group, if there is one."""
@@ -77,7 +77,7 @@ class Processes:
             return None
         self.group = None
         if self._pidfd is not None:
-            self._wake.forget(self._pidfd)
+            self._poller.forget(self._pidfd)
             os.close(self._pidfd)
             self._pidfd = None
         return os.waitstatus_to_exitcode(status)

@@ -27,7 +27,7 @@ STEP_SECONDS = 0.25
 T = TypeVar("T")
 
 
-class SteadyBroker:
+class ReconnectingBroker:
     """One connection and its lock.
 
     lock: held during every call of the broker; whoever keeps what belongs to one (an item is in

@@ -21,7 +21,7 @@ _BEGINNING = b'{"wqj":'
 """Of another worker's report, or of what is left of this one's; neither is a command's text."""
 
 
-class Report:
+class ReportFile:
     """The counts of one worker; used by one thread at a time."""
 
     def __init__(self, path: str | None) -> None:

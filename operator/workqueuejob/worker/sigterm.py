@@ -14,10 +14,10 @@ from typing import Any
 
 from workqueuejob.contract import exit_codes
 from workqueuejob.worker.item import Interrupted
-from workqueuejob.worker.stop_request import Stop
+from workqueuejob.worker.stop_request import StopRequest
 
 
-class Interruption:
+class SigtermHandler:
     """The handler, and whether it may raise.
 
     allowed: whether an item is in the user's hand. happened: whether it raised.
@@ -25,7 +25,7 @@ class Interruption:
     busy: whether the broker is being spoken to, which an exception would leave in mid-sentence.
     """
 
-    def __init__(self, stop: Stop, *, busy: Callable[[], bool]) -> None:
+    def __init__(self, stop: StopRequest, *, busy: Callable[[], bool]) -> None:
         self.allowed = False
         self.happened = False
         self.installed = False

@@ -10,13 +10,15 @@ from collections.abc import Callable
 from workqueuejob.contract.grace import is_deadline
 from workqueuejob.contract.settings import WorkerSettings
 from workqueuejob.worker.reasons import describe_deadline, describe_probe
-from workqueuejob.worker.stop_request import Stop
+from workqueuejob.worker.stop_request import StopRequest
 
 
 class StopCause:
     """Asks the probes once, in a thread of their own, after the worker was told to stop."""
 
-    def __init__(self, settings: WorkerSettings, stop: Stop, *, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, settings: WorkerSettings, stop: StopRequest, *, clock: Callable[[], float]
+    ) -> None:
         self._deadline_seconds = settings.deadline_seconds
         self._probes = settings.probes or ()
         self._stop = stop

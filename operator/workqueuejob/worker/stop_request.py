@@ -10,7 +10,7 @@ from workqueuejob.contract.grace import patience_seconds
 KILL_AFTER_SECONDS = 2.0
 
 
-class Stop:
+class StopRequest:
     """Whether to stop; a second request changes nothing.
 
     requested_at: when it was asked for. finish_by: until when the item in hand may be finished.

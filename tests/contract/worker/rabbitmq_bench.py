@@ -15,7 +15,7 @@ from tests.contract.worker.places import Here, Place
 from workqueuejob.brokers.broker import Broker
 from workqueuejob.brokers.connection import RabbitMQConnection
 from workqueuejob.brokers.rabbitmq.broker import open_broker
-from workqueuejob.brokers.rabbitmq.names import DEAD_LETTER_PREFIX, life_queue
+from workqueuejob.brokers.rabbitmq.names import DEAD_LETTER_PREFIX, boot_id_queue
 from workqueuejob.contract.retry import RetrySettings
 from workqueuejob.contract.settings import RabbitMQSource
 
@@ -96,7 +96,7 @@ class RabbitMQWorkerBench:
         return sum(
             found.get("messages", 0)
             for found in self.queues("name,messages")
-            if found["name"] not in {DEAD, life_queue(QUEUE)}
+            if found["name"] not in {DEAD, boot_id_queue(QUEUE)}
         )
 
     def dead_letters(self) -> Sequence[DeadLetter]:

@@ -13,7 +13,7 @@ from workqueuejob.brokers.broker import Broker, Delivery
 from workqueuejob.contract.report import read_report
 from workqueuejob.errors import PublishingUnavailable
 from workqueuejob.worker.engine import Engine
-from workqueuejob.worker.stop_request import Stop
+from workqueuejob.worker.stop_request import StopRequest
 
 pytestmark = [pytest.mark.rabbitmq, pytest.mark.starts_early, pytest.mark.timeout(240)]
 
@@ -83,7 +83,7 @@ def test_alarm_is_named_in_log_and_report(
     path.touch()
     rabbitmq.produce(b"poison")
     broker: Broker = connect()
-    stop = Stop(0.5)
+    stop = StopRequest(0.5)
     engine = Engine(build_settings(path), lambda: broker, stop=stop)
     with rabbitmq.server.alarm("memory"):
         item = engine.next()

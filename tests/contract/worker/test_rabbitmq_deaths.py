@@ -18,7 +18,7 @@ from workqueuejob.brokers.broker import Broker
 from workqueuejob.contract.report import ItemCounts
 from workqueuejob.contract.retry import RetrySettings
 from workqueuejob.worker.engine import Engine
-from workqueuejob.worker.stop_request import Stop
+from workqueuejob.worker.stop_request import StopRequest
 
 pytestmark = [pytest.mark.rabbitmq, pytest.mark.starts_early, pytest.mark.timeout(240)]
 
@@ -53,7 +53,7 @@ def die(server: RabbitMQServer) -> None:
 def drain(broker: Broker) -> ItemCounts:
     """Work on what there is as a worker does; return what it reports."""
     settings = build_settings(retry=ONCE, idle_seconds=IDLE_SECONDS)
-    engine = Engine(settings, lambda: broker, stop=Stop(30.0))
+    engine = Engine(settings, lambda: broker, stop=StopRequest(30.0))
     while (item := engine.next()) is not None:
         assert engine.succeed(item)
     return engine.report.counts

@@ -12,7 +12,7 @@ from workqueuejob.brokers.broker import Broker
 from workqueuejob.contract import exit_codes
 from workqueuejob.errors import BrokerUnavailable
 from workqueuejob.worker.engine import Engine
-from workqueuejob.worker.stop_request import Stop
+from workqueuejob.worker.stop_request import StopRequest
 
 pytestmark = pytest.mark.rabbitmq
 
@@ -37,7 +37,7 @@ def test_worker_whose_first_declaration_fails_in_the_broker_goes_on_when_it_work
             refusals.put(str(error))
             raise
 
-    engine = Engine(build_settings(quota=1), connect, stop=Stop(30.0))
+    engine = Engine(build_settings(quota=1), connect, stop=StopRequest(30.0))
     with ThreadPoolExecutor() as pool:
         with bench.server.refusing_quorum_queues():
             taken = pool.submit(engine.next)

@@ -35,7 +35,7 @@ from tests.contract.worker.test_worker_contract import (
 from workqueuejob.brokers.broker import Broker, Delivery
 from workqueuejob.brokers.connection import RabbitMQConnection, TLSSettings
 from workqueuejob.brokers.rabbitmq.items import RETURNS_FREE
-from workqueuejob.brokers.rabbitmq.names import delay_queue, life_queue
+from workqueuejob.brokers.rabbitmq.names import boot_id_queue, delay_queue
 from workqueuejob.brokers.rabbitmq.properties import Properties
 from workqueuejob.brokers.rabbitmq.tables import Table
 from workqueuejob.contract.retry import RetrySettings
@@ -289,7 +289,7 @@ def test_life_of_a_broker_is_known_to_all_workers_and_ends_with_it(
     broker = keep(bench.connect())
     assert take(broker).attempt == 2
     # What a restart does to it: the message that tells it is not persistent.
-    bench.server.api("DELETE", "queues", bench.vhost, life_queue(QUEUE), "contents")
+    bench.server.api("DELETE", "queues", bench.vhost, boot_id_queue(QUEUE), "contents")
     bench.kill(broker)
     item = take(keep(bench.connect()))
     assert (item.attempt, item.lost, item.redelivered) == (2, False, True)

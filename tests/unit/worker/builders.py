@@ -10,7 +10,7 @@ from workqueuejob.contract.retry import RetrySettings
 from workqueuejob.contract.settings import RedisSource, WorkerSettings
 from workqueuejob.worker.engine import Engine
 from workqueuejob.worker.item import Item
-from workqueuejob.worker.stop_request import Stop
+from workqueuejob.worker.stop_request import StopRequest
 from workqueuejob.worker.timing import Timing
 
 RETRY = RetrySettings(max_attempts=3, initial_delay_seconds=0, dead_letter="dead")
@@ -63,7 +63,7 @@ class Plant:
         )
         self.queue.put(*bodies)
         self.settings = build_settings(**settings)
-        self.stop = Stop(self.settings.grace_seconds, clock=self.clock)
+        self.stop = StopRequest(self.settings.grace_seconds, clock=self.clock)
         self.broker = self.connect()
         self.engine = self.build_engine(lambda: self.broker)
 

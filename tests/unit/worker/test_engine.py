@@ -247,13 +247,13 @@ def test_item_that_is_kept_outlasts_its_lease() -> None:
     plant = Plant(b"apple", lease_seconds=30)
     item = take(plant.engine)
     for _ in range(10):
-        plant.clock.sleep(plant.engine.keep())
+        plant.clock.sleep(plant.engine.renew())
     assert plant.clock() >= 1100
     assert item.ack()
 
 
 def test_nothing_is_kept_before_the_first_connection() -> None:
-    assert Plant().engine.keep() < 1
+    assert Plant().engine.renew() < 1
 
 
 def test_lost_item_is_told_once_and_never_settled() -> None:
@@ -264,8 +264,8 @@ def test_lost_item_is_told_once_and_never_settled() -> None:
     plant.clock.sleep(31)
     other = plant.connect().take(timeout_seconds=0)
     assert other is not None
-    plant.engine.keep()
-    plant.engine.keep()
+    plant.engine.renew()
+    plant.engine.renew()
     assert item.is_lost
     assert not item.ack()
     assert not item.fail("no good")
@@ -385,7 +385,7 @@ def test_lease_that_is_renewed_meanwhile_does_not_end_an_outage(
 
     def keep() -> None:
         pauses.append(plant.clock.now)
-        plant.engine.keep()
+        plant.engine.renew()
 
     plant.clock.on_sleep = keep
     item.fail("no good")

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import pytest
 
 from workqueuejob.worker.output import LINE_MAX_BYTES, Stream
-from workqueuejob.worker.poller import Wake
+from workqueuejob.worker.poller import Poller
 from workqueuejob.worker.process import Processes
 
 
@@ -27,40 +27,40 @@ def test_end_of_a_command_is_noticed_without_process_descriptors(
         raise OSError(38, "Function not implemented")
 
     monkeypatch.setattr(os, "pidfd_open", refuse)
-    wake = Wake()
-    processes = Processes(wake)
+    poller = Poller()
+    processes = Processes(poller)
     with handlers_kept(signal.SIGCHLD):
         for _ in range(3):
             began = time.monotonic()
             processes.start(b"/bin/sh", [b"sh", b"-c", b"sleep 0.1; exit 3"], {}, ())
             while (code := processes.poll()) is None:
-                wake.wait(10)
+                poller.wait(10)
             assert (code, processes.group) == (3, None)
             assert time.monotonic() - began < 5
-    wake.close()
+    poller.close()
 
 
 def test_ring_before_falling_asleep_is_not_missed() -> None:
-    wake = Wake()
-    wake.ring()
+    poller = Poller()
+    poller.wake()
     began = time.monotonic()
-    assert wake.wait(10) == []
+    assert poller.wait(10) == []
     assert time.monotonic() - began < 1
-    wake.close()
+    poller.close()
 
 
 def test_rings_that_nobody_hears_block_nobody() -> None:
-    wake = Wake()
+    poller = Poller()
     for _ in range(100_000):
-        wake.ring()
-    wake.wait(0)
-    wake.close()
+        poller.wake()
+    poller.wait(0)
+    poller.close()
 
 
 def test_signal_without_a_command_goes_nowhere() -> None:
-    wake = Wake()
-    Processes(wake).signal(signal.SIGTERM)
-    wake.close()
+    poller = Poller()
+    Processes(poller).signal(signal.SIGTERM)
+    poller.close()
 
 
 def test_line_without_an_end_is_passed_on_in_pieces() -> None:

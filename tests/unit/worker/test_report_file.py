@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from workqueuejob.contract.report import ItemCounts, read_report
-from workqueuejob.worker.report_file import Report
+from workqueuejob.worker.report_file import ReportFile
 
 KEPT_BYTES = 4096
 """How much of the end of a container's file the kubelet keeps."""
@@ -19,7 +19,7 @@ def read_as_the_kubelet(path: Path) -> str:
 def test_fresh_worker_says_that_it_is_there(tmp_path: Path) -> None:
     path = tmp_path / "message"
     path.write_text("what the last container said, which was a lot longer than this one")
-    Report(str(path))
+    ReportFile(str(path))
     report = read_report(path.read_text())
     assert report is not None
     assert report.counts == ItemCounts()
@@ -28,7 +28,7 @@ def test_fresh_worker_says_that_it_is_there(tmp_path: Path) -> None:
 def test_message_is_readable_after_every_step(tmp_path: Path) -> None:
     path = tmp_path / "message"
     path.touch()
-    report = Report(str(path))
+    report = ReportFile(str(path))
     for number in range(1, 120):
         report.take(attempts_lost=number % 2)
         found = read_report(path.read_text())
@@ -47,7 +47,7 @@ def test_message_is_readable_after_every_step(tmp_path: Path) -> None:
 def test_stop_is_told_before_the_worker_can_be_killed(tmp_path: Path) -> None:
     path = tmp_path / "message"
     path.touch()
-    report = Report(str(path))
+    report = ReportFile(str(path))
     report.take()
     report.stop()
     found = read_report(path.read_text())
@@ -58,14 +58,14 @@ def test_stop_is_told_before_the_worker_can_be_killed(tmp_path: Path) -> None:
 def test_note_says_why_and_is_bounded(tmp_path: Path) -> None:
     path = tmp_path / "message"
     path.touch()
-    report = Report(str(path))
+    report = ReportFile(str(path))
     report.note("login refused " * 1000)
     assert '"note":"login refused' in path.read_text()
     assert len(path.read_bytes()) < 4096
 
 
 def test_no_file_is_made_where_there_is_none(tmp_path: Path) -> None:
-    report = Report(str(tmp_path / "message"))
+    report = ReportFile(str(tmp_path / "message"))
     report.succeed()
     report.close()
     report.close()
@@ -74,7 +74,7 @@ def test_no_file_is_made_where_there_is_none(tmp_path: Path) -> None:
 
 
 def test_full_disk_stops_no_work() -> None:
-    report = Report("/dev/full")
+    report = ReportFile("/dev/full")
     report.succeed()
     assert report.settled == 1
 
@@ -161,7 +161,7 @@ def test_what_a_command_writes_there_is_kept_beside_the_report(
 ) -> None:
     path = tmp_path / "message"
     path.touch()
-    report = Report(str(path))
+    report = ReportFile(str(path))
     report.take()
     report.add(dead_lettered=2, attempts_failed=3)
     interfere(path)
@@ -181,7 +181,7 @@ def test_what_a_command_writes_there_is_kept_beside_the_report(
 def test_last_of_what_commands_write_is_kept_and_no_more_than_fits(tmp_path: Path) -> None:
     path = tmp_path / "message"
     path.touch()
-    report = Report(str(path))
+    report = ReportFile(str(path))
     for number in range(300):
         noise = "\x07" * number
         with path.open("a") as file:
@@ -199,7 +199,7 @@ def test_last_of_what_commands_write_is_kept_and_no_more_than_fits(tmp_path: Pat
 def test_several_that_write_at_once_cost_no_count(tmp_path: Path) -> None:
     path = tmp_path / "message"
     path.touch()
-    report = Report(str(path))
+    report = ReportFile(str(path))
     with path.open("a") as first, path.open("r+") as second:
         for number in range(200):
             report.take()
@@ -220,7 +220,7 @@ def test_several_that_write_at_once_cost_no_count(tmp_path: Path) -> None:
 def test_another_workers_report_is_not_kept_as_text(tmp_path: Path) -> None:
     path = tmp_path / "message"
     path.touch()
-    reports = [Report(str(path)), Report(str(path))]
+    reports = [ReportFile(str(path)), ReportFile(str(path))]
     for number in range(10):
         reports[number % 2].succeed()
     assert "message" not in json.loads(path.read_text())
@@ -229,7 +229,7 @@ def test_another_workers_report_is_not_kept_as_text(tmp_path: Path) -> None:
 def test_report_is_written_again_after_it_was_closed(tmp_path: Path) -> None:
     path = tmp_path / "message"
     path.touch()
-    report = Report(str(path))
+    report = ReportFile(str(path))
     report.succeed()
     report.close()
     path.write_text("all done\n")
@@ -243,7 +243,7 @@ def test_report_is_written_again_after_it_was_closed(tmp_path: Path) -> None:
 def test_text_that_looks_like_a_place_holder_is_text(tmp_path: Path) -> None:
     path = tmp_path / "message"
     path.touch()
-    report = Report(str(path))
+    report = ReportFile(str(path))
     report.note(f"{10**18 + 7} is a number")
     report.succeed()
     found = read_report(path.read_text())

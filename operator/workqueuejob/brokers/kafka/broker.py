@@ -20,7 +20,7 @@ from confluent_kafka import Message, TopicPartition
 
 from workqueuejob.brokers.broker import Delivery
 from workqueuejob.brokers.connection import KafkaConnection
-from workqueuejob.brokers.kafka.committer import OwnersCommits
+from workqueuejob.brokers.kafka.committer import OffsetCommitter
 from workqueuejob.brokers.kafka.dead_letters import DeadLetterSender
 from workqueuejob.brokers.kafka.partitions import Partition
 from workqueuejob.brokers.kafka.session import GroupRebalancing, KafkaSession
@@ -44,7 +44,7 @@ SEVERAL = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class HeldMessage:
     """What settles a delivery."""
 
     partition: Partition
@@ -72,7 +72,7 @@ class KafkaBroker:
         client_id = build_client_id(run=run, pod=pod or "worker")
         self._session = KafkaSession(connection, source, client_id)
         self._partitions, self._consumer = self._session.partitions, self._session.consumer
-        self._commits = OwnersCommits(self._session, source)
+        self._committer = OffsetCommitter(self._session, source)
         target = Subject(connection, topic=retry.dead_letter or "", group=source.consumer_group)
         self._letters = DeadLetterSender(target, client_id=client_id, pod=pod)
         self._has_target = False
@@ -88,7 +88,7 @@ class KafkaBroker:
         while True:
             self._session.join()
             if self._session.has_new_ends:
-                self._commits.commit_ends()
+                self._committer.commit_ends()
             self._regulate(holding=False)
             partition = self._partitions.choose()
             if partition is not None:
@@ -98,7 +98,7 @@ class KafkaBroker:
                 continue
             rest = ends_at - time.monotonic()
             if rest <= 0 and self._is_at_rest(-rest):
-                self._commits.commit_ends()
+                self._committer.commit_ends()
                 return None
             due = self._partitions.next_due_seconds()
             self._session.poll(max(min(rest, due, POLL_SECONDS), 0.01))
@@ -120,7 +120,7 @@ class KafkaBroker:
         if self._retry.dead_letter is not None:
             self._find_target(self._retry.dead_letter)
             # Whoever has lost the partition must not write a letter.
-            self._commits.note(partition, message, partition.next)
+            self._committer.note(partition, message, partition.next)
             self._letters.send(delivery, message, reason=reason)
         self._settle(partition, message)
 
@@ -142,7 +142,7 @@ class KafkaBroker:
 
     def is_uncertain(self, delivery: Delivery) -> bool:
         """Whether a commit behind it was sent, and no answer came."""
-        held: Held = delivery.handle
+        held: HeldMessage = delivery.handle
         return held.partition.unanswered is held.message
 
     @property
@@ -178,7 +178,7 @@ class KafkaBroker:
         if not partition.is_begun:
             begun = NextItem(attempts, is_held=True)
             try:
-                self._commits.note(partition, message, begun)
+                self._committer.note(partition, message, begun)
             except LeaseLost:
                 return None
             partition.next, partition.is_begun = begun, True
@@ -190,7 +190,7 @@ class KafkaBroker:
             attempt=attempts,
             redelivered=partition.was_seen,
             lost=lost,
-            handle=Held(partition, message),
+            handle=HeldMessage(partition, message),
         )
 
     def _settle(self, partition: Partition, message: Message) -> None:
@@ -205,10 +205,10 @@ class KafkaBroker:
                 begun = NextItem(1, is_held=True)
                 offset, told = following.waiting[0].offset() or 0, begun
             else:
-                offsets.append(self._commits.build_note(following, following.waiting[0], begun))
+                offsets.append(self._committer.build_note(following, following.waiting[0], begun))
         settled = self._session.build_offset(partition, offset, write_metadata(told))
         try:
-            self._commits.commit(partition, settled, *offsets)
+            self._committer.commit(partition, settled, *offsets)
         except BrokerUnavailable:
             partition.unanswered = message
             raise
@@ -227,14 +227,14 @@ class KafkaBroker:
 
     def _put_back(self, delivery: Delivery, item: NextItem) -> None:
         held = self._check(delivery)
-        self._commits.note(held.partition, held.message, item)
+        self._committer.note(held.partition, held.message, item)
         held.partition.put_back(item)
         self._session.hand_over()
 
-    def _check(self, delivery: Delivery) -> Held:
-        held: Held = delivery.handle
+    def _check(self, delivery: Delivery) -> HeldMessage:
+        held: HeldMessage = delivery.handle
         if held.partition.is_lost:
-            raise self._commits.build_loss(held.partition)
+            raise self._committer.build_loss(held.partition)
         return held
 
     def _is_at_rest(self, overdue_seconds: float) -> bool:

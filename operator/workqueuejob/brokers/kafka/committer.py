@@ -19,7 +19,7 @@ REBALANCE_SECONDS = 15.0
 """How long a commit is tried while the group shares its partitions out."""
 
 
-class OwnersCommits:
+class OffsetCommitter:
     """The commits of one member of the group."""
 
     def __init__(self, session: KafkaSession, source: KafkaSource) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 from pika import spec
 
-from workqueuejob.brokers.rabbitmq.names import life_queue
+from workqueuejob.brokers.rabbitmq.names import boot_id_queue
 from workqueuejob.brokers.rabbitmq.properties import build_properties
 from workqueuejob.brokers.rabbitmq.publisher import Publisher, Refused, Unroutable
 from workqueuejob.brokers.rabbitmq.worker_connection import WorkerChannel, WorkerConnection
@@ -28,13 +28,13 @@ TRY_AGAIN_SECONDS = 0.05
 _TRANSIENT = 1
 
 
-class BrokerLife:
+class BrokerBootId:
     """The life in which one connection stands."""
 
     def __init__(self, connection: WorkerConnection, publisher: Publisher, queue: str) -> None:
         self._connection = connection
         self._publisher = publisher
-        self._name = life_queue(queue)
+        self._name = boot_id_queue(queue)
         self._known: str | None = None
 
     def read(self) -> str:

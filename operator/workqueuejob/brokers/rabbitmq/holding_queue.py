@@ -25,7 +25,7 @@ EXPIRES_MS = 600_000
 UNLIMITED = 0
 
 
-class Holding:
+class HoldingQueue:
     """One worker's holding queue on one connection; declared when it is first needed."""
 
     def __init__(

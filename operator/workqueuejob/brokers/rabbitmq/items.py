@@ -23,11 +23,11 @@ from typing import Any
 from workqueuejob.brokers.broker import Delivery
 from workqueuejob.brokers.rabbitmq.names import (
     ATTEMPTS_HEADER,
+    BOOT_ID_HEADER,
     DEAD_LETTER_PREFIX,
     FAILURE_HEADER,
     HELD_HEADER,
     ID_HEADER,
-    LIFE_HEADER,
     LOST_HEADER,
     RETURNED_HEADER,
 )
@@ -66,7 +66,7 @@ _NOT_COPIED = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class ItemHistory:
     """What a message says.
 
     attempt: from 1, the present one included.
@@ -87,23 +87,23 @@ class Item:
     last_failure: str = ""
 
 
-def read_item(properties: Properties, *, redelivered: bool, life: str = "") -> Item:
+def read_history(properties: Properties, *, redelivered: bool, boot_id: str = "") -> ItemHistory:
     """Return what a delivery says of its item.
 
-    life: of the broker, if it is known; asked for only of an item that is redelivered.
+    boot_id: of the broker, if it is known; asked for only of an item that is redelivered.
     """
     if not redelivered and not properties.has_headers:
-        return Item(_text(properties.message_id) or _new_id(), 1, redelivered=False)
+        return ItemHistory(_text(properties.message_id) or _new_id(), 1, redelivered=False)
     headers = properties.headers
     # What came from there is noted before anybody begins with it, so it was not begun since.
     redelivered = redelivered and not comes_from_holding(properties)
     # Delivered since it was noted, and the broker has not died meanwhile: its worker has.
-    is_proved = redelivered and bool(life) and _text(headers.get(LIFE_HEADER)) == life
+    is_proved = redelivered and bool(boot_id) and _text(headers.get(BOOT_ID_HEADER)) == boot_id
     written = _count(headers.get(ATTEMPTS_HEADER)) + int(is_proved)
     returns = _count(headers.get(RETURNED_HEADER))
     if redelivered:
-        returns = max(returns, 1) if life else returns + 1
-    return Item(
+        returns = max(returns, 1) if boot_id else returns + 1
+    return ItemHistory(
         id=_text(properties.message_id) or _text(headers.get(ID_HEADER)) or _new_id(),
         attempt=written + max(returns - RETURNS_FREE, 0) + 1,
         redelivered=bool(redelivered or written or returns),
@@ -125,7 +125,7 @@ def comes_from_holding(properties: Properties) -> bool:
 
 def build_copy(
     properties: Properties,
-    item: Item | Delivery,
+    item: ItemHistory | Delivery,
     *,
     attempts: int,
     lost: bool = False,
@@ -153,9 +153,9 @@ def build_copy(
     return properties.replace(headers=headers, without=without, delivery_mode=PERSISTENT)
 
 
-def build_returned(properties: Properties, item: Item, *, life: str) -> Properties:
+def build_returned(properties: Properties, item: ItemHistory, *, boot_id: str) -> Properties:
     """Return the properties of an item that came back, with that noted in it."""
-    more = {LIFE_HEADER: life} if life else {}
+    more = {BOOT_ID_HEADER: boot_id} if boot_id else {}
     return build_copy(
         properties, item, attempts=item.written, lost=item.lost, returns=item.returns, more=more
     )
@@ -191,7 +191,7 @@ def build_dead_letter(
     }
     more = {f"{DEAD_LETTER_PREFIX}{name}": value for name, value in said.items()}
     dead = build_copy(properties, item, attempts=0, more=more)
-    headers = dead.headers.without((FAILURE_HEADER, RETURNED_HEADER, LIFE_HEADER))
+    headers = dead.headers.without((FAILURE_HEADER, RETURNED_HEADER, BOOT_ID_HEADER))
     return dead.replace(headers=headers, without=(), delivery_mode=PERSISTENT)
 
 

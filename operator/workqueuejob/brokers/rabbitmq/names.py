@@ -15,7 +15,7 @@ RETURNED_HEADER = "x-wqj-returned"
 """On an item that came back from a consumer that settled nothing: how often, where nobody can tell
 whether an attempt or the broker was the cause; at least 1."""
 
-LIFE_HEADER = "x-wqj-life"
+BOOT_ID_HEADER = "x-wqj-life"
 """In which life of the broker an item that came back was noted so."""
 
 HELD_HEADER = "x-wqj-held"
@@ -38,7 +38,7 @@ def delay_queue(queue: str, delay_seconds: int) -> str:
     return _derive(queue, f".wqj-retry-{delay_seconds}s")
 
 
-def life_queue(queue: str) -> str:
+def boot_id_queue(queue: str) -> str:
     """Return the queue by which workers know whether the broker was started again."""
     return _derive(queue, ".wqj-life")
 

@@ -21,9 +21,9 @@ from workqueuejob.api import Precision
 from workqueuejob.brokers.connection import RabbitMQConnection
 from workqueuejob.brokers.depth import DepthWarning, QueueDepth
 from workqueuejob.brokers.rabbitmq.management import ManagementClient, QueueTotals
-from workqueuejob.brokers.rabbitmq.probe_connection import AMQPConnection, DeclaredQueue
+from workqueuejob.brokers.rabbitmq.probe_connection import DeclaredQueue, ProbeConnection
 from workqueuejob.brokers.rabbitmq.quorum_leaders import check_leader, check_state
-from workqueuejob.brokers.rabbitmq.side_queues import SideQueues
+from workqueuejob.brokers.rabbitmq.side_queues import SideQueueCounter
 from workqueuejob.errors import MeasurementUnreliable, QueueTypeUnsupported
 
 MANAGEMENT_RETRY_SECONDS = 10.0
@@ -68,9 +68,9 @@ class RabbitMQProbe:
         self._management: ManagementClient | None = None
         if settings.management_url is not None:
             self._management = ManagementClient(settings, settings.management_url)
-        self._amqp = AMQPConnection(settings)
+        self._amqp = ProbeConnection(settings)
         self._found_empty: set[RabbitMQReference] = set()
-        self._side = SideQueues(self._amqp.declare_passively, clock=clock)
+        self._side = SideQueueCounter(self._amqp.declare_passively, clock=clock)
 
     def begin_round(self) -> None:
         """Read the totals anew, unless the API failed a moment ago."""

@@ -29,7 +29,7 @@ class DeclaredQueue:
     consumers: int
 
 
-class AMQPConnection:
+class ProbeConnection:
     """One open connection with one channel; used by one thread."""
 
     def __init__(

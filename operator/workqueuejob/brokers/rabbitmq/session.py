@@ -16,15 +16,15 @@ from dataclasses import dataclass
 
 from workqueuejob.brokers.broker import Delivery
 from workqueuejob.brokers.connection import RabbitMQConnection
-from workqueuejob.brokers.rabbitmq.boot_id import BrokerLife
+from workqueuejob.brokers.rabbitmq.boot_id import BrokerBootId
 from workqueuejob.brokers.rabbitmq.consumer import Consumer, Handle
 from workqueuejob.brokers.rabbitmq.delay_queues import DelayQueues
-from workqueuejob.brokers.rabbitmq.holding_queue import Holding
+from workqueuejob.brokers.rabbitmq.holding_queue import HoldingQueue
 from workqueuejob.brokers.rabbitmq.items import (
     build_copy,
     build_returned,
     comes_from_holding,
-    read_item,
+    read_history,
 )
 from workqueuejob.brokers.rabbitmq.properties import Properties
 from workqueuejob.brokers.rabbitmq.publisher import Publisher, Refused, Unroutable
@@ -82,8 +82,8 @@ class Session:
         except BaseException:
             self.connection.close()
             raise
-        self._life = BrokerLife(self.connection, self.publisher, self._queue)
-        self._holding = Holding(
+        self._boot_id = BrokerBootId(self.connection, self.publisher, self._queue)
+        self._holding_queue = HoldingQueue(
             self.connection, self.publisher, self._queue, worker=assignment.name
         )
 
@@ -166,7 +166,7 @@ class Session:
             if self.connection.driven.lost is not None:
                 raise self.connection.driven.lost
         self._consumer.close_if_cancelled()
-        self._holding.close_if_cancelled()
+        self._holding_queue.close_if_cancelled()
 
     def renew(self, held: Collection[Delivery]) -> None:
         """Keep hold of items beyond the broker's consumer timeout."""
@@ -175,7 +175,7 @@ class Session:
         for delivery in held:
             if delivery.handle.since <= latest and self.owns(delivery.handle):
                 with suppress(PublishingUnavailable):
-                    self._holding.move(delivery)
+                    self._holding_queue.move(delivery)
         arrived = self._consumer.arrived
         while arrived and arrived[0].since <= latest:
             self._give_back_untaken(arrived.popleft())
@@ -222,12 +222,14 @@ class Session:
     def _accept(self, handle: Handle) -> Delivery | None:
         """Return the item, or None if it went to the end of the queue to have it noted."""
         must_be_noted = handle.redelivered or comes_from_holding(handle.properties)
-        life = self._life.read() if must_be_noted else ""
-        item = read_item(handle.properties, redelivered=handle.redelivered, life=life)
+        boot_id = self._boot_id.read() if must_be_noted else ""
+        item = read_history(handle.properties, redelivered=handle.redelivered, boot_id=boot_id)
         if must_be_noted:
             # Under an alarm it is worked on as it is, or nothing would ever clear it.
             with suppress(Refused, Unroutable, PublishingUnavailable):
-                self.move(handle, self._queue, build_returned(handle.properties, item, life=life))
+                self.move(
+                    handle, self._queue, build_returned(handle.properties, item, boot_id=boot_id)
+                )
                 return None
         return Delivery(
             id=item.id,
@@ -241,7 +243,7 @@ class Session:
         )
 
     def _give_back_untaken(self, handle: Handle) -> None:
-        item = read_item(handle.properties, redelivered=handle.redelivered)
+        item = read_history(handle.properties, redelivered=handle.redelivered)
         copied = build_copy(handle.properties, item, attempts=item.attempt - 1, lost=item.lost)
         self.release(handle, copied)
 

@@ -15,7 +15,7 @@ ABSENT_SECONDS = 5.0
 HANDOVER_SECONDS = 1.0
 
 
-class SideQueues:
+class SideQueueCounter:
     """Counts the queues of one connection; `declare` asks the broker."""
 
     def __init__(

@@ -14,7 +14,7 @@ from workqueuejob.brokers.rabbitmq.items import (
     build_failed,
     build_returned,
     comes_from_holding,
-    read_item,
+    read_history,
 )
 from workqueuejob.brokers.rabbitmq.properties import Properties, read_properties
 from workqueuejob.brokers.rabbitmq.tables import Table
@@ -65,16 +65,16 @@ def test_attempts_are_what_was_written_and_never_what_the_broker_counted(
     lost: bool,
     doubtful: bool,
 ) -> None:
-    item = read_item(received(headers=headers), redelivered=redelivered, life="b")
+    item = read_history(received(headers=headers), redelivered=redelivered, boot_id="b")
     assert (item.attempt, item.lost, item.doubtful) == (attempt, lost, doubtful)
 
 
 def test_item_may_come_back_ten_times_where_the_brokers_life_is_unknown() -> None:
     properties, attempts = received(), []
     for _ in range(RETURNS_FREE + 2):
-        item = read_item(properties, redelivered=True)
+        item = read_history(properties, redelivered=True)
         attempts.append(item.attempt)
-        properties = build_returned(properties, item, life="")
+        properties = build_returned(properties, item, boot_id="")
     assert attempts == [1] * RETURNS_FREE + [2, 3]
 
 
@@ -83,8 +83,8 @@ def test_item_that_came_back_once_says_so_in_every_copy_but_its_dead_letter(
     headers: dict[str, object] | None,
 ) -> None:
     properties = received(headers=headers)
-    item = read_item(properties, redelivered=headers is None)
-    copied = build_returned(build_copy(properties, item, attempts=0), item, life="b")
+    item = read_history(properties, redelivered=headers is None)
+    copied = build_returned(build_copy(properties, item, attempts=0), item, boot_id="b")
     assert copied.headers.decode()["x-wqj-returned"] == item.returns > 0
     dead = build_dead_letter(
         copied, Delivery("1", b"", doubtful=True), reason="", attempts=1, found=("", "")
@@ -94,9 +94,9 @@ def test_item_that_came_back_once_says_so_in_every_copy_but_its_dead_letter(
 
 def test_id_is_the_producers_else_the_one_written_down_else_a_new_one() -> None:
     written = {"x-wqj-id": "ours"}
-    assert read_item(received(message_id="m"), redelivered=False).id == "m"
-    assert read_item(received(headers=written), redelivered=False).id == "ours"
-    new = {read_item(received(), redelivered=False).id for _ in range(100)}
+    assert read_history(received(message_id="m"), redelivered=False).id == "m"
+    assert read_history(received(headers=written), redelivered=False).id == "ours"
+    new = {read_history(received(), redelivered=False).id for _ in range(100)}
     assert len(new) == 100
 
 
@@ -106,16 +106,16 @@ def test_id_is_the_producers_else_the_one_written_down_else_a_new_one() -> None:
 )
 def test_id_is_text_whatever_bytes_it_is_made_of(message_id: str | bytes, read: str) -> None:
     for redelivered in (False, True):
-        item = read_item(received(message_id=message_id), redelivered=redelivered)
+        item = read_history(received(message_id=message_id), redelivered=redelivered)
         assert item.id == read
     written = received(headers={"x-wqj-id": message_id})
-    assert read_item(written, redelivered=False).id == read
+    assert read_history(written, redelivered=False).id == read
 
 
 @pytest.mark.parametrize("attempts", [2**63 - 1, 2**31])
 def test_count_that_no_header_could_go_on_from_can_be_written_into_a_copy(attempts: int) -> None:
     properties = received(headers={"x-wqj-attempts": attempts})
-    item = read_item(properties, redelivered=False)
+    item = read_history(properties, redelivered=False)
     copied = build_failed(properties, Delivery("1", b"", attempt=item.attempt), reason="no")
     assert b"x-wqj-attempts" in b"".join(copied.encode())
 
@@ -175,11 +175,11 @@ def test_copy_leaves_the_original_as_it_is() -> None:
 
 def test_item_from_a_holding_queue_is_known_until_it_is_noted() -> None:
     properties = received(headers=HELD)
-    item = read_item(properties, redelivered=True, life="b")
-    noted = build_returned(properties, item, life="b")
+    item = read_history(properties, redelivered=True, boot_id="b")
+    noted = build_returned(properties, item, boot_id="b")
     assert (comes_from_holding(properties), comes_from_holding(noted)) == (True, False)
-    assert read_item(noted, redelivered=False, life="b").attempt == item.attempt
-    assert read_item(noted, redelivered=True, life="b").attempt == item.attempt + 1
+    assert read_history(noted, redelivered=False, boot_id="b").attempt == item.attempt
+    assert read_history(noted, redelivered=True, boot_id="b").attempt == item.attempt + 1
 
 
 @pytest.mark.parametrize(

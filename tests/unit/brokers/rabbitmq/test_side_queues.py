@@ -5,7 +5,11 @@ from dataclasses import dataclass, field
 import pytest
 
 from workqueuejob.brokers.rabbitmq.probe_connection import DeclaredQueue
-from workqueuejob.brokers.rabbitmq.side_queues import ABSENT_SECONDS, HANDOVER_SECONDS, SideQueues
+from workqueuejob.brokers.rabbitmq.side_queues import (
+    ABSENT_SECONDS,
+    HANDOVER_SECONDS,
+    SideQueueCounter,
+)
 from workqueuejob.errors import ConnectionFailed, QueueNotFound
 
 
@@ -16,10 +20,10 @@ class Broker:
     messages: dict[str, int] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
     now: float = 100.0
-    side: SideQueues = field(init=False)
+    side: SideQueueCounter = field(init=False)
 
     def __post_init__(self) -> None:
-        self.side = SideQueues(self.declare, clock=lambda: self.now)
+        self.side = SideQueueCounter(self.declare, clock=lambda: self.now)
 
     def declare(self, queue: str) -> DeclaredQueue:
         self.asked.append(queue)
@@ -86,6 +90,6 @@ def test_lost_connection_is_no_absence() -> None:
     def fail(_queue: str) -> DeclaredQueue:
         raise ConnectionFailed("mq:5672: refused; correct the host")
 
-    side = SideQueues(fail)
+    side = SideQueueCounter(fail)
     with pytest.raises(ConnectionFailed):
         side.count("1s")
