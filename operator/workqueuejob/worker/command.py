@@ -69,7 +69,7 @@ class Runner:
         self._prefix_output = prefix_output
         self._adopts_orphans = adopts_orphans
         self._limit_seconds = engine.settings.item_timeout_seconds or float("inf")
-        engine.on_lost = self.poller.wake
+        engine.settlement.on_lost = self.poller.wake
 
     def run(self) -> None:
         """Work until there is no more to take; raises what ends the worker before."""
@@ -105,7 +105,7 @@ class Runner:
             item.release()
             raise
         if ended.why == STOPPED:
-            self._engine.interrupt(item)
+            self._engine.settlement.interrupt(item)
         elif ended.why is None and ended.code == 0:
             item.ack()
         elif ended.why != LOST:

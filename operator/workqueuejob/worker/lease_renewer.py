@@ -26,7 +26,7 @@ class LeaseRenewer:
         self._engine = engine
         self._on_tick = on_tick
         self._closing = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="wqj-keeper", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="wqj-lease-renewer", daemon=True)
         self._clock = engine.clock
 
     def start(self) -> None:

@@ -22,9 +22,9 @@ from workqueuejob.worker.handlers import refuse_unfinished, refuse_unfit
 from workqueuejob.worker.item import Item
 from workqueuejob.worker.lease_renewer import LeaseRenewer
 from workqueuejob.worker.opening import open_broker
+from workqueuejob.worker.reconnecting import Timing
 from workqueuejob.worker.sigterm import SigtermHandler
 from workqueuejob.worker.stop_request import StopRequest
-from workqueuejob.worker.timing import Timing
 
 TOLD_TO_STOP = "told to stop before the work was done"
 LEFT_EARLY = "the worker's loop was left before the item was settled"
@@ -76,7 +76,7 @@ class Worker:
         self._stop = StopRequest(found.grace_seconds, clock=timing.clock)
         opening = _opener(found, broker, prefetch)
         self._engine = Engine(found, opening, stop=self._stop, timing=timing)
-        self._engine.on_refused = self._end
+        self._engine.settlement.on_refused = self._end
         self._sigterm = SigtermHandler(self._stop, busy=self._engine.broker.lock.locked)
         self._renewer = LeaseRenewer(self._engine, on_tick=self._look_at_the_clock)
         self._state = "new"
@@ -90,7 +90,7 @@ class Worker:
         """
         if self._state == "disowned":
             raise RuntimeError(REFUSED)
-        if self._engine.held is not None:
+        if self._engine.settlement.held is not None:
             raise RuntimeError("another loop over this worker has an item in hand")
         self._start()
         engine, sigterm = self._engine, self._sigterm
@@ -105,7 +105,7 @@ class Worker:
                     raise
                 sigterm.allowed = False
                 if not item.is_settled:
-                    engine.succeed(item)
+                    engine.settlement.succeed(item)
         except WorkQueueJobError as error:
             self._end(error)
         code = engine.exit_code
@@ -142,7 +142,7 @@ class Worker:
         started, self._state = self._state == "started", "closed"
         atexit.unregister(self.close)
         self._sigterm.restore()
-        item = self._engine.held
+        item = self._engine.settlement.held
         if item is not None:
             self._leave(item)
         if started:
@@ -185,7 +185,7 @@ class Worker:
             return
         try:
             if self._sigterm.happened:
-                self._engine.interrupt(item)
+                self._engine.settlement.interrupt(item)
             else:
                 item.fail(LEFT_EARLY)
         except WorkQueueJobError as error:
@@ -202,13 +202,13 @@ class Worker:
 
     def _look_at_the_clock(self) -> None:
         """In the keeper's thread: end work that takes longer than the grace."""
-        item = self._engine.held
+        item = self._engine.settlement.held
         if item is None or not self._stop.expired or not self._sigterm.installed:
             return
         if not self._sigterm.interrupt():
             return
         # It did not let itself be interrupted, as code that is not Python's own may not.
-        self._engine.interrupt(item)
+        self._engine.settlement.interrupt(item)
         say("stopped, the work did not end in time", id=item.id)
         self._engine.report.note(TOLD_TO_STOP)
         self._engine.close()

@@ -1,20 +1,28 @@
 """A broker that survives its outages: connects late, connects again, and is used under one lock.
 
-What is transient is tried again with a back-off for as long as it takes, and logged once for each
-outage. A broker that refuses one thing may do another, as one that is full renews leases: while a
-call waits, only that call's success ends the outage. Anything else that the broker refuses is
-raised: waiting does not mend wrong credentials. Nothing here knows what becomes of an item.
+A transient error is tried again with a back-off for as long as it takes, and logged once for each
+outage. A broker that refuses one thing may do another: a full one still renews leases. So while a
+call waits, only that call's success ends the outage. Any other error is raised, because waiting
+does not mend wrong credentials. Knows nothing of what becomes of an item.
 """
 
 import os
 import threading
+import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TypeVar
 
-from workqueuejob.brokers.broker import Broker, Inherited
+from workqueuejob.brokers.broker import (
+    Apportioned,
+    Broker,
+    Delivery,
+    Doubting,
+    FetchesAhead,
+    Inherited,
+)
 from workqueuejob.contract.notices import say
 from workqueuejob.errors import BrokerUnavailable, ConnectionFailed, MeasurementUnreliable
-from workqueuejob.worker.timing import Timing
 
 TRANSIENT = (BrokerUnavailable, ConnectionFailed, MeasurementUnreliable)
 """What a broker that restarts, fails over or lost a node answers with."""
@@ -27,14 +35,53 @@ STEP_SECONDS = 0.25
 T = TypeVar("T")
 
 
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """The clock and the sleep of a worker, which tests replace together.
+
+    clock: returns seconds that only grow. sleep: lets that many seconds pass.
+    """
+
+    clock: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+
+
+class Capabilities:
+    """What a connected broker can do besides moving items; without a broker, nothing of it.
+
+    Kafka divides a queue between its workers. RabbitMQ and Kafka may leave a settlement without an
+    answer. With most brokers, acknowledging an item may bring the next one.
+    """
+
+    def __init__(self, broker: Broker | None = None) -> None:
+        self._fetches_ahead = broker if isinstance(broker, FetchesAhead) else None
+        self._apportioned = broker if isinstance(broker, Apportioned) else None
+        self._doubting = broker if isinstance(broker, Doubting) else None
+
+    @property
+    def has_share(self) -> bool:
+        """Whether there is something to take from; False while other workers have all there is."""
+        return self._apportioned is None or self._apportioned.has_share
+
+    def fetch_ahead(self, *, wanted: bool) -> None:
+        """Tell the broker whether the item that a settlement may bring would be worked on."""
+        if self._fetches_ahead is not None:
+            self._fetches_ahead.fetch_ahead = wanted
+
+    def is_uncertain(self, delivery: Delivery) -> bool:
+        """Return whether an item that is lost may have been settled here, or come back unseen."""
+        return self._doubting is not None and self._doubting.is_uncertain(delivery)
+
+
 class ReconnectingBroker:
     """One connection and its lock.
 
-    lock: held during every call of the broker; whoever keeps what belongs to one (an item is in
-        hand, a count) changes it inside the call.
-    was_connected: whether the broker ever let us in.
+    lock: held during every call of the broker. State that must fit to a call (the item in hand, a
+        count) is changed inside the call.
+    was_connected: whether a connection was ever opened.
     mended_at: when the last outage ended, by the clock.
-    on_outage: called with its cause when an outage begins, and with nothing when it ends.
+    capabilities: of the broker that was connected last.
+    on_outage: called with the cause when an outage begins, and with "" when it ends.
     """
 
     def __init__(
@@ -47,6 +94,7 @@ class ReconnectingBroker:
         self.lock = threading.Lock()
         self.was_connected = False
         self.mended_at = float("-inf")
+        self.capabilities = Capabilities()
         self._open_broker = open_broker
         self._on_outage = on_outage
         self._timing = timing
@@ -58,7 +106,7 @@ class ReconnectingBroker:
     def call(self, act: Callable[[Broker], T], *, give_up: Callable[[], bool]) -> T:
         """Return what `act` returns, after any number of outages.
 
-        Raises the outage's error once `give_up` says so, and at once whatever is not transient.
+        Raises the outage's error once `give_up` returns True, and any other error at once.
         """
         try:
             while True:
@@ -79,7 +127,10 @@ class ReconnectingBroker:
             self._is_waiting = False
 
     def call_once(self, act: Callable[[Broker], float]) -> float:
-        """Do `act` if we are connected; return when to come again, as `act` or an outage says."""
+        """Call `act` if there is a connection; return the seconds until the next call is due.
+
+        They are what `act` returns, or the pause of an outage.
+        """
         with self.lock:
             if self._broker is None:
                 return STEP_SECONDS
@@ -92,7 +143,7 @@ class ReconnectingBroker:
             return seconds
 
     def close(self) -> None:
-        """Disconnect; what was fetched but not taken is given back."""
+        """Disconnect; the broker gives back what it fetched and was not taken."""
         with self.lock:
             broker, self._broker, self._closed = self._broker, None, True
             if broker is not None:
@@ -107,6 +158,7 @@ class ReconnectingBroker:
         if self._closed:
             raise RuntimeError("the worker is closed")
         self._broker = self._open_broker()
+        self.capabilities = Capabilities(self._broker)
         self.was_connected = True
         return self._broker
 
@@ -116,7 +168,7 @@ class ReconnectingBroker:
             self._on_outage(str(error))
         self._failures += 1
         doubled = FIRST_PAUSE_SECONDS * (1 << min(self._failures - 1, 16))
-        # Workers of one queue lose it together, and must not all come back at once.
+        # Workers of one queue lose their broker together, and must not all come back at once.
         return min(doubled, LONGEST_PAUSE_SECONDS) * (1 + os.urandom(1)[0] / 255) / 2
 
     def _note_end(self) -> None:

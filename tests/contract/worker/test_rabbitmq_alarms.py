@@ -89,7 +89,7 @@ def test_alarm_is_named_in_log_and_report(
         item = engine.next()
         assert item is not None
         stop.request()
-        assert not engine.fail(item, "no good")
+        assert not engine.settlement.fail(item, "no good")
     assert "low on memory" in capfd.readouterr().err
     report = read_report(path.read_text())
     assert report is not None

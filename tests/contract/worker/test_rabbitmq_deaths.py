@@ -55,7 +55,7 @@ def drain(broker: Broker) -> ItemCounts:
     settings = build_settings(retry=ONCE, idle_seconds=IDLE_SECONDS)
     engine = Engine(settings, lambda: broker, stop=StopRequest(30.0))
     while (item := engine.next()) is not None:
-        assert engine.succeed(item)
+        assert engine.settlement.succeed(item)
     return engine.report.counts
 
 

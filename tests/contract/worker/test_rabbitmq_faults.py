@@ -44,6 +44,6 @@ def test_worker_whose_first_declaration_fails_in_the_broker_goes_on_when_it_work
             assert "541 INTERNAL_ERROR" in refusals.get(timeout=PATIENCE_SECONDS)
         item = taken.result(PATIENCE_SECONDS)
     assert item is not None
-    assert engine.succeed(item)
+    assert engine.settlement.succeed(item)
     assert engine.exit_code == exit_codes.DONE
     engine.close()

@@ -10,8 +10,8 @@ from workqueuejob.contract.retry import RetrySettings
 from workqueuejob.contract.settings import RedisSource, WorkerSettings
 from workqueuejob.worker.engine import Engine
 from workqueuejob.worker.item import Item
+from workqueuejob.worker.reconnecting import Timing
 from workqueuejob.worker.stop_request import StopRequest
-from workqueuejob.worker.timing import Timing
 
 RETRY = RetrySettings(max_attempts=3, initial_delay_seconds=0, dead_letter="dead")
 ONE_ATTEMPT = RetrySettings(max_attempts=1, initial_delay_seconds=0, dead_letter="dead")

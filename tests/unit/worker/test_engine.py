@@ -22,7 +22,7 @@ from workqueuejob.worker.engine import Engine
 def drain(engine: Engine) -> list[bytes]:
     bodies = []
     while (item := engine.next()) is not None:
-        engine.succeed(item)
+        engine.settlement.succeed(item)
         bodies.append(item.body)
     return bodies
 
@@ -68,7 +68,7 @@ def test_worker_of_a_warm_pod_waits_for_its_first_item_without_end() -> None:
 
 def test_item_that_failed_was_a_first_item_too() -> None:
     plant = Plant(b"poison", idle_seconds=2.0, waits_for_first=True, retry=ONE_ATTEMPT)
-    plant.engine.fail(take(plant.engine), "no good")
+    plant.engine.settlement.fail(take(plant.engine), "no good")
     began = plant.clock()
     assert plant.engine.next() is None
     assert plant.clock() - began < 2.5
@@ -130,7 +130,7 @@ def test_quota_counts_settled_items_and_no_failed_attempts() -> None:
 
 def test_nothing_is_fetched_ahead_of_the_last_item_of_a_quota() -> None:
     plant = Plant(b"apple", b"banana", quota=1)
-    plant.engine.succeed(take(plant.engine))
+    plant.engine.settlement.succeed(take(plant.engine))
     assert plant.broker.fetch_ahead is False
 
 
@@ -259,7 +259,7 @@ def test_nothing_is_kept_before_the_first_connection() -> None:
 def test_lost_item_is_told_once_and_never_settled() -> None:
     plant = Plant(b"apple", lease_seconds=30)
     told = []
-    plant.engine.on_lost = lambda: told.append(1)
+    plant.engine.settlement.on_lost = lambda: told.append(1)
     item = take(plant.engine)
     plant.clock.sleep(31)
     other = plant.connect().take(timeout_seconds=0)
@@ -281,7 +281,7 @@ def test_lease_that_is_found_lost_by_the_acknowledgement_is_counted_too() -> Non
     plant.clock.sleep(31)
     assert not item.ack()
     assert item.is_lost
-    assert plant.engine.held is None
+    assert plant.engine.settlement.held is None
     assert plant.engine.report.counts == ItemCounts(leases_lost=1)
 
 
@@ -334,7 +334,7 @@ def test_interrupted_item_is_given_back() -> None:
     plant = Plant(b"apple")
     item = take(plant.engine)
     plant.stop.request()
-    assert plant.engine.interrupt(item)
+    assert plant.engine.settlement.interrupt(item)
     assert plant.engine.report.counts == ItemCounts(released=1)
 
 
@@ -343,7 +343,7 @@ def test_item_that_the_pods_deadline_interrupts_has_failed() -> None:
     item = take(plant.engine)
     plant.clock.now += 590
     plant.stop.request()
-    plant.engine.interrupt(item)
+    plant.engine.settlement.interrupt(item)
     assert plant.letters == [
         (b"slow", "not done when the pod's activeDeadlineSeconds of 600 s ended", 1)
     ]
@@ -356,7 +356,7 @@ def test_item_that_is_interrupted_long_before_the_deadline_is_given_back() -> No
     plant.clock.now += 100
     plant.stop.request()
     plant.clock.now += 1000
-    plant.engine.interrupt(item)
+    plant.engine.settlement.interrupt(item)
     assert plant.engine.report.counts == ItemCounts(released=1)
 
 
@@ -552,16 +552,16 @@ class Forgetful(MemoryBroker):
 def test_item_that_may_have_been_counted_before_is_counted_as_uncertain() -> None:
     plant = Plant(b"apple", b"poison", retry=ONE_ATTEMPT)
     engine = plant.build_engine(lambda: Forgetful(plant.queue, retry=ONE_ATTEMPT))
-    engine.succeed(take(engine))
-    engine.fail(take(engine), "no good")
+    engine.settlement.succeed(take(engine))
+    engine.settlement.fail(take(engine), "no good")
     counts = engine.report.counts
     assert (counts.succeeded, counts.dead_lettered, counts.uncertain) == (1, 1, 2)
 
 
 def test_item_of_which_nothing_is_in_doubt_is_counted_for_certain() -> None:
     plant = Plant(b"apple", b"poison", retry=ONE_ATTEMPT)
-    plant.engine.succeed(take(plant.engine))
-    plant.engine.fail(take(plant.engine), "no good")
+    plant.engine.settlement.succeed(take(plant.engine))
+    plant.engine.settlement.fail(take(plant.engine), "no good")
     assert plant.engine.report.counts.uncertain == 0
 
 
@@ -583,6 +583,6 @@ class Unanswering(MemoryBroker):
 def test_acknowledgement_that_nobody_answered_is_uncertain() -> None:
     plant = Plant(b"apple")
     engine = plant.build_engine(lambda: Unanswering(plant.queue))
-    assert not engine.succeed(take(engine))
+    assert not engine.settlement.succeed(take(engine))
     counts = engine.report.counts
     assert (counts.succeeded, counts.leases_lost, counts.uncertain) == (0, 1, 1)

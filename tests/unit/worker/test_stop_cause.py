@@ -48,7 +48,7 @@ def test_item_that_makes_a_probe_fail_has_failed() -> None:
     plant.stop.request()
     plant.engine.note_stop()
     join_probes()
-    plant.engine.interrupt(item)
+    plant.engine.settlement.interrupt(item)
     reason = "not done when the container was stopped, because its livenessProbe failed"
     assert plant.letters == [(b"hang", reason, 1)]
     assert plant.engine.exit_code == exit_codes.STOPPED_EARLY
@@ -60,7 +60,7 @@ def test_item_is_given_back_while_the_probes_succeed() -> None:
     plant.stop.request()
     plant.engine.note_stop()
     join_probes()
-    plant.engine.interrupt(item)
+    plant.engine.settlement.interrupt(item)
     assert plant.engine.report.counts == ItemCounts(released=1)
 
 
@@ -88,7 +88,7 @@ def test_probe_without_an_answer_has_failed_when_its_time_is_over(
     plant.engine.note_stop()
     wait_for(begun)
     plant.clock.now += seconds
-    plant.engine.interrupt(item)
+    plant.engine.settlement.interrupt(item)
     over.touch()
     join_probes()
     assert plant.engine.report.counts.released == released

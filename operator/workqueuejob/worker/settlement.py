@@ -1,0 +1,225 @@
+"""What becomes of an item in hand: it is settled by how its work ended and by the retry settings.
+
+    succeeded                          acknowledged
+    failed, attempts left              back to the queue, after its back-off
+    failed, no attempt left            dead-lettered, or discarded
+    its workers were killed too often  the same, and nobody works on it again
+    given back                         released; the attempt does not count
+    interrupted by a stop              released; failed where the pod's deadline or probe stopped it
+    another worker has it              nothing: the other worker settles it
+
+An outage of the broker delays a settlement until the worker's grace is over. Takes no items.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from workqueuejob.brokers.broker import Broker, Delivery
+from workqueuejob.contract.notices import say
+from workqueuejob.contract.settings import WorkerSettings
+from workqueuejob.errors import LeaseLost, WorkQueueJobError
+from workqueuejob.worker.forking import REFUSED
+from workqueuejob.worker.item import Item
+from workqueuejob.worker.reasons import describe_exhausted, shorten
+from workqueuejob.worker.reconnecting import TRANSIENT, ReconnectingBroker
+from workqueuejob.worker.report_file import ReportFile
+from workqueuejob.worker.stop_cause import StopCause
+from workqueuejob.worker.stop_request import StopRequest
+
+
+class Settlement:
+    """Settles the items of one worker; used by one thread, except for `note_lost`.
+
+    held: the item in hand; None between items.
+    is_disowned: whether this is a forked child, which may settle nothing.
+    on_lost: called, by any thread, when another worker has taken over the item in hand.
+    on_refused: called before the error is raised that ends the worker while it settles an item.
+    """
+
+    def __init__(
+        self,
+        settings: WorkerSettings,
+        *,
+        broker: ReconnectingBroker,
+        report: ReportFile,
+        stop: StopRequest,
+        cause: StopCause,
+    ) -> None:
+        self.held: Item | None = None
+        self.is_disowned = False
+        self.on_lost: Callable[[], None] = _do_nothing
+        self.on_refused: Callable[[WorkQueueJobError], None] = _do_nothing
+        self._retry = settings.retry
+        self._quota = settings.quota
+        self._broker = broker
+        self._report = report
+        self._stop = stop
+        self._cause = cause
+
+    @property
+    def is_quota_settled(self) -> bool:
+        """Whether as many items are settled as the pod is to settle."""
+        return self._reaches_quota(0)
+
+    def succeed(self, item: Item) -> bool:
+        """Acknowledge the item; return False if it is lost."""
+
+        def act(broker: Broker) -> None:
+            self._announce_next(settling=1)
+            broker.ack(item.delivery)
+            self._let_go(item)
+            self._report.succeed()
+            if item.delivery.doubtful:
+                self._report.add(uncertain=1)
+
+        return self._settle(item, act)
+
+    def fail(self, item: Item, reason: str) -> bool:
+        """Retry or dead-letter the item; return False if it is lost."""
+        if item.is_settled:
+            return True
+        delivery = item.delivery
+        reason = shorten(reason)
+        if item.attempt >= self._retry.max_attempts:
+            return self._bury(item, delivery, reason, attempts_failed=1)
+        delay_seconds = self._retry.delay_seconds(item.attempt)
+
+        def act(broker: Broker) -> None:
+            self._announce_next(settling=0)
+            broker.retry(delivery, reason=reason, delay_seconds=delay_seconds)
+            self._let_go(item)
+            self._report.let_go(attempts_failed=1)
+
+        if not self._settle(item, act):
+            return False
+        attempt = f"{item.attempt}/{self._retry.max_attempts}"
+        say("item failed", id=item.id, attempt=attempt, reason=reason, retry_seconds=delay_seconds)
+        return True
+
+    def give_up_on(self, item: Item) -> bool:
+        """Dead-letter an item that came once more after its last attempt; return False if lost."""
+        attempts = item.attempt - 1
+        reason = describe_exhausted(item.delivery, attempts, self._retry)
+        return self._bury(item, replace(item.delivery, attempt=attempts), shorten(reason))
+
+    def release(self, item: Item) -> bool:
+        """Give the item back; return False if it is lost."""
+
+        def act(broker: Broker) -> None:
+            self._announce_next(settling=0)
+            broker.release(item.delivery)
+            self._let_go(item)
+            self._report.let_go(released=1)
+
+        return self._settle(item, act)
+
+    def interrupt(self, item: Item) -> bool:
+        """Give back what a stop has interrupted, or fail it if the stop is due to the item.
+
+        Return False if the item is lost.
+        """
+        reason = self._cause.blame_item()
+        return self.release(item) if reason is None else self.fail(item, reason)
+
+    def extend(self, item: Item) -> None:
+        """Renew at once; raise LeaseLost if the item is lost, or settled already."""
+        self.require_owner()
+
+        def act(broker: Broker) -> None:
+            if not item.is_settled and broker.renew([item.delivery]):
+                self.note_lost(item)
+
+        if not item.is_lost:
+            self._broker.call(act, give_up=lambda: self._stop.expired)
+        if item.is_lost or item.is_settled:
+            state = "was settled already" if item.is_settled else "is somebody else's by now"
+            raise LeaseLost(f"item {item.id!r} {state}; it can't be extended")
+
+    def note_lost(self, item: Item) -> None:
+        """Count an item that another worker has taken over; the caller holds the broker's lock."""
+        if item.is_lost:
+            return
+        item.is_lost = True
+        # The other worker has it in hand, so the report must not say that this one does.
+        is_uncertain = self._broker.capabilities.is_uncertain(item.delivery)
+        self._report.let_go(leases_lost=1, uncertain=int(is_uncertain))
+        say("lease lost, the item is somebody else's now", id=item.id, attempt=item.attempt)
+        self.on_lost()
+
+    def require_owner(self) -> None:
+        """Raise RuntimeError in a forked child."""
+        if self.is_disowned:
+            raise RuntimeError(REFUSED)
+
+    def _bury(self, item: Item, delivery: Delivery, reason: str, **counted: int) -> bool:
+        target = self._retry.dead_letter
+        counted["discarded" if target is None else "dead_lettered"] = 1
+        counted["uncertain"] = int(delivery.doubtful)
+
+        def act(broker: Broker) -> None:
+            self._announce_next(settling=1)
+            broker.dead_letter(delivery, reason=reason)
+            self._let_go(item)
+            self._report.let_go(**counted)
+
+        if not self._settle(item, act):
+            return False
+        outcome = "item discarded" if target is None else "item dead-lettered"
+        say(outcome, id=item.id, attempts=delivery.attempt, reason=reason)
+        return True
+
+    def _settle(self, item: Item, act: Callable[[Broker], None]) -> bool:
+        """Call `act`, through outages; return False if the item is lost."""
+        if item.is_settled or item.is_lost:
+            self.held = None if self.held is item else self.held
+            return not item.is_lost
+        self.require_owner()
+        try:
+            self._broker.call(act, give_up=lambda: self._stop.expired)
+        except LeaseLost:
+            self._lose(item)
+        except TRANSIENT as error:
+            # The grace is over. What the broker still counts as held here comes back by itself.
+            say("item not settled, it will be delivered again", id=item.id, error=error)
+            self._lose(item)
+        except WorkQueueJobError as error:
+            self._try_release(item)
+            self.on_refused(error)
+            raise
+        return item.is_settled
+
+    def _announce_next(self, *, settling: int) -> None:
+        """Tell the broker whether another item is wanted after so many more are settled."""
+        is_wanted = not (self._reaches_quota(settling) or self._stop.requested)
+        self._broker.capabilities.fetch_ahead(wanted=is_wanted)
+
+    def _reaches_quota(self, settling: int) -> bool:
+        return self._quota is not None and self._report.settled + settling >= self._quota
+
+    def _try_release(self, item: Item) -> None:
+        # The broker refuses what settles the item; it may still take the item back.
+        try:
+            with self._broker.lock:
+                self._let_go(item)
+            self._broker.call(lambda broker: broker.release(item.delivery), give_up=_at_once)
+        except WorkQueueJobError as error:
+            say("item not released, it will be delivered again", id=item.id, error=error)
+        else:
+            self._report.let_go(released=1)
+
+    def _let_go(self, item: Item) -> None:
+        item.is_settled = True
+        self.held = None
+
+    def _lose(self, item: Item) -> None:
+        with self._broker.lock:
+            self.note_lost(item)
+            self.held = None
+
+
+def _do_nothing(*_: object) -> None:
+    """Stand in for a callback that is not set."""
+
+
+def _at_once() -> bool:
+    return True
