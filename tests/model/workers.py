@@ -1,8 +1,8 @@
 """Pods that run our worker: what it does by itself, and what may become of its pod.
 
-Written after `worker/settlement.py`: an item's failure is retried after a delay and dead-lettered after
-its last attempt, an item whose attempts were all lost is put aside untouched, SIGTERM lets the item
-in hand be finished or gives it back, and a termination message says what was done so far.
+Written after `worker/settlement.py`: an item's failure is retried after a delay and dead-lettered
+after its last attempt, an item whose attempts were all lost is put aside untouched, SIGTERM lets
+the item in hand be finished or gives it back, and a termination message says what was done so far.
 """
 
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""The worker: takes items, has them worked on, and settles them; at least once, whatever dies.
+"""The worker: takes items, has them worked on, and settles them, each at least once.
 
     from workqueuejob.worker import Worker
 
@@ -6,8 +6,8 @@
         with item:
             convert(item.body)
 
-Travels into any image, so it needs nothing but the standard library and a broker's client. It knows
-no Kubernetes: everything it is told stands in its environment, and what it has done, in its
+It travels into any image, so it needs nothing but the standard library and the brokers' clients. It
+never talks to Kubernetes: it reads its settings from its environment, and writes its counts to its
 container's termination message.
 """
 

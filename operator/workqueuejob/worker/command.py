@@ -1,12 +1,14 @@
-"""`run`: one item after the other is handed to a command, and settled by how the command ends.
+"""`run`: runs a command for one item after the other, and settles each by how the command ends.
 
-exit 0                                 succeeded
-exit n, killed, timed out, not fit     failed, with that as the reason
-the worker's grace is over             the command is ended, the item given back; failed where the
-                                       pod's own deadline or probe ends it
-the lease is lost                      the command is ended, the item is somebody else's
-the program can't be started           the item is given back, the worker ends: not its fault
-the pod is short of what it takes      failed, because it may be its fault, and the worker ends
+exit 0                              the item succeeded
+exit n, killed, timed out           the item failed, with that as the reason
+the item can't be passed on         the item failed, because another worker can't pass it either
+the worker's grace is over          the command is ended and the item given back; it failed
+                                    where the pod's own deadline or probe ended it
+the lease is lost                   the command is ended; another worker settles the item
+the program can't be started        the item is given back, and the worker ends
+the pod lacks memory, files, space  the item failed, because it may be the cause, and the worker
+                                    ends
 """
 
 import os
@@ -34,21 +36,32 @@ from workqueuejob.worker.stop_request import KILL_AFTER_SECONDS, StopRequest
 TIMEOUT_KILL_SECONDS = 5.0
 """Between SIGTERM and SIGKILL for a command that took too long, or whose item is lost."""
 
-SAID_MAX_LENGTH = 200
+LAST_LINE_MAX_CHARACTERS = 200
+"""How much of a command's last line becomes part of the reason of a failure."""
 
 TIMED_OUT, STOPPED, LOST = "timed out", "stopped", "lost"
+"""Why the worker ended a command."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How a command ended: its exit code (negative: a signal), and why we ended it, if we did."""
+    """How a command ended.
+
+    code: its exit code; negative for a signal.
+    cause: why the worker ended it; None where it ended by itself.
+    """
 
     code: int
-    why: str | None = None
+    cause: str | None = None
 
 
 class Runner:
-    """Runs one command for every item; in the main thread."""
+    """Runs one command for every item, in the main thread.
+
+    program: the path of the command's program.
+    prefix_output: whether each line that the command prints gets its item's id.
+    adopts_orphans: whether processes that a command leaves behind become this process's children.
+    """
 
     def __init__(
         self,
@@ -72,7 +85,7 @@ class Runner:
         engine.settlement.on_lost = self.poller.wake
 
     def run(self) -> None:
-        """Work until there is no more to take; raises what ends the worker before."""
+        """Work until there is no more to take; raise the error that ends the worker before."""
         while (item := self._engine.next()) is not None:
             try:
                 self._work_on(item)
@@ -95,7 +108,8 @@ class Runner:
             item.fail(f"out of memory with an item of {len(item.body)} bytes")
             return
         except OSError as error:
-            # Given back it might end one worker after the other, and no attempt would ever count.
+            # An item that is given back might end one worker after the other, and no attempt would
+            # count.
             self.processes.signal(signal.SIGKILL)
             failure = explain_exhaustion(error)
             item.fail(str(failure))
@@ -104,11 +118,11 @@ class Runner:
             # A missing program is no fault of the item.
             item.release()
             raise
-        if ended.why == STOPPED:
+        if ended.cause == STOPPED:
             self._engine.settlement.interrupt(item)
-        elif ended.why is None and ended.code == 0:
+        elif ended.cause is None and ended.code == 0:
             item.ack()
-        elif ended.why != LOST:
+        elif ended.cause != LOST:
             item.fail(self._explain(ended, output))
 
     def _start(self, invocation: Invocation, output: Output | None) -> None:
@@ -134,28 +148,29 @@ class Runner:
         processes, clock = self.processes, self._engine.clock
         group = processes.group
         late_at = clock() + self._limit_seconds
-        why: str | None = None
+        cause: str | None = None
         kill_at = float("inf")
         while (code := processes.poll()) is None:
-            if why is None and (why := self._why_end(item, late_at)) is not None:
+            if cause is None and (cause := self._find_cause(item, late_at)) is not None:
                 processes.signal(signal.SIGTERM)
-                patience = KILL_AFTER_SECONDS if why == STOPPED else TIMEOUT_KILL_SECONDS
-                kill_at = clock() + patience
+                patience_seconds = KILL_AFTER_SECONDS if cause == STOPPED else TIMEOUT_KILL_SECONDS
+                kill_at = clock() + patience_seconds
             # A command that is being ended has no more time than the worker itself.
-            kill_at = min(kill_at, self._stop.kill_by) if why else kill_at
+            kill_at = min(kill_at, self._stop.kill_by) if cause else kill_at
             if clock() >= kill_at:
                 processes.signal(signal.SIGKILL)
                 due_at = float("inf")
             else:
-                due_at = kill_at if why else min(late_at, self._stop.finish_by)
+                due_at = kill_at if cause else min(late_at, self._stop.finish_by)
             ready = self.poller.wait(due_at - clock())
             if output is not None:
                 output.pump(ready)
-        if why is not None and group is not None:
+        if cause is not None and group is not None:
             end_group(group, kill_at=kill_at, clock=clock)
-        return Ended(code, why)
+        return Ended(code, cause)
 
-    def _why_end(self, item: Item, late_at: float) -> str | None:
+    def _find_cause(self, item: Item, late_at: float) -> str | None:
+        """Return why the running command must end now; None while it may go on."""
         if item.is_lost:
             return LOST
         if self._engine.clock() >= late_at:
@@ -163,26 +178,28 @@ class Runner:
         return STOPPED if self._stop.expired else None
 
     def _explain(self, ended: Ended, output: Output | None) -> str:
-        if ended.why == TIMED_OUT:
+        if ended.cause == TIMED_OUT:
             reason = f"timed out after {self._limit_seconds:g} s"
         elif ended.code < 0:
             reason = f"killed by {_signal_name(-ended.code)}"
         else:
             reason = f"exit code {ended.code}"
-        said = output.last_line[:SAID_MAX_LENGTH] if output is not None else ""
-        return f"{reason}: {said}" if said else reason
+        last_line = output.last_line[:LAST_LINE_MAX_CHARACTERS] if output is not None else ""
+        return f"{reason}: {last_line}" if last_line else reason
 
 
 def find_program(command: Sequence[str], environ: Mapping[str, str]) -> bytes:
     """Return the path of the command's program; raise SettingsInvalid if there is none."""
     name = command[0]
     directories = [""] if "/" in name else environ.get("PATH", os.defpath).split(os.pathsep)
-    there = [path for one in directories if os.path.isfile(path := os.path.join(one, name))]
-    for path in there:
+    files = [path for folder in directories if os.path.isfile(path := os.path.join(folder, name))]
+    for path in files:
         if os.access(path, os.X_OK):
             return os.fsencode(path)
-    what = "is not executable" if there else "not found"
-    raise SettingsInvalid(f"command {name!r} {what}; correct the container's command, or its image")
+    fault = "is not executable" if files else "not found"
+    raise SettingsInvalid(
+        f"command {name!r} {fault}; correct the container's command, or its image"
+    )
 
 
 def _signal_name(number: int) -> str:

@@ -1,11 +1,12 @@
 """How a command gets its item: by stdin, as its last argument, in a variable or as a file.
 
     stdin        a file in memory, so that neither side waits for the other, however large it is
-    argument     appended; a NUL byte can't be passed so
-    environment  in a variable of the user's choice; neither can it here
+    argument     appended to the command; can't hold a NUL byte
+    environment  in a variable that the user names; can't hold a NUL byte
     file         a temporary file, whose path is the last argument and ITEM_FILE; removed afterwards
 
-The command inherits the worker's environment, less what is private to the worker.
+The command inherits the worker's environment without the variables that are private to the worker.
+Starts no process.
 """
 
 import errno
@@ -25,15 +26,19 @@ WAYS = (STDIN, ARGUMENT, ENVIRONMENT, FILE)
 ITEM_FILE = b"ITEM_FILE"
 
 SMALL_BYTES = 4096
+"""The size of an item that a file system with any space left has room for."""
 
 
 class ItemUnfit(Exception):
-    """The item can't be handed to a command in the chosen way."""
+    """The item can't be passed to a command in the chosen way."""
 
 
 @dataclass(slots=True)
 class Invocation:
-    """What a process is started with. holds_item: whether arguments or environment do."""
+    """The arguments, environment and file actions that a process is started with.
+
+    holds_item: whether the arguments or the environment hold the item.
+    """
 
     arguments: list[bytes]
     environ: Environment
@@ -42,12 +47,12 @@ class Invocation:
 
 
 class CommandInput:
-    """Hands items to one command."""
+    """Prepares the invocations of one command."""
 
     def __init__(
         self, command: Sequence[str], delivery: DeliverySettings, environ: Mapping[bytes, bytes]
     ) -> None:
-        """Raise SettingsInvalid for a way that there is not, or a name that is none."""
+        """Raise SettingsInvalid for an unknown delivery type or an impossible variable name."""
         name = delivery.variable
         if delivery.type not in WAYS:
             raise SettingsInvalid(f"delivery type {delivery.type!r} is none of {', '.join(WAYS)}")
@@ -61,10 +66,10 @@ class CommandInput:
 
     @contextmanager
     def prepare(self, item: Item) -> Iterator[Invocation]:
-        """Prepare everything, until the command has ended.
+        """Return the invocation for an item, and keep its files until the command has ended.
 
-        Raises ItemUnfit for what only this item can't have, SettingsInvalid for what none can, and
-        OSError for what the pod or its node is short of.
+        Raises ItemUnfit where only this item can't be passed, SettingsInvalid where no item can,
+        and OSError where the pod or its node is short of something.
         """
         invocation = Invocation(self._arguments, self._describe(item))
         if self._way == STDIN:
@@ -117,7 +122,7 @@ def _in_memory(body: bytes) -> Iterator[int]:
 
 @contextmanager
 def _in_file(body: bytes) -> Iterator[bytes]:
-    # Here, for it takes a tenth of a worker's start.
+    # Imported here, because it takes a tenth of a worker's start.
     import tempfile
 
     try:
@@ -146,7 +151,7 @@ def _in_file(body: bytes) -> Iterator[bytes]:
 
 
 def _has_room(descriptor: int) -> bool:
-    """Return whether a small item would fit into the file, so that the large one is to blame."""
+    """Return whether a small item would fit into the file; then the large item is to blame."""
     try:
         os.pwrite(descriptor, bytes(SMALL_BYTES), 0)
     except OSError:
@@ -161,7 +166,7 @@ def _too_large(body: bytes, where: str, error: OSError) -> ItemUnfit:
 
 
 def _write(descriptor: int, body: bytes) -> None:
-    # At its offset, not at the file's, which the command is to find at the beginning.
+    # pwrite leaves the file's own offset at the beginning, where the command starts to read.
     written = 0
     while written < len(body):
         written += os.pwrite(descriptor, body[written:] if written else body, written)

@@ -1,4 +1,7 @@
-"""Asks a container's probe from within, as the kubelet does from without."""
+"""Runs a container's probe from inside the container, as the kubelet runs it from outside.
+
+Only reads the answer; `stop_cause` decides what a failing probe means.
+"""
 
 import http.client
 import os
@@ -13,14 +16,14 @@ from workqueuejob.contract.settings import PRIVATE_VARIABLES
 
 
 def is_failing(probe: ProbeSettings) -> bool:
-    """Return whether a probe fails; one that can't be asked does not."""
+    """Return whether a probe fails; a probe that can't be run does not fail."""
     if probe.command:
         return _is_command_failing(probe)
     try:
-        found = socket.getaddrinfo(probe.host or socket.gethostname(), probe.port)
+        addresses = socket.getaddrinfo(probe.host or socket.gethostname(), probe.port)
     except OSError:
         return False
-    address = str(found[0][4][0])
+    address = str(addresses[0][4][0])
     try:
         if probe.path is None:
             socket.create_connection((address, probe.port or 0), probe.timeout_seconds).close()
@@ -55,7 +58,7 @@ def _is_command_failing(probe: ProbeSettings) -> bool:
 def _is_http_fine(probe: ProbeSettings, address: str, path: str) -> bool:
     connection: http.client.HTTPConnection
     if probe.is_encrypted:
-        # The kubelet does not verify either.
+        # The kubelet does not verify the certificate either.
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         connection = http.client.HTTPSConnection(

@@ -1,11 +1,11 @@
-"""What becomes of a worker in a forked child of its program: nothing of it is left there.
+"""Disowns the workers in a forked child of their program, before the child's own code runs.
 
-A child gets copies of everything but the threads: of the handler that keeps SIGTERM from ending
-it, of the item in hand, and of the connection and the report that its parent goes on to use. So
-each worker is disowned there before the child's own code runs. Children that start a program
-(spawn, subprocess) get none of it.
+A forked child gets copies of everything but the threads: of the handler that keeps SIGTERM from
+ending it, of the item in hand, and of the connection and the report that its parent goes on to use.
+A disowned worker lets go of all of it. Children that start a program (spawn, subprocess) get no
+copies.
 
-SIGTERM is held back meanwhile: a pool may end a child that has only just been forked.
+SIGTERM is blocked meanwhile, because a pool may end a child that was forked a moment ago.
 """
 
 import functools
@@ -24,10 +24,10 @@ _HELD_BACK = frozenset({signal.SIGTERM})
 
 
 class Forkable(Protocol):
-    """What children get a copy of."""
+    """An object of which forked children get a copy."""
 
     def disown(self) -> None:
-        """In a forked child: let go of everything, and never settle or send anything again."""
+        """In a forked child: let go of everything; settle and send nothing any more."""
         ...
 
 
@@ -37,16 +37,16 @@ _masks = threading.local()
 
 @functools.cache
 def _register() -> None:
-    # Once in a process: Python forgets none of them.
+    # Once in a process, because Python has no way to remove these hooks.
     os.register_at_fork(
         before=_hold_signals_back, after_in_parent=_let_signals_in, after_in_child=_enter_child
     )
 
 
-def disown_in_children(thing: Forkable) -> None:
-    """Have it disowned in every child that is forked from now on, for as long as it is there."""
+def disown_in_children(forkable: Forkable) -> None:
+    """Disown an object in every child that is forked while the object exists."""
     _register()
-    _watched.add(thing)
+    _watched.add(forkable)
 
 
 def _hold_signals_back() -> None:
@@ -59,7 +59,7 @@ def _let_signals_in() -> None:
 
 def _enter_child() -> None:
     try:
-        for thing in list(_watched):
-            thing.disown()
+        for forkable in list(_watched):
+            forkable.disown()
     finally:
         _let_signals_in()

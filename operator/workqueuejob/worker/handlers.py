@@ -1,8 +1,8 @@
-"""Which functions do an item's work when they are called, and which only begin it.
+"""Refuses handlers that only begin an item's work when they are called.
 
-A coroutine or generator function returns at once, and nothing of it has run by then: its item
-would be acknowledged undone. What can be seen of a function is looked at before an item is taken,
-and what it returns after each.
+A coroutine or generator function returns before any of its code has run, so its item would be
+acknowledged undone. The function is checked before an item is taken, and its result after each
+item.
 """
 
 import functools
@@ -21,7 +21,7 @@ _INSTEAD = {
 
 def refuse_unfit(handler: Callable[..., object]) -> None:
     """Raise HandlerInvalid for a handler that is known to do nothing when it is called."""
-    # Here, for most programs have no handler.
+    # Imported here, because most programs have no handler.
     import inspect
 
     name, called = _name(handler), _find_called(handler)
@@ -34,7 +34,7 @@ def refuse_unfit(handler: Callable[..., object]) -> None:
 
 
 def refuse_unfinished(handler: Callable[..., object], result: Any) -> None:
-    """Raise HandlerInvalid for what a handler returned if it is work still to be done."""
+    """Raise HandlerInvalid if a handler returned work that is still to be done."""
     if result is None:
         return
     import inspect
@@ -48,15 +48,15 @@ def refuse_unfinished(handler: Callable[..., object], result: Any) -> None:
         raise _refusal(name, "returned a generator", "generator")
 
 
-def _refusal(name: str, what: str, kind: str) -> HandlerInvalid:
+def _refusal(name: str, fault: str, kind: str) -> HandlerInvalid:
     return HandlerInvalid(
-        f"handler {name} {what}, so its work is not done when it returns;"
+        f"handler {name} {fault}, so its work is not done when it returns;"
         f" {_INSTEAD[kind].format(name=name)}"
     )
 
 
 def _close(result: Any) -> None:
-    """Keep Python from warning of a coroutine that nobody has awaited; end a task that runs."""
+    """End a task that runs, and keep Python from warning of a coroutine that was not awaited."""
     for verb in ("close", "cancel"):
         with suppress(AttributeError):
             getattr(result, verb)()
@@ -69,7 +69,7 @@ def _find_called(handler: Any) -> Any:
         handler = handler.func
     if isinstance(handler, type) or hasattr(handler, "__code__"):
         return handler
-    # Python looks it up in the class.
+    # Python looks up `__call__` in the class, not in the object.
     return vars(type(handler)).get("__call__", handler)
 
 

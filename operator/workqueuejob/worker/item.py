@@ -1,4 +1,4 @@
-"""One item in a worker's hand, as a user's program sees it."""
+"""One item in a worker's hand, as a user's program sees it; its settler decides what becomes of it."""
 
 import sys
 import traceback
@@ -10,7 +10,7 @@ from workqueuejob.errors import LeaseLost, WorkQueueJobError
 
 
 class Settler(Protocol):
-    """Who settles items: the worker's engine.
+    """What settles items: `settlement.Settlement`.
 
     is_disowned: whether this is a forked child of the worker's process.
     """
@@ -51,8 +51,8 @@ class Item:
     An exception in the block fails the item, is written to stderr, and goes no further, so that the
     loop takes the next item. KeyboardInterrupt releases the item and goes on.
 
-    is_lost: whether somebody else has taken it over; then it can't be settled here any more.
-    is_settled: whether it was.
+    is_lost: whether another worker has taken it over; then it can't be settled here any more.
+    is_settled: whether it was settled here.
     """
 
     __slots__ = ("_settler", "delivery", "is_lost", "is_settled")
@@ -65,7 +65,7 @@ class Item:
 
     @property
     def id(self) -> str:
-        """What names the item in logs: the same in all of its attempts where the broker can."""
+        """The name of the item in logs; the same in all attempts where the broker keeps one."""
         return self.delivery.id
 
     @property
@@ -75,42 +75,42 @@ class Item:
 
     @property
     def text(self) -> str:
-        """The body as UTF-8; raises UnicodeDecodeError for one that is none."""
+        """The body decoded as UTF-8; raises UnicodeDecodeError where it is not UTF-8."""
         return self.delivery.body.decode()
 
     @property
     def attempt(self) -> int:
-        """How often it was tried, from 1, this time included."""
+        """How often the item was tried, this attempt included: 1 the first time."""
         return self.delivery.attempt
 
     @property
     def redelivered(self) -> bool:
-        """Whether somebody had it before, whatever came of it."""
+        """Whether a worker had the item before, whatever came of it."""
         return self.delivery.redelivered
 
     def ack(self) -> bool:
-        """Settle it as done; return False if it is lost: then somebody else does it again.
+        """Settle the item as done; return False if it is lost: then another worker does it again.
 
-        It may bring the next item, which then waits for the loop to ask for it.
+        This may fetch the next item, which then waits for the loop to ask for it.
         """
         return self._settler.succeed(self)
 
     def fail(self, reason: str) -> bool:
-        """Count a failed attempt: it is tried again after its back-off, or dead-lettered.
+        """Count a failed attempt: the item is tried again after its back-off, or dead-lettered.
 
-        reason: a line for whoever finds it among the dead letters. Returns False if it is lost.
+        reason: a line for the person who reads the dead letter. Returns False if the item is lost.
         """
         return self._settler.fail(self, reason)
 
     def release(self) -> bool:
-        """Give it back at once, without counting this attempt; return False if it is lost."""
+        """Give the item back at once, without counting this attempt; return False if it is lost."""
         return self._settler.release(self)
 
     def extend(self) -> None:
-        """Renew the hold on it at once; raises LeaseLost if somebody else has taken it over.
+        """Renew the lease at once; raises LeaseLost if another worker has taken the item over.
 
-        Never needed to keep the item, which a thread does for as long as the work takes. It is for
-        asking before something that can't be undone.
+        Not needed to keep the item: a thread renews the lease for as long as the work takes. Call
+        it before a step that can't be undone.
         """
         self._settler.extend(self)
 
@@ -127,7 +127,7 @@ class Item:
             self.ack()
             return False
         if self._settler.is_disowned:
-            # The item is the parent's, and so is the loop: the child is not to go on with it.
+            # The item and the loop are the parent's, so the child must not go on with them.
             return False
         if isinstance(error, Interrupted):
             self._settler.interrupt(self)
@@ -148,7 +148,7 @@ class Item:
 
 
 def _ends_worker(error: BaseException) -> bool:
-    """Whether it is the worker that failed, and not the work."""
+    """Return whether the worker failed, and not the work."""
     return isinstance(error, WorkQueueJobError) and not isinstance(error, LeaseLost)
 
 
@@ -157,6 +157,6 @@ class Interrupted(SystemExit):
 
 
 def describe(error: BaseException) -> str:
-    """Return an exception as one line, without where it came from."""
-    said = " ".join(str(error).split())
-    return f"{type(error).__name__}: {said}" if said else type(error).__name__
+    """Return an exception as one line without its traceback, such as `ValueError: no number`."""
+    message = " ".join(str(error).split())
+    return f"{type(error).__name__}: {message}" if message else type(error).__name__

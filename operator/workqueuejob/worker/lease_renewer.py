@@ -1,8 +1,8 @@
-"""The thread that keeps hold of an item while it is worked on.
+"""The thread that renews the lease of an item while the main thread works on it.
 
-It renews the lease, or services the connection, as often as the broker wants, and looks once in a
-second whether the worker was told to stop, and whether its grace is over. Between items it shares
-the broker's lock with the main thread, so nothing is handed from thread to thread for an item.
+It renews as often as the broker wants, which also keeps the connection's heartbeats. Once a second
+it looks whether a stop was requested, and whether the grace is over. It takes no item.
+Both threads call the broker under one lock, so no item is passed from one thread to the other.
 """
 
 import threading
@@ -15,14 +15,14 @@ from workqueuejob.worker.engine import Engine
 TICK_SECONDS = 1.0
 
 
-def _nothing() -> None:
-    """Stand for a callback that nobody gave."""
+def _do_nothing() -> None:
+    """Stand in for a callback that is not set."""
 
 
 class LeaseRenewer:
-    """One daemon thread for one engine. on_tick: called once in a second, in that thread."""
+    """One daemon thread for one engine. on_tick: called once a second, in that thread."""
 
-    def __init__(self, engine: Engine, *, on_tick: Callable[[], None] = _nothing) -> None:
+    def __init__(self, engine: Engine, *, on_tick: Callable[[], None] = _do_nothing) -> None:
         self._engine = engine
         self._on_tick = on_tick
         self._closing = threading.Event()
@@ -30,11 +30,11 @@ class LeaseRenewer:
         self._clock = engine.clock
 
     def start(self) -> None:
-        """Begin to keep."""
+        """Start the thread."""
         self._thread.start()
 
     def close(self) -> None:
-        """End the thread; a call to the broker that it is in is waited for."""
+        """End the thread, and wait for a call of the broker that it has begun."""
         self._closing.set()
         if self._thread.is_alive():
             self._thread.join()
@@ -54,6 +54,6 @@ class LeaseRenewer:
         try:
             return self._engine.renew()
         except WorkQueueJobError as error:
-            # The main thread meets the same at its next call, and ends the worker.
+            # The main thread gets the same error from its next call, and ends the worker.
             say("item can't be kept", error=error)
             return TICK_SECONDS

@@ -1,8 +1,7 @@
 """The Python library: a loop over the queue's items, with the guarantees of `wqj-worker run`.
 
-The one part of the worker that runs inside a user's program, so it keeps out of its way: it takes
-over SIGTERM only where nobody handles it, reaps no children, and writes to stderr when something
-went wrong.
+It runs inside a user's program, so it keeps out of the program's way: it handles SIGTERM only where
+the program does not, reaps no children, and writes to stderr only when something went wrong.
 """
 
 import atexit
@@ -38,20 +37,21 @@ class Worker:
             with item:
                 convert(item.body)
 
-    An item is acknowledged when the block ends, and failed when it raises: then it is tried again
-    after a back-off, or dead-lettered after its last attempt, and the loop goes on. Without the
-    inner `with`, an item is acknowledged when the loop asks for the next one; leaving the loop
-    (`break`, `return`, an exception) fails the item in hand unless it was settled before, for
-    Python does not tell a loop why it was left. A worker whose program dies loses its hold, and the
-    item is delivered again: at least once, so let work bear a repetition.
+    An item is acknowledged when the block ends, and failed when the block raises: then it is tried
+    again after a back-off, or dead-lettered after its last attempt, and the loop goes on. Without
+    the inner `with`, an item is acknowledged when the loop asks for the next one. Leaving the loop
+    (`break`, `return`, an exception) fails the item in hand unless it was settled before, because
+    Python does not tell a generator why its loop was left. When a program dies, its item is
+    delivered again. So an item may be worked on more than once, and the work must allow that.
 
     In a pod of a WorkQueueJob the environment holds everything. Anywhere else set `BROKER_URL`
     (amqp://, amqps://, redis:// or rediss://) and `QUEUE`.
 
-    On SIGTERM no more items are taken, and iteration ends by SystemExit(75), or as always when the
-    quota is settled. The item in hand may be finished within the pod's grace, less five seconds (at
-    least half of it); then SystemExit is raised in its work, and the item given back, which does
-    not count as an attempt. A program that handles SIGTERM itself calls `stop` instead.
+    After SIGTERM the worker takes no more items. The loop ends by SystemExit(75), or as usual when
+    the quota is settled. The item in hand may be finished within the pod's grace, less five seconds
+    (at least half of it): 25 of 30 seconds. Then SystemExit is raised in its work, and the item is
+    given back, which does not count as an attempt. A program that handles SIGTERM itself calls
+    `stop` instead.
     """
 
     def __init__(
@@ -62,31 +62,32 @@ class Worker:
         prefetch: int = 1,
         timing: Timing = Timing(),  # noqa: B008 - a value
     ) -> None:
-        """Read the settings; raise SettingsInvalid. Connects with the first item.
+        """Read the settings; raise SettingsInvalid. Connects when the loop asks for an item.
 
-        prefetch: how many items are fetched at once, never more than the quota. Above 1 it saves
-            waiting for the broker between items, and is safe where items take well under a second
-            and none of them kills its worker: nobody else can take what waits behind the item in
-            hand, and all that a killed worker had fetched counts as attempted.
-        broker: a connection of its own, such as a MemoryBroker; for tests.
+        prefetch: how many items are fetched at once, at most the quota. Above 1 it saves waiting
+            for the broker between items. It is safe where items take well under a second and none
+            of them kills its worker, because no other worker can take the items that wait behind
+            the one in hand, and each of them counts as attempted when the worker is killed.
+        broker: the broker to use, such as a MemoryBroker in tests.
         """
         if prefetch < 1:
             raise SettingsInvalid(f"prefetch is {prefetch}; fetch at least one item at once")
-        found = settings if settings is not None else read_environment(os.environ)
-        self._stop = StopRequest(found.grace_seconds, clock=timing.clock)
-        opening = _opener(found, broker, prefetch)
-        self._engine = Engine(found, opening, stop=self._stop, timing=timing)
+        settings = settings if settings is not None else read_environment(os.environ)
+        self._stop = StopRequest(settings.grace_seconds, clock=timing.clock)
+        connect = _build_opener(settings, broker, prefetch)
+        self._engine = Engine(settings, connect, stop=self._stop, timing=timing)
         self._engine.settlement.on_refused = self._end
         self._sigterm = SigtermHandler(self._stop, busy=self._engine.broker.lock.locked)
-        self._renewer = LeaseRenewer(self._engine, on_tick=self._look_at_the_clock)
+        self._renewer = LeaseRenewer(self._engine, on_tick=self._end_overdue_work)
         self._state = "new"
         disown_in_children(self)
 
     def __iter__(self) -> Iterator[Item]:
-        """Give items to work on, one at a time; the worker is closed after the last one.
+        """Yield items to work on, one at a time; close the worker after the last one.
 
-        Raises a WorkQueueJobError that says what to change if the broker never let us in, or lacks
-        the dead-letter queue; SystemExit(75) if it refuses later, or when told to stop.
+        Raises a WorkQueueJobError that says what to change where the worker never connected, or the
+        dead-letter queue is missing. Raises SystemExit(75) where the broker refuses later, or the
+        worker was stopped.
         """
         if self._state == "disowned":
             raise RuntimeError(REFUSED)
@@ -111,17 +112,17 @@ class Worker:
         code = engine.exit_code
         if code != exit_codes.DONE:
             engine.report.note(TOLD_TO_STOP)
-        # What came to a consumer that nobody asks any more would be kept from the others.
+        # Items that a consumer has fetched would otherwise be kept from the other workers.
         self.close()
         if code != exit_codes.DONE:
             raise SystemExit(code)
 
     def run(self, handler: Callable[[Item], object]) -> None:
-        """Call `handler` with every item; what it raises fails its item, as `with item:` does.
+        """Call `handler` with every item; an exception fails the item, as in `with item:`.
 
-        Raises HandlerInvalid for one that only begins its work, as a coroutine or generator
-        function does: before an item is taken, or, where only what it returns shows it, with the
-        item given back.
+        Raises HandlerInvalid for a handler that only begins its work, as a coroutine or generator
+        function does: before an item is taken, or, where only the handler's result shows it, after
+        giving the item back.
         """
         try:
             refuse_unfit(handler)
@@ -132,11 +133,14 @@ class Worker:
             self._end(error)
 
     def stop(self) -> None:
-        """Stop as on SIGTERM, but never interrupt the item in hand; may be called anywhere."""
+        """Stop as on SIGTERM, but without interrupting the item in hand; any thread may call it."""
         self._stop.request()
 
     def close(self) -> None:
-        """Give back what was fetched, and disconnect; fails the item in hand. Harmless twice."""
+        """Fail the item in hand, give back what was fetched, and disconnect.
+
+        A second call does nothing.
+        """
         if self._state in ("closed", "disowned"):
             return
         started, self._state = self._state == "started", "closed"
@@ -150,7 +154,7 @@ class Worker:
         self._engine.close()
 
     def disown(self) -> None:
-        """Leave everything to the parent, for this is a forked child of it; Python calls it."""
+        """In a forked child: leave everything to the parent; `forking` calls this."""
         self._state = "disowned"
         atexit.unregister(self.close)
         atexit.unregister(self._engine.report.rewrite)
@@ -175,8 +179,8 @@ class Worker:
             self._state = "started"
             self._sigterm.install()
             self._renewer.start()
-            # What is fetched is given back, and the item in hand settled, however a program ends;
-            # after that, because the last comes first, the report outlives what it wrote there.
+            # Python calls the last registered first: `close` settles the item in hand and gives
+            # back what was fetched, and then the report replaces what the program wrote there.
             atexit.register(self._engine.report.rewrite)
             atexit.register(self.close)
 
@@ -200,14 +204,14 @@ class Worker:
         say("can't go on", error=error)
         raise SystemExit(code) from error
 
-    def _look_at_the_clock(self) -> None:
-        """In the keeper's thread: end work that takes longer than the grace."""
+    def _end_overdue_work(self) -> None:
+        """In the lease renewer's thread: end work that takes longer than the grace."""
         item = self._engine.settlement.held
         if item is None or not self._stop.expired or not self._sigterm.installed:
             return
         if not self._sigterm.interrupt():
             return
-        # It did not let itself be interrupted, as code that is not Python's own may not.
+        # The exception did not end the work; code in C may not even see it.
         self._engine.settlement.interrupt(item)
         say("stopped, the work did not end in time", id=item.id)
         self._engine.report.note(TOLD_TO_STOP)
@@ -215,11 +219,13 @@ class Worker:
         os._exit(self._engine.exit_code)
 
 
-def _opener(settings: WorkerSettings, broker: Broker | None, prefetch: int) -> Callable[[], Broker]:
+def _build_opener(
+    settings: WorkerSettings, broker: Broker | None, prefetch: int
+) -> Callable[[], Broker]:
     if broker is not None:
         return lambda: broker
-    at_once = prefetch if settings.quota is None else max(min(prefetch, settings.quota), 1)
-    return lambda: open_broker(settings, os.environ, prefetch=at_once)
+    prefetch = prefetch if settings.quota is None else max(min(prefetch, settings.quota), 1)
+    return lambda: open_broker(settings, os.environ, prefetch=prefetch)
 
 
 __all__ = ["Item", "Worker"]

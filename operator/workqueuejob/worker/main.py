@@ -1,4 +1,7 @@
-"""`wqj-worker`: the command line, and the edge of the process."""
+"""`wqj-worker`: reads the command line and the environment, and runs the worker to its exit code.
+
+Decides nothing about items.
+"""
 
 import argparse
 import os
@@ -28,7 +31,7 @@ from workqueuejob.worker.report_file import ReportFile
 from workqueuejob.worker.stop_request import StopRequest
 
 FORWARDED = ("SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGWINCH")
-"""What the worker has no use for itself; SIGTERM and SIGINT stop it."""
+"""Signals that are sent on to the command; SIGTERM and SIGINT stop the worker."""
 
 OUT_OF_MEMORY = (
     "out of memory while an item was fetched; raise the container's memory limit, or put what is"
@@ -45,11 +48,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
-    """Return the arguments; exits with 2 when they can't be understood."""
-    at = argv.index("--") if "--" in argv else len(argv)
+    """Return the arguments; exit with 2 where they can't be parsed."""
+    separator_at = argv.index("--") if "--" in argv else len(argv)
     parser = _build_parser()
-    arguments = parser.parse_args(argv[:at])
-    arguments.command = [*arguments.command, *argv[at + 1 :]]
+    arguments = parser.parse_args(argv[:separator_at])
+    arguments.command = [*arguments.command, *argv[separator_at + 1 :]]
     if not arguments.command:
         parser.error("no command; put it after --, as in: wqj-worker run -- sha256sum")
     return arguments
@@ -58,7 +61,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
 def run(
     arguments: argparse.Namespace, environ: Mapping[str, str], *, open_broker: OpenBroker
 ) -> int:
-    """Work with a command until there is no more to take; return the exit code."""
+    """Run a command for every item until there is no more to take; return the exit code."""
     try:
         settings = override(read_environment(environ), arguments)
     except WorkQueueJobError as error:
@@ -84,7 +87,7 @@ def run(
 
 
 def override(settings: WorkerSettings, arguments: argparse.Namespace) -> WorkerSettings:
-    """Return the settings with what the command line says differently."""
+    """Return the settings, with the command line's options in place of theirs."""
     if arguments.delivery is not None:
         settings = replace(settings, delivery=arguments.delivery)
     if arguments.item_timeout_seconds is not None:
@@ -114,9 +117,9 @@ def _work(engine: Engine, runner: Runner) -> int:
     else:
         code = engine.exit_code
         if code != exit_codes.DONE:
-            why = "told to stop before the work was done"
-            waits_for = engine.report.noted
-            engine.report.note(f"{why}: {waits_for}" if waits_for else why)
+            reason = "told to stop before the work was done"
+            outage = engine.report.noted
+            engine.report.note(f"{reason}: {outage}" if outage else reason)
     finally:
         renewer.close()
         counts = engine.report.counts
@@ -141,8 +144,8 @@ def _handle_signals(runner: Runner, stop: StopRequest) -> None:
 
 
 def _describe(settings: WorkerSettings) -> dict[str, object]:
-    said = asdict(settings.source)
-    queue = {"queue": said.get("queue") or said.get("key") or said.get("topic")}
+    source = asdict(settings.source)
+    queue = {"queue": source.get("queue") or source.get("key") or source.get("topic")}
     return queue if settings.quota is None else {**queue, "quota": settings.quota}
 
 

@@ -1,7 +1,7 @@
 """Passes a command's output on line by line, each with its item's id in front.
 
-Only on request: without it the command writes to the worker's own stdout and stderr, and nothing
-is between them. A line that does not end within a mebibyte is passed on in pieces.
+Used only on request: otherwise the command writes to the worker's own stdout and stderr directly.
+A line that does not end within a mebibyte is passed on in pieces.
 """
 
 import os
@@ -17,7 +17,7 @@ _CHUNK_BYTES = 2**16
 
 
 class Stream:
-    """One of a command's streams, on its way to one of ours."""
+    """A pipe from a command's stdout or stderr to the worker's. target: the worker's descriptor."""
 
     def __init__(self, target: int, prefix: bytes) -> None:
         self.target = target
@@ -28,7 +28,7 @@ class Stream:
         os.set_blocking(self.reading, False)
 
     def pump(self) -> bool:
-        """Pass on what is there; return False at the end."""
+        """Pass on what can be read now; return False at the end of the stream."""
         with suppress(BlockingIOError):
             chunk = os.read(self.reading, _CHUNK_BYTES)
             if not chunk:
@@ -37,7 +37,7 @@ class Stream:
         return True
 
     def drain(self) -> None:
-        """Pass on everything that was written, whoever may still hold the other end."""
+        """Pass on everything that was written, even if a process still holds the other end."""
         with suppress(BlockingIOError):
             while chunk := os.read(self.reading, _CHUNK_BYTES):
                 self._pass_on(chunk)
@@ -58,7 +58,7 @@ class Stream:
         self.last_line = next((line for line in reversed(lines) if line.strip()), self.last_line)
         text = b"".join(b"%b%b\n" % (self._prefix, line) for line in lines)
         written = 0
-        # Where nobody takes our output any more, the command's work is worth no less.
+        # A worker whose output is closed goes on, because its items are worth as much.
         with suppress(OSError):
             while written < len(text):
                 written += os.write(self.target, text[written:] if written else text)
@@ -79,24 +79,24 @@ class Output:
 
     @property
     def actions(self) -> FileActions:
-        """What makes the command write here."""
+        """The file actions by which the command's streams become these pipes."""
         return tuple((os.POSIX_SPAWN_DUP2, s.writing, s.target) for s in self._streams.values())
 
     @property
     def last_line(self) -> str:
         """The last line on stderr that is not blank."""
-        found = next(s.last_line for s in self._streams.values() if s.target == STDERR)
-        return found.decode("utf-8", "replace").strip()
+        line = next(s.last_line for s in self._streams.values() if s.target == STDERR)
+        return line.decode("utf-8", "replace").strip()
 
     def started(self) -> None:
-        """Leave the writing ends to the command."""
+        """Close this process's writing ends, so that only the command holds them."""
         for stream in self._streams.values():
             if stream.writing >= 0:
                 os.close(stream.writing)
                 stream.writing = -1
 
     def pump(self, ready: list[int]) -> None:
-        """Pass on what has come by these descriptors."""
+        """Pass on what can be read from these descriptors."""
         for descriptor in self._open.intersection(ready):
             if not self._streams[descriptor].pump():
                 self._forget(descriptor)
@@ -117,7 +117,7 @@ class Output:
 
 @contextmanager
 def captured(item_id: str, poller: Poller, *, wanted: bool) -> Iterator[Output | None]:
-    """Capture a command's output, if that is wanted."""
+    """Return the pipes for a command's output, closed afterwards; None unless wanted."""
     if not wanted:
         yield None
         return

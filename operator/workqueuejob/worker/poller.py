@@ -1,4 +1,8 @@
-"""What wakes the main thread while a command runs: its end, its output, a signal, a lost lease."""
+"""Waits while a command runs: for its end, its output, a signal or a lost lease.
+
+A `poll` with a self-pipe: signal handlers and other threads write to the pipe, so no wake-up is
+lost between a check and the wait. Reads no descriptor but that pipe.
+"""
 
 import os
 import select
@@ -8,11 +12,11 @@ from contextlib import suppress
 from math import ceil
 from types import FrameType
 
-SEVERAL_BYTES = 512
+_CHUNK_BYTES = 512
 
 
 class Poller:
-    """A poll, and a pipe that signal handlers and other threads write to."""
+    """The descriptors that the main thread waits on, and the pipe that wakes it."""
 
     def __init__(self) -> None:
         self._reading, self._writing = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
@@ -30,37 +34,37 @@ class Poller:
         signal.signal(number, run)
 
     def on_child(self) -> None:
-        """Wake when a child ends, for want of a descriptor that tells."""
+        """Wake when any child ends; for kernels without a process descriptor."""
         if not self._watches_children:
             self._watches_children = True
             self.on_signal(signal.SIGCHLD, lambda _: None)
-            # It may have ended before.
+            # The child may have ended before the handler was there.
             self.wake()
 
     def watch(self, descriptor: int) -> None:
-        """Wake when there is something to read, or the other side is gone."""
+        """Wake when the descriptor can be read, or its other end is closed."""
         self._poll.register(descriptor, select.POLLIN)
 
     def forget(self, descriptor: int) -> None:
-        """Watch it no more."""
+        """Watch the descriptor no more."""
         self._poll.unregister(descriptor)
 
     def wake(self) -> None:
-        """Wake the main thread, or keep it from falling asleep; for handlers and threads."""
-        # A full pipe wakes it just as well.
+        """End the present wait, or the next one; signal handlers and other threads call this."""
+        # A full pipe ends the wait just as well.
         with suppress(BlockingIOError):
             os.write(self._writing, b"\0")
 
     def wait(self, seconds: float) -> list[int]:
-        """Return the descriptors that can be read, none of which after so many seconds."""
+        """Wait for at most so many seconds; return the watched descriptors that can be read."""
         ready = self._poll.poll(None if seconds == float("inf") else max(ceil(seconds * 1000), 0))
-        found = [descriptor for descriptor, _ in ready]
-        if self._reading in found:
-            found.remove(self._reading)
+        readable = [descriptor for descriptor, _ in ready]
+        if self._reading in readable:
+            readable.remove(self._reading)
             with suppress(BlockingIOError):
-                while len(os.read(self._reading, SEVERAL_BYTES)) == SEVERAL_BYTES:
+                while len(os.read(self._reading, _CHUNK_BYTES)) == _CHUNK_BYTES:
                     pass
-        return found
+        return readable
 
     def close(self) -> None:
         """Close the pipe."""

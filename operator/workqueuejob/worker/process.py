@@ -1,8 +1,8 @@
-"""One command's process, in a process group of its own. Starts, signals and reaps it; decides
-nothing about its item.
+"""Starts, signals and reaps a command's process group; decides nothing about its item.
 
-`posix_spawn` with a file descriptor of the process costs a third of what `subprocess` does, and
-needs no thread to wait. Where a kernel or sandbox has no such descriptors, SIGCHLD wakes instead.
+`posix_spawn` with a process descriptor (pidfd) takes a third of the time that `subprocess` takes,
+and needs no thread to wait. Where a kernel or sandbox has no such descriptors, SIGCHLD wakes the
+worker instead.
 """
 
 import errno
@@ -34,7 +34,7 @@ Environment = dict[bytes, bytes]
 
 
 class Processes:
-    """Starts commands, one at a time. group: of the one that runs, None between them."""
+    """Runs commands, one at a time. group: the running command's process group, else None."""
 
     def __init__(self, poller: Poller) -> None:
         self.group: int | None = None
@@ -44,7 +44,7 @@ class Processes:
     def start(
         self, path: bytes, arguments: list[bytes], environ: Environment, actions: FileActions
     ) -> None:
-        """Run a program; raises OSError when it can't be (E2BIG: the arguments are too large)."""
+        """Start a program; raises OSError (E2BIG where the arguments are too large)."""
         self.group = os.posix_spawn(
             path,
             arguments,
@@ -62,9 +62,9 @@ class Processes:
             self._poller.on_child()
 
     def signal(self, number: int) -> None:
-        """Send a signal to the whole group, if there is one."""
+        """Send a signal to the whole group, if a command runs."""
         if self.group is not None:
-            # It may have ended, or changed its user, which the kernel answers with EPERM.
+            # The group may have ended, or changed its user, which the kernel answers with EPERM.
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.group, number)
 
@@ -84,7 +84,10 @@ class Processes:
 
 
 def end_group(group: int, *, kill_at: float, clock: Callable[[], float] = time.monotonic) -> None:
-    """Wait for what a command has left in its group, which has its SIGTERM; then kill it."""
+    """Wait until the processes that a command left in its group have ended; then kill them.
+
+    The caller has sent them SIGTERM. kill_at: by the clock, when they are killed.
+    """
     while _is_alive(group):
         if clock() >= kill_at:
             with suppress(ProcessLookupError, PermissionError):
@@ -94,14 +97,17 @@ def end_group(group: int, *, kill_at: float, clock: Callable[[], float] = time.m
 
 
 def reap_orphans() -> None:
-    """Reap every child that has ended; those of ours that run are waited for elsewhere."""
+    """Reap every child that has ended; called while no command runs."""
     with suppress(ChildProcessError):
         while os.waitpid(-1, os.WNOHANG)[0]:
             pass
 
 
 def adopt_orphans() -> bool:
-    """Become the parent of what commands leave behind; return False where that can't be."""
+    """Become the parent of the processes that commands leave behind; return whether it is so.
+
+    See `PR_SET_CHILD_SUBREAPER` in prctl(2). As process 1 the worker is their parent anyway.
+    """
     if os.getpid() == 1:
         return True
     try:
@@ -114,25 +120,25 @@ def adopt_orphans() -> bool:
 
 
 def is_too_large(error: OSError) -> bool:
-    """Whether the arguments or the environment were too large for a program."""
+    """Return whether the arguments or the environment were too large for a program."""
     return error.errno == errno.E2BIG
 
 
 def is_exhaustion(error: OSError) -> bool:
-    """Whether the pod or its node was short of something, so that no program is to blame."""
+    """Return whether the pod or its node was short of something, so that no program is to blame."""
     return error.errno in _SHORT_OF
 
 
 def explain_exhaustion(error: OSError) -> PodExhausted:
-    """Return what the system refused while an item was handed to its command."""
-    what = _SHORT_OF.get(error.errno or 0, "something")
+    """Return the error for what the system refused while an item was passed to its command."""
+    resource = _SHORT_OF.get(error.errno or 0, "something")
     return PodExhausted(
-        f"the command can't be run: the pod or its node is short of {what} ({error.strerror})"
+        f"the command can't be run: the pod or its node is short of {resource} ({error.strerror})"
     )
 
 
 def _is_alive(group: int) -> bool:
-    # Orphans of the group are our children if we adopt any, and zombies until they are reaped.
+    # A worker that adopts orphans is their parent, and they are zombies until it reaps them.
     with suppress(ChildProcessError):
         while os.waitpid(-group, os.WNOHANG)[0]:
             pass

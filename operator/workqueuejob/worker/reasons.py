@@ -12,7 +12,7 @@ def shorten(reason: str) -> str:
 
 
 def describe_exhausted(delivery: Delivery, made: int, retry: RetrySettings) -> str:
-    """Return why an item is not tried again that has come once more after `made` attempts."""
+    """Return why an item that came once more after `made` attempts is not tried again."""
     if not delivery.lost:
         return f"{made} attempts were made, and {retry.max_attempts} are allowed"
     reason = (
@@ -25,10 +25,10 @@ def describe_exhausted(delivery: Delivery, made: int, retry: RetrySettings) -> s
 
 
 def describe_deadline(deadline_seconds: int | None) -> str:
-    """Return why an item failed that its pod's deadline interrupted."""
+    """Return why an item failed whose work its pod's deadline interrupted."""
     return f"not done when the pod's activeDeadlineSeconds of {deadline_seconds} s ended"
 
 
 def describe_probe(kind: str) -> str:
-    """Return why an item failed that was stopped while its container's probe fails."""
+    """Return why an item failed whose work was stopped while its container's probe failed."""
     return f"not done when the container was stopped, because its {kind} failed"

@@ -1,12 +1,13 @@
-"""What this worker has done and whether it holds an item, kept in its termination message.
+"""Keeps a worker's report in its container's termination message, a file that it rewrites.
 
-The file stays open, and taking or finishing an item rewrites it: two system calls, one of which
-asks for its size. Another size than what was written last means that the command or program has
-written there, too, as programs do that explain how they ended. What it wrote last becomes part of
-the report, which takes the file's place again. Only what is written after the last item, by a
-worker that is killed before the next, can't be seen here.
+The file stays open, and each item that is taken or settled rewrites it by two system calls. One of
+them asks for the size. Another size than that of the last writing means that the command or program
+has written there, too, as programs do to explain how they ended. The end of that text becomes part
+of the report, and the report replaces the text. A text that was written after the last item is not
+read if the worker is killed before the next one.
 
-Where there is no such file, as outside a pod, nothing is written and nothing is said about it.
+Where the file does not exist, as outside a pod, nothing is written. It is never created, because
+nobody would read it there. `contract.report` decides the format.
 """
 
 import os
@@ -15,14 +16,14 @@ from dataclasses import replace
 from workqueuejob.contract.report import TEXT_MAX_BYTES, ItemCounts, write_report
 
 _PLACE = 10**18 + 7
-"""Stands for the number of successes in a template; no worker gets there."""
+"""Stands for the number of successes in a template; no worker settles so many items."""
 
-_BEGINNING = b'{"wqj":'
-"""Of another worker's report, or of what is left of this one's; neither is a command's text."""
+_REPORT_PREFIX = b'{"wqj":'
+"""How any worker's report begins, also the rest of this worker's; such a text is no command's."""
 
 
 class ReportFile:
-    """The counts of one worker; used by one thread at a time."""
+    """The report of one worker; used by one thread at a time."""
 
     def __init__(self, path: str | None) -> None:
         self._path = path
@@ -37,25 +38,25 @@ class ReportFile:
         self._is_stopping = False
         self._head = b""
         self._tails = {False: b"", True: b""}
-        self._write_anew()
+        self._rebuild()
 
     @property
     def counts(self) -> ItemCounts:
-        """What was counted so far."""
+        """The counts so far."""
         return replace(self._others, succeeded=self._succeeded)
 
     @property
     def noted(self) -> str:
-        """Why the worker waits; nothing while it doesn't."""
+        """Why the worker waits; empty while it does not wait."""
         return self._note or ""
 
     @property
     def settled(self) -> int:
-        """Items that nobody will see again."""
+        """Items that are settled for good: succeeded, dead-lettered or discarded."""
         return self._succeeded + self._settled_otherwise
 
     def take(self, **more: int) -> None:
-        """Say that an item is in hand; count what is known of it."""
+        """Report that an item is in hand; add to the counts, as in `take(attempts_lost=1)`."""
         self._is_holding = True
         if more:
             self.add(**more)
@@ -69,40 +70,40 @@ class ReportFile:
         self._write()
 
     def let_go(self, **more: int) -> None:
-        """Say that no item is in hand any more, and count what became of it."""
+        """Report that no item is in hand any more; add to the counts what became of it."""
         self._is_holding = False
         self.add(**more)
 
     def add(self, **more: int) -> None:
-        """Count anything else, by the names of ItemCounts."""
+        """Add to the counts, by the names of ItemCounts, as in `add(uncertain=1)`."""
         self._others = self._others.plus(**more)
         self._settled_otherwise = self._others.settled
-        self._write_anew()
+        self._rebuild()
 
     def stop(self) -> None:
-        """Say that the worker was told to stop; who is killed for that may not say so later."""
+        """Report that a stop was requested, at once, because SIGKILL may end the worker."""
         if not self._is_stopping:
             self._is_stopping = True
-            self._write_anew()
+            self._rebuild()
 
-    def note(self, why: str) -> None:
-        """Say why the worker waits or ended, for the person who reads `kubectl describe pod`."""
-        self._note = why or None
-        self._write_anew()
+    def note(self, reason: str) -> None:
+        """Report why the worker waits or ended, for the reader of `kubectl describe pod`."""
+        self._note = reason or None
+        self._rebuild()
 
     def close(self) -> None:
-        """Write it once more, and close the file; what is counted later is not written."""
+        """Write the report once more, and close the file; what is counted later is not written."""
         self._write()
         self._close()
 
     def rewrite(self) -> None:
-        """Write it again after it was closed, where the program has written there since."""
+        """Write the report again after `close`, because the program may have written there."""
         if self._descriptor is None:
             self._descriptor = _open(self._path)
         self.close()
 
     def disown(self) -> None:
-        """In a forked child: close its copy of the file, and never write to it."""
+        """In a forked child: close its copy of the file; write nothing any more."""
         self._path = None
         self._close()
 
@@ -111,7 +112,7 @@ class ReportFile:
         if descriptor is not None:
             os.close(descriptor)
 
-    def _write_anew(self) -> None:
+    def _rebuild(self) -> None:
         self._build()
         self._write()
 
@@ -126,7 +127,7 @@ class ReportFile:
                 message=self._message,
             )
             self._head, _, self._tails[holding] = text.encode().partition(b"%d" % _PLACE)
-        # Nothing of a longer message may be left behind a shorter one; JSON may end in spaces.
+        # Spaces cover the end of a longer message; JSON may end in spaces.
         self._tails[False] = self._tails[False].ljust(len(self._tails[True]))
 
     def _write(self) -> None:
@@ -142,21 +143,22 @@ class ReportFile:
             if is_disturbed:
                 os.ftruncate(self._descriptor, len(text))
         except OSError:
-            # What a message can't hold is not worth an item.
+            # A report that can't be written is no reason to fail an item.
             return
         self._written = text
 
     def _take_in(self, descriptor: int, size: int) -> None:
-        """Make what others wrote to the file part of the report; the last of it, where it is long.
+        """Make the end of the text that others wrote to the file part of the report.
 
-        Behind the report there is what was appended; otherwise nothing of the report is left.
+        Where the report is still at the beginning, the text follows it; otherwise the text is the
+        whole file.
         """
         begins_at = max(size - TEXT_MAX_BYTES, 0)
         if os.pread(descriptor, len(self._written), 0) == self._written:
             begins_at = max(begins_at, len(self._written))
-        found = os.pread(descriptor, size - begins_at, begins_at).strip(b"\0 \n")
-        if found and not found.startswith(_BEGINNING):
-            self._message = found.decode("utf-8", "replace")
+        text = os.pread(descriptor, size - begins_at, begins_at).strip(b"\0 \n")
+        if text and not text.startswith(_REPORT_PREFIX):
+            self._message = text.decode("utf-8", "replace")
             self._build()
 
 
@@ -164,7 +166,7 @@ def _open(path: str | None, flags: int = 0) -> int | None:
     if path is None:
         return None
     try:
-        # The kubelet made it; a file that nobody reads must not appear elsewhere.
+        # Without O_CREAT: the kubelet has created the file where anybody reads it.
         return os.open(path, os.O_RDWR | os.O_CLOEXEC | flags)
     except OSError:
         return None

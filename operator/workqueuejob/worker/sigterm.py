@@ -1,7 +1,7 @@
-"""SIGTERM in a user's program: stops the worker, and ends work that outlasts the grace.
+"""SIGTERM in a user's program: stops the worker, and interrupts work that outlasts the grace.
 
-Only where it is Python's default that would handle it, and only in the main thread, where alone
-handlers can be set.
+Handled only where Python's default would handle it, and only if the worker starts in the main
+thread, because Python sets signal handlers in no other.
 """
 
 import os
@@ -18,11 +18,12 @@ from workqueuejob.worker.stop_request import StopRequest
 
 
 class SigtermHandler:
-    """The handler, and whether it may raise.
+    """The handler of SIGTERM, which raises `Interrupted` in the user's code.
 
-    allowed: whether an item is in the user's hand. happened: whether it raised.
-    installed: whether SIGTERM is ours.
-    busy: whether the broker is being spoken to, which an exception would leave in mid-sentence.
+    allowed: whether it may raise, because the user's code works on an item.
+    happened: whether it has raised.
+    installed: whether it handles SIGTERM now.
+    busy: returns whether a call of the broker runs, which an exception would break off half-way.
     """
 
     def __init__(self, stop: StopRequest, *, busy: Callable[[], bool]) -> None:
@@ -34,7 +35,7 @@ class SigtermHandler:
         self._before: Any = None
 
     def install(self) -> None:
-        """Handle SIGTERM if nobody does."""
+        """Handle SIGTERM, unless the program handles it."""
         if threading.current_thread() is not threading.main_thread():
             return
         if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
@@ -49,15 +50,16 @@ class SigtermHandler:
                 signal.signal(signal.SIGTERM, self._before)
 
     def disown(self) -> None:
-        """In a forked child: let SIGTERM end it again, unless the program has seen to it since."""
+        """In a forked child: let SIGTERM end it again, unless the program handles SIGTERM now."""
         if self.installed and signal.getsignal(signal.SIGTERM) == self._handle:
             signal.signal(signal.SIGTERM, self._before)
         self.installed = self.allowed = False
 
     def interrupt(self) -> bool:
-        """Have the work interrupted; return True when that was of no use.
+        """Interrupt the work; return True where that had no effect until it must be ended by force.
 
-        For the keeper's thread: the signal makes the main thread's system call return.
+        Called by the lease renewer's thread. It sends SIGTERM, because a signal makes the main
+        thread's system call return.
         """
         if self._stop.kill_due:
             return True

@@ -1,7 +1,8 @@
-"""Why a worker was told to stop, as far as it can tell: the item in hand is to blame, or not.
+"""Whether the item in hand is to blame for a stop; requests no stop and settles nothing.
 
-The kubelet sends the same SIGTERM to a container whatever the reason. The pod's deadline shows by
-the time; a probe shows when the worker asks it once more. Everything else is no fault of the item.
+The kubelet sends the same SIGTERM to a container for every reason. The worker recognizes its pod's
+deadline by the time, and a failing probe by running the probe once more. Any other stop is no fault
+of the item.
 """
 
 import threading
@@ -14,7 +15,7 @@ from workqueuejob.worker.stop_request import StopRequest
 
 
 class StopCause:
-    """Asks the probes once, in a thread of their own, after the worker was told to stop."""
+    """Runs the container's probes once, in a separate thread, after a stop was requested."""
 
     def __init__(
         self, settings: WorkerSettings, stop: StopRequest, *, clock: Callable[[], float]
@@ -25,37 +26,37 @@ class StopCause:
         self._clock = clock
         self._started_at = clock()
         self._has_looked = False
-        self._asked: str | None = None
+        self._running: str | None = None
         self._late_at = float("inf")
         self._failed: str | None = None
 
     def look(self) -> None:
-        """Have the probes asked, while the work that may make them fail still goes on."""
+        """Start to run the probes, while the work that may make them fail still goes on."""
         if self._probes and not self._has_looked:
             self._has_looked = True
-            threading.Thread(target=self._ask, name="wqj-probes", daemon=True).start()
+            threading.Thread(target=self._run_probes, name="wqj-probes", daemon=True).start()
 
     def blame_item(self) -> str | None:
-        """Return why the item in hand has failed; None if the stop is no fault of it.
+        """Return why the item in hand has failed; None where the stop is no fault of the item.
 
-        A worker that its pod's deadline stops had all the time that there will ever be. A probe
-        that has had its time and has not answered has failed.
+        An item that the pod's deadline interrupts would be interrupted in the next pod, too. A
+        probe that has not answered within its timeout has failed.
         """
         limit, age = self._deadline_seconds, self._stop.requested_at - self._started_at
         if is_deadline(age, limit):
             return describe_deadline(limit)
-        failed = self._failed or (self._asked if self._clock() >= self._late_at else None)
+        failed = self._failed or (self._running if self._clock() >= self._late_at else None)
         return None if failed is None else describe_probe(failed)
 
-    def _ask(self) -> None:
-        # Only here: it is a start's time for every worker, and few have a probe.
+    def _run_probes(self) -> None:
+        # Imported here, because it slows the start of every worker, and few have a probe.
         from workqueuejob.worker.container_probes import is_failing
 
         for probe in self._probes:
             self._late_at = self._clock() + probe.timeout_seconds
-            self._asked = probe.kind
+            self._running = probe.kind
             is_failed = is_failing(probe)
-            self._asked = None
+            self._running = None
             if is_failed:
                 self._failed = probe.kind
                 return

@@ -1,5 +1,6 @@
-"""That a worker was told to stop, and what is left of its grace. No signals here: who installs a
-handler calls `request` in it, so nothing in here takes a lock or allocates much.
+"""The stop request of a worker, and the seconds of grace that it has left.
+
+Installs no signal handler. Signal handlers call `request`, so nothing in here takes a lock.
 """
 
 import time
@@ -8,13 +9,16 @@ from collections.abc import Callable
 from workqueuejob.contract.grace import patience_seconds
 
 KILL_AFTER_SECONDS = 2.0
+"""Between the end of the time for the item in hand and the end of its work by force."""
 
 
 class StopRequest:
-    """Whether to stop; a second request changes nothing.
+    """Whether a stop was requested, and until when; a second request changes nothing.
 
-    requested_at: when it was asked for. finish_by: until when the item in hand may be finished.
-    kill_by: when work is ended by force. All are by the clock, and infinite until it is asked for.
+    requested_at: when the stop was requested.
+    finish_by: until when the item in hand may be finished.
+    kill_by: when work that still goes on is ended by force.
+    All three are times by the clock, and infinite until a stop is requested.
     """
 
     def __init__(
@@ -28,7 +32,7 @@ class StopRequest:
         self.kill_by = float("inf")
 
     def request(self) -> None:
-        """Stop taking items; finish the one in hand if there is time."""
+        """Request the stop: no more items are taken; the item in hand may be finished in time."""
         if not self.requested:
             self.requested_at = self._clock()
             self.finish_by = self.requested_at + self._patience_seconds
@@ -37,10 +41,10 @@ class StopRequest:
 
     @property
     def expired(self) -> bool:
-        """Whether the item in hand is to be given back now."""
+        """Whether the time for the item in hand is over, so that it is given back."""
         return self._clock() >= self.finish_by
 
     @property
     def kill_due(self) -> bool:
-        """Whether work that still goes on is to be ended by force."""
+        """Whether it is time to end by force the work that still goes on."""
         return self._clock() >= self.kill_by
