@@ -1,5 +1,6 @@
-"""What operator and worker agree on: settings, reports, retries, exit codes, names, notices.
+"""What operator and worker agree on: settings, reports, retries, exit codes, names, offsets.
 
 The worker imports it and travels into any image, so nothing here needs more than the standard
-library. Values and pure functions only: nothing here connects, waits or knows a cluster.
+library. It holds values and pure functions: nothing here connects, waits or knows a cluster. The
+one exception is `notices`, which writes the worker's lines to stderr.
 """

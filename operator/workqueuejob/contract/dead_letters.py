@@ -1,8 +1,9 @@
-"""Where items go after their last attempt, when the user names no place. Pure.
+"""The name of the key for dead letters where the user names none. Pure.
 
-A clustered key-value store hashes what stands in a key's first braces, or else the whole key. So
-`{job2}:dead` lies where the plain `job2` lies, and a key that has a hash tag keeps it. A key with a
-} and without a tag can't share its slot with another key; do not use such a key in a cluster.
+A clustered key-value store hashes the text in a key's first braces (its hash tag), or else the
+whole key. So `{job2}:dead` lies in the slot of the plain `job2`, and a key that has a hash tag
+keeps it. A key with a } and without a tag can't share its slot with another key; do not use such a
+key in a cluster.
 """
 
 import re

@@ -1,16 +1,16 @@
-"""The worker's exit codes; a Job's failure policy tells them apart."""
+"""The worker's exit codes, by which a Job's failure policy decides what becomes of the pod."""
 
 DONE = 0
 """The quota is settled, or the queue has nothing more to give."""
 
 FAILED = 1
-"""The worker itself could not go on: its settings or its credentials are wrong."""
+"""The worker itself could not go on: for example, its settings or its credentials are wrong."""
 
 STOPPED_EARLY = 75
-"""It was told to stop before it was done, and has given back what it held; nobody's failure.
+"""The worker stopped before it was done, and gave back its item. It counts as no failure.
 
-EX_TEMPFAIL of sysexits.h: try again. The Job's controller replaces the pod.
+The value is EX_TEMPFAIL of sysexits.h, "try again". The Job controller replaces the pod.
 """
 
 KILLED = 137
-"""What a container exits with that SIGKILL ended, as the kernel does when memory is short."""
+"""The exit code of a container that SIGKILL ended, as the kernel does when memory is short."""

@@ -1,7 +1,8 @@
 """The worker's own lines on stderr: a constant message, and its values as fields.
 
-One write per line, so that it stays whole between the lines of a command that shares the stream.
-Not `logging`: the library's user owns that, and a line must come out however it is configured.
+One write per line keeps a line whole between the lines of a command that shares the stream. It does
+not use `logging`, because the user's program owns its configuration, and a line must come out
+however that is configured.
 """
 
 import os
@@ -12,9 +13,9 @@ _STDERR = 2
 
 def say(message: str, **values: object) -> None:
     """Write `wqj-worker: message name=value ...`; never raises."""
-    said = "".join(f" {name}={_quote(str(value))}" for name, value in values.items())
+    rendered = "".join(f" {name}={_quote(str(value))}" for name, value in values.items())
     with suppress(OSError):
-        os.write(_STDERR, f"wqj-worker: {message}{said}\n".encode("utf-8", "replace"))
+        os.write(_STDERR, f"wqj-worker: {message}{rendered}\n".encode("utf-8", "replace"))
 
 
 def _quote(value: str) -> str:

@@ -1,8 +1,8 @@
-"""What operator and worker write down about a topic: where it ended, and how its items fared.
+"""The texts in which operator and worker keep a topic's offsets and its items' attempts. Pure.
 
 offsets    where a run begins or ends: the topic's id, and an offset for each partition
-metadata   beside a committed offset: what is known of the item that comes next
-client id  by which a group's members are told from strangers
+metadata   stands beside a committed offset, and describes the item that comes next
+client id  tells a run's members of a consumer group from other programs
 """
 
 import json
@@ -19,10 +19,10 @@ _CLIENT_PREFIX = "wqj"
 
 @dataclass(frozen=True, slots=True)
 class LogOffsets:
-    """An offset for each partition; for one that came later it is 0.
+    """An offset for each partition of a topic; 0 for a partition that was added later.
 
-    topic_id: another one means that the topic was created anew, and that nothing here holds.
-    offsets: by partition, from 0.
+    topic_id: a topic that was deleted and created again has another id; then the offsets are void.
+    offsets: by the partition's number, from 0.
     """
 
     topic_id: str
@@ -34,12 +34,12 @@ class LogOffsets:
 
     @property
     def text(self) -> str:
-        """The offsets alone, such as `1042,1040,0`."""
+        """The offsets without the topic's id, such as `1042,1040,0`."""
         return ",".join(map(str, self.offsets))
 
     @classmethod
     def read(cls, topic_id: str, text: str) -> "LogOffsets":
-        """Return what `text` says; raise ValueError if it can't be read."""
+        """Return the offsets in a text like `1042,1040,0`; raise ValueError for any other text."""
         return cls(topic_id, tuple(int(offset) for offset in text.split(",") if offset))
 
     def write(self) -> str:
@@ -48,7 +48,7 @@ class LogOffsets:
 
 
 def read_offsets(text: str) -> LogOffsets:
-    """Return what `LogOffsets.write` wrote; raise ValueError otherwise."""
+    """Return the offsets that `LogOffsets.write` wrote; raise ValueError for any other text."""
     topic_id, separator, offsets = text.partition(":")
     if not separator:
         raise ValueError(f"{text[:40]!r} is not a topic's id and an offset for each partition")
@@ -57,11 +57,11 @@ def read_offsets(text: str) -> LogOffsets:
 
 @dataclass(frozen=True, slots=True)
 class NextItem:
-    """The item that comes next in a partition, as far as it has a history.
+    """The history of the item that comes next in a partition.
 
-    attempts: how often it was begun, and not given back.
-    is_held: whether the last attempt is not over, or nothing was heard of it again.
-    due_at: seconds of the wall clock before which it rests; 0 is at once.
+    attempts: how often the item was begun and not given back.
+    is_held: whether the last attempt still runs, or ended without a word.
+    due_at: until when the item rests, in seconds of the wall clock; 0 where it does not rest.
     """
 
     attempts: int = 0
@@ -74,43 +74,46 @@ FRESH = NextItem()
 
 @lru_cache(maxsize=64)
 def write_metadata(item: NextItem) -> str:
-    """Return what stands beside a committed offset; nothing for an item without a history."""
+    """Return the metadata of a committed offset; empty for an item without a history.
+
+    Such as `{"wqj":1,"attempts":2,"held":true}`.
+    """
     if item == FRESH:
         return ""
-    said: dict[str, Any] = {_MARK: _VERSION, "attempts": item.attempts}
+    content: dict[str, Any] = {_MARK: _VERSION, "attempts": item.attempts}
     if item.is_held:
-        said["held"] = True
+        content["held"] = True
     if item.due_at:
-        said["due"] = round(item.due_at, 3)
-    return json.dumps(said, separators=(",", ":"))
+        content["due"] = round(item.due_at, 3)
+    return json.dumps(content, separators=(",", ":"))
 
 
 def read_metadata(metadata: str | None) -> NextItem:
-    """Return what `write_metadata` wrote; others' metadata tell nothing."""
+    """Return the item that `write_metadata` wrote; FRESH for the metadata of other programs."""
     try:
-        found: Any = read_json(metadata or "null")
+        content: Any = read_json(metadata or "null")
     except ValueError:
         return FRESH
-    if not isinstance(found, dict) or found.get(_MARK) != _VERSION:
+    if not isinstance(content, dict) or content.get(_MARK) != _VERSION:
         return FRESH
-    attempts, due_at = found.get("attempts"), found.get("due", 0)
+    attempts, due_at = content.get("attempts"), content.get("due", 0)
     if not isinstance(attempts, int) or not isinstance(due_at, int | float):
         return FRESH
-    return NextItem(max(attempts, 0), is_held=found.get("held") is True, due_at=float(due_at))
+    return NextItem(max(attempts, 0), is_held=content.get("held") is True, due_at=float(due_at))
 
 
 def build_client_id(*, run: str, pod: str) -> str:
-    """Return the name by which a worker is seen in its group."""
+    """Return the client id of a worker in its group, such as `wqj.UID.POD`."""
     return f"{_client_prefix(run)}{pod}"
 
 
 def is_own_client(client_id: str, *, run: str) -> bool:
-    """Whether a group's member is a worker of this run."""
+    """Return whether a group's member is a worker of this run."""
     return client_id.startswith(_client_prefix(run))
 
 
 def is_worker_client(client_id: str) -> bool:
-    """Whether a group's member is a worker of any run."""
+    """Return whether a group's member is a worker of any run."""
     return client_id.startswith(f"{_CLIENT_PREFIX}.")
 
 

@@ -1,4 +1,4 @@
-"""Reads JSON that others wrote: whatever is wrong with it is a ValueError, however deep it is."""
+"""Reads JSON that other programs wrote; every fault is a ValueError, too deep nesting included."""
 
 import json
 from typing import Any
@@ -7,9 +7,9 @@ _DECODER = json.JSONDecoder()
 
 
 def read_json(text: str | bytes) -> Any:
-    """Return what the text says; raise ValueError for one that can't be read or is too deep."""
+    """Return the value of a JSON text; raise ValueError for no JSON, or JSON nested too deep."""
     try:
         return _DECODER.decode(text.decode() if isinstance(text, bytes) else text)
     except RecursionError:
-        # Without the cause: its traceback has a thousand frames.
+        # "from None", because the traceback of the cause has a thousand frames.
         raise ValueError("deeper than anything that is meant for us") from None

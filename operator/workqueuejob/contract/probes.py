@@ -1,4 +1,4 @@
-"""A container's probes as its worker asks them: written by the operator, read by the worker."""
+"""A container's probes, as the operator writes them and the worker runs them. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,10 +7,13 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class ProbeSettings:
-    """One probe: a command, or a port, or a port and a path of HTTP.
+    """One probe: a command, a TCP port, or an HTTP port and path.
 
-    kind: `livenessProbe` or `startupProbe`. host: None is the pod's own.
-    path: None only connects to the port. headers: pairs of name and value.
+    kind: `livenessProbe` or `startupProbe`.
+    host: None for the pod's own.
+    path: of an HTTP request; None only connects to the port.
+    is_encrypted: whether the HTTP request uses TLS.
+    headers: pairs of name and value.
     """
 
     kind: str
@@ -24,7 +27,7 @@ class ProbeSettings:
 
 
 def read_probe(written: Mapping[str, Any]) -> ProbeSettings:
-    """Return a probe that was written as JSON; raises TypeError or ValueError for anything else."""
+    """Return the probe that is written as JSON; raise TypeError or ValueError for any other."""
     command = tuple(written.get("command") or ())
     headers = tuple((name, value) for name, value in written.get("headers") or ())
     return ProbeSettings(**{**written, "command": command, "headers": headers})

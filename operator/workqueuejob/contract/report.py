@@ -1,15 +1,16 @@
-"""What a worker has done so far, as it stands in its container's termination message.
+"""The format of a worker's report, which is its container's termination message. Pure.
 
-It is rewritten after every item, because a message that is written before a SIGKILL survives it.
+The worker rewrites the message after every item, because a message that is written before a SIGKILL
+survives it.
 
-The report is JSON at the very beginning of the message, its numbers before its texts. What stands
-behind it is not looked at: a command may have appended to the file since. What stands before it
-makes the message unreadable: then it is a command's, or the end of a container's log, which the
-kubelet takes where the file is empty and `terminationMessagePolicy` is FallbackToLogsOnError.
+The report is JSON at the very beginning of the message, its numbers before its texts. Text behind
+it is ignored, because a command may have appended to the file. Text before it makes the message no
+report: then a command wrote it, or it is the end of a container's log, which the kubelet takes
+where the file is empty and `terminationMessagePolicy` is FallbackToLogsOnError.
 
-The kubelet keeps the last 4,096 bytes of the file, and of that the beginning where a pod has more
-than three containers, which share 12 KiB. Keys are only ever added, so that operators and workers
-of different versions read each other's reports.
+The kubelet keeps the last 4,096 bytes of the file. Where a pod has more than three containers, they
+share 12 KiB, and the kubelet keeps the beginning of those bytes. Keys may be added but not removed,
+so that operators and workers of different versions read each other's reports.
 """
 
 import json
@@ -18,35 +19,37 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 TEXT_MAX_BYTES = 1000
-"""Of a note, and of what the command wrote, as they stand in JSON."""
+"""How long a note, and the command's text, may be as JSON."""
 
 _MARK = "wqj"
 _VERSION = 1
-_MOST = 10**9
+_COUNT_MAX = 10**9
 """More than a pod can settle: at a thousand items a second, eleven days. Millions of such reports
 fit a sum of 64 bits."""
 
-_LONGEST = 4096
+_MESSAGE_MAX_CHARACTERS = 4096
 """The kubelet cuts a termination message after so many bytes."""
 
-_NOTE_LENGTH = 1000
+_NOTE_MAX_CHARACTERS = 1000
 
 _CUT_IN_ITS_TEXTS = re.compile(r'(\{"wqj":1(?:,"[a-z_]+":(?:\d+|true))*),"(?:note|message)":"')
 
 
 @dataclass(frozen=True, slots=True)
 class ItemCounts:
-    """Items and attempts, counted by whoever settled them.
+    """Items and attempts, counted by the worker that settled them.
 
     succeeded: items acknowledged after success.
     dead_lettered: items moved to the dead-letter target after their last attempt.
-    discarded: the same, where there is no target (onExhausted: Discard).
+    discarded: items dropped after their last attempt, because there is no dead-letter target
+        (onExhausted: Discard).
     attempts_failed: attempts that ended in failure, the last ones included.
-    attempts_lost: attempts of which nothing was heard again, found by who took the item next.
+    attempts_lost: attempts that ended without a word; counted by the worker that took the item
+        next.
     released: items given back untouched or unfinished, which counts as no attempt.
-    leases_lost: items that somebody else took over before they were settled here.
-    uncertain: items that may be counted once too often, because a worker may have counted them
-        before and the broker has forgotten it; or not at all, because no answer came.
+    leases_lost: items that another worker took over before they were settled here.
+    uncertain: items that may be counted twice, because the broker forgot that a worker settled
+        them; or not at all, because the broker did not answer.
     """
 
     succeeded: int = 0
@@ -60,21 +63,21 @@ class ItemCounts:
 
     @property
     def settled(self) -> int:
-        """Items that nobody will see again."""
+        """Items that are settled for good: succeeded, dead-lettered or discarded."""
         return self.succeeded + self.dead_lettered + self.discarded
 
     def plus(self, **more: int) -> "ItemCounts":
-        """Return the counts with more of some, as in `counts.plus(succeeded=1)`."""
+        """Return the sum of these counts and some more, as in `counts.plus(succeeded=1)`."""
         return replace(self, **{name: getattr(self, name) + n for name, n in more.items()})
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a termination message says.
+    """The content of a termination message.
 
-    holding: whether the worker had an item in hand when it was written.
-    stopping: whether it had been told to stop.
-    note: why it ended, if it said so.
+    holding: whether the worker had an item in hand when it wrote the message.
+    stopping: whether a stop was requested before.
+    note: why the worker waits or ended; None where it gave no reason.
     """
 
     counts: ItemCounts
@@ -93,51 +96,53 @@ def write_report(
 ) -> str:
     """Return the termination message: JSON in ASCII, of less than 2,500 bytes.
 
-    note: why the worker ended, for the person who reads `kubectl describe pod`.
-    message: what the command or program wrote to the file last.
+    note: why the worker waits or ended, for the person who reads `kubectl describe pod`.
+    message: the text that the command or program wrote to the file last.
     """
-    said: dict[str, object] = {name: number for name, number in asdict(counts).items() if number}
+    content: dict[str, object] = {name: count for name, count in asdict(counts).items() if count}
     if holding:
-        said["holding"] = True
+        content["holding"] = True
     if stopping:
-        said["stopping"] = True
+        content["stopping"] = True
     if note:
-        said["note"] = _fit(note)
+        content["note"] = _fit(note)
     if message:
-        # Its end, as the kubelet keeps it.
-        said["message"] = _fit(message[::-1])[::-1]
-    return json.dumps({_MARK: _VERSION, **said}, separators=(",", ":"))
+        # The end of it, because the kubelet keeps the end of a long file, too.
+        content["message"] = _fit(message[::-1])[::-1]
+    return json.dumps({_MARK: _VERSION, **content}, separators=(",", ":"))
 
 
 def read_report(message: str) -> Report | None:
-    """Return what is in a termination message; None when it is not a worker's.
+    """Return the report in a termination message; None when it is not a worker's.
 
-    A command that shares the container may write there too, so nothing in it is believed that a
-    worker would not say.
+    A command that shares the container may write to the same file, so a message with a count that
+    no worker writes is no report, and the note is made printable.
     """
-    if len(message) > _LONGEST:
+    if len(message) > _MESSAGE_MAX_CHARACTERS:
         return None
-    found = _decode(message)
-    if found is None and (cut := _CUT_IN_ITS_TEXTS.match(message)):
-        found = _decode(f"{cut[1]}}}")
-    if not isinstance(found, dict) or found.get(_MARK) != _VERSION:
+    content = _decode(message)
+    if content is None and (cut := _CUT_IN_ITS_TEXTS.match(message)):
+        content = _decode(f"{cut[1]}}}")
+    if not isinstance(content, dict) or content.get(_MARK) != _VERSION:
         return None
-    known = {name: found.get(name, 0) for name in (f.name for f in fields(ItemCounts))}
-    if not all(type(n) is int and 0 <= n <= _MOST for n in known.values()):
+    counts = {name: content.get(name, 0) for name in (f.name for f in fields(ItemCounts))}
+    if not all(type(count) is int and 0 <= count <= _COUNT_MAX for count in counts.values()):
         return None
-    note = found.get("note")
+    note = content.get("note")
     return Report(
-        ItemCounts(**known),
-        holding=found.get("holding") is True,
-        stopping=found.get("stopping") is True,
+        ItemCounts(**counts),
+        holding=content.get("holding") is True,
+        stopping=content.get("stopping") is True,
         note=_make_printable(note) if isinstance(note, str) else None,
     )
 
 
 def _make_printable(note: str) -> str:
-    """Return a note without what a terminal would obey, and not longer than a person reads."""
+    """Return a note of at most 1,000 characters, without those that a terminal would obey."""
     shown = "".join(character if character.isprintable() else " " for character in note)
-    return shown if len(shown) <= _NOTE_LENGTH else f"{shown[: _NOTE_LENGTH - 1]}…"
+    if len(shown) <= _NOTE_MAX_CHARACTERS:
+        return shown
+    return f"{shown[: _NOTE_MAX_CHARACTERS - 1]}…"
 
 
 def _decode(message: str) -> Any:
@@ -149,9 +154,9 @@ def _decode(message: str) -> Any:
 
 
 def _fit(text: str) -> str:
-    """Return the beginning of a text: as much of it as its bytes in JSON have room for."""
+    """Return as much of a text's beginning as fits into TEXT_MAX_BYTES as JSON."""
     text = text[:TEXT_MAX_BYTES]
     while (excess := len(json.dumps(text)) - 2 - TEXT_MAX_BYTES) > 0:
-        # A character takes twelve bytes at the most.
+        # A character takes at most twelve bytes.
         text = text[: -(excess // 12 + 1)]
     return text

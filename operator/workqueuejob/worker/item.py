@@ -1,4 +1,4 @@
-"""One item in a worker's hand, as a user's program sees it; its settler decides what becomes of it."""
+"""One item in a worker's hand, as a user's program sees it; `settlement` decides its outcome."""
 
 import sys
 import traceback
