@@ -1,1 +1,1 @@
-"""A queue in memory, for tests of users' programs and of the worker. It never connects."""
+"""A queue in memory, for tests of users' programs and of the worker. It opens no connection."""

@@ -1,7 +1,7 @@
-"""A worker's connection to a queue in memory: for tests of programs and of the worker.
+"""The worker's side of a queue in memory, for tests of users' programs and of the worker.
 
-Holds to the same contract as the real brokers, and has no feature that is not in
-`workqueuejob.brokers.broker`.
+Keeps the same contract as the other brokers; one contract suite holds all of them to it. Tests also
+`cut` its connection.
 
     queue = MemoryQueue()
     queue.put(b"apple", b"banana")
@@ -23,9 +23,9 @@ POLL_SECONDS = 0.01
 
 
 class MemoryBroker:
-    """A worker's connection to a queue in memory; the Broker of `workqueuejob.brokers.broker`.
+    """One worker's connection to a queue in memory; a `Broker` and a `FetchesAhead`.
 
-    fetch_ahead: lets `ack` fetch as a consumer with a prefetch does.
+    fetch_ahead: whether `ack` fetches the next items, as a consumer with a prefetch does.
     """
 
     def __init__(
@@ -45,14 +45,14 @@ class MemoryBroker:
         self._broken = False
 
     def take(self, *, timeout_seconds: float) -> Delivery | None:
-        """Return an item, or None when none was ready for so long."""
+        """Return an item, or None when no item was ready within the timeout."""
         ends_at = self.queue.clock() + timeout_seconds
         while True:
             self._connect()
             self._fetch()
             while self._fetched:
                 token, delivery = self._fetched.popleft()
-                if self._renewed(token):
+                if self._renew(token):
                     return delivery
             rest = ends_at - self.queue.clock()
             if rest <= 0:
@@ -89,10 +89,10 @@ class MemoryBroker:
         self.queue.give_back(delivery.handle)
 
     def renew(self, held: Collection[Delivery]) -> Collection[Delivery]:
-        """Keep hold of what is worked on, and of what was fetched; return what is lost."""
+        """Renew the leases of held and fetched items; return those held items that are lost."""
         self._connect()
-        self._fetched = deque((t, one) for t, one in self._fetched if self._renewed(t))
-        return [delivery for delivery in held if not self._renewed(delivery.handle)]
+        self._fetched = deque((t, fetched) for t, fetched in self._fetched if self._renew(t))
+        return [delivery for delivery in held if not self._renew(delivery.handle)]
 
     @property
     def renew_seconds(self) -> float:
@@ -100,7 +100,7 @@ class MemoryBroker:
         return self.queue.lease_seconds / 3
 
     def close(self) -> None:
-        """Give back what was fetched but not taken."""
+        """Give back the items that were fetched and not taken."""
         while self._fetched:
             token, _ = self._fetched.pop()
             try:
@@ -109,7 +109,7 @@ class MemoryBroker:
                 continue
 
     def cut(self) -> None:
-        """Break the connection, as a broker's restart does: what is held is lost in time."""
+        """Break the connection, as a broker's restart does; held items come back with time."""
         self._broken = True
         self._fetched.clear()
 
@@ -127,7 +127,8 @@ class MemoryBroker:
                 return
             self._fetched.append(claimed)
 
-    def _renewed(self, token: int) -> bool:
+    def _renew(self, token: int) -> bool:
+        """Renew a lease; return False if it is lost."""
         try:
             self.queue.renew(token)
         except LeaseLost:

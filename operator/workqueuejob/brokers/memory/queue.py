@@ -1,11 +1,11 @@
-"""The broker's side of a queue in memory, with leases by a clock that tests may move.
+"""A queue in memory as its broker keeps it, with leases by a clock that tests may move.
 
-    fresh items     in the order they were put
-    held            by a token, until its lease ends by the queue's clock
+    ready           items in the order in which they were put; returned items come first
+    leases          items that workers hold by a token, until the lease ends by the queue's clock
     delayed         items that rest after a failed attempt
-    dead_letters    items that were given up, with why, when and where
+    dead_letters    items that were given up, with the reason, the attempts, the time and the pod
 
-May be shared by the threads of one process, and keeps nothing.
+The threads of one process may share it. It is gone with its process.
 """
 
 import itertools
@@ -21,7 +21,12 @@ from workqueuejob.errors import LeaseLost
 
 @dataclass(frozen=True, slots=True)
 class MemoryDeadLetter:
-    """An item that was given up; time as in ISO 8601, UTC."""
+    """An item that was given up.
+
+    attempts: how many were made.
+    time: in ISO 8601, UTC.
+    pod: the pod of the worker that gave it up.
+    """
 
     body: bytes
     reason: str
@@ -35,7 +40,7 @@ class _Item:
     id: str
     body: bytes
     failed: int = 0
-    seen: bool = False
+    was_claimed: bool = False
     lost: bool = False
     last_failure: str = ""
     due_at: float = 0.0
@@ -48,10 +53,11 @@ class _Lease:
 
 
 class MemoryQueue:
-    """The broker's side: may be shared by several workers, of several threads.
+    """A queue that several workers in several threads may share.
 
-    lease_seconds: how long a worker holds an item without renewing it.
-    clock, sleep: replaced together in tests, which move time instead of waiting for it.
+    lease_seconds: how long a worker holds an item without renewing the lease.
+    clock, sleep: seconds that only grow, and a wait; tests replace both to move time.
+    dead_letters: the items that were given up, oldest first.
     """
 
     def __init__(
@@ -72,18 +78,18 @@ class MemoryQueue:
         self._lock = threading.Lock()
 
     def put(self, *bodies: bytes) -> None:
-        """Add items."""
+        """Add items to the end of the queue."""
         with self._lock:
             for body in bodies:
                 self._ready.append(_Item(f"item-{next(self._numbers)}", body))
 
     def count_left(self) -> int:
-        """Return the items that are ready, delayed or held."""
+        """Return how many items are ready, delayed or held."""
         with self._lock:
             return len(self._ready) + len(self._delayed) + len(self._leases)
 
     def claim(self) -> tuple[int, Delivery] | None:
-        """Return a token and an item; those that come back go before fresh ones."""
+        """Return a token and the next item, or None; items that came back go before fresh ones."""
         with self._lock:
             self._take_back()
             if not self._ready:
@@ -94,23 +100,23 @@ class MemoryQueue:
                 id=item.id,
                 body=item.body,
                 attempt=item.failed + 1,
-                redelivered=item.seen,
+                redelivered=item.was_claimed,
                 lost=item.lost,
                 last_failure=item.last_failure,
                 handle=token,
             )
-            item.seen = True
+            item.was_claimed = True
             return token, delivery
 
     def renew(self, token: int) -> None:
-        """Begin the lease anew."""
+        """Start the lease again; raise LeaseLost if it has ended, as the methods below do."""
         with self._lock:
-            self._held(token).ends_at = self.clock() + self.lease_seconds
+            self._find_lease(token).ends_at = self.clock() + self.lease_seconds
 
     def settle(self, token: int) -> None:
         """Take the item out of the queue."""
         with self._lock:
-            self._held(token)
+            self._find_lease(token)
             del self._leases[token]
 
     def give_back(
@@ -118,7 +124,7 @@ class MemoryQueue:
     ) -> None:
         """Make the item ready, at once or after a delay; a failure counts the attempt."""
         with self._lock:
-            item = self._held(token).item
+            item = self._find_lease(token).item
             del self._leases[token]
             if failure is not None:
                 item.failed += 1
@@ -131,12 +137,12 @@ class MemoryQueue:
                 self._ready.appendleft(item)
 
     def bury(self, token: int, dead: MemoryDeadLetter | None) -> None:
-        """Take the item out of the queue, and keep its dead letter if there is one."""
+        """Take the item out of the queue, and keep its dead letter unless that is None."""
         self.settle(token)
         if dead is not None:
             self.dead_letters.append(dead)
 
-    def _held(self, token: int) -> _Lease:
+    def _find_lease(self, token: int) -> _Lease:
         self._take_back()
         try:
             return self._leases[token]

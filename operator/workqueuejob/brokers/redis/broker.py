@@ -1,9 +1,16 @@
-"""A worker's connection to a Redis list or stream; the Broker of `workqueuejob.brokers.broker`.
+"""The worker's side of a Redis list or stream: takes and settles items, and decides nothing.
 
-Every step is one script at the server (`protocol.redis_scripts`). An item is held by a lease and
-the token of the claim, which every settling step compares. A step whose answer was lost with the
-connection may be repeated: as long as the lease lasts nobody else can have taken the item, so
-one that is not held any more was settled by the step itself; after that it counts as lost.
+    take         claims items: each gets a lease and the token of the claim
+    ack          removes the item; the same round trip may claim or begin the next one
+    retry        the item rests in the sorted set of delays
+    dead_letter  the item moves to the dead-letter target, or is dropped where there is none
+    release      the item becomes ready again
+    renew        starts the leases again, those of fetched items included
+
+Each step is one script at the server (`scripts`), and each settling step compares the token. When
+the connection breaks before the answer came, the step may be repeated: as long as the lease lasts,
+no other worker can have taken the item, so an item that is not held any more was settled by the
+first call. After the lease it counts as lost.
 """
 
 import os
@@ -24,14 +31,14 @@ POLL_SECONDS = 0.05
 TOKEN_BYTES = 8
 
 HELD_AND_BEGUN = 2
-"""What acknowledging an item answers when it began the next one, too."""
+"""The answer of the script `ack` when it began the next item, too."""
 
 
 class RedisBroker:
-    """One list, or one stream by its consumer group; a `FetchesAhead`.
+    """One list, or one stream by its consumer group; a `Broker` and a `FetchesAhead`.
 
-    fetch_ahead: lets `ack` claim the next item in the same round trip, for who takes it at once:
-        it is held from then on.
+    fetch_ahead: whether `ack` claims the next item in the same round trip. A lease of that item
+        begins then, so the caller should take it at once.
     """
 
     def __init__(
@@ -55,11 +62,11 @@ class RedisBroker:
         self._adopt_at = 0.0
 
     def connect(self) -> None:
-        """Connect, and find out whether the queue can be read."""
+        """Connect, and check that the queue can be read; raise as `open_broker` does."""
         self._session.run("depth", 0, 0)
 
     def take(self, *, timeout_seconds: float) -> Delivery | None:
-        """Return an item, or None when none was ready for so long."""
+        """Return an item, or None when no item was ready within the timeout."""
         ends_at = time.monotonic() + timeout_seconds
         while True:
             delivery = self._take_fetched()
@@ -74,10 +81,7 @@ class RedisBroker:
             time.sleep(min(rest, POLL_SECONDS))
 
     def ack(self, delivery: Delivery) -> None:
-        """Settle an item that succeeded, and go on to the next in the same round trip.
-
-        That is to begin what was fetched already or else to claim.
-        """
+        """Settle an item that succeeded; the same round trip begins a fetched item, or claims."""
         if self._fetched:
             self._ack_and_begin(delivery, self._fetched[0])
         elif self.fetch_ahead and not self._unanswered_claim:
@@ -85,14 +89,14 @@ class RedisBroker:
         else:
             self._settle(delivery, "ack", b"", b"", 0, 0)
 
-    def retry(self, delivery: Delivery, *, reason: str, delay_seconds: int) -> None:  # noqa: ARG002 - nobody reads why
+    def retry(self, delivery: Delivery, *, reason: str, delay_seconds: int) -> None:  # noqa: ARG002 - Redis keeps no reason
         """Count a failed attempt; the item becomes ready again after the delay."""
         self._settle(delivery, "retry", int(delay_seconds * 1000))
 
     def dead_letter(self, delivery: Delivery, *, reason: str) -> None:
         """Move an item to the dead-letter target, or discard it where there is none.
 
-        An attempt beyond the last allowed was none: the item is given up without being tried.
+        Beyond `max_attempts` no failed attempt is counted, because the item was not tried again.
         """
         failed = delivery.handle.attempt <= self._retry.max_attempts
         if self._retry.dead_letter is None:
@@ -112,10 +116,10 @@ class RedisBroker:
         self._settle(delivery, "release", 1, 1)
 
     def renew(self, held: Collection[Delivery]) -> Collection[Delivery]:
-        """Keep hold of what is worked on, and of what was fetched; return what is lost."""
+        """Renew the leases of held and fetched items; return those held items that are lost."""
         lost = self._renew([*held, *self._fetched])
-        self._fetched = deque(one for one in self._fetched if one.id not in lost)
-        return [one for one in held if one.handle.lost]
+        self._fetched = deque(fetched for fetched in self._fetched if fetched.id not in lost)
+        return [delivery for delivery in held if delivery.handle.lost]
 
     @property
     def renew_seconds(self) -> float:
@@ -123,19 +127,19 @@ class RedisBroker:
         return self._lease_seconds / 3
 
     def close(self) -> None:
-        """Give back what was fetched but not taken, the last first, and disconnect."""
+        """Give back the items that were fetched and not taken, last first, and disconnect."""
         try:
             while self._fetched:
                 self._give_back(self._fetched.pop())
             self._recall()
             self._session.leave()
         except WorkQueueJobError:
-            # What is left of it comes back when its lease ends.
+            # The items come back when their leases end.
             self._fetched.clear()
         self.disconnect()
 
     def disconnect(self) -> None:
-        """Drop the connection without a word; the next call connects anew."""
+        """Drop the connection and give nothing back; the next call connects again."""
         self._session.disconnect()
 
     def _ack_and_begin(self, delivery: Delivery, following: Delivery) -> None:
@@ -159,7 +163,7 @@ class RedisBroker:
         return None
 
     def _hold(self, delivery: Delivery) -> bool:
-        """Whether a fetched item is still ours, and its attempt counts from now on."""
+        """Begin the attempt at a fetched item; return False if its lease was lost."""
         claim: Claim = delivery.handle
         asked_at = time.monotonic()
         if not claim.begun:
@@ -174,38 +178,39 @@ class RedisBroker:
         token, asked_at = os.urandom(TOKEN_BYTES).hex(), time.monotonic()
         self._recall()
         self._unanswered_claim = token
-        found = self._session.run("claim", token, self._prefetch, self._adopts())
-        self._keep(found, token, asked_at)
+        claimed = self._session.run("claim", token, self._prefetch, self._adopts())
+        self._keep(claimed, token, asked_at)
 
     def _recall(self) -> None:
-        """Give back what was claimed for us when the answer was lost: nobody had it."""
+        """Give back the items of a claim whose answer was lost; no worker has seen them."""
         if self._unanswered_claim:
             self._session.run("recall", self._unanswered_claim)
             self._unanswered_claim = ""
 
     def _adopts(self) -> int:
-        """Whether to look for what died in others' hands, which is once a lease."""
+        """Return 1 once a lease, where a claim is to adopt a stream's orphaned entries; else 0."""
         now = time.monotonic()
         if not self._session.is_stream or now < self._adopt_at:
             return 0
         self._adopt_at = now + self._lease_seconds
         return 1
 
-    def _keep(self, found: list[Any], token: str, asked_at: float) -> None:
+    def _keep(self, claimed: list[Any], token: str, asked_at: float) -> None:
         if self._unanswered_claim == token:
             self._unanswered_claim = ""
-        self._fetched.extend(read_claimed(found, token, asked_at + self._lease_seconds))
+        self._fetched.extend(read_claimed(claimed, token, asked_at + self._lease_seconds))
 
     def _renew(self, deliveries: Collection[Delivery]) -> set[str]:
-        holding = [one for one in deliveries if not one.handle.lost]
-        if not holding:
+        """Renew the leases of those items that are not lost yet; return the ids that are now."""
+        held = [delivery for delivery in deliveries if not delivery.handle.lost]
+        if not held:
             return set()
         asked_at = time.monotonic()
-        pairs = [text for one in holding for text in (one.id, one.handle.token)]
+        pairs = [text for delivery in held for text in (delivery.id, delivery.handle.token)]
         lost = {text.decode() for text in self._session.run("renew", *pairs)}
-        for one in holding:
-            one.handle.held_until = asked_at + self._lease_seconds
-            one.handle.lost = one.id in lost
+        for delivery in held:
+            delivery.handle.held_until = asked_at + self._lease_seconds
+            delivery.handle.lost = delivery.id in lost
         return lost
 
     def _give_back(self, delivery: Delivery) -> None:
@@ -216,7 +221,10 @@ class RedisBroker:
     def _settle(
         self, delivery: Delivery, step: str, *arguments: str | bytes | int, target: str = ""
     ) -> Any:
-        """Return the step's answer, or None when it had worked the first time."""
+        """Return the step's answer, or None when an unanswered first call has settled the item.
+
+        Raises LeaseLost.
+        """
         claim: Claim = delivery.handle
         repeated = claim.unanswered and time.monotonic() < claim.held_until
         if not claim.lost:
@@ -245,11 +253,12 @@ def open_broker(
     pod: str = "",
     prefetch: int = 1,
 ) -> RedisBroker:
-    """Connect to a queue.
+    """Connect to a list or stream, and return the broker.
 
-    run: under which items are counted at the server. pod: who dead-letters an item, and the name of
-    a stream's consumer. prefetch: items claimed at once, of which all but the first wait.
-    Raises BrokerUnavailable when it may work later, and any other QueueError when a person must
+    run: the run under which the server counts items.
+    pod: stands in dead letters, and names a stream's consumer.
+    prefetch: how many items a claim takes at once; all but the first wait for their turn.
+    Raises BrokerUnavailable when a later try may work, and any other QueueError when a person must
     change something: AuthenticationFailed, AuthorizationFailed, TLSFailed, QueueTypeUnsupported.
     """
     broker = RedisBroker(connection, source, retry=retry, run=run, pod=pod, prefetch=prefetch)

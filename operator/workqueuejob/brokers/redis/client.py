@@ -1,8 +1,8 @@
-"""A redis-py client for a connection's settings: one connection, short deadlines, no retries.
+"""Opens redis-py clients: one connection each, short deadlines, no retries.
 
-The caller retries, for it alone knows whether a command may be sent twice. Sentinels are asked at
-every opening, as their protocol demands (https://redis.io/docs/latest/develop/reference/
-sentinel-clients/), and nobody remembers what they said.
+The caller retries, because only the caller knows whether a command may be sent twice. Sentinels are
+asked again for each client, as their protocol demands
+(https://redis.io/docs/latest/develop/reference/sentinel-clients/).
 """
 
 import time
@@ -40,11 +40,12 @@ def open_client(
     check_master: Callable[[str, int], None] | None = None,
     bounds: Bounds | None = None,
 ) -> redis.Redis:
-    """Connect and log in; raise TLSFailed, ConnectionFailed, or what redis-py raises.
+    """Return a client for the server, or for the master that the Sentinels name now.
 
-    With Sentinels to the server that they call the master now; check_master is called with its
-    host and port before, and raises to prevent it. bounds: of all that is read, which the caller
-    begins before each call.
+    check_master: called with the host and port that the Sentinels name, before the client uses
+        them; raises to refuse the host.
+    bounds: the limits of every answer; the caller calls `begin` before each call.
+    Raises TLSFailed, ConnectionFailed, or redis-py's exceptions.
     """
     settings: dict[str, Any] = {
         "db": connection.database,
@@ -77,7 +78,7 @@ def _common_settings(connection: RedisConnection, bounds: Bounds | None) -> dict
         "password": connection.password,
         "retry": Retry(NoBackoff(), 0),
         "protocol": 2,
-        # Naming the library is a command that a user's permissions may lack.
+        # Without it redis-py sends CLIENT SETINFO, which a user may not be allowed to call.
         "driver_info": None,
     }
     if connection.tls is not None:
@@ -105,12 +106,12 @@ def _ask_sentinels(
     for address in sentinel.addresses:
         host, _, port = address.rpartition(":")
         try:
-            found = _ask(host.strip("[]"), int(port), settings, sentinel.master_name)
+            master = _ask(host.strip("[]"), int(port), settings, sentinel.master_name)
         except (RedisError, OSError) as error:
             failure = error
-            found = None
-        if found is not None:
-            return found
+            master = None
+        if master is not None:
+            return master
         if time.monotonic() > deadline:
             break
     if failure is not None:
@@ -118,13 +119,16 @@ def _ask_sentinels(
     raise MasterNotFoundError(sentinel.master_name)
 
 
-def _ask(host: str, port: int, settings: dict[str, Any], master: str) -> tuple[str, int] | None:
+def _ask(
+    host: str, port: int, settings: dict[str, Any], master_name: str
+) -> tuple[str, int] | None:
+    """Return the master's host and port as one Sentinel knows them; None where it knows none."""
     bounds: Bounds | None = settings["bounds"]
     if bounds is not None:
         bounds.begin()
     client = _open(host, port, settings)
     try:
-        found: Any = client.sentinel_get_master_addr_by_name(master)
+        address: Any = client.sentinel_get_master_addr_by_name(master_name)
     finally:
         close_client(client)
-    return None if not found else (found[0].decode(), int(found[1]))
+    return None if not address else (address[0].decode(), int(address[1]))

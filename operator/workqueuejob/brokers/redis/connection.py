@@ -1,6 +1,6 @@
-"""redis-py's connections with what it lacks: a TLS context of ours, and bounds for each call.
+"""redis-py's connections, with a prepared TLS context and with limits for each call.
 
-The only place that knows how redis-py makes its sockets.
+redis-py has neither. This is the only module that knows how redis-py makes its sockets.
 """
 
 import socket
@@ -24,7 +24,7 @@ TLS_FIELD = f"{REDIS_FIELD}.tls"
 
 
 class PlainConnection(Connection):
-    """A connection whose calls are bound if bounds are given."""
+    """A connection without TLS. bounds: the limits of every answer; None sets no limits."""
 
     def __init__(self, *, bounds: Bounds | None = None, **settings: Any):
         super().__init__(**settings)  # type: ignore[no-untyped-call] # as redis-py has it
@@ -37,7 +37,7 @@ class PlainConnection(Connection):
 
 
 class ContextConnection(SSLConnection):
-    """A TLS connection by a context of ours, for redis-py wants key material in files."""
+    """A TLS connection with a prepared context, because redis-py wants key material in files."""
 
     def __init__(
         self,
@@ -68,7 +68,7 @@ class ContextConnection(SSLConnection):
                 sock, server_hostname=self._server_name or self.host
             )
         except TimeoutError as error:
-            # A Redis without TLS waits for the rest of what it takes for a command.
+            # A Redis without TLS takes the handshake for a command, and waits for its end.
             sock.close()
             raise ConnectionFailed(
                 f"{self.host}:{self.port}: no answer to the TLS handshake; correct"

@@ -1,4 +1,4 @@
-"""What redis-py's exceptions mean, in one table, and what a person can change about each.
+"""Translates redis-py's exceptions by one table, and says for each what a person can change.
 
 The only place that knows redis-py's exception classes; a test fails when redis-py grows one that
 the table lacks. Messages hold addresses and names of users, commands and keys, never a password.
@@ -26,34 +26,34 @@ from workqueuejob.errors import (
 
 TLS_FIELD = f"{FIELD}.tls"
 RIGHTS = "+@read +@write +@scripting +time +select"
-"""What a worker needs; the operator can do without +@write."""
+"""The rights that a worker needs; the operator needs no +@write."""
 
 LOST = (ConnectionResetError, ConnectionAbortedError, BrokenPipeError)
 
 
 def translate(error: BaseException, connection: RedisConnection) -> QueueError:
-    """Return the error of our tree for anything that redis-py or the socket raised."""
+    """Return the QueueError for an exception of redis-py or of the socket."""
     return translate_by(TRANSLATIONS, error, connection)
 
 
 def is_wrong_type(error: BaseException) -> bool:
-    """Whether a command met a key of another type than it is for."""
+    """Return whether a command met a key of a type that it is not for."""
     return isinstance(error, redis.ResponseError) and "WRONGTYPE" in str(error)
 
 
 def find_write_refusal(reply: str, connection: RedisConnection) -> QueueError | None:
-    """Return why a server takes no writes, if that is what it replied."""
+    """Return the error for a reply that refuses every write; None for any other reply."""
     for words in WRITES_REFUSED:
         if reply.startswith(words):
             return REPLIES[words](redis.ResponseError(reply), connection)
     return None
 
 
-def _unreachable(what: str) -> Translation:
+def _unreachable(cause: str) -> Translation:
     def build(_error: BaseException, connection: RedisConnection) -> QueueError:
         field = "host" if connection.sentinel is None else "sentinel.addresses"
         return ConnectionFailed(
-            f"{connection.address}: {what}; correct {FIELD}.{field} or the NetworkPolicy, or start"
+            f"{connection.address}: {cause}; correct {FIELD}.{field} or the NetworkPolicy, or start"
             " the server"
         )
 
@@ -61,7 +61,7 @@ def _unreachable(what: str) -> Translation:
 
 
 def build_not_redis(connection: RedisConnection) -> ConnectionFailed:
-    """Return what is wrong when an answer is none that Redis gives."""
+    """Return the error for an answer that Redis does not give."""
     field = "host and port" if connection.sentinel is None else "sentinel.addresses"
     return ConnectionFailed(
         f"{connection.address}: the answer is not Redis'; correct {FIELD}.{field}, or see what"
@@ -70,12 +70,12 @@ def build_not_redis(connection: RedisConnection) -> ConnectionFailed:
 
 
 def _connection_error(error: BaseException, connection: RedisConnection) -> QueueError:
-    # redis-py says what the socket said in words only; the exception itself is the context.
+    # redis-py repeats the socket's error in words only; the exception itself is the context.
     cause = error.__cause__ or error.__context__
     if isinstance(cause, OSError | UnicodeError) and not isinstance(cause, LOST):
         return translate(cause, connection)
     if any(words in str(error) for words in ("max number of clients", "Connection not ready")):
-        # redis-py sees the refusal before it has asked anything, and drops what it says.
+        # redis-py gets the refusal before it has asked anything, and drops its text.
         return ConnectionFailed(
             f"{connection.address}: the server hung up at once, as it does when it has too many"
             " clients; raise its maxclients, or see its log"
@@ -115,9 +115,9 @@ def _no_master(_error: BaseException, connection: RedisConnection) -> QueueError
     )
 
 
-def _unavailable(what: str, remedy: str) -> Translation:
+def _unavailable(state: str, remedy: str) -> Translation:
     def build(_error: BaseException, connection: RedisConnection) -> QueueError:
-        return MeasurementUnreliable(f"{connection.address}: {what}; {remedy}")
+        return MeasurementUnreliable(f"{connection.address}: {state}; {remedy}")
 
     return build
 
@@ -137,9 +137,9 @@ def _other_slot(_error: BaseException, connection: RedisConnection) -> QueueErro
 
 
 def _refused(error: BaseException, connection: RedisConnection) -> QueueError:
-    said = str(error)
+    reply = str(error)
     for words, translation in REPLIES.items():
-        if words in said:
+        if words in reply:
             return translation(error, connection)
     return ConnectionFailed(
         f"{connection.address}: the server answered: {_words(error)}; see its log"
@@ -172,7 +172,7 @@ def _user(connection: RedisConnection) -> str:
 
 
 def _words(error: BaseException) -> str:
-    # An unknown command is quoted with its arguments, which may be a password's.
+    # The server quotes an unknown command with its arguments, and one may be a password.
     text = str(error).partition(", with args")[0].partition(" script: ")[0]
     return text.removeprefix("ERR ").removeprefix("NOPERM ").rstrip(". ")
 
@@ -206,11 +206,11 @@ REPLIES: dict[str, Translation] = {
     "unknown command": _no_scripts,
     "Unknown Redis command": _no_scripts,
 }
-"""Replies that redis-py has no class for, or that come from within a script."""
+"""Parts of replies that redis-py has no class for, or that come from within a script."""
 
 OUT_OF_MEMORY = "OOM "
 WRITES_REFUSED = (OUT_OF_MEMORY, "MISCONF", "READONLY", "NOREPLICAS")
-"""How replies begin that refuse every write while reads are answered."""
+"""The beginnings of replies that refuse every write while the server still answers reads."""
 
 TRANSLATIONS: dict[type[BaseException], Translation] = {
     # The socket and TLS
@@ -262,4 +262,4 @@ TRANSLATIONS: dict[type[BaseException], Translation] = {
 }
 
 KNOWN = tuple(TRANSLATIONS)
-"""What to catch at the boundary; the rest are bugs."""
+"""The exceptions to catch where redis-py is called; all others are bugs."""

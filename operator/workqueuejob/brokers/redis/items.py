@@ -1,8 +1,8 @@
-"""What a list's element and a stream's entry look like to a worker, held and dead. Pure.
+"""Items as elements of lists and entries of streams, and their dead letters. Pure.
 
-list     the element is the body; its dead letter is JSON, with the body as text or in Base64
-stream   the body is the entry's one value, or else JSON of its fields; its dead letter is an
-         entry with the same fields and those that begin with wqj-
+list     the body is the element; the dead letter is JSON with the body as text or in Base64
+stream   the body is the entry's only value, or JSON of its fields; the dead letter is an entry
+         with the same fields and further ones that begin with wqj-
 """
 
 import base64
@@ -15,19 +15,21 @@ from typing import Any
 from workqueuejob.brokers.broker import Delivery
 
 Entry = bytes | list[bytes]
-"""A list's element, or a stream's fields and values in turn."""
+"""A list's element, or a stream's fields and values, alternating."""
 
 FIELD_PREFIX = "wqj-"
 
 
 @dataclass(slots=True)
 class Claim:
-    """Our side of a lease: what a Delivery's handle is.
+    """The worker's record of a lease; the `handle` of a Delivery.
 
-    attempt: which one this is, at the server.
-    begun: whether the attempt counts already; what is only fetched counts when it is taken.
-    held_until: on our clock; before this the server gives the item to nobody else.
-    unanswered: whether a settling step was sent, and nobody knows what became of it.
+    token: of the claim that took the item.
+    attempt: the number of this attempt, as the server counts.
+    begun: whether the attempt counts already; that of a fetched item counts when it is taken.
+    held_until: on the worker's clock; before that the server gives the item to no other worker.
+    lost: whether another worker holds the item, or settled it.
+    unanswered: whether a settling step was sent, and no answer came.
     """
 
     token: str
@@ -39,11 +41,11 @@ class Claim:
     unanswered: bool = False
 
 
-def read_claimed(found: list[Any], token: str, held_until: float) -> Iterator[Delivery]:
-    """Return what a claim brought: the first is begun, any others are fetched only."""
+def read_claimed(claimed: list[Any], token: str, held_until: float) -> Iterator[Delivery]:
+    """Return the items of a claim's answer; the first is begun, the others are only fetched."""
     begun = True
-    for item, entry, *history in found:
-        # Most items come without a history, for nobody had them.
+    for item, entry, *history in claimed:
+        # Most items come without a history, because no worker had them before.
         attempt, redelivered, lost = history or (1, 0, 0)
         claim = Claim(token, entry, attempt, begun, held_until)
         begun = False
@@ -53,7 +55,7 @@ def read_claimed(found: list[Any], token: str, held_until: float) -> Iterator[De
 
 
 def read_body(entry: Entry) -> bytes:
-    """Return what a worker is given; bytes that are no UTF-8 stand as lone surrogates in JSON."""
+    """Return the body of an item; in JSON, bytes that are no UTF-8 become lone surrogates."""
     if isinstance(entry, bytes):
         return entry
     if len(entry) == 2:
@@ -65,8 +67,8 @@ def read_body(entry: Entry) -> bytes:
 def build_dead_letter(
     delivery: Delivery, entry: Entry, *, reason: str, pod: str
 ) -> list[bytes | str]:
-    """Return what is added to the dead-letter target: one element, or fields and values."""
-    said: dict[str, str | int] = {
+    """Return the arguments that add a dead letter: one element, or fields and values."""
+    fields: dict[str, str | int] = {
         "id": delivery.id,
         "reason": reason,
         "attempts": delivery.attempt,
@@ -74,8 +76,8 @@ def build_dead_letter(
         "pod": pod,
     }
     if isinstance(entry, bytes):
-        return [json.dumps(_payload(entry) | said, ensure_ascii=False)]
-    added = [text for name, value in said.items() for text in (FIELD_PREFIX + name, str(value))]
+        return [json.dumps(_payload(entry) | fields, ensure_ascii=False)]
+    added = [text for name, value in fields.items() for text in (FIELD_PREFIX + name, str(value))]
     return [*entry, *added]
 
 

@@ -1,13 +1,13 @@
-"""The keys beside a user's list or stream: all in the slot of the user's own key.
+"""The names of the keys beside a user's list or stream, in the slot of the user's key. Pure.
 
     {job2}:wqj:leases     sorted set: item id -> when its lease ends, in ms of the server's time
     {job2}:wqj:delayed    sorted set: item id -> when it becomes ready again
     {job2}:wqj:tokens     hash: item id -> token of the claim that holds it
     {job2}:wqj:attempts   hash: item id -> attempts so far, the one that runs included
-    {job2}:wqj:items      hash: item id -> payload; of lists, for streams keep their entries
-    {job2}:wqj:run:UID    hash: what has been counted of a run's items, named as in ItemCounts
+    {job2}:wqj:items      hash: item id -> body; only for lists, because streams keep their entries
+    {job2}:wqj:run:UID    hash: the counts of a run's items, named as in ItemCounts
 
-For a stream the consumer group is part of it, as in `{orders}:wqj:leases:billing`.
+For a stream the consumer group is part of the name, as in `{orders}:wqj:leases:billing`.
 """
 
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ class RedisKeys:
 
     @property
     def all(self) -> tuple[str, ...]:
-        """KEYS of every script; the dead-letter target comes after them."""
+        """The KEYS of every script; the dead-letter target comes after them."""
         return (
             self.queue,
             self.leases,
@@ -57,5 +57,5 @@ def build_keys(key: str, *, consumer_group: str | None = None, run: str = "") ->
 
 
 def processing_key(key: str) -> str:
-    """Return where the documents' `rediswq` keeps what is in work."""
+    """Return the key in which `rediswq` of Kubernetes' documents keeps items that are in work."""
     return f"{key}:processing"

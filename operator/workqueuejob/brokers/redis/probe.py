@@ -1,15 +1,15 @@
-"""How deep a Redis list or stream is, all of it counted at one moment by one script.
+"""Measures a Redis list or stream: one script counts everything at one moment.
 
-    ready          LLEN of the list, or the group's lag; items whose lease has ended, and retries
-                   that are due
-    in_flight      items with a lease; for a foreign program what is in its processing list, and
-                   for a stream what is pending for others
+    ready          LLEN of the list, or the group's lag; also items whose lease has ended, and
+                   retries that are due
+    in_flight      items with a lease; also the items in a foreign program's processing list, or the
+                   entries of a stream that are pending for others
     delayed        retries that are not due yet
     dead_lettered  LLEN or XLEN of the dead-letter target
-    counts         what the run's workers have settled, as the server counted it
+    counts         the items that the run's workers have settled, as the server counted them
 
-Redis deletes empty lists, so a key that is not there is an empty queue. Nothing in here changes
-anything: the one write that is tried, to learn whether any is taken, touches nothing.
+Redis deletes empty lists, so a missing key is an empty queue. Changes no key: the one write that it
+tries, to learn whether the server takes writes, has no effect.
 """
 
 from dataclasses import dataclass, fields, replace
@@ -38,20 +38,24 @@ from workqueuejob.contract.settings import DEFAULT_LEASE_SECONDS
 from workqueuejob.errors import MeasurementUnreliable, QueueError, QueueTypeUnsupported
 
 MEMORY_FULL = "MemoryFull"
-MOST_BYTES = MIB
-"""Of the answers to one call; numbers and a run's counters are some hundred."""
+ANSWER_MAX_BYTES = MIB
+"""For the answers to one call; the numbers and a run's counters take some hundred."""
 
 MISSHAPEN = (ValueError, TypeError, LookupError, AttributeError, RecursionError)
-"""What redis-py and the reading below make of an answer that is not Redis'."""
+"""The exceptions of redis-py, and of the functions below, for an answer that is not Redis'."""
 
 
 @dataclass(frozen=True, slots=True)
 class RedisReference:
-    """What a probe measures: a list or, with a consumer group, a stream.
+    """A list to measure or, with a consumer group, a stream.
 
-    processing_key: where a foreign program keeps what is in work; None is `<key>:processing`.
-    worker: whether our worker drains it, or a foreign program.
-    run: whose counters to read; empty reads none.
+    start_from: where a group that does not exist yet begins: Earliest or Latest.
+    processing_key: where a foreign program keeps the items that it works on; None for
+        `<key>:processing`.
+    worker: whether `wqj-worker` drains the queue, or else a foreign program.
+    dead_letter: the key of the dead-letter target; None where there is none.
+    run: the run whose counters are read; empty reads none.
+    lease_seconds: after how long a worker takes a stream's pending entry over.
     """
 
     key: str
@@ -70,7 +74,7 @@ class RedisProbe:
     def __init__(self, settings: RedisConnection, allowed_hosts: AllowedHosts) -> None:
         """Connect; raise a QueueError when that fails."""
         self._settings = settings
-        self._bounds = Bounds(seconds=REPLY_TIMEOUT_SECONDS, most_bytes=MOST_BYTES)
+        self._bounds = Bounds(seconds=REPLY_TIMEOUT_SECONDS, most_bytes=ANSWER_MAX_BYTES)
         self._may_write = True
 
         def check_master(host: str, port: int) -> None:
@@ -91,13 +95,13 @@ class RedisProbe:
             raise
 
     def begin_round(self) -> None:
-        """Make sure that this is still the master: a replica's numbers lag behind."""
+        """Raise MeasurementUnreliable on a replica, whose numbers lag behind."""
         self._bounds.begin()
         try:
             role: Any = self._client.role()
             is_master = role[0] == b"master"
         except NoPermissionError:
-            # Few users may ask; whoever may not has named the right server, we hope with them.
+            # Few users may call ROLE. Without it the server that the spec names is believed.
             return
         except KNOWN as error:
             raise translate(error, self._settings) from error
@@ -135,24 +139,27 @@ class RedisProbe:
         if processing is not None:
             keys = (*keys, processing)
         start = "0" if queue.start_from == "Earliest" else "$"
-        # A foreign program's pending entries are nobody else's to take, however old.
+        # No worker takes over a foreign program's pending entries, however old they are.
         lease_ms = int(queue.lease_seconds * 1000) if queue.worker else 0
-        group, nobody, not_again = queue.consumer_group or "", "", 0
-        arguments: list[str | int] = [queue.run, group, nobody, start, lease_ms, not_again]
+        group, consumer, repeated = queue.consumer_group or "", "", 0
+        arguments: list[str | int] = [queue.run, group, consumer, start, lease_ms, repeated]
         flags = (queue.dead_letter is not None, processing is not None, self._may_write)
         script = self._lists if queue.consumer_group is None else self._streams
         return script(keys, [*arguments, *map(int, flags)])
 
     def _judge(self, refusal: str) -> DepthWarning | None:
-        """Return a warning for a server that is full; raise for one that takes no writes at all."""
+        """Return a warning where the server is full; raise where it takes no writes at all.
+
+        refusal: the reply to the write that was tried; empty where it was taken.
+        """
         if "NOPERM" in refusal or "can't run this command" in refusal:
-            # Few need it that only measure, and each try would stand in the server's ACL LOG.
+            # The operator needs no right to write, and each try adds a line to the ACL LOG.
             self._may_write = False
         error = find_write_refusal(refusal, self._settings)
         if error is None:
             return None
         if refusal.startswith(OUT_OF_MEMORY):
-            # A worker moves items all the same; only dead letters and producers wait.
+            # Workers still move items; only dead letters and producers wait.
             return DepthWarning(MEMORY_FULL, str(error))
         raise error
 
@@ -164,29 +171,30 @@ class RedisProbe:
             (queue.dead_letter, "spec.retry.deadLetter.name"),
         ]
         for key, field in named:
-            found = "none" if key is None else self._type_of(key)
-            if found not in {"none", kind}:
+            key_type = "none" if key is None else self._read_type(key)
+            if key_type not in {"none", kind}:
                 return QueueTypeUnsupported(
-                    f"key {key!r} on {self._settings.address} is a {found}, not a {kind}; correct"
-                    f" {field}, or delete the key"
+                    f"key {key!r} on {self._settings.address} is a {key_type}, not a {kind};"
+                    f" correct {field}, or delete the key"
                 )
         return QueueTypeUnsupported(
             f"a key beside {queue.key!r} on {self._settings.address} is in other use; look at the"
             f" keys that begin with {build_keys(queue.key).leases.removesuffix('leases')}"
         )
 
-    def _type_of(self, key: str) -> str:
+    def _read_type(self, key: str) -> str:
         try:
-            found: Any = self._client.type(key)
+            answer: Any = self._client.type(key)
         except KNOWN as error:
             raise translate(error, self._settings) from error
-        return str(found.decode())
+        return str(answer.decode())
 
 
 def read_depth(answer: Any) -> tuple[QueueDepth, str]:
     """Return the depth, and why the server refuses writes, or ''; raises one of MISSHAPEN."""
     ready, in_flight, delayed, dead, counters, refusal = answer
-    if not all(isinstance(one, int) and one < 2**63 for one in (ready, in_flight, delayed, dead)):
+    numbers = (ready, in_flight, delayed, dead)
+    if not all(isinstance(number, int) and number < 2**63 for number in numbers):
         raise TypeError
     depth = QueueDepth(
         ready=ready,
@@ -199,16 +207,16 @@ def read_depth(answer: Any) -> tuple[QueueDepth, str]:
 
 
 def read_counts(counters: list[bytes]) -> ItemCounts | None:
-    """Return the run's counts from HGETALL's answer; None when nothing has been counted.
+    """Return the run's counts from HGETALL's answer; None where nothing was counted.
 
-    Other fields, as of a later version's worker, are ignored.
+    Unknown fields, such as those of a later version's worker, are ignored.
     """
     if not counters:
         return None
-    found = {
+    by_name = {
         name.decode(): int(value) for name, value in zip(counters[::2], counters[1::2], strict=True)
     }
-    return ItemCounts(**{one.name: found.get(one.name, 0) for one in fields(ItemCounts)})
+    return ItemCounts(**{field.name: by_name.get(field.name, 0) for field in fields(ItemCounts)})
 
 
 def _processing_key(queue: RedisReference) -> str | None:

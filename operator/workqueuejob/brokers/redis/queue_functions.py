@@ -1,20 +1,23 @@
-"""What lists and streams do differently, as Lua functions that the scripts are built on.
+"""The Lua functions in which lists and streams differ; `scripts` builds the scripts on them.
 
-    fresh(limit, token)   items that nobody had: {{id, body}, ...}
-    past(found)           attempts that were made of them nevertheless, each a number or false
-    taken_over(n)         the n items are held now: remove them from where `fresh` found them
-    again(id)             the body of an item that somebody had, or false when it is gone
-    drop(id)              the item is settled
-    rest(id)              the item goes back
-    put_back(id)          undo `fresh`, if that is possible
-    keep(id)              the lease was renewed
+    fresh(limit, token)   return items that no worker has had: {{id, body}, ...}
+    past(found)           return the attempts that were counted of these items: numbers or false
+    taken_over(n)         remove the n items, which are held now, from where `fresh` found them
+    again(id)             return the body of an item that a worker has had, or false if it is gone
+    drop(id)              remove a settled item
+    rest(id)              put an item where it rests
+    put_back(id)          undo `fresh`, and return whether that is possible
+    keep(id)              note that the lease was renewed
     bury(target, n)       add the dead letter, which is in ARGV from n on
-    length(key)           items in a key of this kind
-    measure(held, resting, processing)   items that are ready, and in others' hands
-    adopt()               take over what nobody's lease covers; the next claim finds it
-    leave()               the consumer goes
+    length(key)           return the number of items in a key of this kind
+    measure(held, resting, processing)   return how many items are ready, and how many in the hands
+                          of foreign programs
+    adopt()               hold the pending entries that no lease covers, so that the next claim
+                          takes them
+    leave()               remove the consumer, if nothing is pending for it
 
-A list's item gets its id, the token of the claim that took it first; a stream's entry has one.
+A list's item gets an id, the token of the claim that took it first; a stream's entry has an id.
+Nothing in here connects.
 """
 
 LIST = """
@@ -80,7 +83,7 @@ local function leave()
 end
 """
 
-# Entries that are delayed belong to a consumer of this name, so that their own can be removed.
+# Delayed entries belong to this consumer, so that the worker's own consumer can be removed.
 RESTING_CONSUMER = "wqj-delayed"
 
 STREAM = f"""

@@ -1,9 +1,9 @@
-"""Scripts on their way to Redis: what is the same in every call of one is packed once.
+"""Calls a script at Redis, with the pieces that all its calls share packed once.
 
-redis-py packs a command anew for each call, piece by piece, and a script's keys and settings are
-most of its twenty pieces; that took longer than all else the worker does for an item. So a call is
-put together here, and goes through redis-py's own connection, which reads the answer. Bytes come
-back as bytes. Never connects, retries or explains; raises what redis-py raises.
+redis-py packs each call again piece by piece, and a script's keys and settings are most of its
+twenty pieces. That took longer than everything else that the worker does for an item. So a call is
+put together here, and sent through redis-py's own connection, which reads the answer. Bytes come
+back as bytes. It opens no connection, retries nothing, and raises redis-py's own exceptions.
 """
 
 from collections.abc import Iterable, Sequence
@@ -18,7 +18,7 @@ Argument = str | bytes | int
 
 
 class ScriptCall:
-    """One script with its keys and the arguments that every call begins with."""
+    """One script, with its keys and the arguments with which every call begins."""
 
     __slots__ = ("_beginning", "_client", "_connection", "_pieces", "_script")
 
@@ -28,14 +28,14 @@ class ScriptCall:
         script = client.register_script(text)
         pieces: list[Argument] = [b"EVALSHA", script.sha, len(keys), *keys, *arguments]
         self._client = client
-        # The client has but this one, and it is connected.
+        # The client is a single-connection one, and it is connected.
         self._connection: Any = client.connection
         self._script = text
         self._pieces = len(pieces)
         self._beginning = _pack(pieces)
 
     def __call__(self, arguments: Sequence[Argument]) -> Any:
-        """Return the script's answer; the server is told the script if it has forgotten it."""
+        """Return the script's answer; load the script first where the server has lost it."""
         count = b"*%d\r\n" % (self._pieces + len(arguments))
         command = count + self._beginning + _pack(arguments)
         try:

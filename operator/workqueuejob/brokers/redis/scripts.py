@@ -1,17 +1,17 @@
 """The Lua scripts by which items change hands in Redis; each is atomic, on the server's time.
 
-A script is put together of three parts: the lease machinery that lists and streams share, the few
-functions in which they differ (`redis_queues`), and one operation. Every script takes the keys of
-`RedisKeys.all` and then, where there is one, the dead-letter target. Nothing in here connects.
+A script has three parts: the lease machinery that lists and streams share, the functions in which
+they differ (`queue_functions`), and one operation. Each script takes the keys of `RedisKeys.all`
+and then, where there is one, the dead-letter target. Nothing in here connects.
 
-What an item may rely on: it is fresh, held (in `leases`), or delayed, and never two of these; a
-settling operation compares the token of the claim and changes nothing where it is another's.
-A command that fails, as for want of a permission, ends a script half-way; so each first writes
-where an item goes, and only then removes it from where it was.
-A server that is full may still be drained: what moves an item goes on, though it may need a little
-more memory (a lease, a delay). A dead letter waits, for it is added to what is there.
-A claim's first item is begun, which counts as an attempt; more of them are fetched only (their
-token is marked by '-') and count when they are begun.
+An item is fresh, held (in `leases`) or delayed, and one of these at a time. A settling operation
+compares the token of the claim, and changes no item where the token is another's.
+A command that fails, for example because of a missing right, ends a script half-way. So each script
+first writes where an item goes, and only then removes it from where it was.
+A server that is full can still be drained: operations that move an item go on, though they may need
+a little more memory (a lease, a delay). A dead letter waits, because it adds data.
+The first item of a claim is begun, which counts as an attempt. The others are only fetched (their
+token is marked by '-'), and count when they are begun.
 """
 
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from workqueuejob.brokers.redis.queue_functions import LIST, STREAM
 COUNTS_KEPT_SECONDS = 7 * 24 * 3600
 
 # ARGV of every script: run, group, consumer, where a new group begins, lease in ms, and whether
-# this settles again what was left without an answer.
+# this repeats a settling step that got no answer.
 _MACHINERY = f"""
 local queue, leases, delayed, tokens = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local attempts, items, counts = KEYS[5], KEYS[6], KEYS[7]
@@ -160,14 +160,14 @@ local function claim(limit, token, adopting)
 end
 """
 
-# token, limit, whether to adopt -> items, each as id, body, and if somebody had it before: which
-# attempt this is, whether it was redelivered, whether the attempt before was lost
+# token, limit, whether to adopt -> items, each as id, body, and if a worker had it before: the
+# number of this attempt, whether it was redelivered, whether the attempt before was lost
 _CLAIM = """
 return claim(tonumber(ARGV[8]), ARGV[7], ARGV[9] == '1')
 """
 
-# id, token, id to begin or '', token of that or of the next claim, its limit, whether to adopt
-# -> whether it was held, 2 if the next was begun, too; with a claim: {that, items}
+# id, token, id to begin or '', token of that item or of the next claim, limit, whether to adopt
+# -> whether the item was held: 0 or 1, 2 if the next was begun, too; with a claim: {1, items}
 _ACK = """
 local id, next_id, next_token, limit = ARGV[7], ARGV[9], ARGV[10], tonumber(ARGV[11])
 if not holds(id, ARGV[8]) then
@@ -196,7 +196,7 @@ redis.call('ZADD', leases, now_ms() + lease_ms, id)
 return 1
 """
 
-# id, token, delay in ms -> whether it was held
+# id, token, delay in ms -> whether the item was held
 _RETRY = """
 local id = ARGV[7]
 if not holds(id, ARGV[8]) then
@@ -207,7 +207,7 @@ count('attempts_failed')
 return 1
 """
 
-# id, token, whether somebody has seen the item, whether it was taken -> whether it was held
+# id, token, whether a worker has had the item, whether it was taken -> whether the item was held
 _RELEASE = """
 local id = ARGV[7]
 local found = holds(id, ARGV[8])
@@ -233,7 +233,7 @@ end
 return recalled
 """
 
-# id, token, whether this attempt failed, payload of the dead letter... -> whether it was held
+# id, token, whether this attempt failed, payload of the dead letter... -> whether the item was held
 _DEAD_LETTER = """
 local id = ARGV[7]
 if not holds(id, ARGV[8]) then
@@ -287,7 +287,7 @@ end
 return {ready + expired + due, held + foreign, resting, dead, counted, refusal}
 """
 
-# -> nothing; the consumer goes, unless something is pending for it
+# -> 1; removes the consumer, unless something is pending for it
 _LEAVE = """
 leave()
 return 1

@@ -1,7 +1,8 @@
-"""A worker's session with a Redis: one connection, the queue's scripts, and what errors mean.
+"""A worker's session with a Redis: one connection, the queue's scripts, and translated errors.
 
-Connects when it is asked for something and is not connected, and drops the connection on every
-error: what it is in then, nobody knows, and a Sentinel may name another master. Never retries.
+It connects when it is not connected and a script is to run. It drops the connection on every error,
+because the connection's state is unknown then, and a Sentinel may name another master. Retries
+nothing.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -32,7 +33,8 @@ CAUGHT: tuple[type[BaseException], ...] = (*KNOWN, QueueError)
 class RedisSession:
     """Runs a queue's scripts.
 
-    run: under which items are counted. pod: the name of a stream's consumer.
+    run: the run under which the server counts items.
+    pod: the name of a stream's consumer.
     """
 
     def __init__(
@@ -54,7 +56,12 @@ class RedisSession:
         self._calls: dict[tuple[str, str], ScriptCall] = {}
 
     def run(self, step: str, *arguments: Argument, target: str = "", repeated: bool = False) -> Any:
-        """Return a script's answer; raise BrokerUnavailable, or what a person must mend."""
+        """Return a script's answer; raise BrokerUnavailable, or the QueueError for a person.
+
+        step: the name of the script, as in `Scripts`.
+        target: the key of the dead-letter target, where the step has one.
+        repeated: whether the step was called before, and got no answer.
+        """
         try:
             call = self._calls.get((step, target)) or self._connect(step, target)
             return call((b"1" if repeated else b"0", *arguments))
@@ -63,7 +70,7 @@ class RedisSession:
             raise self._explain(error, target) from error
 
     def leave(self) -> None:
-        """Remove a stream's consumer if nothing is pending for it; nothing when disconnected."""
+        """Remove a stream's consumer if nothing is pending for it; does nothing if disconnected."""
         if self.is_stream and self._client is not None:
             self.run("leave")
 
