@@ -1,4 +1,10 @@
-"""What a plan may ask for. Each action is idempotent, and none ends a pod that holds an item."""
+"""What a plan may ask for: each action is one request to the API server about one Job.
+
+An action may be carried out again after a crash: a wave's name is fixed by its number, and a change
+names the version of the Job that it rests on. `CreateWave`, `RaiseParallelism` and `GrowWave` end
+no pod. `SetSuspend` and `EndJob` do, by SIGTERM, and the pods may hold an item then; the rules say
+when that may be. No action lowers a Job's parallelism below the pods that it has.
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -9,20 +15,19 @@ from workqueuejob.planning.observing.observed import JobState, ObservedJob
 
 @dataclass(frozen=True, slots=True)
 class CreateWave:
-    """Create the Job of a wave.
-
-    is_warm: its pods wait for their first item.
-    """
+    """Create the Job of a wave."""
 
     wave: int
     completions: int
     parallelism: int
+
     is_warm: bool = False
+    """Whether its pods wait for their first item."""
 
 
 @dataclass(frozen=True, slots=True)
 class RaiseParallelism:
-    """Let a wave run more of the pods that its completions want."""
+    """Let a wave run more of the pods that its completions ask for."""
 
     job: str
     parallelism: int
@@ -33,57 +38,59 @@ class RaiseParallelism:
 class GrowWave:
     """Let a Fine wave run more pods: completions and parallelism grow together.
 
-    A Job whose completions equal its parallelism may change both (KEP-3715); an idle worker's exit
-    uses its index up, so completions count what has succeeded too.
+    A Job whose completions equal its parallelism may change both (KEP-3715).
     """
 
     job: str
+
     completions: int
+    """The new number of both. Each pod that has succeeded, idle or not, has used one up.
+
+    A wave of 5 of which 2 have succeeded gets 2 pods more by 7 completions.
+    """
+
     resource_version: str
 
 
 @dataclass(frozen=True, slots=True)
 class SetSuspend:
-    """Suspend a wave, which ends its pods through SIGTERM, or resume it.
-
-    parallelism: with which it is resumed, where that is less than before; None leaves it.
-    """
+    """Suspend a wave, which ends its pods by SIGTERM, or resume it."""
 
     job: str
     suspend: bool
     resource_version: str
+
     parallelism: int | None = None
+    """The parallelism with which it is resumed, where that is less than before; None leaves it."""
 
 
 @dataclass(frozen=True, slots=True)
 class EndJob:
-    """End a Job's pods and declare its success, or failure, decided.
-
-    with_grace: its pods may hold items, so they get the template's own grace period to finish
-        them or give them back; other pods hold nothing, and are ended in seconds.
-    """
+    """End a Job's pods and declare its success, or failure, decided."""
 
     job: str
     succeeded: bool
     reason: str
     message: str
     resource_version: str
+
     with_grace: bool = False
+    """Whether pods have the template's own grace period, because they may hold items.
+
+    In that time a worker finishes its item or gives it back. Other pods are ended in seconds.
+    """
 
 
 @dataclass(frozen=True, slots=True)
 class DeleteJob:
-    """Delete a Job that has no pod at work, or whose namespace is being deleted.
-
-    One without a pod is finished, or waits for its admission.
-
-    never_started: it has had no pod, so nothing that one did goes with it.
-    """
+    """Delete a Job that is finished or waits for its admission, or whose namespace goes."""
 
     job: str
     uid: str
     resource_version: str
+
     never_started: bool = False
+    """Whether it never had a pod, so that nothing uncounted goes with it."""
 
 
 def end_running_jobs(
@@ -94,10 +101,10 @@ def end_running_jobs(
     message: str,
     with_grace: bool = False,
 ) -> tuple[EndJob | DeleteJob, ...]:
-    """Return what ends those of the Jobs whose end is not decided yet.
+    """Return the actions that end those of the Jobs whose end is not decided yet.
 
-    One that Kueue has not admitted is deleted once it has no pod: the API server takes no end of a
-    Job that has not started.
+    A Job that Kueue has not admitted is deleted once it has no pod, because the API server accepts
+    no end of a Job that has not started.
     """
     running = [job for job in jobs if job.state is JobState.RUNNING]
     waiting = [job for job in running if job.is_queued and job.suspended]
@@ -128,7 +135,10 @@ def end_running_jobs(
 
 
 def change_suspend(jobs: Iterable[ObservedJob], *, suspend: bool) -> tuple[SetSuspend, ...]:
-    """Return what suspends or resumes those of the Jobs that are not so yet, but for Kueue's."""
+    """Return the actions that suspend or resume the Jobs, without those that Kueue manages.
+
+    A Job that is suspended already is not suspended again.
+    """
     return tuple(
         SetSuspend(job.name, suspend=suspend, resource_version=job.resource_version)
         for job in jobs

@@ -1,4 +1,5 @@
 """What several observations say together: since when something has been so, and how fast it goes.
 
-One observation is never evidence. Nothing here acts on it.
+The operator keeps evidence in memory from one reconcile to the next. Nothing here decides what
+follows from it.
 """

@@ -1,4 +1,5 @@
 """What was seen, as values: the Jobs and pods of a run, and whose they are.
 
-Reads what the API server shows. Nothing here decides, and nothing here knows a broker by name.
+These modules read objects as the API server shows them. Nothing here decides, asks the API server,
+or knows a broker by name.
 """

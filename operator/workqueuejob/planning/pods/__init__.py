@@ -1,4 +1,5 @@
 """What a wave's Job and its pods are made of: manifest, environment, injected worker.
 
-Values only; nothing here decides whether a Job is made.
+These modules build manifests. Nothing here decides whether a Job is made, or makes it. What comes
+from a Secret is put in as a reference, never as a value.
 """

@@ -1,1 +1,4 @@
-"""How many pods the queue wants, and how many there is room for. Numbers only, no actions."""
+"""How many pods the queue asks for, and how many may run.
+
+Numbers, and the sentence that explains them. Nothing here builds an action.
+"""

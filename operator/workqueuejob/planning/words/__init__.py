@@ -1,4 +1,4 @@
-"""The sentences that a person reads in conditions, Events and `status.lastDecision`.
+"""The sentences that people read in conditions, Events and `status.lastDecision`.
 
-No sentence holds a secret or a URL with a password. Nothing here decides.
+No sentence contains a secret or a URL with a password. Nothing here decides when one is said.
 """
