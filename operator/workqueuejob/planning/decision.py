@@ -29,7 +29,7 @@ class Plan:
     """How the run stands."""
 
     actions: tuple[Action, ...] = ()
-    """What is done, in this order."""
+    """What is to be done, in this order."""
 
     decision: str | None = None
     """One sentence for `status.lastDecision`; None where nothing was decided."""

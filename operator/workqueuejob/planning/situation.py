@@ -64,12 +64,12 @@ class Situation:
 
     @property
     def has_workers(self) -> bool:
-        """Whether our worker runs in the pods."""
+        """Whether the project's worker runs in the pods, and not a program of the user."""
         return self.spec.worker is not None
 
     @property
     def is_return_expected(self) -> bool:
-        """Whether an item may be out of the queue's sight, as that of a worker killed just now."""
+        """Whether the queue may not show an item yet, as that of a worker killed just now."""
         may_hide = self.depth.consumers is not None and self.ledger.counted.uncertain > 0
         return may_hide and not self.lasts(self.evidence.quiet, seconds=RETURN_SECONDS)
 
@@ -85,7 +85,7 @@ class Situation:
 
     @property
     def proof_seconds(self) -> float:
-        """How long the numbers must agree before pods are ended because of them."""
+        """The seconds for which numbers must agree before pods are ended because of them."""
         return choose_proof_seconds(self.depth)
 
     @property
@@ -103,7 +103,7 @@ class Situation:
 
     @property
     def before(self) -> CountsBefore:
-        """What had been counted before the current busy period; nothing where the run is one."""
+        """The counters at the start of the busy period; zeros where the run has no periods."""
         return counts_before(self.observed.resource)
 
     @property
@@ -114,12 +114,12 @@ class Situation:
 
     @property
     def pods_failed(self) -> int:
-        """The failed pods that `backoffLimit` is for."""
+        """The failed pods that count towards `backoffLimit`."""
         return count_failed(self.observed.resource, self.ledger)
 
     @property
     def is_dead_letter_target_missing(self) -> bool:
-        """Whether no item may be tried: a queue or topic must be there before one needs it.
+        """Whether the queue or topic for dead letters is missing, so that no item may be tried.
 
         Redis makes its keys by itself.
         """
@@ -132,7 +132,7 @@ class Situation:
         return self.observed.resource.status.waves_without_progress or 0
 
     def lasts(self, streak: Streak | None, *, seconds: float) -> bool:
-        """Return whether a streak is long enough, and seen often enough, to act on it."""
+        """Return whether a streak lasts for so long, and was read so often, that it may be used."""
         return streak is not None and streak.lasts(
             seconds=seconds, reads=SEVERAL_READS, now=self.now
         )

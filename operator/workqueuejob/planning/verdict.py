@@ -1,4 +1,4 @@
-"""How a run stands, in the vocabulary of its conditions."""
+"""How a run stands, in the vocabulary of its conditions. Nothing here decides how it stands."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -36,17 +36,16 @@ class Progress(StrEnum):
     FAILED = "Failed"
 
 
+# Reasons for which an operator ends Jobs. Users find them in the Jobs' conditions.
 QUEUE_DRAINED = "QueueDrained"
 WARM_PODS_NOT_NEEDED = "WarmPodsNotNeeded"
 TEMPLATE_CHANGED = "TemplateChanged"
 PODS_STUCK = "PodsStuck"
 RUN_FAILED = "RunBackoffLimitExceeded"
 RUN_FAILED_BY_POLICY = "RunPodFailurePolicy"
-
 RUN_SUSPENDED = "RunSuspended"
 RUN_DEADLINE = "RunDeadlineExceeded"
 TOO_MANY_DEAD_LETTERED = "TooManyDeadLettered"
-
 NAMESPACE_TERMINATING = "NamespaceTerminating"
 
 END_REASONS = frozenset(
@@ -63,22 +62,22 @@ END_REASONS = frozenset(
         NAMESPACE_TERMINATING,
     }
 )
-"""The reasons for which we end a Job; pods that fail because of that are not counted."""
+"""All of them. Pods that fail because their Job was ended for one of them are not counted."""
 
 _PROGRESSING = frozenset({Progress.WORKING, Progress.WAITING_FOR_ITEMS, Progress.VERIFYING_DRAINED})
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """How the run stands.
-
-    progress: the reason of `Progressing`.
-    end_reason: the reason of `Complete` or `Failed`, when `progress` is one of them.
-    """
+    """How the run stands."""
 
     progress: str
+    """The reason of `Progressing`."""
+
     message: str
+
     end_reason: str | None = None
+    """The reason of `Complete` or `Failed`, when `progress` is one of them."""
 
     @property
     def is_progressing(self) -> bool:
@@ -87,7 +86,7 @@ class Verdict:
 
     @property
     def is_end(self) -> bool:
-        """Whether nothing will ever change again."""
+        """Whether the run is over, and stays so."""
         return self.progress in {Progress.COMPLETE, Progress.FAILED}
 
     @classmethod
@@ -97,7 +96,7 @@ class Verdict:
 
     @classmethod
     def of_obstacle(cls, obstacle: WorkQueueJobError) -> "Verdict":
-        """Return the verdict that no Job can be made because of an error."""
+        """Return the verdict that no Job can be made, in the words of the error."""
         return cls(obstacle.reason, str(obstacle))
 
 

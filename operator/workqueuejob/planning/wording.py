@@ -1,4 +1,4 @@
-"""How numbers are put into words."""
+"""Puts numbers into words, for messages of planning. Decides nothing."""
 
 from workqueuejob.brokers.depth import QueueDepth
 

@@ -1,8 +1,8 @@
 """What several observations say together: since when something has been so.
 
-One look at a queue proves nothing: a broker may answer with a false zero, an item may be on its
-way back. Evidence is gathered over spaced reads and kept in the operator's memory; after a
-restart it is gathered anew, which delays an end and never hastens one.
+One look at a queue proves nothing: a broker may answer with a false zero, and an item may be on its
+way back. So evidence is gathered over spaced reads and kept in the operator's memory. After a
+restart it is gathered from the start, which delays an end and never hastens one.
 """
 
 from dataclasses import dataclass, replace
@@ -23,51 +23,67 @@ from workqueuejob.planning.sizing.sizing import count_missing, is_foreign_consum
 
 @dataclass(frozen=True, slots=True)
 class Streak:
-    """An unbroken run of reads that all said the same."""
+    """An unbroken series of reads that all said the same."""
 
     since: datetime
+
     reads: int
+    """How many measurements have said so."""
+
     last_read: float
+    """When the last of them began, by the monotonic clock."""
 
     def lasts(self, *, seconds: float, reads: int, now: datetime) -> bool:
-        """Return whether it is old enough and was seen often enough."""
+        """Return whether it is at least so old and was read at least so often."""
         return self.reads >= reads and (now - self.since).total_seconds() >= seconds
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """The streaks that end things: None where the last read broke them.
-
-    drained: every Job is terminal, but for pods kept warm, and the queue is empty; no item is in
-        flight that a pod may have left.
-    surplus: pods are active or due although no item is ready, held or on its way.
-    stalled: a Job has fewer pods than it may, as while a completion waits for its back-off.
-    unheld: nothing is ready, and nothing is known to be held.
-    idle: nothing is ready, and no number of Jobs or queue has changed.
-    quiet: no pod of ours exists, but for those kept warm.
-    foreign: more consumers than we have pods.
-    abandoned: items are held although no pod of ours exists, at a broker that knows no consumers.
-    last_seen: the queue's depth, and the items settled, at the last successful read.
-    vanished: items of the last read before the queue was drained that no pod of ours accounts for.
-    pace: for how long items keep a pod; None without `autoscale`.
-    silence: pods that ended without a report; None before the first successful read.
-    movement: whether waves move anything; None before the first successful read.
-    """
+    """Since when things have been so. A streak is None where the last read broke it."""
 
     drained: Streak | None = None
+    """Every Job but those kept warm is over, the queue is empty, and no pod may have left an item
+    in flight."""
+
     surplus: Streak | None = None
+    """Pods are active or due although no item is ready, held or on its way."""
+
     stalled: Streak | None = None
+    """A Job has fewer pods than it may, as while a completion waits for its back-off."""
+
     unheld: Streak | None = None
+    """No item is ready, and the broker says that none is held."""
+
     idle: Streak | None = None
+    """No item is ready, and no number of Jobs or queue has changed."""
+
     quiet: Streak | None = None
+    """The run has no pod but those kept warm."""
+
     foreign: Streak | None = None
+    """The queue has more consumers than the run has pods."""
+
     abandoned: Streak | None = None
+    """Items are held although the run has no pod, at a broker that knows no consumers."""
+
     movement: Movement | None = None
+    """Whether waves move anything; None before the first successful read."""
+
     pace: Pace | None = None
+    """How long an item keeps a pod; None without `autoscale`."""
+
     fingerprint: tuple[int, ...] = ()
+    """The numbers of Jobs and queue at the last successful read; `idle` lasts while they stay."""
+
     last_seen: tuple[int, int] | None = None
+    """The queue's depth, and the items settled, at the last successful read."""
+
     vanished: int = 0
+    """Items of the last read before the queue was drained that no pod of the run has settled."""
+
     silence: Silence | None = None
+    """Pods that ended without a report; None before the first successful read."""
 
 
 def gather_evidence(
@@ -75,7 +91,10 @@ def gather_evidence(
 ) -> Evidence:
     """Return what is known after one more observation.
 
-    A failed measurement says nothing, so it breaks every streak that could end something.
+    A failed measurement says nothing, so it breaks every streak. Without a measurement the evidence
+    stays as it was.
+
+    books: of this very observation.
     """
     measurement = observed.measurement
     if measurement is None:
@@ -120,11 +139,13 @@ def gather_evidence(
 def is_drained(
     jobs: tuple[ObservedJob, ...], depth: QueueDepth, *, warm: tuple[ObservedJob, ...] = ()
 ) -> bool:
-    """Return whether nothing is left and nobody of ours is left to give something back.
+    """Return whether nothing is left in the queue, and no pod of the run may give an item back.
 
-    Items that strangers hold are theirs to settle, where the broker knows that there is a consumer
-    that holds them; elsewhere a held item may be that of a worker which is no more. Whether a pod
-    that is kept warm holds one can only be told where none is held at all.
+    What other consumers hold is not the run's to wait for. But a broker that knows no consumers
+    can't say whether a held item is that of another consumer or of a worker that has died. And
+    while pods are kept warm, one of them may hold what is held.
+
+    jobs: without those kept warm.
     """
     if not _is_quiet(jobs) or depth.ready or depth.delayed:
         return False
@@ -132,7 +153,7 @@ def is_drained(
 
 
 def is_abandoned(jobs: tuple[ObservedJob, ...], depth: QueueDepth) -> bool:
-    """Return whether items are held by nobody that is known to be there."""
+    """Return whether items are held although no pod that could hold them is known to be there."""
     return _is_quiet(jobs) and depth.consumers is None and bool(depth.in_flight)
 
 
@@ -143,11 +164,13 @@ def is_surplus(
     has_workers: bool = False,
     warm: tuple[ObservedJob, ...] = (),
 ) -> bool:
-    """Return whether open completions exist that no item is left for, beside those kept warm.
+    """Return whether there are open completions for which no item is left, beside those kept warm.
 
-    A running pod counts as waiting only while it is a consumer: one that is not may be
-    finishing what it has already acked. A worker leaves by itself; it may hold what the queue
-    doesn't show, an item that it keeps past the broker's time-out or one that it prefetched.
+    A running pod counts as waiting only while it is a consumer, because a pod that is none may
+    still work on what it has acked. A worker's pod never counts as waiting: it leaves by itself,
+    and may hold an item that the queue doesn't show, kept past the broker's time-out or prefetched.
+
+    jobs: without those kept warm.
     """
     if depth.ready or depth.delayed or depth.in_flight_known or not count_open(jobs):
         return False
@@ -160,16 +183,18 @@ def is_surplus(
 
 
 def is_anything_held(depth: QueueDepth) -> bool:
-    """Return whether a pod of ours may hold an item.
+    """Return whether a pod may hold an item, by the broker's numbers alone.
 
-    Jobs are not asked: a pod that their status doesn't show yet may hold one by now.
+    A Job's status may not show yet a pod that holds one by now.
     """
     return depth.holders != 0
 
 
 def _count_vanished(previous: Evidence, observed: Observed, total_settled: int) -> int:
-    """Return the items that were there at the last read, or in status after a restart, and that
-    are gone although too few have been settled since.
+    """Return how many items have gone since the last read without having been settled.
+
+    If 8 were left and 5 are settled since, 3 have vanished. After a restart the status stands for
+    the last read.
     """
     if previous.drained is not None:
         return previous.vanished
@@ -184,7 +209,7 @@ def _count_vanished(previous: Evidence, observed: Observed, total_settled: int) 
 
 
 def _count_settled(observed: Observed, pods_succeeded: int, counted: CountedItems) -> int:
-    """Return the items that our pods have settled, as far as they have told."""
+    """Return the items that pods have settled, by their success or by their workers' reports."""
     spec = observed.resource.spec
     if spec.worker is None:
         return pods_succeeded * spec.items_settled_per_pod
@@ -192,12 +217,14 @@ def _count_settled(observed: Observed, pods_succeeded: int, counted: CountedItem
 
 
 def _count_done(ledger: Ledger, depth: QueueDepth) -> int:
-    """Return items settled and attempts made, as told by workers and the broker; only its changes
-    mean something. A pod that was killed with an item in hand has made an attempt too.
+    """Return a number that changes whenever an item was settled or tried.
+
+    Workers and the broker may count the same item, so it is no count. A pod that was killed with an
+    item in hand has tried it too.
     """
     reported, counts = ledger.counted, depth.counts or ItemCounts()
-    told = count_settled(reported) + reported.attempts_failed + reported.uncertain
-    return told + counts.settled + counts.attempts_failed + counts.attempts_lost
+    by_workers = count_settled(reported) + reported.attempts_failed + reported.uncertain
+    return by_workers + counts.settled + counts.attempts_failed + counts.attempts_lost
 
 
 def _follow_movement(
@@ -233,9 +260,10 @@ def _follow_pace(
 
 
 def _count_busy(observed: Observed, depth: QueueDepth) -> int:
-    """Return how many pods are kept by items.
+    """Return how many pods are busy with items.
 
-    In mode Coarse each item pays for its pod's start, and so for the time until it is there.
+    In mode Coarse the time of a pod's start is part of what its item takes, so pods that are not
+    there yet count.
     """
     jobs = [job for job in observed.unfinished if not job.suspended]
     if observed.resource.spec.mode == "Fine":

@@ -1,9 +1,11 @@
-"""Follows whether waves move anything, from one read to the next: the queue's depth, or what our
-worker tells, for an item may be tried several times before it leaves the queue.
+"""Follows from read to read whether waves move anything. Decides nothing.
 
-Waves overlap, so one that settles nothing can't be judged by itself: what counts is an attempt, all
-waves from one moment without a pod of ours to the next. Waves are told apart by their numbers, not
-by times: a Job's creation is known to the second, and a fast pod needs less.
+What moves is the queue's depth, or what workers and the broker count: an item may be tried several
+times before it leaves the queue.
+
+Waves overlap, so a single wave can't be judged. An attempt is: all waves from one moment at which
+the run has no pod to the next. Waves are compared by number, not by time, because a Job's creation
+is known to the second only, and a fast pod needs less.
 """
 
 from dataclasses import dataclass
@@ -13,25 +15,28 @@ from workqueuejob.planning.observing.observed import ObservedJob
 
 @dataclass(frozen=True, slots=True)
 class Movement:
-    """What an unbroken series of successful reads says about the queue's depth.
-
-    depth: as last read, in items.
-    done: items settled and attempts made, as far as workers or the broker tell.
-    newest: the newest wave at the last read.
-    attempt_after: the newest wave before the attempt; later ones belong to it.
-    still_after: the newest wave when the depth was first read as it still is; later ones have not
-        moved it.
-    has_moved: whether the depth was seen to move during the attempt.
-    succeeded: pods that had succeeded when the depth last moved.
-    """
+    """What an unbroken series of successful reads says about the queue's depth."""
 
     depth: int
+    """The items left, as last read."""
+
     newest: int
+    """The newest wave at the last read."""
+
     attempt_after: int
+    """The newest wave before the attempt; later ones belong to the attempt."""
+
     still_after: int
+    """The newest wave when the depth last moved; later ones have not moved it."""
+
     has_moved: bool = False
+    """Whether the depth was seen to move during the attempt."""
+
     done: int = 0
+    """A number that changes whenever workers or the broker count an item or an attempt."""
+
     succeeded: int = 0
+    """The pods that had succeeded when the depth last moved."""
 
 
 def begin_movement(
@@ -39,7 +44,7 @@ def begin_movement(
 ) -> Movement:
     """Return what a first read says: nothing yet about the waves that are there.
 
-    succeeded: pods of the whole run, of Jobs that are gone too.
+    succeeded: pods of the whole run, also those whose Jobs are gone.
     """
     newest = _newest_wave(jobs)
     return Movement(
@@ -63,12 +68,12 @@ def follow_movement(
 ) -> Movement:
     """Return what one more read says.
 
-    was_quiet: whether no pod of ours existed at the previous read, so that a wave made since then
+    was_quiet: whether the run had no pod at the previous read, so that a wave made since then
         begins a new attempt.
     """
     newest = max(previous.newest, _newest_wave(jobs))
     begins = was_quiet and newest > previous.newest
-    # Fewer means that a broker has lost its counters; what it counts from then on is new.
+    # A smaller number means that the broker has lost its counters; that counts as a move too.
     moves = depth != previous.depth or done != previous.done
     return Movement(
         depth=depth,

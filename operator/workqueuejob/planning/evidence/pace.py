@@ -1,39 +1,51 @@
-"""Measures for how long an item keeps a pod, from what pods at work settle.
+"""Measures how long an item keeps a pod, from what pods at work settle.
 
-The latest items count most, so that a faster or slower mix shows soon. Before anything is settled,
-and while items take longer than those before, the time that has gone into unfinished ones says how
-long they take at least.
+The latest items count most, so that a faster or slower mix shows soon. The time that has gone into
+unfinished items says how long they take at least; it counts before anything is settled, and when
+items take longer than those before.
 """
 
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 _REMEMBERED_ITEMS = 20
+"""The number of items after which an older item counts for a third (1/e)."""
+
 _SEED_ITEMS = 3
+"""The weight, in items, of what was known before a restart."""
+
 _LONGEST_STEP_SECONDS = 10.0
-"""Between two looks; what happened in a longer gap is not known."""
+"""The most time that counts between two looks; what happened in a longer gap is not known."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """Weighted sums over what was settled.
-
-    pod_seconds: spent until the last one was settled. items: their number, by weight, and half an
-        item for each pod that was added meanwhile, since what is in hand is half done on average.
-    pending: pod-seconds since the last one was settled. pods: at work at the last look.
-    settled: by the run in all. time: of the last look.
-    """
+    """Weighted sums over the items that were settled."""
 
     settled: int
+    """The items that the run has settled in all."""
+
     time: datetime
+    """The time of the last look."""
+
     pods: int = 0
+    """The pods at work at the last look."""
+
     pod_seconds: float = 0.0
+    """The pod-seconds until the last item was settled, by weight."""
+
     items: float = 0.0
+    """The number of items, by weight, and half an item for each pod that was added meanwhile.
+
+    What a pod has in hand is half done on average.
+    """
+
     pending: float = 0.0
+    """The pod-seconds since the last item was settled."""
 
     @property
     def seconds_per_item(self) -> float | None:
-        """Return pod-seconds for one item; None before anything is known."""
+        """The pod-seconds that one item takes; None before anything is known."""
         known = [self.pod_seconds / self.items] if self.items and self.pod_seconds else []
         if self.pods and self.pending:
             known.append((self.pod_seconds + self.pending) / (self.items + self.pods))
@@ -43,7 +55,7 @@ class Pace:
 def begin_pace(*, settled: int, pods: int, now: datetime, seconds_per_item: float | None) -> Pace:
     """Return what a first look says.
 
-    seconds_per_item: what was known before the operator was restarted; soon outweighed.
+    seconds_per_item: what was known before the operator was restarted; new items soon outweigh it.
     """
     pace = Pace(settled=settled, time=now, pods=pods)
     if seconds_per_item is None:
@@ -54,7 +66,7 @@ def begin_pace(*, settled: int, pods: int, now: datetime, seconds_per_item: floa
 def follow_pace(previous: Pace, *, settled: int, pods: int, now: datetime) -> Pace:
     """Return what one more look says.
 
-    pods: that are at work now; between two looks, as many as at the first of them.
+    pods: those at work now. Those of the previous look count for the time between the two.
     """
     gap = min(max(0.0, (now - previous.time).total_seconds()), _LONGEST_STEP_SECONDS)
     pending = previous.pending + previous.pods * gap

@@ -1,9 +1,10 @@
 """What pods that ended without a report may have left behind: an item that is still in flight.
 
-A broker gives the item of a dead consumer back when its connection breaks, which a lost node or a
-cut network keeps from it: then the item is in flight, held by nobody, until the broker's time-out.
-An item in flight may as well be a neighbour's, who works on it for hours. So it bars the end only
-while a pod may have left it, and no longer than the broker would let that pod hold it.
+A broker gives a dead consumer's item back when it sees the connection break. After the loss of a
+node or a cut of the network it sees nothing, and the item stays in flight until the broker's
+time-out. But an item in flight may also be one that another consumer works on for hours. So it
+keeps a run from its end only while a pod of the run may have left it, and no longer than the broker
+lets that pod hold it.
 """
 
 from dataclasses import dataclass
@@ -18,15 +19,15 @@ from workqueuejob.planning.observing.observed import Observed, ObservedJob
 
 @dataclass(frozen=True, slots=True)
 class Silence:
-    """Pods of the run that ended without a word about their item.
-
-    since: when the last of them did.
-    jobs: the Jobs as they were last seen, by which the next such pods show.
-    """
+    """Pods of the run that ended without a report of their item."""
 
     pods: int
+
     since: datetime
+    """When the last of them ended."""
+
     jobs: tuple[ObservedJob, ...] = ()
+    """The Jobs as they were last seen, with which the next look compares."""
 
 
 def follow_silence(
@@ -34,9 +35,9 @@ def follow_silence(
 ) -> Silence:
     """Return what one more observation says.
 
-    Workers report. Of a program of the user's own a pod counts that was ready and is not any more,
-    without having succeeded. What happened before the operator's start is not known then, so a run
-    that had pods by then counts one.
+    A worker's pod counts if its report is missing or says that it held an item. A pod of a foreign
+    program counts if it was ready, is not any more, and has not succeeded. What happened to such
+    pods before the operator's start is not known, so a run that has had waves then counts one.
     """
     jobs = observed.jobs
     if observed.resource.spec.worker is not None:
@@ -55,7 +56,7 @@ def seconds_awaited(
 ) -> float:
     """Return for how long an item in flight may yet come back; 0 if there is none to wait for.
 
-    A broker that knows no consumers is another matter: there a held item bars the end anyway.
+    It is 0 for a broker that knows no consumers: there a run never ends while an item is held.
     """
     if silence is None or not silence.pods or depth.consumers is None or not depth.in_flight_known:
         return 0.0
@@ -77,7 +78,7 @@ def _count_newly_silent(before: tuple[ObservedJob, ...], after: tuple[ObservedJo
 
 
 def _count_silent(before: ObservedJob, after: ObservedJob) -> int:
-    """Return how many pods of a Job fell silent; one that we end holds nothing by the numbers."""
+    """Return how many pods of a Job fell silent; 0 if the operator has ended it."""
     if after.ended_by_us:
         return 0
     left = before.ready - after.ready - (after.succeeded - before.succeeded)

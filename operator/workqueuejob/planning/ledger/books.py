@@ -21,8 +21,7 @@ class Books:
     """Waves, pods, and what workers have reported."""
 
     items: ItemsStatus | None
-    """The items, if every pod that succeeded has settled its own; None while the depth is unknown.
-    """
+    """The items, if every pod that succeeded has settled its own; None: the depth is unknown."""
 
 
 def reckon(observed: Observed, *, never_started: frozenset[str] = frozenset()) -> Books:

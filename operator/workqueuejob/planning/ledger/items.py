@@ -1,8 +1,8 @@
-"""The run's ledger in items: how many were seen, and what became of them.
+"""Counts the run's items: how many were seen, and what became of them.
 
-What remains is always measured, never derived. What is done comes from whoever knows best: a broker
-that counts in the same step in which it settles (Redis); the reports of our workers; where neither
-tells, the fall of the queue's depth, and then the ledger says that it is inferred.
+What remains is always measured, never derived. What is done comes from the best source there is: a
+broker that counts in the same step in which it settles (Redis), or the reports of workers. Without
+either it is inferred from the fall of the queue's depth or from the pods, and is called so.
 """
 
 from dataclasses import dataclass
@@ -15,22 +15,22 @@ from workqueuejob.planning.ledger.run import Ledger
 from workqueuejob.planning.observing.observed import Observed, count_active
 
 Outcomes = ItemsStatus | CountedItems | BusyPeriod | CountsBefore
-"""Whatever says how many items succeeded and how many were put aside."""
+"""All that have numbers of items that succeeded and that were put aside."""
 
 
 @dataclass(frozen=True, slots=True)
 class Doubt:
-    """Pods whose success may have settled nothing.
-
-    doubtful: have not moved the queue's depth so far. futile: are hereby known to.
-    """
+    """Pods whose success may have settled nothing."""
 
     doubtful: int = 0
+    """Pods that have not moved the queue's depth so far."""
+
     futile: int = 0
+    """Pods that are now known to have settled nothing."""
 
 
 def count_items(observed: Observed, ledger: Ledger, doubt: Doubt) -> ItemsStatus | None:
-    """Return the ledger, or None while the depth is unknown."""
+    """Return the numbers of items; None while the depth is unknown."""
     depth = observed.depth
     if depth is None:
         return None
@@ -52,9 +52,10 @@ def _count(observed: Observed, depth: QueueDepth, ledger: Ledger, doubt: Doubt) 
 def _counted_by_broker(
     observed: Observed, depth: QueueDepth, reported: CountedItems
 ) -> ItemsStatus:
-    """Take the broker's word, unless it has forgotten: then what is known otherwise is the least.
+    """Return what the broker has counted, but no less than is known otherwise.
 
-    A restart without persistence or a failover may lose its counters, from which it begins anew.
+    A restart without persistence or a failover may lose the broker's counters, which then begin at
+    zero. From then on the numbers are called inferred.
     """
     previous, counts = _previous_items(observed), depth.counts or ItemCounts()
     forgot = previous.accounting is Accounting.INFERRED or counts.settled < _count_least(
@@ -81,9 +82,9 @@ def _counted_by_broker(
 
 
 def _count_least(observed: Observed, previous: ItemsStatus, reported: CountedItems) -> int:
-    """Return how many items have been settled for sure.
+    """Return the least number of items that the broker must have counted.
 
-    What running pods report may be newer than the measurement.
+    While pods run, their reports don't say so: a report may be newer than the measurement.
     """
     if observed.unfinished:
         return count_settled(previous)
@@ -93,16 +94,16 @@ def _count_least(observed: Observed, previous: ItemsStatus, reported: CountedIte
 def _reported_by_workers(
     observed: Observed, depth: QueueDepth, counted: CountedItems
 ) -> ItemsStatus:
-    """Add up the reports; what running pods have not reported yet is inferred from the depth.
+    """Return the sum of the reports; what pods have yet to report is inferred from the depth.
 
-    Once every pod has ended the reports are all there is to know, unless a pod was killed with an
-    item in hand, or left no report: then what was seen and has gone has succeeded.
+    When every pod has ended the reports say it all, unless a pod was killed with an item in hand or
+    left no report. Then an item that was seen and has gone is taken to have succeeded.
     """
     reported = count_settled(counted)
     remaining = _count_remaining(observed, depth, settled=reported)
     inferred = bool(observed.unfinished) or counted.uncertain > 0 or counted.unreported > 0
     total = reported + remaining
-    # What has gone from a log may have been no item, as the marker of a transaction.
+    # What has gone from a log may have been no item, but the marker of a transaction.
     if observed.unfinished or (inferred and depth.log is None):
         total = _count_seen(observed, depth, counted, remaining)
     gone = total - remaining - counted.discarded
@@ -123,10 +124,10 @@ def _reported_by_workers(
 def _count_seen(
     observed: Observed, depth: QueueDepth, counted: CountedItems, remaining: int
 ) -> int:
-    """Return the items seen so far, of which running pods may have settled some in silence.
+    """Return the items seen so far, also those that running pods have settled and not reported.
 
-    Items that arrive meanwhile only show where the broker counts what is held: elsewhere one that
-    seems to arrive may have been out of sight.
+    Where the broker counts what is held, items that arrived meanwhile are added. Elsewhere an item
+    that seems to have arrived may have been held before.
     """
     reported = count_settled(counted)
     seen = max(_count_seen_before(observed, depth), reported + remaining)
@@ -136,15 +137,16 @@ def _count_seen(
 
 
 def _count_seen_before(observed: Observed, depth: QueueDepth) -> int:
-    """Return the items that had been seen, without those that a log's retention has removed."""
+    """Return the items that had been seen, without those that a log's retention deleted since."""
     previous = _previous_items(observed)
     newly = _count_expired(observed, depth) - (previous.expired or 0)
     return max(0, (previous.total or 0) - newly)
 
 
 def _count_expired(observed: Observed, depth: QueueDepth) -> int:
-    """Return what a log's retention has removed; only what it removes while nothing is passed
-    tells how much it was, so it is added up.
+    """Return how many records a log's retention deleted before they were processed.
+
+    Counted step by step, because the broker only tells the current first offset.
     """
     queue, previous = observed.resource.status.queue, _previous_items(observed)
     before = (queue.removed if queue else None) or 0
@@ -152,9 +154,10 @@ def _count_expired(observed: Observed, depth: QueueDepth) -> int:
 
 
 def _guess_dead(observed: Observed, depth: QueueDepth, counted: CountedItems) -> int:
-    """Return what the dead-letter target tells before the pods do.
+    """Return how many items were dead-lettered, by the depth of the dead-letter target.
 
-    Others may put items there too, so the reports are believed once all are there and can be read.
+    It shows them before the pods report them. But others may put items there too, so once every pod
+    has reported, no more are counted than the reports allow.
     """
     newly = _count_newly_dead(observed.resource.status.queue, depth)
     if observed.unfinished or counted.unreported:
@@ -165,7 +168,10 @@ def _guess_dead(observed: Observed, depth: QueueDepth, counted: CountedItems) ->
 def _inferred_from_depth(
     observed: Observed, depth: QueueDepth, *, attempts_failed: int
 ) -> ItemsStatus:
-    """Take what has gone from the queue for done; an arrival in the same moment hides one."""
+    """Return the items that have gone from the queue as done.
+
+    If an item arrives in the moment in which one is settled, neither shows.
+    """
     previous = _previous_items(observed)
     settled = previous.succeeded or 0
     remaining = _count_remaining(observed, depth, settled=settled)
@@ -182,10 +188,10 @@ def _inferred_from_depth(
 def _inferred_from_pods(
     observed: Observed, depth: QueueDepth, ledger: Ledger, doubt: Doubt
 ) -> ItemsStatus:
-    """Multiply pods by what each settles.
+    """Return the pods that succeeded, times the items that each of them settles.
 
-    A pod that acked its item is counted a moment later, so the total may seem to dip by as many
-    items as pods are active; it is held until they are counted or gone.
+    A pod is counted a moment after it has acked its item. Until then the sum is too low by as many
+    items as active pods may have acked, so by that much the total keeps its former value.
     """
     per_pod, previous = observed.resource.spec.items_settled_per_pod, _previous_items(observed)
     unsettled = ledger.futile + max(doubt.futile, doubt.doubtful)
@@ -216,15 +222,16 @@ def count_put_aside(items: Outcomes) -> int:
 
 
 def count_settled(items: Outcomes) -> int:
-    """Return the items that nobody will see again."""
+    """Return the items that are done with: succeeded, dead-lettered or discarded."""
     return (items.succeeded or 0) + count_put_aside(items)
 
 
 def _count_remaining(observed: Observed, depth: QueueDepth, *, settled: int) -> int:
-    """Return what is left, as measured.
+    """Return how many items are left, as measured.
 
-    With a prefetch of 1 every consumer is busy while items are ready. Later on one may be waiting,
-    and counts as a holder only as long as the books miss an item.
+    Where the broker doesn't count what is held, each consumer is taken to hold an item while items
+    are ready. Afterwards a consumer may be waiting, and no more are taken to hold one than items
+    are missing from what was seen.
     """
     waiting = depth.ready + depth.delayed
     held = _count_holders(observed, depth)
@@ -238,7 +245,7 @@ def _count_holders(observed: Observed, depth: QueueDepth) -> int:
     if depth.in_flight is not None:
         return depth.in_flight
     if depth.log is not None:
-        # Ready, as far as anybody knows.
+        # A group's lag counts what members hold as ready.
         return 0
     stuck = sum(job.stuck for job in observed.jobs)
     return min(depth.consumers or 0, count_active(observed.jobs) + stuck)

@@ -1,7 +1,7 @@
 """Follows the busy periods of a Continuous run: from the first item to a queue proved empty.
 
-A run that never ends counts failures anew in each of them. A period is told by the counters that
-the run had before it, which are recorded by the same patch as its first wave.
+A run that never ends counts failures from zero in each period. The patch that records a period's
+first wave also records the run's counters before it, and the difference is what the period did.
 """
 
 from dataclasses import dataclass
@@ -17,14 +17,16 @@ from workqueuejob.planning.observing.observed import Observed
 
 @dataclass(frozen=True, slots=True)
 class PeriodEnd:
-    """When a busy period was over, and whether it was because too many pods had failed."""
+    """The end of a busy period."""
 
     time: datetime
+
     is_given_up: bool = False
+    """Whether it ended because too many pods had failed."""
 
 
 def counts_before(resource: WorkQueueJob) -> CountsBefore:
-    """Return the counters before the current period, or before the next one; zero without."""
+    """Return the counters before the current or next period; zeros for a run without periods."""
     status = resource.status
     if status.current_busy_period is not None:
         return status.current_busy_period.before or CountsBefore()
@@ -32,12 +34,12 @@ def counts_before(resource: WorkQueueJob) -> CountsBefore:
 
 
 def count_failed(resource: WorkQueueJob, ledger: Ledger) -> int:
-    """Return the failed pods that `backoffLimit` is for."""
+    """Return the failed pods that count towards `backoffLimit`."""
     return max(0, ledger.failed - counts_before(resource).pods_failed)
 
 
 def count_since(items: ItemsStatus, before: CountsBefore) -> ItemsStatus:
-    """Return a ledger without what had been settled before."""
+    """Return the items without those that had been settled before."""
     settled = count_settled(before)
     return items.model_copy(
         update={
@@ -59,8 +61,8 @@ def follow_period(
 ) -> tuple[BusyPeriod | None, BusyPeriod | None]:
     """Return the current and the last period from now on.
 
-    items: the run's ledger; None while the depth is unknown.
-    end: of the current one, if it is over.
+    items: those of the whole run; None while the depth is unknown.
+    end: that of the current period, if it is over.
     """
     status = observed.resource.status
     current, last = status.current_busy_period, status.last_busy_period
@@ -79,7 +81,7 @@ def follow_period(
 
 
 def describe_progress(period: BusyPeriod) -> str:
-    """Return items settled of items seen."""
+    """Return items settled of items seen, as in "3/8"."""
     return f"{count_settled(period)}/{period.items or 0}"
 
 
@@ -94,7 +96,10 @@ def _has_periods(resource: WorkQueueJob) -> bool:
 
 
 def _is_busy(observed: Observed, items: ItemsStatus | None) -> bool:
-    """Return whether there is, or was a moment ago, anything to do; pods that wait don't tell."""
+    """Return whether there is, or was a moment ago, anything to do.
+
+    Pods that are kept warm and hold no item don't count.
+    """
     depth = observed.depth
     if depth is None:
         return False
@@ -103,7 +108,7 @@ def _is_busy(observed: Observed, items: ItemsStatus | None) -> bool:
 
 
 def _is_warm_pod_busy(observed: Observed, items: ItemsStatus | None) -> bool:
-    """Return whether one holds an item, or has settled one between two measurements."""
+    """Return whether a warm pod holds an item, or has settled one between two measurements."""
     if not observed.warm or observed.depth is None:
         return False
     known = observed.resource.status.items or ItemsStatus()

@@ -1,11 +1,11 @@
 """Keeps what the workers of one WorkQueueJob have reported, until it is in the totals.
 
-Reports come one by one as pods end. Before a finished Job is folded into the totals its pods must
-have been listed once, so that none is missed; after that its reports are dropped, because a long
-run has many. Those of pods that are deleted are kept as long as the others.
+Reports come one by one as pods end. Before a finished Job is folded into the totals, its pods are
+listed once, so that no report is missed. After that its reports are dropped, because a long run has
+many. The report of a deleted pod is kept as long as any other.
 
-A report counts for the Job that controls its pod, by the Job's UID, once that Job is known as one
-of the run's. A pod may be heard of before its Job is, so what it reports is kept meanwhile.
+A report counts for the Job that controls its pod, by the Job's UID. The watch may show a pod before
+its Job, so a report is kept until its Job is known.
 """
 
 from collections.abc import Mapping
@@ -17,11 +17,14 @@ from workqueuejob.planning.observing.observed import ObservedJob
 from workqueuejob.planning.observing.pod_reports import PodReport, attach_reports, read_pod_report
 
 EARLY_REPORTS_MAX = 1000
-"""Of pods whose Job is not known; a list of the finished Job's pods brings what was dropped."""
+"""The most reports of pods whose Job is not known; the oldest is dropped.
+
+The list of the finished Job's pods brings it again.
+"""
 
 
 class ReportBook:
-    """Reports by the UID of the Job, and by that of the pod; all of one namespace."""
+    """The reports of one namespace's pods, by the UID of the Job and of the pod."""
 
     def __init__(self, namespace: str) -> None:
         self._namespace = namespace
@@ -47,7 +50,7 @@ class ReportBook:
     def find_unlisted(
         self, resource: WorkQueueJob, jobs: tuple[ObservedJob, ...]
     ) -> tuple[ObservedJob, ...]:
-        """Return the finished Jobs whose pods are to be listed, and put, before `attach`."""
+        """Return the finished Jobs whose pods must be listed, and put here, before `attach`."""
         if resource.spec.worker is None:
             return ()
         return tuple(
@@ -59,18 +62,18 @@ class ReportBook:
         )
 
     def note_listed(self, job: ObservedJob) -> None:
-        """Note that every pod there is of a finished Job was put."""
+        """Note that every pod of a finished Job was put here."""
         self._listed.add(job.uid)
 
     def attach(
         self, resource: WorkQueueJob, jobs: tuple[ObservedJob, ...]
     ) -> tuple[ObservedJob, ...]:
-        """Return the Jobs with what their workers report; forget those in the totals."""
+        """Return the Jobs with what their workers report; forget reports that are in the totals."""
         if resource.spec.worker is None:
             return jobs
         open_jobs = {job.uid for job in jobs if not is_folded(resource.status, job.wave)}
         self._listed &= open_jobs
-        # A Job that is gone tells nothing more either, though its pods may go after it.
+        # The reports of a Job that is gone are dropped too, although its pods may go after it.
         self._reports = {uid: self._reports.get(uid, {}) for uid in open_jobs}
         self._take_in_early(resource)
         return tuple(self._attach(job) if job.uid in open_jobs else job for job in jobs)

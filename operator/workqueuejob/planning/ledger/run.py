@@ -1,10 +1,10 @@
-"""What the run has done so far, counted once.
+"""Counts what the run has done so far, in waves and pods, and what workers have reported.
 
-Every wave is either listed in status as unfinished or has been folded into its totals: a Job is
-folded by the same patch that takes it off the list. So a Job that is seen again, or is gone, or
-was never recorded because the operator died, is neither lost nor counted twice. Pods that fail
-because we ended their Job are not counted at all. What the workers of a Job had not reported that
-was deleted while it ran is not known any more.
+Every wave is either listed in status as unfinished or has been folded into its totals: the patch
+that folds a Job takes it off the list. So a Job is neither lost nor counted twice if it is seen
+again, is gone, or was never recorded because the operator died. Pods that fail because the operator
+ended their Job are not counted. If a Job is deleted while it runs, what its workers had not
+reported by then is lost.
 """
 
 from dataclasses import dataclass, field
@@ -18,18 +18,22 @@ _COUNTS = tuple(CountedItems.model_fields)
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
-    """Totals over all waves of the run.
-
-    waves: the highest wave number ever given.
-    futile: pods that succeeded although nothing was settled.
-    counted: what workers have reported.
-    """
+    """Totals over all waves of the run."""
 
     waves: int
+    """The highest wave number that was ever given."""
+
     succeeded: int
+    """The pods that succeeded."""
+
     failed: int
+    """The pods that failed, without those whose Job the operator ended."""
+
     futile: int
+    """The pods that succeeded although nothing was settled, as status has recorded them."""
+
     counted: CountedItems = field(default_factory=CountedItems)
+    """The items that workers have reported."""
 
 
 def count_run(
@@ -40,7 +44,8 @@ def count_run(
 ) -> Ledger:
     """Return the run's totals from what status recorded and what the Jobs show now.
 
-    never_started: names of Jobs that were withdrawn before they had a pod.
+    never_started: names of Jobs that were deleted before they had a pod. Any other Job that status
+        lists and that is gone counts as one uncertain item.
     """
     listed = {job.wave: job for job in status.jobs or ()}
     recorded_waves = status.waves or 0
@@ -68,13 +73,13 @@ def count_run(
 
 
 def is_folded(status: WorkQueueJobStatus, wave: int) -> bool:
-    """Return whether a wave's Job is in the totals for good."""
+    """Return whether status has a wave's Job in its totals, and not on its list any more."""
     recorded = status.waves or 0
     return wave <= recorded and all(job.wave != wave for job in status.jobs)
 
 
 def count_job(job: ObservedJob, known: JobStatus | None) -> CountedItems:
-    """Return what a Job's workers have reported; what is recorded of pods that are gone stays."""
+    """Return what a Job's workers have reported, at least as much as status has recorded of it."""
     now, recorded = job.items or CountedItems(), (known.items if known else None) or CountedItems()
     return CountedItems(
         **{name: max(getattr(now, name), getattr(recorded, name)) for name in _COUNTS}
@@ -84,7 +89,7 @@ def count_job(job: ObservedJob, known: JobStatus | None) -> CountedItems:
 def _add_news(
     totals: CountedItems, job: CountedItems, recorded: CountedItems | None
 ) -> CountedItems:
-    """Return the totals with what a Job has more than was recorded of it."""
+    """Return the totals and what a Job has reported since it was recorded."""
     before = recorded or CountedItems()
     return CountedItems(
         **{

@@ -1,7 +1,7 @@
-"""What of a partitioned log a run works on, as status records it, and how much of that is left.
+"""The span of a partitioned log that a run works on, as status records it, and what is left of it.
 
 A log that is written to would never be drained, so a run that drains ends where the partitions
-ended when it began. What was recorded wins over what is seen later: it outlives the operator.
+ended when it began. A span that was recorded stays, whatever is seen later.
 """
 
 from dataclasses import replace
@@ -15,7 +15,7 @@ from workqueuejob.errors import QueueReplaced
 
 
 def read_span(resource: WorkQueueJob) -> LogSpan | None:
-    """Return what was recorded, without ends if the run has become one that follows."""
+    """Return the recorded span, without its ends if the run has become Continuous."""
     queue = resource.status.queue
     recorded = queue.offsets if queue else None
     if recorded is None:
@@ -28,13 +28,13 @@ def read_span(resource: WorkQueueJob) -> LogSpan | None:
 
 
 def find_span(resource: WorkQueueJob) -> LogSpan | None:
-    """Return what the run works on; None while that is not recorded, or need not be."""
+    """Return the span that the run works on; None while it is not recorded, or need not be."""
     span = read_span(resource)
     return None if span is None or (span.ends is None and not follows(resource)) else span
 
 
 def write_span(span: LogSpan) -> RunOffsets:
-    """Return what status keeps."""
+    """Return a span as status keeps it."""
     return RunOffsets(
         topic_id=span.starts.topic_id,
         starts=span.starts.text,
@@ -43,7 +43,7 @@ def write_span(span: LogSpan) -> RunOffsets:
 
 
 def restrict(measurement: Measurement, resource: WorkQueueJob) -> Measurement:
-    """Return a measurement of what the run is to work on, and not of what comes after it."""
+    """Return the measurement of the run's span, without the records that came after it."""
     depth, span = measurement.result, find_span(resource)
     if not isinstance(depth, QueueDepth) or depth.log is None or span is None:
         return measurement
@@ -58,7 +58,7 @@ def restrict(measurement: Measurement, resource: WorkQueueJob) -> Measurement:
 
 
 def follows(resource: WorkQueueJob) -> bool:
-    """Whether the run goes on for ever."""
+    """Return whether the run is Continuous, and so follows the log without an end."""
     return resource.spec.run_policy is RunPolicy.CONTINUOUS
 
 

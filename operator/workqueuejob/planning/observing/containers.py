@@ -1,9 +1,9 @@
 """Reads from a container's status whether it ever ran. Knows no worker and no cluster.
 
-A kubelet that ends a pod gives every container of it a terminated state: one that was never
-started gets exit code 137 and the reason `ContainerStatusUnknown` too (`TerminatePod` of
-`pkg/kubelet/status`). What tells it from one that was killed is that it has no ID, which a
-container gets when it is created, and that nothing is known of an earlier run.
+A kubelet that ends a pod gives each of its containers a terminated state. Even a container that was
+never started gets exit code 137, with the reason `ContainerStatusUnknown` (`TerminatePod` of
+`pkg/kubelet/status`). It differs from one that was killed in two ways: it has no ID, which a
+container gets when it is created, and no earlier run is known.
 """
 
 from collections.abc import Mapping
@@ -27,7 +27,7 @@ def read_state(container: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def has_never_run(pod: Mapping[str, Any], container: Mapping[str, Any]) -> bool:
-    """Return whether a pod has ended without this container of it having ever been started.
+    """Return whether a pod has ended, and this container of it was never started.
 
     container: its status; empty where the kubelet has reported none, as of a pod that it refused.
     """

@@ -1,8 +1,9 @@
-"""Who ended a pod that nobody deleted: its container's probes, or its own deadline. Pure.
+"""Finds out what of its own spec ended a pod: its container's probes, or its deadline. Pure.
 
-A worker is told to stop by SIGTERM, whoever sends it, and gives its item back. That must not count
-as an attempt where a node is drained, and must where the item is what makes a probe fail: it would
-be tried for ever. So a worker knows its container's probes, and asks them when it is told to stop.
+A worker that gets SIGTERM gives its item back, and can't see who sent the signal. While a node is
+drained that must not count as an attempt. But it must where the item itself makes a probe fail, or
+the item would be tried without an end. So a worker knows its container's probes, and asks them
+itself when it is stopped.
 """
 
 from collections.abc import Iterable, Mapping
@@ -13,7 +14,7 @@ from workqueuejob.contract.probes import ProbeSettings
 Manifest = Mapping[str, Any]
 
 PROBES = ("livenessProbe", "startupProbe")
-"""Those that end a container."""
+"""The probes that end a container."""
 
 DEADLINE_EXCEEDED = "DeadlineExceeded"
 
@@ -21,7 +22,8 @@ DEADLINE_EXCEEDED = "DeadlineExceeded"
 def read_probes(container: Manifest) -> tuple[ProbeSettings, ...] | None:
     """Return the probes that may end a container and that its worker can ask; None without any.
 
-    It speaks no gRPC. What the API server would refuse is left out: it will say so.
+    The worker speaks no gRPC. A probe that the API server would refuse is left out, because the API
+    server will say so.
     """
     read = (_read_probe(kind, container) for kind in PROBES)
     return tuple(probe for probe in read if probe is not None) or None
@@ -30,14 +32,15 @@ def read_probes(container: Manifest) -> tuple[ProbeSettings, ...] | None:
 def find_ender(pod: Manifest, container_names: Iterable[str], *, stopped: bool) -> str | None:
     """Return what of its own spec ended a pod, in a person's words; None if nothing did.
 
-    container_names: those that are looked at. stopped: whether the pod is known to have had a
-        SIGTERM, which a program tells by its exit code and a worker by its report.
+    container_names: the containers to look at.
+    stopped: whether the pod is known to have had a SIGTERM: by a program's exit code, or by a
+        worker's report.
     """
     status: Manifest = pod.get("status") or {}
     if status.get("reason") == DEADLINE_EXCEEDED:
         seconds = (pod.get("spec") or {}).get("activeDeadlineSeconds")
         return f"activeDeadlineSeconds ({seconds} s) of spec.template.spec"
-    if not stopped or is_told_to_go(pod):
+    if not stopped or is_disrupted(pod):
         return None
     looked_at = set(container_names)
     for container in (pod.get("spec") or {}).get("containers") or ():
@@ -47,7 +50,7 @@ def find_ender(pod: Manifest, container_names: Iterable[str], *, stopped: bool) 
     return None
 
 
-def is_told_to_go(pod: Manifest) -> bool:
+def is_disrupted(pod: Manifest) -> bool:
     """Return whether a pod is deleted, evicted, preempted, or its node shuts down."""
     conditions = (pod.get("status") or {}).get("conditions") or ()
     return bool(pod["metadata"].get("deletionTimestamp")) or any(
@@ -87,7 +90,7 @@ def _headers(http: Manifest) -> list[Manifest]:
 
 
 def _find_port(port: object, container: Manifest) -> int | None:
-    """Return a port's number; a word is the name of one of the container's ports."""
+    """Return a port's number; a text is the name of one of the container's ports."""
     if isinstance(port, int):
         return port
     named = container.get("ports")

@@ -1,4 +1,4 @@
-"""Reads a Job as the API server shows it. Knows nothing of queues."""
+"""Reads a Job as the API server shows it. Asks no cluster, and knows nothing of queues."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -10,13 +10,13 @@ from workqueuejob.planning.verdict import END_REASONS
 
 
 def read_job(manifest: Mapping[str, Any]) -> ObservedJob:
-    """Return what planning needs to know of a Job that we made.
+    """Return what planning needs to know of a Job that the operator made.
 
     Raises KeyError or ValueError when the manifest is not of a Job with a wave label.
     """
     metadata, spec = manifest["metadata"], manifest["spec"]
     status: Mapping[str, Any] = manifest.get("status") or {}
-    # Pods that have ended, and whose finalizer is being removed before they are counted.
+    # Pods that have ended, and that the Job counts once their finalizer is removed.
     uncounted: Mapping[str, Any] = status.get("uncountedTerminatedPods") or {}
     conditions = _true_conditions(status)
     ending = conditions.get("SuccessCriteriaMet") or conditions.get("FailureTarget")

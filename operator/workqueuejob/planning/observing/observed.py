@@ -1,7 +1,7 @@
 """What a reconcile has seen: the resource, its Jobs, its queue and what stands in the way.
 
-Values only. Jobs are read before the queue, so a Job's open completions may be stale and high,
-never low: that is the side on which no pod too many is made.
+Values only. Jobs are read before the queue, so a Job's open completions may be too many by then,
+and never too few. With too many, no pod is made that is not needed.
 """
 
 from collections.abc import Iterable
@@ -33,49 +33,67 @@ class JobState(Enum):
 
 @dataclass(frozen=True, slots=True)
 class ObservedJob:
-    """One wave's Job.
-
-    active: pods pending or running; ready: of these, the running ones that are ready.
-    failed: failed pods, without those that our failure policy ignores.
-    failed_indexes: completions that the Job's controller has given up.
-    ending_since: when its end was decided; None while it runs.
-    is_warm: its pods wait for their first item, and so need not end while the queue is empty.
-    failure_reason: the reason of its Failed or FailureTarget condition.
-    ended_by_us: its end was our decision, so pods that failed from then on are nobody's failure.
-    template_hash: of what its pods were made from.
-    items: what its pods' workers have reported; None without a worker.
-    is_queued: Kueue suspends, resumes and resizes it, and nobody else.
-    is_as_created: nobody has changed its spec, so one that was created suspended never had a pod.
-    stuck: of the terminating pods, those that should have ended long ago, as on a lost node.
-    uid: of the Job, to delete this very one.
-    complaint: why a worker of it could not go on, in its own words.
-    ended_by: what of the template ended a pod of it: a probe, or the pods' deadline.
-    """
+    """One wave's Job."""
 
     name: str
     wave: int
     completions: int
     parallelism: int
     created: datetime
+
     active: int = 0
+    """Pods pending or running."""
+
     ready: int = 0
+    """Of the active pods, those that run and are ready."""
+
     terminating: int = 0
+    """Pods that are being deleted and have not ended."""
+
     succeeded: int = 0
+
     failed: int = 0
+    """Failed pods, without those that the Job's failure policy ignores."""
+
     failed_indexes: int = 0
+    """Completions that the Job's controller has given up."""
+
     suspended: bool = False
     state: JobState = JobState.RUNNING
+
     ending_since: datetime | None = None
+    """When its end was decided; None while it runs."""
+
     failure_reason: str | None = None
+    """The reason of its Failed or FailureTarget condition."""
+
     ended_by_us: bool = False
+    """Whether the operator decided its end. Pods that fail from then on are not counted."""
+
     template_hash: str | None = None
+    """The hash of what its pods were made from."""
+
     items: CountedItems | None = None
+    """What its pods' workers have reported; None without a worker."""
+
     complaint: str | None = None
+    """Why one of its workers could not go on, in the worker's words."""
+
     ended_by: str | None = None
+    """What of the template ended one of its pods: a probe, or the pods' deadline."""
+
     is_queued: bool = False
+    """Whether Kueue suspends, resumes and resizes it; the operator doesn't then."""
+
     is_warm: bool = False
+    """Whether its pods wait for their first item, and so need not end while the queue is empty."""
+
     is_as_created: bool = False
+    """Whether its spec was never changed. If it was created suspended, it never had a pod."""
+
     stuck: int = 0
+    """Of the terminating pods, those that should have ended long ago, as on a lost node."""
+
     uid: str = ""
     resource_version: str = ""
 
@@ -93,9 +111,10 @@ class ObservedJob:
 
     @property
     def available(self) -> int:
-        """Open completions that may take an item; with a stuck pod, no more than pods at once.
+        """Open completions that may take an item.
 
-        Its Job makes no pod in the place of a stuck one, so others are to take what it leaves.
+        A Job makes no pod in the place of a stuck one. So with a stuck pod only those completions
+        count that have a pod or may get one now; other Jobs are to take the rest.
         """
         if not self.stuck:
             return self.open
@@ -103,7 +122,7 @@ class ObservedJob:
 
     @property
     def is_quiet(self) -> bool:
-        """Whether no pod of it is there that may end by itself."""
+        """Whether it has no pod any more but stuck ones, and gets none."""
         return self.is_done and self.terminating <= self.stuck
 
     @property
@@ -125,34 +144,40 @@ class PodProblem:
 
 @dataclass(frozen=True, slots=True)
 class StuckPod:
-    """A pod that terminates for longer than its grace period allows.
-
-    job: the UID of its Job.
-    node: where it runs or ran; empty if it was never given one.
-    """
+    """A pod that terminates for longer than its grace period allows."""
 
     name: str
+
     job: str
+    """The UID of its Job."""
+
     node: str
+    """The name of its node; empty if it was never given one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """Everything that `plan` and `build_status` may look at.
-
-    measurement: None until the queue was measured after the Jobs were last seen to change.
-    obstacle: an error that keeps new waves from being made, such as an invalid template.
-    namespace_terminating: the namespace is being deleted, and waits for our pods.
-    stuck_pods: those that should have ended long ago; the Jobs know how many of them are theirs.
-    """
+    """What one look at the cluster and the queue has shown."""
 
     resource: WorkQueueJob
+
     jobs: tuple[ObservedJob, ...]
+    """The run's Jobs, oldest wave first."""
+
     measurement: Measurement | None
+    """None until the queue was measured after the Jobs were last seen to change."""
+
     obstacle: WorkQueueJobError | None = None
+    """An error that keeps new waves from being made, such as an invalid template."""
+
     pod_problem: PodProblem | None = None
+    """Why pods don't start; None where nothing is known to keep them from it."""
+
     namespace_terminating: bool = False
+    """Whether the namespace is being deleted, and waits for the run's pods."""
+
     stuck_pods: tuple[StuckPod, ...] = ()
+    """The pods that should have ended long ago. Each Job's `stuck` is how many of them it has."""
 
     @property
     def depth(self) -> QueueDepth | None:
@@ -162,19 +187,19 @@ class Observed:
 
     @property
     def warm(self) -> tuple[ObservedJob, ...]:
-        """The Jobs whose pods may wait for ever, as a Continuous run lets them."""
+        """The Jobs whose pods wait for items without an end, as a Continuous run lets them."""
         is_continuous = self.resource.spec.run_policy is RunPolicy.CONTINUOUS
         return tuple(job for job in self.jobs if job.is_warm and is_continuous)
 
     @property
     def passing(self) -> tuple[ObservedJob, ...]:
-        """The Jobs whose pods end by themselves, or are to be ended: all others."""
+        """All other Jobs: their pods end by themselves, or are to be ended."""
         warm = self.warm
         return tuple(job for job in self.jobs if job not in warm)
 
     @property
     def is_passing(self) -> bool:
-        """Whether a Job is unfinished whose pods end by themselves."""
+        """Whether a Job is unfinished that is not kept warm."""
         return any(not job.is_done for job in self.passing)
 
     @property
@@ -184,7 +209,7 @@ class Observed:
 
     @property
     def listed(self) -> tuple[ObservedJob, ...]:
-        """Jobs that are not terminal, and so may have more to tell, oldest wave first."""
+        """Jobs that are not terminal, and so stay listed in status, oldest wave first."""
         return tuple(job for job in self.jobs if not job.state.is_terminal)
 
 

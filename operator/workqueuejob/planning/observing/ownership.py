@@ -1,7 +1,7 @@
-"""Says whose a Job or a pod is, by namespace and controller.
+"""Finds out to which run a Job or a pod belongs, by namespace and controller.
 
 Labels and names prove nothing, because anyone may write them, in any namespace. A UID alone proves
-little more: whoever may read an object of another namespace knows its UID, and may name it as an
+little more: a user who may read an object of another namespace knows its UID, and may name it as an
 owner.
 """
 
@@ -30,7 +30,7 @@ def is_own_job(manifest: Manifest, resource: WorkQueueJob) -> bool:
 
 
 def read_job_uid(pod: Manifest) -> str:
-    """Return the UID of the Job that controls a pod; nothing if none does."""
+    """Return the UID of the Job that controls a pod; empty if none does."""
     return _read_controller_uid(pod["metadata"], group="batch", kind="Job")
 
 
@@ -48,7 +48,7 @@ def read_wave(manifest: Manifest) -> int:
 
 
 def read_owner_uid(job: Manifest) -> str:
-    """Return the UID of the WorkQueueJob that a Job calls its controller; nothing without one."""
+    """Return the UID of the WorkQueueJob that a Job names as its controller; empty without one."""
     return _read_controller_uid(job["metadata"], group=GROUP, kind=KIND)
 
 

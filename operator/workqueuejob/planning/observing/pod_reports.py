@@ -1,4 +1,4 @@
-"""Reads what a pod's worker has done from its termination message. Knows no cluster."""
+"""Reads from a pod's termination message what its worker has done. Asks no cluster."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -9,7 +9,7 @@ from workqueuejob.contract import exit_codes
 from workqueuejob.contract.report import ItemCounts, Report, read_report
 from workqueuejob.contract.settings import SETTINGS
 from workqueuejob.planning.observing.containers import has_never_run, read_state
-from workqueuejob.planning.observing.endings import find_ender, is_told_to_go
+from workqueuejob.planning.observing.endings import find_ender, is_disrupted
 from workqueuejob.planning.observing.observed import ObservedJob
 from workqueuejob.planning.observing.ownership import read_job_uid, read_wave
 
@@ -19,32 +19,37 @@ _ORDERLY = frozenset({exit_codes.DONE, exit_codes.FAILED, exit_codes.STOPPED_EAR
 
 @dataclass(frozen=True, slots=True)
 class PodReport:
-    """One pod that has ended.
-
-    job: the UID of the Job that controls it; nothing if none does.
-    wave: what its label says, which proves nothing.
-    items: what its worker has reported, in the words of status.
-    succeeded: it exited 0, so its Job counts it.
-    died_idle: it was killed without an item in hand, or ended by its probe or deadline before it
-        had settled or tried one, which its Job does not count as a failure.
-    complaint: why it could not go on, if it ended with an error.
-    ended_by: what of the template ended it, if that did.
-    """
+    """One pod that has ended."""
 
     uid: str
+
     job: str
+    """The UID of the Job that controls it; empty if none does."""
+
     items: CountedItems
+    """What its worker has reported, in the words of status."""
+
     wave: int = 0
+    """What its label says, which proves nothing."""
+
     succeeded: bool = False
+    """Whether it exited 0, so that its Job counts it."""
+
     died_idle: bool = False
+    """Whether it was killed without an item in hand, or ended by its probe or deadline before it
+    had settled or tried one. Its Job doesn't count this as a failure, so the operator does."""
+
     complaint: str | None = None
+    """Why it could not go on, if it ended with an error."""
+
     ended_by: str | None = None
+    """What of the template ended it, if that did."""
 
 
 def read_pod_report(manifest: Mapping[str, Any], *, is_gone: bool = False) -> PodReport | None:
     """Return what a pod of a worker reports; None as long as it has not ended.
 
-    is_gone: it was deleted; one that still ran then, as when its node was lost, told nothing.
+    is_gone: it was deleted. If it still ran then, as when its node was lost, it reports nothing.
     """
     metadata, status = manifest["metadata"], manifest.get("status") or {}
     ended = _ENDED | ({"Running"} if is_gone else set())
@@ -84,13 +89,12 @@ def attach_reports(
 ) -> ObservedJob:
     """Return a Job with what its workers report, and with the failures that it does not count.
 
-    is_listed: its pods were listed after it had ended, so that a report that is not among them
-        never will be.
+    is_listed: its pods were listed after it had ended, so a report that is missing never comes.
     """
     own = [report for report in reports if report.job == job.uid]
     items = add_items(own)
     if job.is_done and job.stuck:
-        # Whatever they have done they may tell later, if their node comes back.
+        # They may still settle their items, and report it later, if their node comes back.
         items = items.model_copy(update={"uncertain": items.uncertain + job.stuck})
     if is_listed:
         missing = max(0, job.succeeded - sum(report.succeeded for report in own))
@@ -111,7 +115,7 @@ def add_items(reports: Iterable[PodReport]) -> CountedItems:
 
 
 def _find_worker(manifest: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the status of the container that our settings were given to, and of no other."""
+    """Return the status of the container that has the worker's settings; empty without any."""
     containers = (manifest.get("spec") or {}).get("containers") or ()
     workers = {
         container["name"]
@@ -126,9 +130,9 @@ def _find_worker(manifest: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _is_uncertain(terminated: Mapping[str, Any], report: Report | None) -> bool:
-    """Return whether a container that ran may have settled something that it did not report.
+    """Return whether a container that ran may have settled an item that it did not report.
 
-    One that was killed with an item in hand may have; so may one that was last heard of running.
+    That is so if it was killed with an item in hand, left no report, or was last seen running.
     """
     if terminated.get("exitCode") in _ORDERLY:
         return False
@@ -136,7 +140,7 @@ def _is_uncertain(terminated: Mapping[str, Any], report: Report | None) -> bool:
 
 
 def _is_unused(terminated: Mapping[str, Any], report: Report | None) -> bool:
-    """Return whether it has ended in order and without an item, so that nothing is lost with it."""
+    """Return whether it ended in order and had settled nothing, so that no report is missing."""
     is_orderly = terminated.get("exitCode") in _ORDERLY
     return is_orderly and report is not None and report.counts == ItemCounts()
 
@@ -144,18 +148,18 @@ def _is_unused(terminated: Mapping[str, Any], report: Report | None) -> bool:
 def _has_died_idle(
     manifest: Mapping[str, Any], terminated: Mapping[str, Any], report: Report | None
 ) -> bool:
-    """Return whether it was killed for nobody's sake but its own.
+    """Return whether a pod was killed without an item in hand, as for its use of memory.
 
-    With an item in hand that is an attempt of the item; one that is deleted or evicted has been
-    told to go. Other exit codes than SIGKILL's its Job counts itself.
+    With an item in hand it is an attempt of that item. A pod that is deleted or evicted was made to
+    go and doesn't count. With any other exit code than SIGKILL's its Job counts it by itself.
     """
     if terminated.get("exitCode") != exit_codes.KILLED:
         return False
-    return not is_told_to_go(manifest) and not (report is not None and report.holding)
+    return not is_disrupted(manifest) and not (report is not None and report.holding)
 
 
 def _has_done_nothing(terminated: Mapping[str, Any], report: Report | None) -> bool:
-    """Return whether a pod that was stopped has no more to show than an item that it gave back."""
+    """Return whether a pod that was stopped has settled and tried nothing."""
     if terminated.get("exitCode") != exit_codes.STOPPED_EARLY:
         return False
     counts = report.counts if report else ItemCounts()

@@ -1,8 +1,8 @@
-"""Finds pods that should have ended long ago, as on a node that is lost. Knows no cluster.
+"""Finds pods that should have ended long ago, as on a node that is lost. Asks no cluster.
 
-A pod's `deletionTimestamp` is the end of its grace period. A kubelet that is there has ended the
-pod by then, or says so soon after. The pod of a lost node stays, and nobody knows whether it still
-runs: its Job waits for it for ever, so a run that goes on has to go on without it.
+A pod's `deletionTimestamp` is the end of its grace period. A kubelet that works has ended the pod
+by then, and reports it soon after. The pod of a lost node stays, and nothing shows whether it still
+runs. Its Job waits for it without an end, so the run has to go on without it.
 """
 
 from collections import Counter
@@ -16,7 +16,10 @@ from workqueuejob.planning.observing.ownership import read_job_uid
 from workqueuejob.planning.wording import count
 
 MARGIN = timedelta(seconds=30)
-"""After its grace period, for clocks that differ and a kubelet that has much to do."""
+"""The time after its grace period in which a pod is not stuck yet.
+
+Clocks differ, and a kubelet may be busy.
+"""
 
 _ENDED = frozenset({"Succeeded", "Failed"})
 _MOST_NODES = 3
@@ -30,7 +33,7 @@ def find_stuck_pods(pods: Iterable[Mapping[str, Any]], *, now: datetime) -> tupl
 def mark_stuck(
     jobs: tuple[ObservedJob, ...], pods: tuple[StuckPod, ...]
 ) -> tuple[ObservedJob, ...]:
-    """Return the Jobs with how many of their terminating pods are stuck."""
+    """Return the Jobs, each with the number of its terminating pods that are stuck."""
     numbers = Counter(pod.job for pod in pods)
     return tuple(
         replace(job, stuck=min(job.terminating, numbers[job.uid])) if numbers[job.uid] else job
@@ -44,11 +47,11 @@ def describe_stuck(pods: tuple[StuckPod, ...]) -> str:
     named = ", ".join(nodes[:_MOST_NODES]) + (" and others" if len(nodes) > _MOST_NODES else "")
     where = f" on node {named}" if nodes else ""
     remedy = f"delete node {nodes[0]}" if nodes else f"delete pod {pods[0].name}"
-    one = len(pods) == 1
+    is_one = len(pods) == 1
     return (
-        f"{count(len(pods), 'pod')}{where} {'has' if one else 'have'} not ended although"
-        f" {'its grace period is' if one else 'their grace periods are'} over, and the run goes on"
-        f" without {'it' if one else 'them'}: bring the node back or, if it is gone, kubectl"
+        f"{count(len(pods), 'pod')}{where} {'has' if is_one else 'have'} not ended although"
+        f" {'its grace period is' if is_one else 'their grace periods are'} over, and the run goes"
+        f" on without {'it' if is_one else 'them'}: bring the node back or, if it is gone, kubectl"
         f" {remedy}"
     )
 

@@ -14,10 +14,10 @@ BACK_OFF = "BackOff"
 """The reason of a problem that the Job's controller deals with by itself."""
 
 _CLAIMED_WITHIN = timedelta(seconds=20)
-"""A scheduler, and then a kubelet, says something of a pod within a second or so."""
+"""The age at which a pod should have a condition: schedulers and kubelets take about a second."""
 
 _STOPPED = frozenset({128 + signal.SIGTERM, 128 + signal.SIGKILL})
-"""How a program ends that handles no SIGTERM, or that outlasts its grace."""
+"""The exit codes of a program that handles no SIGTERM, or that outlasts its grace."""
 
 _STARTING = frozenset({"ContainerCreating", "PodInitializing"})
 """Waiting reasons that every healthy pod passes through."""
@@ -26,14 +26,14 @@ _STARTING = frozenset({"ContainerCreating", "PodInitializing"})
 def find_pod_problem(pods: Iterable[Mapping[str, Any]]) -> PodProblem | None:
     """Return the most frequent reason for which pods are not running, or None.
 
-    pods: manifests as the API server shows them. Those that run, have ended or are being deleted
-        don't count: one on a lost node is deleted for as long as its node is not heard of.
+    pods: manifests as the API server shows them. Pods that run, have ended or are being deleted
+        don't count. A pod on a lost node is being deleted until its node comes back.
     """
     problems = [problem for pod in pods if (problem := _problem_of(pod)) is not None]
     if not problems:
         return None
     reason, count = Counter(reason for reason, _ in problems).most_common(1)[0]
-    message = next(message for found, message in problems if found == reason)
+    message = next(message for known_reason, message in problems if known_reason == reason)
     return PodProblem(reason=reason, message=message, pods=count)
 
 
@@ -60,7 +60,7 @@ def _waiting(status: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def find_unclaimed_pods(pods: Iterable[Mapping[str, Any]], *, now: datetime) -> PodProblem | None:
-    """Return that nobody has said a word of pods that have been there for a while, or None.
+    """Return the problem that no scheduler or kubelet has looked at some pods, or None.
 
     Those that are being deleted don't count, as in `find_pod_problem`.
     """
@@ -98,7 +98,7 @@ def is_pod_missing(job: ObservedJob) -> bool:
 
 
 def find_back_off(pods: Iterable[Mapping[str, Any]]) -> PodProblem | None:
-    """Return that pods failed, which a Job's own numbers don't tell while it waits, or None."""
+    """Return the problem that pods failed, which their Job doesn't show while it waits, or None."""
     failed = [pod for pod in pods if (pod.get("status") or {}).get("phase") == "Failed"]
     if not failed:
         return None
@@ -122,7 +122,7 @@ def find_back_off(pods: Iterable[Mapping[str, Any]]) -> PodProblem | None:
 
 
 def _find_ender(pod: Mapping[str, Any]) -> str | None:
-    """Return what of its own spec ended a failed pod: by SIGTERM, or by SIGKILL after that."""
+    """Return what of its own spec ended a failed pod, in a person's words; None if nothing did."""
     for container in (pod.get("status") or {}).get("containerStatuses") or ():
         ended = (container.get("state") or {}).get("terminated") or {}
         report = read_report(ended.get("message") or "")
@@ -135,7 +135,7 @@ def _find_ender(pod: Mapping[str, Any]) -> str | None:
 
 
 def is_any_pod_deleted(pods: Iterable[Mapping[str, Any]]) -> bool:
-    """Return whether a pod is being deleted, and something keeps it from going."""
+    """Return whether one of the pods is being deleted."""
     return any(_is_deleted(pod) for pod in pods)
 
 

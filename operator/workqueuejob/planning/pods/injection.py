@@ -1,8 +1,8 @@
-"""Brings the worker into a pod whose image knows nothing of it. Pure: it only rewrites a pod spec.
+"""Brings the worker into a pod whose image doesn't have it. Pure: it only rewrites a pod spec.
 
-An init container copies a Python that needs nothing of the image into a volume, and the container's
-command becomes an argument of the worker, started by the loader that came along. What the worker
-is told stands in the environment, which is not made here.
+An init container copies a Python that needs nothing of the image into a volume. The container's
+command becomes an argument of the worker, which the loader from that volume starts. The worker's
+settings are in the environment, which is not built here.
 """
 
 import copy
@@ -15,8 +15,8 @@ VOLUME = "wqj-worker"
 INIT_CONTAINER = "wqj-worker-install"
 MOUNT_PATH = "/wqj"
 
-# No shell and no variable: the user's command would inherit what they say. -I and -S leave the
-# environment and the image's own packages alone, utf8 its locale.
+# Neither a shell nor a variable, because the user's command would inherit what they set. -I and -S
+# ignore the environment and the image's own packages, and utf8 its locale.
 LAUNCHER = (
     f"{MOUNT_PATH}/bin/loader",
     "--inhibit-cache",
@@ -44,15 +44,15 @@ def inject_worker(
 ) -> Manifest:
     """Return a pod's spec in which the worker runs the command of one of its containers.
 
-    container: its name; it has a command, for that of the image can't be seen.
+    container: its name. It has a command, because the command of an image can't be seen.
     """
     injected = copy.deepcopy(dict(pod))
-    (worked_on,) = (one for one in injected["containers"] if one["name"] == container)
+    (worked_on,) = (known for known in injected["containers"] if known["name"] == container)
     _wrap_command(worked_on)
     _append(worked_on, "volumeMounts", {**_build_mount(), "readOnly": True})
     _append(injected, "volumes", {"name": VOLUME, "emptyDir": {}})
     install = _build_install(injected, worked_on, image=image, pull_policy=pull_policy)
-    # First, so that others may use it, and none that fails is blamed on it.
+    # First, so that other init containers may use it, and their failures are not blamed on it.
     injected["initContainers"] = [install, *(injected.get("initContainers") or ())]
     return injected
 
@@ -87,10 +87,11 @@ def _build_install(
 
 
 def _build_resources(worked_on: Mapping[str, Any]) -> Manifest:
-    """Return what the worked-on container asks for, without its devices.
+    """Return what the worked-on container requests, without its devices.
 
-    A pod needs the most that an init container asks for or all others together, so this adds
-    nothing, keeps its quality of service, and passes quotas and ranges that its container passes.
+    A pod requests the maximum of its init containers and of the sum of all others, so this adds
+    nothing. It keeps the pod's quality of service, and passes the quotas and limit ranges that the
+    container passes.
     """
     resources = worked_on.get("resources") or {}
     kept = {
@@ -107,8 +108,9 @@ def _build_resources(worked_on: Mapping[str, Any]) -> Manifest:
 def _build_security_context(pod: Mapping[str, Any]) -> Manifest:
     """Return what the Pod Security Standard `restricted` asks for.
 
-    The user is the pod's own if it names one, or else the image's: OpenShift refuses any that is
-    stated. Only a pod of root's gets another, for this container refuses to be root.
+    It names no user, because OpenShift refuses one that is named, so the container runs as the
+    user of the pod or else of the image. Only if the pod's user is root it names another one,
+    because this container refuses to be root.
     """
     context: Manifest = {
         "runAsNonRoot": True,

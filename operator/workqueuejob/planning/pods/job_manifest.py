@@ -1,7 +1,7 @@
-"""Builds the Job of a wave. Pure: nothing is created here.
+"""Builds the manifest of a wave's Job. Pure: nothing is created here.
 
-Indexed with a back-off limit per index, so that one completion's failures neither delay nor end
-its healthy peers; pods that were evicted or preempted count as nobody's failure.
+The Job is Indexed with a back-off limit per index, so that one completion's failures neither delay
+nor end the others. Pods that were evicted or preempted don't count as failed.
 """
 
 import hashlib
@@ -40,17 +40,19 @@ _DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
 
 @dataclass(frozen=True, slots=True)
 class WorkerImage:
-    """The image that an injected worker is copied from; pull_policy None is Kubernetes' default."""
+    """The image that an injected worker is copied from."""
 
     name: str
+
     pull_policy: str | None = None
+    """None: the default of Kubernetes."""
 
 
 def build_job(resource: WorkQueueJob, wave: CreateWave, worker_image: WorkerImage) -> Manifest:
     """Return the manifest of a wave's Job, owned by the WorkQueueJob.
 
     Rules: Job API (batch/v1), KEP-3850 (back-off limit per index), KEP-3329 (pod failure policy),
-    KEP-3939 (pod replacement policy). Raises TemplateInvalid for what can't be built upon.
+    KEP-3939 (pod replacement policy). Raises TemplateInvalid for a template of the wrong shape.
     """
     metadata, spec = resource.metadata, resource.spec
     template = _parse_template(spec)
@@ -88,7 +90,10 @@ def build_job(resource: WorkQueueJob, wave: CreateWave, worker_image: WorkerImag
 
 
 def hash_template(resource: WorkQueueJob) -> str:
-    """Return what tells one kind of pod from another; the same for the same, for ever."""
+    """Return a hash of all that a wave's pods are made from.
+
+    It must stay the same over versions of the operator: pods with another hash count as outdated.
+    """
     spec = resource.spec
     parts = {
         "queue": _describe_queue(resource),
@@ -96,7 +101,7 @@ def hash_template(resource: WorkQueueJob) -> str:
         "retry": spec.retry.to_manifest() if spec.retry else None,
     }
     if spec.pod_failure_policy is not None:
-        # Left out otherwise, so that Jobs that run keep the hash which they were made with.
+        # Left out otherwise, so that a spec without it has the hash of operators before it.
         parts["podFailurePolicy"] = spec.pod_failure_policy.to_manifest()
     texts = {
         name: json.dumps(part, sort_keys=True, separators=(",", ":"))
@@ -119,7 +124,7 @@ def _parse_template(spec: WorkQueueJobSpec) -> Manifest:
 
 
 def _describe_queue(resource: WorkQueueJob) -> Manifest:
-    """Return the queue as pods are told of it, without what only the operator reads."""
+    """Return the fields of the queue that pods get, without those that only the operator reads."""
     queue, span = resource.spec.queue.to_manifest(), find_span(resource)
     for name in ("management", "surplusPodTimeoutSeconds"):
         queue.get("rabbitmq", {}).pop(name, None)
@@ -158,16 +163,16 @@ def _build_failure_policy(spec: WorkQueueJobSpec, pod: Manifest) -> Manifest:
 
 
 def _own_rules(spec: WorkQueueJobSpec) -> list[Manifest]:
-    """Return the user's rules, which are asked after ours."""
+    """Return the user's rules, which Kubernetes asks after the operator's."""
     policy = spec.pod_failure_policy
     return [rule.to_manifest() for rule in policy.failure_rules] if policy else []
 
 
 def _build_worker_rules(spec: WorkQueueJobSpec, pod: Manifest) -> list[Manifest]:
-    """Return what a worker's pod may do without having failed.
+    """Return the rules by which a worker's pod may exit without having failed.
 
-    One that was killed is an attempt of the item that it held, which is tried so often and then
-    put aside; pods that were killed without an item are counted by the operator.
+    If a pod is killed with an item in hand, that is an attempt of the item, which is put aside
+    after so many. A pod that is killed without an item is counted by the operator.
     """
     if spec.worker is None:
         return []
@@ -185,7 +190,7 @@ def _complete_template(
     labels: Mapping[str, str],
     worker_image: WorkerImage,
 ) -> None:
-    """Add what pods of ours have to a template that was parsed for this Job."""
+    """Add to a template, which was parsed for this Job alone, what all pods of the run have."""
     spec = resource.spec
     metadata, pod = template.setdefault("metadata", {}), template["spec"]
     pod.setdefault("restartPolicy", "Never")
@@ -200,7 +205,7 @@ def _complete_template(
         is_warm = WARM_LABEL in labels
         _add_environment(worked, build_worker_environment(resource, worked, is_warm=is_warm))
         if spec.is_worker_injected:
-            # So that kubectl logs does not ask which container: ours is done by then.
+            # So that kubectl logs does not ask for a container: the init container is one too.
             annotations = metadata.setdefault("annotations", {})
             annotations.setdefault(_DEFAULT_CONTAINER, worked["name"])
             template["spec"] = inject_worker(
@@ -213,13 +218,13 @@ def _complete_template(
 
 
 def _find_worked(spec: WorkQueueJobSpec, pod: Mapping[str, Any]) -> Manifest:
-    """Return the container that works on the items; the API server has checked that it is there."""
+    """Return the container that works on the items; the API server has checked that it exists."""
     containers: list[Manifest] = pod["containers"]
     named = spec.worker.container_name if spec.worker else None
     return next((c for c in containers if c["name"] == named), containers[0])
 
 
 def _add_environment(container: Manifest, environment: list[Variable]) -> None:
-    """Put our variables first, so that the user's own may refer to them, and may win."""
+    """Put the operator's variables first, so that the user's may refer to them and replace them."""
     own, taken = container.get("env") or [], read_variable_names(container)
     container["env"] = [v for v in environment if v["name"] not in taken] + own

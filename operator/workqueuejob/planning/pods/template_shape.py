@@ -1,7 +1,7 @@
-"""Finds what of a pod template is not of the kind that we build upon. Pure.
+"""Checks that a pod template has the shape that the operator builds upon. Pure.
 
 The schema leaves most of a template open, and the API server judges the Job that is made of it. But
-what we add to must be what it should be before that: a string is no list to put a variable into.
+the operator adds to some fields before that, and it can't add a variable to a string.
 """
 
 from collections.abc import Mapping
@@ -15,7 +15,9 @@ _POD = "spec.template.spec"
 
 
 def check_shape(template: Mapping[str, Any]) -> None:
-    """Raise TemplateInvalid, with the field's name; null is absence, as in any pod.
+    """Raise TemplateInvalid, with the field's name, if a field is of the wrong kind.
+
+    Null means absent, as in any pod.
 
     template: as the schema takes it, so it has a spec with containers.
     """
@@ -28,10 +30,10 @@ def check_shape(template: Mapping[str, Any]) -> None:
 
 
 def read_variable_names(container: Container) -> set[str]:
-    """Return the names in a container's env; what is no variable has none."""
+    """Return the names in a container's env, without entries that are no variables."""
     env = container.get("env")
-    found = env if isinstance(env, list) else ()
-    names = (variable.get("name") for variable in found if isinstance(variable, dict))
+    variables = env if isinstance(env, list) else ()
+    names = (variable.get("name") for variable in variables if isinstance(variable, dict))
     return {name for name in names if isinstance(name, str)}
 
 
@@ -48,24 +50,24 @@ def _check_container(container: Container, where: str) -> None:
 
 
 def _read_list(parent: Mapping[str, Any], field: str, where: str) -> list[Any]:
-    found = parent.get(field)
-    if found is not None and not isinstance(found, list):
+    value = parent.get(field)
+    if value is not None and not isinstance(value, list):
         raise _refuse(f"{where}.{field}", "a list")
-    return found or []
+    return value or []
 
 
 def _read_objects(parent: Mapping[str, Any], field: str, where: str) -> list[Mapping[str, Any]]:
-    found = _read_list(parent, field, where)
-    if any(not isinstance(one, dict) for one in found):
+    entries = _read_list(parent, field, where)
+    if any(not isinstance(entry, dict) for entry in entries):
         raise _refuse(f"{where}.{field}", "a list of objects")
-    return found
+    return entries
 
 
 def _read_object(parent: Mapping[str, Any], field: str, where: str) -> Mapping[str, Any]:
-    found = parent.get(field)
-    if found is not None and not isinstance(found, dict):
+    value = parent.get(field)
+    if value is not None and not isinstance(value, dict):
         raise _refuse(f"{where}.{field}", "an object")
-    return found or {}
+    return value or {}
 
 
 def _refuse(field: str, what: str) -> TemplateInvalid:

@@ -1,7 +1,7 @@
-"""What becomes of the status of a run that has ended: it stays the record of what was done.
+"""Keeps the status of an ended run as the record of what was done.
 
-Items that come later are another run's, and so is a spec that is changed later. The only fields
-that an ended run follows are those about how long it and its Jobs are kept.
+Items that come later belong to another run, and so does a spec that is changed later. An ended run
+follows only the fields that say how long it and its Jobs are kept.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ _UPDATED = frozenset({ConditionType.PROGRESSING, ConditionType.COMPLETE, Conditi
 
 
 def hash_spec(spec: WorkQueueJobSpec) -> str:
-    """Return a hash of all that an ended run does not follow.
+    """Return a hash of all fields that an ended run does not follow.
 
     Defaults are left out, so that a later operator with more fields gets the same hash.
     """
@@ -30,7 +30,7 @@ def hash_spec(spec: WorkQueueJobSpec) -> str:
 
 
 def build_ended_status(resource: WorkQueueJob) -> WorkQueueJobStatus:
-    """Return the status of a run that has ended, for the spec as it is now.
+    """Return the status of an ended run, now that its spec may have been changed.
 
     Nothing is changed but the generation, and what Progressing says about a change of spec.
     """
@@ -56,7 +56,7 @@ def build_ended_status(resource: WorkQueueJob) -> WorkQueueJobStatus:
 
 
 def find_vain_edit(old: WorkQueueJobStatus, new: WorkQueueJobStatus) -> str | None:
-    """Return what to tell about a change of spec that the new status is the first to be for."""
+    """Return what the new status says of a change of spec, if the old one did not; else None."""
     end = find_end(old.conditions)
     progressing = find_condition(new.conditions, ConditionType.PROGRESSING)
     is_news = old.observed_generation != new.observed_generation
@@ -68,7 +68,7 @@ def find_vain_edit(old: WorkQueueJobStatus, new: WorkQueueJobStatus) -> str | No
 def _is_changed(resource: WorkQueueJob) -> bool:
     """Return whether the spec differs from the one that the run ended with.
 
-    Where that one is not known, because an operator before 0.2.0 saw the end, it is taken to.
+    If that spec is not known, because an operator before 0.2.0 saw the end, it is taken to differ.
     """
     recorded = resource.status.spec_hash_at_end
     return recorded is None or recorded != hash_spec(resource.spec)

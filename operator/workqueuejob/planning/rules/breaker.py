@@ -1,4 +1,4 @@
-"""The rule that gives a run up because too much of it is bad."""
+"""The rule that fails a run because too many of its items were put aside."""
 
 from workqueuejob.api import ItemsStatus
 from workqueuejob.api.worker import FailurePolicy
@@ -11,10 +11,11 @@ from workqueuejob.planning.words import items as item_messages
 
 
 def end_after_too_many_dead_letters(situation: Situation) -> Plan | None:
-    """Start no new work once `failurePolicy` is broken; workers finish or give back what they hold.
+    """End the pods once `failurePolicy` is broken, and fail the run when they are gone.
 
-    A circuit breaker: what is left stays in the queue. While pods run, the dead-letter target may
-    be all that tells, and others may fill it too; so the verdict waits for the workers' reports.
+    It is a circuit breaker: workers finish their items or give them back, and what is left stays in
+    the queue. While pods run, the number may rest on the dead-letter target, which others may fill
+    too. So the run fails only by the reports that are there when its pods have ended.
     """
     observed, policy = situation.observed, situation.spec.failure_policy
     items = situation.books.items
@@ -39,8 +40,8 @@ def end_after_too_many_dead_letters(situation: Situation) -> Plan | None:
 def _is_allowed(situation: Situation, policy: FailurePolicy, items: ItemsStatus) -> bool:
     """Return whether the run may go on.
 
-    What workers finished after the breaker had opened makes a percentage smaller, and must not
-    close it again.
+    Items that workers finish after the breaker has opened lower a percentage, and must not close
+    the breaker again. So each number of settled items since then is tried.
     """
     dead, settled = count_put_aside(items), count_settled(items)
     ended = [job for job in situation.jobs if job.failure_reason == TOO_MANY_DEAD_LETTERED]

@@ -1,7 +1,8 @@
-"""The rules that end something: pods, Jobs or the run. None of them ends a pod that holds an item.
+"""The rules that end pods or the run because of failures, or because no item is left.
 
-What a stranger's program holds can only be told from the broker's numbers, so each rule wants
-several spaced measurements that agree.
+They end a pod only where the numbers say that no pod holds an item, or where the broker can't tell
+and the user's own limit (`surplusPodTimeoutSeconds`) has passed. What a foreign program holds shows
+in the broker's numbers alone, so several spaced measurements must agree.
 """
 
 from workqueuejob.api import ItemsStatus
@@ -31,16 +32,20 @@ from workqueuejob.planning.words import messages
 
 _FAILED_BY_POLICY = frozenset({Progress.POD_FAILURE_POLICY, RUN_FAILED_BY_POLICY})
 GIVEN_UP = frozenset({Progress.BACKOFF_LIMIT_EXCEEDED, RUN_FAILED}) | _FAILED_BY_POLICY
-"""Of each pair the first is a reason that Kubernetes' Jobs and WorkQueueJobs have in common."""
+"""The reasons of Jobs that failed for good.
+
+The first of each pair is Kubernetes' own reason, the second that of the operator.
+"""
 
 _IDLE_SUSPICION_SECONDS = 30.0
+"""The time without any change after which pods may be waiting in vain."""
 
 
 def wait_for_ending_jobs(situation: Situation) -> Plan | None:
     """Decide nothing else while pods of an ended Job are on their way out.
 
     A program that is PID 1 and has no handler for SIGTERM may still take an item that arrives
-    meanwhile, which is delivered again when it is gone.
+    meanwhile. The broker delivers it again when the program is gone.
     """
     ending = [job for job in situation.observed.unfinished if job.state is JobState.ENDING]
     if not ending:
@@ -50,10 +55,10 @@ def wait_for_ending_jobs(situation: Situation) -> Plan | None:
 
 
 def end_after_too_many_failures(situation: Situation) -> Plan | None:
-    """Start no wave beyond `backoffLimit`; pods that hold an item may finish it.
+    """Start no wave beyond `backoffLimit`; fail the run when its pods have finished their items.
 
-    The same holds after a FailJob of the user's, by which Kubernetes has ended the other pods of
-    that Job, but not those of the run's other Jobs.
+    The same holds after the user's `podFailurePolicy` said FailJob. By that Kubernetes has ended
+    the other pods of that Job, but not those of the run's other Jobs.
     """
     if not is_given_up(situation):
         return None
@@ -75,7 +80,7 @@ def end_after_too_many_failures(situation: Situation) -> Plan | None:
             return Plan(verdict, recheck_after_seconds=RECHECK_SECONDS)
         return _give_up(situation, reason, message)
     if _may_hold_an_item(situation):
-        # What waits for an item that never comes looks as if it held one: it has its own end.
+        # A pod that waits for an item that never comes seems to hold one; end_surplus ends it.
         verdict = find_waiting_pods(situation) or verdict
         return end_surplus(situation) or Plan(verdict, recheck_after_seconds=RECHECK_SECONDS)
     return plan_end_of(
@@ -88,13 +93,14 @@ def end_after_too_many_failures(situation: Situation) -> Plan | None:
 
 
 def is_given_up(situation: Situation) -> bool:
-    """Return whether too many pods have failed, in this busy period, for another one to start.
+    """Return whether so many pods have failed in this busy period that no more are started.
 
-    While a Continuous run waits for items, only pods fail that it keeps warm.
+    While a Continuous run waits for items, only warm pods can fail, and these don't count.
     """
     if situation.is_continuous and not situation.is_busy:
         return False
-    # Ours too: failures that were not recorded before we ended the Job are not counted any more.
+    # The operator's reasons count too: failures are not counted any more that it had not recorded
+    # when it ended their Job.
     has_verdict = any(job.failure_reason in GIVEN_UP for job in _list_period(situation))
     return has_verdict or situation.pods_failed > situation.spec.backoff_limit
 
@@ -104,7 +110,7 @@ def _list_period(situation: Situation) -> list[ObservedJob]:
 
 
 def _give_up(situation: Situation, reason: Progress, message: str) -> Plan:
-    """End the run as Failed; a Continuous one pauses, and then counts anew."""
+    """End the run as Failed. A Continuous run pauses, and then counts from zero."""
     if not situation.is_continuous:
         verdict = Verdict(Progress.FAILED, message, reason)
         return Plan(verdict, decision=message)
@@ -121,7 +127,7 @@ def _give_up(situation: Situation, reason: Progress, message: str) -> Plan:
 
 
 def _find_complaint(jobs: list[ObservedJob]) -> str | None:
-    """Return what is known of why pods failed: a worker's words, or what ended it."""
+    """Return why pods failed, as far as it is known: in a worker's words, or by what ended it."""
     complaint = next((job.complaint for job in reversed(jobs) if job.complaint), None)
     ended_by = next((job.ended_by for job in reversed(jobs) if job.ended_by), None)
     if complaint is not None:
@@ -130,7 +136,7 @@ def _find_complaint(jobs: list[ObservedJob]) -> str | None:
 
 
 def end_surplus(situation: Situation) -> Plan | None:
-    """End completions that no item is left for, as a success of those before them."""
+    """End completions for which no item is left. Their Jobs succeed, by the pods before them."""
     if not (_is_surplus_proved(situation) or _is_surplus_timed_out(situation)):
         return None
     passing = [job for job in situation.observed.passing if not job.state.is_terminal]
@@ -145,10 +151,10 @@ def end_surplus(situation: Situation) -> Plan | None:
 
 
 def find_waiting_pods(situation: Situation) -> Verdict | None:
-    """Say that pods may be waiting for ever, where neither the broker nor the user can tell.
+    """Return the verdict that pods may wait for an item that never comes, or None.
 
-    A worker leaves by itself. A broker that knows no consumers can't tell what a program does that
-    keeps no item where it is counted.
+    Only where the broker can't tell and the user has set no limit: it doesn't count what is held,
+    or it knows no consumers and counts nothing as held. A worker leaves by itself.
     """
     active, depth = count_active(situation.jobs), situation.depth
     cannot_tell = not situation.has_workers and (
@@ -164,7 +170,8 @@ def find_waiting_pods(situation: Situation) -> Verdict | None:
 def end_drained_run(situation: Situation) -> Plan | None:
     """Call the run complete when the queue stays empty after every pod has ended.
 
-    A Continuous one waits for items, which needs no proof where nothing has been done since.
+    A Continuous run ends its busy period, and waits for items. Without a busy period it just waits,
+    which needs no proof.
     """
     drained = situation.evidence.drained
     if drained is None:
@@ -190,7 +197,7 @@ def end_drained_run(situation: Situation) -> Plan | None:
 
 
 def _await_item(situation: Situation) -> Plan | None:
-    """Wait for an item that a pod may have left in flight, where all else says that it is over."""
+    """Wait for an item that a pod may have left in flight, where nothing else is left."""
     observed, depth, silence = situation.observed, situation.depth, situation.evidence.silence
     seconds = seconds_awaited(silence, depth, situation.spec, now=situation.now)
     is_over = is_drained(observed.passing, depth, warm=observed.warm)
@@ -209,12 +216,12 @@ def _name_completion(items: ItemsStatus | None) -> str:
 
 
 def _drained_proof_seconds(situation: Situation) -> float:
-    """Doubt an empty queue for longer when items have gone that no pod of ours took.
+    """Return how long the queue must stay empty: longer if items have gone that no pod settled.
 
-    Somebody else may have taken them, or the broker may be telling a false zero.
+    Another consumer may have taken them, or the broker may be answering with a false zero.
     """
     asked, depth = situation.spec.drained_after_seconds, situation.depth
-    # An offset that was committed stays so.
+    # A committed offset is never a false zero.
     is_doubtful = depth.in_flight is None and depth.log is None
     if situation.evidence.vanished and is_doubtful:
         return max(BLIND_PROOF_SECONDS, asked)
@@ -224,8 +231,8 @@ def _drained_proof_seconds(situation: Situation) -> float:
 def _may_hold_an_item(situation: Situation) -> bool:
     """Return whether a pod may hold an item, or take one before it is ended.
 
-    Where the broker knows no consumers, one that holds nothing is between two items; and a worker
-    may hold what the queue doesn't show any more.
+    Where the broker knows no consumers, a pod that holds nothing may be between two items. And a
+    worker may hold an item that the queue doesn't show any more.
     """
     is_unseen = situation.has_workers or situation.depth.consumers is None
     is_there = any(job.active or job.terminating for job in situation.jobs)
@@ -238,7 +245,7 @@ def _is_surplus_proved(situation: Situation) -> bool:
 
 
 def _is_surplus_timed_out(situation: Situation) -> bool:
-    """Where the broker can't tell waiting from working, the user's own limit decides."""
+    """Return whether the user's limit for pods that may just wait has passed."""
     timeout = _surplus_timeout_seconds(situation)
     return (
         timeout is not None

@@ -1,4 +1,4 @@
-"""What keeps pods from being made, or from starting, in the words of who refuses."""
+"""Finds what keeps pods from being made or from starting, in the words of what refuses them."""
 
 from dataclasses import replace
 
@@ -14,7 +14,7 @@ from workqueuejob.planning.words import messages
 
 
 def find_hindrance(situation: Situation) -> Verdict | None:
-    """Return what stands in the way of new pods or of those that are there, if anything does."""
+    """Return the verdict that something keeps pods from being made or from starting, or None."""
     observed = situation.observed
     if observed.obstacle is not None:
         return Verdict.of_obstacle(observed.obstacle)
@@ -27,9 +27,9 @@ def find_hindrance(situation: Situation) -> Verdict | None:
 
 
 def admit_refusal(decided: Plan, refusal: WorkQueueJobError, done: tuple[Action, ...]) -> Plan:
-    """Return the plan as it turned out, where a change of a Job was refused.
+    """Return the plan as far as it was carried out, with the refusal of the rest.
 
-    done: what was carried out all the same; a decision that was not carried out is none.
+    done: the actions that were carried out. Without all of them the plan has no decision.
     """
     is_done = decided.actions == done
     return replace(
@@ -41,7 +41,7 @@ def admit_refusal(decided: Plan, refusal: WorkQueueJobError, done: tuple[Action,
 
 
 def _find_unadmitted(situation: Situation) -> Verdict | None:
-    """Say that every Job of the run waits for Kueue."""
+    """Return the verdict that every Job of the run waits for Kueue, or None."""
     unfinished = situation.observed.unfinished
     if not unfinished or not all(job.is_queued and job.suspended for job in unfinished):
         return None

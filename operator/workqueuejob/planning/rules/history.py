@@ -1,7 +1,7 @@
-"""Chooses the finished Jobs that may go: those beyond the limits, once they are in the totals.
+"""Chooses the finished Jobs to delete: those beyond the history limits, once they are recorded.
 
-A Job is deleted only after a patch of an earlier round has folded it, with what its workers
-reported, so that the ledger is the same without it.
+A Job is deleted only after a patch of an earlier round has folded it into the totals, with what its
+workers reported, so that the totals are the same without it.
 """
 
 from collections.abc import Callable, Iterator
@@ -16,7 +16,7 @@ from workqueuejob.planning.situation import Situation
 from workqueuejob.planning.verdict import TOO_MANY_DEAD_LETTERED
 
 _AT_ONCE = 10
-"""Requests of one round, so that nothing more urgent waits for them."""
+"""The most deletions of one round, so that nothing more urgent waits for them."""
 
 _VERDICTS = GIVEN_UP | {TOO_MANY_DEAD_LETTERED}
 
@@ -29,7 +29,7 @@ def list_expired(
 ) -> tuple[DeleteJob, ...]:
     """Return what deletes the oldest finished Jobs beyond the run's limits.
 
-    is_needed: whether the run's decisions still rest on a Job.
+    is_needed: says whether the run's decisions still rest on a Job.
     """
     return tuple(
         DeleteJob(job.name, uid=job.uid, resource_version=job.resource_version)
@@ -39,8 +39,10 @@ def list_expired(
 
 
 def list_expired_while_running(situation: Situation) -> tuple[DeleteJob, ...]:
-    """Return the same for a run that goes on, which looks at the Jobs of its latest attempt."""
+    """Return the same for a run that goes on, without the Jobs that rules still look at.
 
+    These are the Jobs of its latest attempt, those that failed it, and the newest warm one.
+    """
     newest_warm = find_newest_warm(situation)
 
     def is_needed(job: ObservedJob) -> bool:
@@ -55,7 +57,7 @@ def list_expired_while_running(situation: Situation) -> tuple[DeleteJob, ...]:
 
 
 def _beyond_limits(resource: WorkQueueJob, jobs: tuple[ObservedJob, ...]) -> Iterator[ObservedJob]:
-    """Yield finished Jobs without the newest of each kind, oldest first."""
+    """Yield the finished Jobs but the newest ones that each limit keeps, oldest first."""
     limits = {
         JobState.COMPLETE: resource.spec.successful_jobs_history_limit,
         JobState.FAILED: resource.spec.failed_jobs_history_limit,

@@ -1,4 +1,4 @@
-"""The limits in time: when a run must be over, and when one that is over may go."""
+"""The limits in time: when a run must be over, and when an ended run may be deleted."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -18,8 +18,8 @@ DEADLINE_EXCEEDED = "DeadlineExceeded"
 def end_after_deadline(situation: Situation) -> Plan | None:
     """End the run's pods, at work or not, and call it Failed when they are gone.
 
-    It takes no measurement: a run whose queue can't be reached must end too. A Job that is still
-    suspended, from before a restart, is ended first and then resumed, or it would never finish.
+    It needs no measurement, because a run whose queue can't be reached must end too. A Job that is
+    still suspended, as after a restart, is ended first and then resumed, or it would never finish.
     """
     start, limit = situation.observed.resource.status.start_time, situation.spec.active_deadline
     if start is None or limit is None or situation.spec.suspend or situation.now < start + limit:
@@ -40,7 +40,7 @@ def end_after_deadline(situation: Situation) -> Plan | None:
 
 
 def _may_item_return(situation: Situation) -> bool:
-    """Return whether what is left would be told too low: a worker's item comes back late."""
+    """Return whether the number of items left may still rise: a worker's item comes back late."""
     observed = situation.observed
     if observed.depth is None or observed.depth.consumers is None or not situation.has_workers:
         return False
@@ -48,9 +48,9 @@ def _may_item_return(situation: Situation) -> bool:
 
 
 def time_left(resource: WorkQueueJob, *, now: datetime) -> timedelta | None:
-    """Return how long a run that has ended is still kept, zero or less if it may go.
+    """Return how long an ended run is still kept: zero or less if it may be deleted now.
 
-    None: it does not go by itself, or has not ended.
+    None: it has not ended, or is not deleted by the operator.
     """
     end, seconds = find_end(resource.status.conditions), resource.spec.ttl_seconds_after_finished
     if end is None or seconds is None:

@@ -1,7 +1,7 @@
-"""The rule that lets a mended template take effect where the old one can't start a pod.
+"""The rule that lets a corrected template take effect where the old one can't start a pod.
 
-A Job's template can't be changed, and running pods keep theirs. But a wave whose pods wait for an
-image that does not exist, or for a node that they will never fit, would wait for ever.
+A Job's template can't be changed, and running pods keep theirs. But pods that wait for an image
+that does not exist, or for a node that they will never fit, would wait without an end.
 """
 
 from workqueuejob.planning.decision import Plan, plan_end_of
@@ -16,8 +16,8 @@ from workqueuejob.planning.words import messages
 def end_outdated_waves(situation: Situation) -> Plan | None:
     """End waves of a former template whose pods don't start, so that new ones take their place.
 
-    While anything is held, nothing is ended: a pod that has just started may hold it, and its Job
-    tells so only later.
+    While an item is held, nothing is ended: a pod that has just started may hold it, and its Job
+    shows that only later.
     """
     if situation.observed.pod_problem is None:
         return None
@@ -36,6 +36,6 @@ def end_outdated_waves(situation: Situation) -> Plan | None:
 
 
 def _is_stuck(job: ObservedJob, current: str) -> bool:
-    """Return whether no pod of a former template runs; one that is about to end has run."""
+    """Return whether a Job has a former template and no pod that runs or is being ended."""
     runs = job.ready > 0 or job.terminating > job.stuck
     return job.state is JobState.RUNNING and not runs and job.template_hash != current

@@ -1,4 +1,4 @@
-"""Decides how old the knowledge of a run's Secrets may be, and what may not rest on older one."""
+"""Decides when a run's Secrets are read again, and which plans need them as they are now."""
 
 from workqueuejob.errors import QueueError
 from workqueuejob.planning.actions import CreateWave, EndJob
@@ -8,15 +8,21 @@ from workqueuejob.planning.verdict import QUEUE_DRAINED, Progress
 
 FIRST_RETRY_SECONDS = 2.0
 LONGEST_RETRY_SECONDS = 10.0
+"""The greatest age while the queue can't be measured, at first and at most."""
+
 AT_WORK_SECONDS = 5.0
+"""The greatest age while the run has pods or items."""
+
 IDLE_SECONDS = 60.0
+"""The greatest age of any other run's Secrets."""
 
 
 def choose_longest_age(*, failures: int, is_at_work: bool) -> float:
     """Return after how many seconds Secrets are read again.
 
-    failures: readings in a row after which the queue could not be measured: whatever the error
-    is, it may be mended in a Secret. 2, 4, 8, 10, 10 … seconds.
+    failures: how many readings in a row were of no use, because the queue could not be measured
+        after them. Any such error may be corrected in a Secret, so they are read again after 2, 4,
+        8, 10, 10 … seconds.
     """
     if failures:
         return min(FIRST_RETRY_SECONDS * 2.0 ** min(failures - 1, 10), LONGEST_RETRY_SECONDS)
@@ -24,16 +30,16 @@ def choose_longest_age(*, failures: int, is_at_work: bool) -> float:
 
 
 def is_at_work(observed: Observed) -> bool:
-    """Return whether a run has pods, or items to make pods for."""
+    """Return whether a run has pods, or items that need pods."""
     depth = observed.depth
     return bool(observed.unfinished or (depth is not None and depth.left))
 
 
 def needs_current_secrets(observed: Observed, decided: Plan) -> bool:
-    """Return whether a plan may only be carried out if the Secrets are those of its measurement.
+    """Return whether a plan may be carried out only if its measurement used the current Secrets.
 
-    New pods are given what is in the Secrets now. A first wave would be sized by another broker
-    than that which its pods ask, and a run would end because another broker's queue is empty.
+    New pods get what is in the Secrets now. With older ones the operator might size a first wave by
+    another broker than its pods connect to, or end a run because another broker's queue is empty.
     """
     if observed.measurement is None or isinstance(observed.measurement.result, QueueError):
         return False

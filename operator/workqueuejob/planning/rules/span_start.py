@@ -13,8 +13,8 @@ from workqueuejob.planning.words import spans as log_messages
 def record_span(situation: Situation) -> Plan | None:
     """Record what the run works on, and do nothing else before that is in status.
 
-    A run that drains has begun when there is something to do. One that follows from the end on must
-    know where that was when something comes; any other that follows needs no span.
+    A run that drains records its span when there is something to do. A Continuous run that starts
+    from the latest offset records at once where that is. Any other Continuous run needs no span.
     """
     resource, depth, log = situation.observed.resource, situation.depth, situation.depth.log
     known, from_latest = find_span(resource), _is_from_latest(resource)
@@ -29,14 +29,14 @@ def record_span(situation: Situation) -> Plan | None:
 
 
 def _choose_span(resource: WorkQueueJob, log: LogPositions) -> LogSpan:
-    """Return what the run works on from now on; where it began before, it goes on from there."""
+    """Return the span from now on; a run that has begun before goes on from there."""
     recorded, is_endless = read_span(resource), follows(resource)
     fresh = log.span(from_latest=_is_from_latest(resource), follows=is_endless)
     if recorded is None:
         return fresh
     if is_same_topic(log, recorded.starts):
         return LogSpan(recorded.starts, fresh.ends)
-    # All of a topic that was created anew came after the run had begun.
+    # All records of a topic that was created again came after the run had begun.
     return LogSpan(LogOffsets(log.topic_id, ()), fresh.ends)
 
 

@@ -1,9 +1,9 @@
 """The rule that lets a run go on without pods that don't end, as on a node that is lost.
 
-A Job replaces such a pod when it is gone, and ends when it is gone. So one that has nothing else
-left is ended here, and a new wave takes its place: its pods then can't come back beside those of
-the new wave when the node does. What the stuck pod holds, if it still runs, is the broker's matter:
-a lease that is renewed, or a consumer's item, is waited for like that of any other pod.
+A Job replaces such a pod only when it is gone. So a Job that has nothing else left is ended here,
+and a new wave takes its place. If the node comes back, the ended Job makes no pods beside those of
+the new wave. An item that the stuck pod holds, if it still runs, is waited for like that of any
+other pod.
 """
 
 from workqueuejob.planning.decision import Plan, plan_end_of
@@ -14,7 +14,7 @@ from workqueuejob.planning.words import messages
 
 
 def end_stuck_waves(situation: Situation) -> Plan | None:
-    """End the waves that can have no pod but stuck ones, as a success of those before them."""
+    """End the waves that can have no pod but stuck ones. They succeed, by the pods before these."""
     stuck = [job for job in situation.observed.unfinished if _is_stuck(job)]
     if not stuck:
         return None
@@ -23,7 +23,7 @@ def end_stuck_waves(situation: Situation) -> Plan | None:
 
 
 def _is_stuck(job: ObservedJob) -> bool:
-    """Return whether a Job makes no pod: also one whose parallelism was lowered below its pods."""
+    """Return whether a Job has only stuck pods and makes none beside them."""
     is_running = job.state is JobState.RUNNING and not job.suspended
     has_only_stuck = job.stuck > 0 and not job.active and job.share <= job.stuck
     return is_running and job.open > 0 and has_only_stuck

@@ -1,8 +1,8 @@
 """The rule that follows `spec.suspend`: it suspends the run's Jobs, and resumes as much as may run.
 
-While its Jobs are suspended a run can be scaled. Nothing of a suspended Job runs, so this is the
-only time at which a Job's parallelism is lowered without ending a pod. Its completions stay: some
-of their indexes have succeeded, and fewer completions would forget them.
+A suspended run can be scaled. Its Jobs have no pod that runs, so this is the only time at which a
+Job's parallelism can be lowered without ending a pod. Its completions stay, because some of their
+indexes have succeeded, and fewer completions would forget them.
 """
 
 from workqueuejob.planning.actions import SetSuspend, change_suspend, end_running_jobs
@@ -15,10 +15,10 @@ from workqueuejob.planning.words import messages
 
 
 def follow_suspend(situation: Situation) -> Plan | None:
-    """Suspending ends pods by their Job's controller; resuming lets them start again.
+    """Suspend the run's Jobs, whose controller ends their pods, or resume them.
 
-    Kueue would resume a Job that it has admitted, so such a Job is ended; others take its place.
-    A Job whose end was decided while it was suspended has to be resumed as well: its controller
+    Kueue would resume a Job that it has admitted, so such a Job is ended, and others take its place
+    later. A Job whose end was decided while it was suspended is resumed too, because its controller
     can't finish it before.
     """
     if situation.spec.suspend:
@@ -45,10 +45,11 @@ def _suspend(situation: Situation) -> Plan:
 
 
 def _resume(situation: Situation) -> tuple[SetSuspend, ...]:
-    """Return what resumes the Jobs, the oldest wave first, with no more pods than may run now.
+    """Return the actions that resume the Jobs, oldest first, with no more pods than may run now.
 
-    With room for 2 pods, two suspended Jobs of 3 pods each are resumed with parallelism 2 and 0;
-    the second gets room when the first leaves it some. A pod that has not been ended yet stays.
+    With room for 2 pods, two suspended Jobs of 3 pods each are resumed with parallelism 2 and 0.
+    The second gets room when the first leaves it some. A pod that has not been ended yet keeps its
+    place.
     """
     jobs = situation.observed.listed
     asleep = [job for job in jobs if job.suspended and not job.is_queued]

@@ -1,7 +1,8 @@
-"""The rules for pods that are kept although nothing is ready, as `minParallelism` asks for.
+"""What is decided about pods that are kept although nothing is ready, as `minParallelism` asks for.
 
-A warm pod waits for its first item; once it has had one it ends like any other, with its report,
-and another one takes its place. Only numbers that say that nothing is held let one be ended.
+A warm pod waits for its first item. Once it has had one it ends like any other pod, with its
+report, and another pod takes its place. A warm pod is ended only after several measurements that
+say that nothing is held.
 """
 
 from collections.abc import Iterator
@@ -21,13 +22,16 @@ from workqueuejob.planning.words import messages
 from workqueuejob.planning.words import warm_pods as warm_messages
 
 _MOST_WAVES = 25
-"""Unfinished at once: each replacement is a wave of its own, and others want room beside them."""
+"""The most warm waves that may be unfinished at once.
+
+Each replacement is a wave by itself, and other waves need room beside them.
+"""
 
 
 def keep_warm(situation: Situation, plan: Plan) -> Plan:
-    """Return the plan with the wave that makes up the pods to keep, and say what these do.
+    """Return the plan with a wave for the pods that are missing, and with words for those kept.
 
-    While items are ready they decide how many pods there are.
+    While items are ready they alone decide how many pods there are.
     """
     plan = _await_end(situation, _describe(situation, plan))
     missing = min(
@@ -43,9 +47,9 @@ def keep_warm(situation: Situation, plan: Plan) -> Plan:
 
 
 def end_needless_warm_waves(situation: Situation) -> Plan | None:
-    """End waves whose pods wait for nothing: the run winds down, or wants fewer or others.
+    """End warm waves that are not needed: the run pauses, or wants fewer pods or other ones.
 
-    One that takes an item in this very moment is told by SIGTERM: it finishes the item within its
+    A pod that takes an item in this very moment gets SIGTERM: it finishes the item within its
     grace, or gives it back, and no attempt is counted.
     """
     needless = tuple(_list_needless(situation))
@@ -59,7 +63,7 @@ def end_needless_warm_waves(situation: Situation) -> Plan | None:
 
 
 def find_newest_warm(situation: Situation) -> ObservedJob | None:
-    """Return the newest of the waves that are kept warm, which may be over."""
+    """Return the newest of the waves that are kept warm, also if it is over."""
     if not situation.kept:
         return None
     return max(situation.observed.warm, key=lambda job: job.wave, default=None)
@@ -67,12 +71,12 @@ def find_newest_warm(situation: Situation) -> ObservedJob | None:
 
 def _start(situation: Situation, plan: Plan, missing: int) -> Plan:
     wave = CreateWave(situation.ledger.waves + 1, missing, missing, is_warm=True)
-    said = messages.created(situation, wave)
+    message = messages.created(situation, wave)
     is_another_try = _find_useless(situation) is not None
     return replace(
         plan,
         actions=(wave,),
-        decision=f"{plan.decision}; {said}" if plan.decision else said,
+        decision=f"{plan.decision}; {message}" if plan.decision else message,
         futile_waves=situation.futile_waves + 1 if is_another_try else plan.futile_waves,
     )
 
@@ -87,7 +91,7 @@ def _may_start(situation: Situation) -> bool:
 
 
 def _describe(situation: Situation, plan: Plan) -> Plan:
-    """Say what the pods do that are kept, where the run waits for items."""
+    """Return the plan with words for the pods that are kept, where the run waits for items."""
     if not situation.kept or plan.verdict.progress != Progress.WAITING_FOR_ITEMS:
         return plan
     waiting = Verdict(Progress.WAITING_FOR_ITEMS, warm_messages.waiting(situation))
@@ -96,7 +100,7 @@ def _describe(situation: Situation, plan: Plan) -> Plan:
 
 
 def _describe_pause(situation: Situation) -> Verdict | None:
-    """Say that pods don't wait as they should, with the reason for which a run would fail."""
+    """Return the verdict that pods don't wait as they should, or None."""
     useless = _find_useless(situation)
     if useless is None or count_open(situation.jobs) >= situation.kept:
         return None
@@ -110,7 +114,7 @@ def _describe_pause(situation: Situation) -> Verdict | None:
 
 
 def _pause_seconds(situation: Situation) -> float:
-    """Return how long the next wave has yet to wait because the one before it was of no use."""
+    """Return how long the next wave still has to wait because the one before it was useless."""
     useless = _find_useless(situation)
     if useless is None or useless.ending_since is None:
         return 0.0
@@ -119,9 +123,9 @@ def _pause_seconds(situation: Situation) -> float:
 
 
 def _find_useless(situation: Situation) -> ObservedJob | None:
-    """Return the newest warm wave, if it is over and failed, or nothing has moved since it began.
+    """Return the newest warm wave if it is over, and failed or moved nothing; else None.
 
-    Its pods are replaced after a pause, which grows, as after any other attempt of no use.
+    Its pods are replaced after a pause that grows, as after any other useless attempt.
     """
     newest, movement = find_newest_warm(situation), situation.evidence.movement
     if newest is None or not newest.state.is_terminal or newest.ended_by_us:
@@ -131,7 +135,7 @@ def _find_useless(situation: Situation) -> ObservedJob | None:
 
 
 def _await_end(situation: Situation, plan: Plan) -> Plan:
-    """Look again soon while pods are not needed, and say so where nothing else is to be said."""
+    """Return the plan with an early look, and words, where warm pods are not needed any more."""
     if not any(_list_needless(situation)) or situation.depth.ready:
         return plan
     is_idle = plan.verdict.progress == Progress.WORKING and not plan.actions
@@ -147,9 +151,10 @@ def _look_again(plan: Plan, seconds: float) -> Plan:
 
 
 def _list_needless(situation: Situation) -> Iterator[ObservedJob]:
-    """Yield the waves that the run would do better without, the newest first.
+    """Yield the warm waves that are not needed, the newest first.
 
-    A wave's share is never lowered, so one with too many pods gives way to a smaller one.
+    The parallelism of a wave is never lowered, so a wave with too many pods is replaced by a
+    smaller one.
     """
     warm = [job for job in reversed(situation.observed.unfinished) if job.is_warm and job.open]
     if not warm:

@@ -27,12 +27,17 @@ from workqueuejob.planning.words import items as item_messages
 from workqueuejob.planning.words import messages
 
 _FOREIGN_SUSPICION_SECONDS = 5.0
+"""The time for which the queue must have too many consumers before the status says so."""
+
 _STALLED_SECONDS = 3.0
-"""Longer than a Job's controller needs to make a pod, shorter than any back-off."""
+"""The time after which a missing pod is taken to be in a back-off.
+
+It is longer than a Job's controller needs to make a pod, and shorter than any back-off.
+"""
 
 
 def plan_waves(situation: Situation) -> Plan:
-    """Return what the ready items need, within `parallelism`."""
+    """Return the plan that gives the ready items their pods, within `parallelism`."""
     observed = situation.observed
     sizing = size(
         situation.spec,
@@ -75,9 +80,10 @@ def plan_waves(situation: Situation) -> Plan:
 
 
 def _count_stalled(situation: Situation) -> int:
-    """Return completions whose pods don't come, so that others must take the items.
+    """Return the number of completions whose pods don't come, so that others must take the items.
 
-    When they come after all they find nothing, and only our worker leaves by itself then.
+    When these pods come after all they may find nothing. Only workers leave by themselves then, so
+    for a foreign program it is 0.
     """
     if not situation.has_workers:
         return 0
@@ -86,7 +92,7 @@ def _count_stalled(situation: Situation) -> int:
 
 
 def _count_completions(situation: Situation, *, wanted: int, room: int) -> int:
-    """Return how many pods a wave is to have in all: a Fine one has them all at once."""
+    """Return the completions of a new wave; a Fine wave has as many pods at once."""
     if situation.spec.mode == "Fine":
         return min(wanted, room)
     capped = cap_completions(situation.spec, wanted)
@@ -98,9 +104,9 @@ def _count_completions(situation: Situation, *, wanted: int, room: int) -> int:
 
 
 def _find_growth(situation: Situation, *, pods: int) -> GrowWave | None:
-    """Return what gives a Fine wave that runs so many pods more; None without such a wave.
+    """Return the action that gives a running Fine wave so many pods more; None without such a wave.
 
-    One that was made from a former template keeps it, so new pods need a wave of their own.
+    A wave of a former template keeps that template, so it gets no new pods.
     """
     if situation.spec.mode != "Fine":
         return None
@@ -125,9 +131,10 @@ def _is_elastic(job: ObservedJob) -> bool:
 
 
 def _is_growing_in_vain(situation: Situation) -> bool:
-    """Return whether pods of a Fine wave leave without a word although items are ready.
+    """Return whether pods of a Fine wave leave without an item although items are ready.
 
-    One may leave in the moment in which an item arrives; as many as may run at once don't.
+    A pod may leave in the moment in which an item arrives. It is in vain if as many have left as
+    may run at once.
     """
     return (
         situation.spec.mode == "Fine"
@@ -161,7 +168,7 @@ def _next_wave(situation: Situation, *, completions: int, parallelism: int) -> C
 
 
 def _retry_after_futile_wave(situation: Situation, *, few: int) -> Plan:
-    """Follow a wave that settled nothing, after a growing delay, by small ones, then by none."""
+    """Make a wave after one that settled nothing: later each time, and none after the third."""
     futile = count_futile_pods(situation.evidence, situation.jobs)
     delay = futility_delay_seconds(situation.futile_waves)
     verdict = _describe_futility(situation, futile, delay)
@@ -178,7 +185,10 @@ def _retry_after_futile_wave(situation: Situation, *, few: int) -> Plan:
 
 
 def _describe_futility(situation: Situation, futile: int, delay: float) -> Verdict:
-    """Say that a wave settled nothing; a Continuous run that would have failed says so too."""
+    """Return the verdict that a wave settled nothing.
+
+    A Continuous run goes on where another run fails, and gets the reason of that failure.
+    """
     waves = situation.futile_waves + 1
     if waves >= MAX_FUTILE_WAVES and situation.is_continuous:
         message = messages.no_progress(situation, futile, waves)
@@ -189,7 +199,7 @@ def _describe_futility(situation: Situation, futile: int, delay: float) -> Verdi
 def _raise_waves(
     unfinished: tuple[ObservedJob, ...], room: int
 ) -> tuple[tuple[RaiseParallelism, ...], int]:
-    """Return what gives idle room to waves whose completions wait for it, and the room left."""
+    """Return the actions that give room to waves with waiting completions, and the room left."""
     raises: list[RaiseParallelism] = []
     for job in unfinished:
         more = 0 if job.is_queued or job.stuck else min(room, job.open - job.parallelism)
@@ -201,7 +211,7 @@ def _raise_waves(
 
 
 def _describe_work(situation: Situation) -> Verdict:
-    """Say what the run is waiting for, if it waits."""
+    """Return the verdict of a run that makes no wave: at work, or what it waits for."""
     active = count_active(situation.jobs)
     waiting = find_hindrance(situation) or find_waiting_pods(situation)
     if waiting is not None:
@@ -224,7 +234,7 @@ def _describe_work(situation: Situation) -> Verdict:
 
 
 def _count_at_work(situation: Situation, active: int) -> int:
-    """Return how many pods have something to do, where some may wait that are kept warm."""
+    """Return how many pods have something to do; warm pods may have nothing."""
     held, depth = situation.depth.in_flight_known, situation.depth
     if depth.ready or held is None or not any(j.is_warm for j in situation.observed.unfinished):
         return active
@@ -232,7 +242,7 @@ def _count_at_work(situation: Situation, active: int) -> int:
 
 
 def _is_stalled_at_redis(situation: Situation) -> bool:
-    """A foreign program's items stay in its processing list when their pod dies."""
+    """Return whether items may be stuck in a processing list, where a dead program's items stay."""
     redis, depth = situation.spec.queue.redis, situation.depth
     return (
         redis is not None
@@ -243,7 +253,10 @@ def _is_stalled_at_redis(situation: Situation) -> bool:
 
 
 def _describe_abandoned(situation: Situation) -> Verdict:
-    """A lease of our worker runs out by itself; what a foreign program holds stays held."""
+    """Return the verdict that items are held although the run has no pod.
+
+    A worker's lease runs out by itself; what a foreign program holds stays held.
+    """
     depth, spec = situation.depth, situation.spec
     seconds = spec.queue.redis.lease_seconds if spec.queue.redis else 0
     if spec.worker is None and situation.lasts(situation.evidence.abandoned, seconds=seconds):
@@ -252,7 +265,7 @@ def _describe_abandoned(situation: Situation) -> Verdict:
 
 
 def _recheck_delay(situation: Situation) -> float:
-    """Look often while evidence for an end is gathering, seldom otherwise."""
+    """Return when to look again: soon while evidence of an end is gathering."""
     evidence = situation.evidence
     gathering = evidence.surplus or evidence.idle or evidence.abandoned
     return RECHECK_SECONDS if gathering else IDLE_RECHECK_SECONDS

@@ -1,7 +1,7 @@
-"""Puts off the deletion of a Job that is not recorded: its number would be forgotten with it.
+"""Puts off the deletion of a Job that status has not recorded, so that its number is not lost.
 
-An operator that died between the two writes may have made a wave of which status knows nothing.
-Where its Job goes, the next wave gets the same number and the same name.
+An operator that died between two writes may have made a wave that status doesn't have. If its Job
+were deleted, the next wave would get the same number and the same name.
 """
 
 from dataclasses import replace
@@ -12,10 +12,11 @@ from workqueuejob.planning.situation import Situation
 
 
 def record_before_withdrawal(decided: Plan, situation: Situation) -> Plan:
-    """Return the plan without deletions of Jobs whose numbers status doesn't know.
+    """Return the plan without deletions of Jobs whose numbers status has not recorded.
 
-    The patch at the end of this round records them, and the next round decides again. A decision
-    that is not carried out is none. Where the namespace goes no wave follows, and nothing waits.
+    The patch at the end of this round records them, and the next round decides again. Until then
+    the plan has no decision. In a namespace that is being deleted no wave follows, so nothing is
+    put off.
     """
     if situation.observed.namespace_terminating:
         return decided

@@ -1,7 +1,8 @@
-"""Chooses how many pods of those that `parallelism` allows are wanted.
+"""Chooses how many pods are wanted, of those that `parallelism` allows.
 
-It never ends a pod: fewer are wanted of the next waves only. So it rather begins with too few, for
-more can always come, and waves are made no larger than what is to be done before the next choice.
+A choice never ends a pod: if fewer are wanted, only the next waves have fewer. So it rather begins
+with too few, because more can be added at any time. And a wave is made no larger than what is to be
+done before the next choice.
 """
 
 import math
@@ -15,27 +16,31 @@ from workqueuejob.planning.observing.observed import Observed
 from workqueuejob.planning.wording import count
 
 HORIZON_SECONDS = 10.0
-"""What a Coarse wave is made for, since it keeps its pods until it is done."""
+"""The time for which a Coarse wave gets items, because it keeps its pods until it is done."""
 
 _RESERVE_SECONDS = 5.0
 _RESERVE_SHARE = 0.1
-"""For the start of pods that turn out to be needed late; the smaller of the two."""
+"""The time kept for the start of pods that turn out to be needed late: the smaller of 5 s and a
+tenth of the time limit."""
 
 _TOLERANCE_PODS = 0.25
-"""What may be lacking: it grows as time runs out, and a pod is added then."""
+"""The part of a pod that may be lacking. It grows as time runs out, and then a pod is added."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scaling:
-    """How many pods are wanted, and why.
-
-    limit: how many may run; None is no more than are wanted.
-    """
+    """How many pods are wanted, and why."""
 
     pods: int
+
     message: str | None = None
+    """The numbers that the choice rests on, for the status."""
+
     seconds_per_item: float | None = None
+    """The pod-seconds that an item takes; None while that is not known."""
+
     limit: int | None = None
+    """How many may run; None: no more than are wanted."""
 
     @property
     def most(self) -> int:
@@ -44,7 +49,10 @@ class Scaling:
 
     @property
     def items_ahead(self) -> int:
-        """Items that so many pods do within the horizon; at least one each."""
+        """The items that so many pods do within the horizon, at least one each.
+
+        4 pods at 2 s an item do 20 items in 10 s.
+        """
         if not self.seconds_per_item:
             return self.pods
         return max(self.pods, int(self.pods * HORIZON_SECONDS / self.seconds_per_item))
@@ -53,7 +61,7 @@ class Scaling:
 def choose_scaling(
     observed: Observed, seconds_per_item: float | None, *, now: datetime
 ) -> Scaling | None:
-    """Return what is wanted; None without `autoscale`, or while the depth is unknown."""
+    """Return how many pods are wanted; None without `autoscale` or while the depth is unknown."""
     autoscale, depth = observed.resource.spec.autoscale, observed.depth
     if autoscale is None or depth is None:
         return None

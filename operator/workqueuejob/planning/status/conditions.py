@@ -1,4 +1,4 @@
-"""Builds the conditions: what a person or `kubectl wait` looks at."""
+"""Builds the conditions, which people and `kubectl wait` look at. Writes nothing."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -78,15 +78,16 @@ def _decide_reachable(observed: Observed, plan: Plan) -> _Decided:
 
 
 def _is_lag_unreachable(observed: Observed, plan: Plan, depth: QueueDepth) -> bool:
-    """Return whether a foreign program may be done, and the group still seem to be behind.
+    """Return whether a foreign program may be done although its group still seems to be behind.
 
-    A log's end may hold no item; our worker commits it all the same.
+    The last records of a log may be no items, such as the markers of transactions. A worker commits
+    past them; another program may not.
     """
-    is_told = depth.log is not None and observed.resource.spec.worker is None and depth.left > 0
+    may_be_done = depth.log is not None and observed.resource.spec.worker is None and depth.left > 0
     futile_waves = plan.futile_waves
     if futile_waves is None:
         futile_waves = observed.resource.status.waves_without_progress
-    return is_told and bool(plan.doubt.doubtful or futile_waves)
+    return may_be_done and bool(plan.doubt.doubtful or futile_waves)
 
 
 def _keep_transition_time(old: Condition | None, new: Condition) -> Condition:

@@ -1,4 +1,4 @@
-"""The Events that tell a run as a story in `kubectl describe`."""
+"""Builds the Events, which show a run step by step in `kubectl describe`. Writes nothing."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from workqueuejob.planning.verdict import QUEUE_DRAINED, ConditionType, Progress
 
 
 class EventType(StrEnum):
-    """Whether a person should worry."""
+    """Whether a person should look into it."""
 
     NORMAL = "Normal"
     WARNING = "Warning"
@@ -29,26 +29,26 @@ class EventType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One line of the story.
-
-    action: what the operator did or tried, a CamelCase verb.
-    """
+    """One Event of a WorkQueueJob."""
 
     type: EventType
     reason: str
+
     action: str
+    """What the operator did or tried, as a CamelCase verb."""
+
     message: str
 
 
 ENDED_RUN_CHANGED = "EndedRunChanged"
-"""The reason for which a change of spec is told of that an ended run does nothing with."""
+"""The reason of the Event about a change of spec to which an ended run does nothing."""
 
 _TOLD_OTHERWISE = frozenset({Progress.QUEUE_UNAVAILABLE, Progress.COMPLETE, Progress.FAILED})
-"""Reasons of Progressing that another condition's event tells better."""
+"""Reasons of Progressing that get no Event, because another condition has a better one."""
 
 
 def build_events(old: WorkQueueJobStatus, new: WorkQueueJobStatus, plan: Plan) -> tuple[Event, ...]:
-    """Return what to tell, once the new status has been written."""
+    """Return the Events to write once the new status has been written."""
     return (*_tell_actions(plan), *_tell_conditions(old, new), *_tell_vain_edit(old, new))
 
 

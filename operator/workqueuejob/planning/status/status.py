@@ -1,6 +1,6 @@
-"""Builds the status that a plan and an observation amount to. Writes nothing.
+"""Builds the status that follows from a plan and an observation. Writes nothing.
 
-A number that is not known is kept as it was: a failed measurement changes no number.
+A number that is not known stays as it was, so a failed measurement changes no number.
 """
 
 from datetime import datetime, timedelta
@@ -31,15 +31,16 @@ from workqueuejob.planning.status.conditions import build_conditions
 from workqueuejob.planning.verdict import Progress, find_end
 
 _TIME_FIELDS = {"items_per_minute", "estimated_completion_time", "scaling"}
-"""What changes with the clock alone, and is no reason to write."""
+"""The fields that change with the clock alone, and are no reason to write."""
 
 
 def build_status(
     observed: Observed, plan: Plan, *, books: Books, now: datetime
 ) -> WorkQueueJobStatus:
-    """Return the whole new status; what is not known stays as it was.
+    """Return the whole new status. The status of an ended run is a record, and stays one.
 
-    That of a run which has ended is a record, and stays so.
+    observed: with the Jobs as they are after the plan was carried out.
+    books: of this very observation.
     """
     previous, resource = observed.resource.status, observed.resource
     if find_end(previous.conditions) is not None:
@@ -88,7 +89,7 @@ def differs(old: WorkQueueJobStatus, new: WorkQueueJobStatus) -> bool:
 
 
 def differs_in_more_than_numbers(old: WorkQueueJobStatus, new: WorkQueueJobStatus) -> bool:
-    """Return whether a person or a program waits for this write: it can't be put off."""
+    """Return whether a write can't be put off, because a person or a program waits for it."""
 
     def essence(status: WorkQueueJobStatus) -> object:
         conditions = [(c.type, c.status, c.reason) for c in status.conditions]
@@ -137,9 +138,9 @@ def _build_queue(observed: Observed, plan: Plan, items: ItemsStatus | None) -> Q
 def _count_foreign_dead(
     observed: Observed, depth: QueueDepth, items: ItemsStatus | None
 ) -> int | None:
-    """Return the items in the dead-letter target that are not of this run.
+    """Return the number of items in the dead-letter target that are not of this run.
 
-    They can be told apart while none of its pods runs; what others put there meanwhile shows then.
+    They can be counted only while none of the run's pods runs. Meanwhile the last number stays.
     """
     status = observed.resource.status
     if depth.dead_lettered is None or (observed.unfinished and status.waves):
@@ -176,7 +177,7 @@ def _build_jobs(observed: Observed) -> tuple[JobStatus, ...]:
 
 
 def _build_scaling(observed: Observed, plan: Plan) -> ScalingStatus | None:
-    """Return the working; what is known stays while the queue can't be measured."""
+    """Return the numbers of the last choice; they stay while the queue can't be measured."""
     if observed.resource.spec.autoscale is None:
         return None
     if plan.scaling is None:
@@ -217,14 +218,14 @@ def _build_decision(previous: WorkQueueJobStatus, plan: Plan, *, now: datetime) 
 
 
 def _forecast_period(period: BusyPeriod, now: datetime) -> dict[str, object]:
-    """Return the rate of a busy period; its run has no end to foretell."""
+    """Return the rate of a busy period; a Continuous run has no end to forecast."""
     minutes = ((period.end_time or now) - period.start_time).total_seconds() / 60
     rate = (period.succeeded or 0) / minutes if minutes > 0 else 0.0
     return {"items_per_minute": f"{rate:.1f}" if rate else None, "estimated_completion_time": None}
 
 
 def _forecast(status: WorkQueueJobStatus, plan: Plan, now: datetime) -> dict[str, object]:
-    """Return the rate over the whole run, and the end that it promises while the run goes on."""
+    """Return the rate over the whole run and, while it goes on, the end at that rate."""
     items, start = status.items, status.start_time
     if status.completion_time is not None:
         now = status.completion_time

@@ -10,7 +10,7 @@ from workqueuejob.planning.wording import count
 
 
 def held_by_nobody(depth: QueueDepth) -> str:
-    """Say that items are held although no pod of ours exists."""
+    """Say that items are held although the run has no pod."""
     return (
         f"no pod is left, and {count(depth.in_flight or 0, 'item')} still held: waiting until the"
         " holder settles it or its lease runs out"
@@ -35,7 +35,7 @@ def abandoned(spec: WorkQueueJobSpec, depth: QueueDepth) -> str:
 
 
 def stalled(spec: WorkQueueJobSpec, depth: QueueDepth, pods: int) -> str:
-    """Say that a foreign program's pods may wait for items that nobody works on."""
+    """Say that a foreign program's pods may wait while no pod works on what is held."""
     return (
         f"{count(pods, 'pod')} at work, and nothing has moved for longer than"
         " spec.queue.redis.leaseSeconds; if no pod works on what is held:"
@@ -44,7 +44,7 @@ def stalled(spec: WorkQueueJobSpec, depth: QueueDepth, pods: int) -> str:
 
 
 def dead_letter_target_missing(spec: WorkQueueJobSpec) -> str:
-    """Say that items would have nowhere to go, before any is tried."""
+    """Say that the dead-letter target is missing, so that no item is tried."""
     kind = "queue" if spec.queue.kafka is None else "topic"
     return (
         f"{kind} {spec.dead_letter_name!r} of spec.retry.deadLetter is missing, or can't be"

@@ -1,4 +1,4 @@
-"""The sentences that a person reads in conditions, events and `status.lastDecision`.
+"""The sentences about a run as a whole, its waves and its pods.
 
 Each says what was seen, where, and, where something is to be done, what to change.
 """
@@ -55,9 +55,9 @@ def resumed(jobs: int) -> str:
 
 
 def working(pods: int, *, of: int | None = None, wanted: int | None = None) -> str:
-    """Say that all is well, and if not all are at work, of how many.
+    """Say how many pods are at work, and of how many if not all are.
 
-    wanted: how many may run now, where that is fewer: a pod at work is not ended.
+    wanted: how many may run now, where that is fewer. A pod at work is not ended for that.
     """
     number = count(pods, "pod") if of in {None, pods} else f"{pods} of {count(of or 0, 'pod')}"
     more = "" if wanted is None else f", {wanted} wanted"
@@ -82,7 +82,7 @@ def working_with_strangers(depth: QueueDepth, pods: int) -> str:
 
 
 def ending(jobs: Sequence[ObservedJob]) -> str:
-    """Say that surplus pods are on their way out."""
+    """Say that the last pods of Jobs are on their way out."""
     names = ", ".join(job.name for job in jobs)
     return f"waiting for the last pods of {names} to end"
 
@@ -98,7 +98,7 @@ def surplus_ended(jobs: Sequence[ObservedJob]) -> str:
 
 
 def outdated(jobs: Sequence[ObservedJob]) -> str:
-    """Say that waves were ended for a new template's sake."""
+    """Say that waves were ended because the template was changed."""
     names = ", ".join(job.name for job in jobs)
     return (
         f"spec.template was changed, and no pod of {names} runs with the former one: ended it for"
@@ -107,7 +107,7 @@ def outdated(jobs: Sequence[ObservedJob]) -> str:
 
 
 def stuck_waves_ended(jobs: Sequence[ObservedJob]) -> str:
-    """Say that waves were ended for the sake of pods that don't end."""
+    """Say that waves were ended because they have only pods that don't end."""
     names = ", ".join(job.name for job in jobs)
     return (
         f"{names} can have no pod before those that don't end are gone: ended without them, and new"
@@ -116,7 +116,7 @@ def stuck_waves_ended(jobs: Sequence[ObservedJob]) -> str:
 
 
 def surplus_waiting(spec: WorkQueueJobSpec, pods: int) -> str:
-    """Say that a working and a waiting pod can't be told apart."""
+    """Say that the operator can't see whether pods work or wait."""
     seen = (
         f"the queue is empty and nothing has moved for a while, with {count(pods, 'pod')} still"
         " active: whether they work or wait for an item that never comes can't be told"
@@ -156,21 +156,21 @@ def period_over(situation: Situation) -> str:
     """Say what a busy period has come to."""
     waves = situation.ledger.waves - situation.before.waves
     failed = situation.pods_failed
-    said = f", {count(failed, 'pod')} failed" if failed else ""
+    failures = f", {count(failed, 'pod')} failed" if failed else ""
     return (
-        f"the queue is empty again after {count(waves, 'wave')}{said};"
+        f"the queue is empty again after {count(waves, 'wave')}{failures};"
         " waiting for items (spec.runPolicy: Continuous)"
     )
 
 
 def _put_aside(items: ItemsStatus | None) -> str:
     dead, discarded = (items.dead_lettered or 0, items.discarded or 0) if items else (0, 0)
-    said = f", {count(dead, 'item')} dead-lettered" if dead else ""
-    return said + (f", {count(discarded, 'item')} discarded" if discarded else "")
+    clause = f", {count(dead, 'item')} dead-lettered" if dead else ""
+    return clause + (f", {count(discarded, 'item')} discarded" if discarded else "")
 
 
 def not_starting(problem: PodProblem) -> str:
-    """Say why pods don't start, in the words of who knows."""
+    """Say why pods don't start, in the words of the scheduler or the kubelet."""
     return f"{count(problem.pods, 'pod')} not starting: {problem.message}"
 
 
@@ -180,7 +180,7 @@ def backing_off(problem: PodProblem) -> str:
 
 
 def futile(pods: int, depth: QueueDepth, delay_seconds: float) -> str:
-    """Say that success settled nothing."""
+    """Say that pods succeeded and settled nothing."""
     return (
         f"{count(pods, 'pod')} succeeded, but the queue is as deep as before"
         f" ({describe_depth(depth)}); trying again {delay_seconds:.0f} s after the last pod ended"
@@ -188,7 +188,7 @@ def futile(pods: int, depth: QueueDepth, delay_seconds: float) -> str:
 
 
 def taken_by_nobody(situation: Situation) -> str:
-    """Say that a wave isn't given more pods, for those that it had left without an item."""
+    """Say that a wave gets no more pods, because its pods left without an item."""
     pods = count_idle_exits(situation.evidence, situation.ledger)
     return (
         f"{count(pods, 'pod')} exited 0 and left the queue as deep as before"
@@ -240,7 +240,7 @@ def ended_by(ender: str) -> str:
 
 
 def backoff_limit_exceeded(situation: Situation, complaint: str | None) -> str:
-    """Say that too many pods failed, in their worker's words if it had any, and what is left."""
+    """Say that too many pods failed, why if a worker said so, and what is left."""
     failed, limit = situation.pods_failed, situation.spec.backoff_limit
     then = _what_then(situation, situation.periods_given_up)
     if failed > limit:
@@ -255,7 +255,7 @@ def backoff_limit_exceeded(situation: Situation, complaint: str | None) -> str:
 
 
 def failed_by_policy(situation: Situation, job: str, complaint: str | None) -> str:
-    """Say that a failure was one of those for which the user wants the run to end."""
+    """Say that a pod failed in a way for which the user wants the run to end."""
     then = _what_then(situation, situation.periods_given_up)
     why = f"; {complaint}" if complaint else ""
     return (
@@ -266,7 +266,7 @@ def failed_by_policy(situation: Situation, job: str, complaint: str | None) -> s
 
 
 def deadline_exceeded(situation: Situation) -> str:
-    """Say that the time is up, and what is left as far as it is known."""
+    """Say that the time is over, and what is left as far as it is known."""
     depth = situation.observed.depth
     seen = f" ({describe_depth(depth)})" if depth else ""
     return (

@@ -7,7 +7,7 @@ from workqueuejob.planning.wording import count
 
 
 def recorded(depth: QueueDepth, span: LogSpan) -> str:
-    """Say up to where the run works, or from where on."""
+    """Say where in the log the run ends, or begins."""
     partitions = count(len(depth.log.partitions) if depth.log else 0, "partition")
     if span.ends is None:
         return f"recorded where {partitions} ended: what comes from now on is worked on"
@@ -18,16 +18,16 @@ def recorded(depth: QueueDepth, span: LogSpan) -> str:
 
 
 def reached(depth: QueueDepth, items: ItemsStatus | None) -> str:
-    """Say what a run has not worked on although it is done; nothing where that is nothing."""
+    """Say what a complete run has not worked on; empty if that is nothing."""
     expired = (items.expired or 0) if items else 0
-    said = f", {count(expired, 'offset')} removed by retention" if expired else ""
+    clause = f", {count(expired, 'offset')} removed by retention" if expired else ""
     if depth.later:
-        said += f"; {count(depth.later, 'offset')} came after the run had begun, and stay"
-    return said
+        clause += f"; {count(depth.later, 'offset')} came after the run had begun, and stay"
+    return clause
 
 
 def unreachable(depth: QueueDepth) -> str:
-    """Say that what is left may be no items, which a foreign program can't pass."""
+    """Say that what is left may be no items, and that the program doesn't commit past them."""
     return (
         f"pods exit 0, and the group stays {count(depth.left, 'offset')} behind in"
         f" {count(depth.partitions or 0, 'partition')}: either the program commits nothing, or"

@@ -19,7 +19,7 @@ def waiting(situation: Situation) -> str:
 
 
 def failing(job: ObservedJob, delay_seconds: float) -> str:
-    """Say that a pod that was to wait has not, and when the next one is made."""
+    """Say that pods ended that should wait, and when the next ones are made."""
     if job.state is JobState.FAILED:
         seen = f"pods of {job.name}, which were to wait for items, failed"
     else:
@@ -31,13 +31,13 @@ def failing(job: ObservedJob, delay_seconds: float) -> str:
 
 
 def ended(situation: Situation, jobs: Sequence[ObservedJob]) -> str:
-    """Say that pods were ended that waited for items."""
+    """Say that pods that waited for items were ended."""
     names = ", ".join(job.name for job in jobs)
     return f"{describe_depth(situation.depth)}, and {names} is not needed any more: ended it"
 
 
 def remaining(situation: Situation) -> str:
-    """Say what keeps pods from being ended that are not needed."""
+    """Say why pods that are not needed are not ended yet."""
     pods = count(count_active(situation.jobs), "pod")
     if situation.depth.in_flight_known is None:
         return (
