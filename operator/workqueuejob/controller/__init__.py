@@ -1,4 +1,5 @@
-"""The operator's process: watches, reconciles and reports.
+"""The operator's process: watches, reconciles, and writes status and Events.
 
-This is the only package that joins the decisions with the outside world.
+This package joins `planning`, which decides, with `cluster` and `measuring`, which touch the
+outside world. It decides when to look, to retry and to write, not what a run needs.
 """

@@ -1,5 +1,6 @@
-"""Carries out a plan's actions, one request after the other. Decides nothing."""
+"""Carries out a plan's actions, one after the other. Decides nothing."""
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, assert_never
 
@@ -28,69 +29,55 @@ from workqueuejob.planning.pods.job_manifest import WorkerImage, build_job
 _log = structlog.get_logger(__name__)
 
 _GRACE_SECONDS = 2
-"""For programs that handle SIGTERM; they hold nothing."""
+"""Of pods whose Job has ended: time for programs that handle SIGTERM. They hold no item."""
 
 
-async def apply_actions(
-    cluster: ClusterAPI,
-    resource: WorkQueueJob,
-    store: JobStore,
-    actions: tuple[Action, ...],
-    *,
-    worker_image: WorkerImage,
-    refusals: Refusals,
-) -> tuple[Action, ...]:
-    """Carry out the actions in order; what the API server answers goes into the store.
+@dataclass(frozen=True, slots=True)
+class Applier:
+    """Carries out actions on the Jobs of one WorkQueueJob, and keeps `store` up to date."""
 
-    Returns those that were carried out. A change of a Job that is refused is held back for a while,
-    and keeps no other from being carried out. Raises Conflict, because a plan that rests on an
-    older state is void, NotLeading, and whatever keeps a wave from being created.
-    """
-    done: list[Action] = []
-    refusals.keep(actions)
-    for action in actions:
-        if isinstance(action, CreateWave):
-            await _create(cluster, resource, store, action, worker_image)
-        elif not refusals.may_try(action) or not await _change(
-            cluster, resource, store, action, refusals
-        ):
-            continue
-        done.append(action)
-    return tuple(done)
+    cluster: ClusterAPI
+    store: JobStore
+    worker_image: WorkerImage
 
+    async def apply(
+        self, resource: WorkQueueJob, actions: tuple[Action, ...], refusals: Refusals
+    ) -> tuple[Action, ...]:
+        """Carry out the actions in order, and return those that were carried out.
 
-async def _change(
-    cluster: ClusterAPI,
-    resource: WorkQueueJob,
-    store: JobStore,
-    action: Change,
-    refusals: Refusals,
-) -> bool:
-    """Carry out a change of a Job; return whether it was carried out."""
-    try:
-        await _apply_change(cluster, resource.metadata.namespace, store, action)
-    except (Conflict, NotLeading):
-        raise
-    except NotFound:
-        store.remove(action.job)
-        return False
-    except ClusterError as error:
-        refusals.meet(action, error)
-        return False
-    refusals.forget(action)
-    return True
+        A change of a Job that the API server refuses goes into `refusals`, where it waits before it
+        is tried again; the other actions go on. Raises Conflict, because a plan that rests on an
+        older state is void; NotLeading; and the ClusterError that keeps a wave from being created.
+        """
+        done: list[Action] = []
+        refusals.keep(actions)
+        for action in actions:
+            if isinstance(action, CreateWave):
+                await self._create(resource, action)
+            elif not refusals.may_try(action) or not await self._change(resource, action, refusals):
+                continue
+            done.append(action)
+        return tuple(done)
 
+    async def _create(self, resource: WorkQueueJob, wave: CreateWave) -> None:
+        manifest = build_job(resource, wave, self.worker_image)
+        self.store.put(await _create_wave(self.cluster, resource, manifest))
+        JOBS_CREATED.inc()
 
-async def _create(
-    cluster: ClusterAPI,
-    resource: WorkQueueJob,
-    store: JobStore,
-    wave: CreateWave,
-    worker_image: WorkerImage,
-) -> None:
-    manifest = build_job(resource, wave, worker_image)
-    store.put(await _create_wave(cluster, resource, manifest))
-    JOBS_CREATED.inc()
+    async def _change(self, resource: WorkQueueJob, action: Change, refusals: Refusals) -> bool:
+        """Change a Job; return whether that was done."""
+        try:
+            await _apply_change(self.cluster, resource.metadata.namespace, self.store, action)
+        except (Conflict, NotLeading):
+            raise
+        except NotFound:
+            self.store.remove(action.job)
+            return False
+        except ClusterError as error:
+            refusals.meet(action, error)
+            return False
+        refusals.forget(action)
+        return True
 
 
 async def _apply_change(
@@ -128,7 +115,11 @@ async def _patch(
 async def _create_wave(
     cluster: ClusterAPI, resource: WorkQueueJob, manifest: dict[str, Any]
 ) -> dict[str, Any]:
-    """Create the wave's Job; one that is there already is ours if we are its controller."""
+    """Create the wave's Job and return it; if it exists already, return that one.
+
+    An operator that died after it had created the Job leaves one. Raises JobNameConflict if the
+    existing Job is not controlled by this WorkQueueJob.
+    """
     name = manifest["metadata"]["name"]
     try:
         return await cluster.create_job(manifest)
@@ -143,11 +134,12 @@ async def _create_wave(
 
 
 async def _end_job(cluster: ClusterAPI, namespace: str, action: EndJob) -> dict[str, Any]:
-    """End the Job's pods within seconds, then declare its end.
+    """Delete the Job's pods with a short grace, then set the condition that ends the Job.
 
-    In the other order the Job's controller deletes the pods with their whole grace period, which
-    can't be shortened afterwards. Pods that end first are not replaced so fast. Deleting knows no
-    resourceVersion, so the Job is looked at once more before.
+    In the other order the Job controller would delete the pods with their whole grace period, which
+    can't be shortened afterwards. Pods that end first are not replaced so fast. A pod's deletion
+    can't depend on the Job's resourceVersion, so the Job is read once more before. Raises Conflict
+    if it has changed.
     """
     current = await cluster.read_job(namespace, action.job)
     if current["metadata"]["resourceVersion"] != action.resource_version:
@@ -169,7 +161,7 @@ async def _end_job(cluster: ClusterAPI, namespace: str, action: EndJob) -> dict[
 
 
 async def _delete_pods(cluster: ClusterAPI, namespace: str, job: dict[str, Any]) -> None:
-    """Delete the pods that a Job controls; one that only bears its label is left alone."""
+    """Delete the running pods that a Job controls, and no other pod with its label."""
     pods = await cluster.list_pods(
         namespace,
         label_selector=f"{JOB_LABEL}={job['name']}",

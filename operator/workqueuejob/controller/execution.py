@@ -1,7 +1,7 @@
 """Carries out the plans of one WorkQueueJob, and remembers what the API server refused.
 
-What is refused keeps nothing else from being done. It is tried again after a growing pause, and
-until then is what the status shows, or an Event where it hinders nothing.
+A refused request keeps no other one from being sent. It is tried again after a growing pause. Until
+then the status shows the refusal, or an Event does if the run goes on without the request.
 """
 
 from dataclasses import replace
@@ -11,7 +11,7 @@ import structlog
 
 from workqueuejob.api import WorkQueueJob
 from workqueuejob.cluster.api import ClusterAPI
-from workqueuejob.controller.applying import apply_actions
+from workqueuejob.controller.applying import Applier
 from workqueuejob.controller.obstacles import Obstacles, name_refusal
 from workqueuejob.controller.refusals import Refusals
 from workqueuejob.controller.status_writer import StatusWriter
@@ -30,7 +30,7 @@ _REFUSED_DELETION_SECONDS = 30.0
 
 
 class Execution:
-    """What is done for one WorkQueueJob, and what is not."""
+    """The effects of one WorkQueueJob's plans, and its refusals."""
 
     def __init__(
         self,
@@ -41,31 +41,32 @@ class Execution:
         worker_image: WorkerImage,
     ) -> None:
         self._cluster, self._store, self._status_writer = cluster, store, status_writer
-        self._worker_image = worker_image
+        self._applier = Applier(cluster, store, worker_image)
         self.obstacles = Obstacles(worker_image)
         self._refusals, self._deletions = Refusals(), Refusals()
 
     @property
     def obstacle(self) -> WorkQueueJobError | None:
-        """What keeps new Jobs from being made."""
+        """The refusal that keeps new Jobs from being made, or None."""
         return self.obstacles.current
 
     @property
     def retry_after_seconds(self) -> float | None:
-        """How long until something that was refused may be tried again; None: nothing was."""
+        """Seconds until a refused request may be tried again, or None if none was refused."""
         sources = (self.obstacles, self._refusals, self._deletions)
-        known = [delay for one in sources if (delay := one.retry_after_seconds) is not None]
+        delays = [source.retry_after_seconds for source in sources]
+        known = [delay for delay in delays if delay is not None]
         return min(known) if known else None
 
     def forget_refusals(self) -> None:
-        """Try all again: it may have been the API server that was away."""
-        for one in (self.obstacles, self._refusals, self._deletions):
-            one.clear()
+        """Let everything be tried again, because the API server may have been away."""
+        for refused in (self.obstacles, self._refusals, self._deletions):
+            refused.clear()
 
     def is_check_wanted(self, resource: WorkQueueJob, wanted: tuple[Action, ...]) -> bool:
-        """Return whether to ask if a Job would be accepted; changes of other Jobs go first.
+        """Return whether to ask the API server first if it accepts a Job of this template.
 
-        wanted: the actions of the plan without that answer.
+        Changes of existing Jobs go first. wanted: the actions of the plan without that answer.
         """
         is_urgent = any(
             not isinstance(action, CreateWave) and self._refusals.may_try(action)
@@ -74,12 +75,12 @@ class Execution:
         return not is_urgent and self.obstacles.is_due(resource)
 
     async def carry_out(self, resource: WorkQueueJob, decided: Plan) -> Plan | None:
-        """Do what is planned; return the plan as far as it was done, None if no Job could be made.
+        """Carry out the plan, and return it as far as it was carried out.
 
-        Raises Conflict and NotLeading.
+        None: a Job could not be made, and the plan is void. Raises Conflict and NotLeading.
         """
         try:
-            done = await self._apply(resource, decided.actions, self._refusals)
+            done = await self._applier.apply(resource, decided.actions, self._refusals)
         except (Conflict, NotLeading):
             raise
         except ClusterError as obstacle:
@@ -94,14 +95,18 @@ class Execution:
         return admit_refusal(decided, refusal, done)
 
     async def expire(self, resource: WorkQueueJob, deletions: tuple[Action, ...]) -> None:
-        """Delete Jobs that are not to be kept; where one can't be, that is told by an Event."""
-        await self._apply(resource, deletions, self._deletions)
+        """Delete Jobs beyond the history limits; write an Event about one that can't be deleted."""
+        await self._applier.apply(resource, deletions, self._deletions)
         refusal = self._deletions.current
         if refusal is not None:
-            await self._tell_refused_deletion(resource, refusal)
+            await self._record_refused_deletion(resource, refusal)
 
     async def retire(self, resource: WorkQueueJob) -> float | None:
-        """Delete what is not to be kept of a run that is over; return when to look again."""
+        """Delete what is not to be kept of a run that has ended.
+
+        That is the WorkQueueJob after its ttlSecondsAfterFinished, and before, Jobs beyond the
+        history limits. Returns the seconds until there may be more to delete, or None.
+        """
         left = time_left(resource, now=datetime.now(UTC))
         if left is not None and left <= timedelta():
             return await self._delete(resource)
@@ -123,24 +128,12 @@ class Execution:
         except (Conflict, NotLeading):
             raise
         except ClusterError as refusal:
-            await self._tell_refused_deletion(resource, refusal)
+            await self._record_refused_deletion(resource, refusal)
             return _REFUSED_DELETION_SECONDS
         _log.info("deleted", reason="ttlSecondsAfterFinished is over")
         return None
 
-    async def _tell_refused_deletion(self, resource: WorkQueueJob, refusal: ClusterError) -> None:
+    async def _record_refused_deletion(self, resource: WorkQueueJob, refusal: ClusterError) -> None:
         await self._status_writer.record_refusal(
             resource, "DeletionRejected", name_refusal(refusal)
-        )
-
-    async def _apply(
-        self, resource: WorkQueueJob, actions: tuple[Action, ...], refusals: Refusals
-    ) -> tuple[Action, ...]:
-        return await apply_actions(
-            self._cluster,
-            resource,
-            self._store,
-            actions,
-            worker_image=self._worker_image,
-            refusals=refusals,
         )

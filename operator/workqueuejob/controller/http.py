@@ -1,4 +1,4 @@
-"""Serves /healthz, /readyz and /metrics."""
+"""Serves /healthz, /readyz and /metrics over HTTP; what is healthy, its caller decides."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -7,12 +7,15 @@ from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 Check = Callable[[], str | None]
-"""Returns what is wrong, or None."""
+"""Returns the problem in words, or None."""
 
 
 @asynccontextmanager
 async def serve_http(*, port: int, alive: Check, ready: Check) -> AsyncIterator[None]:
-    """Serve until the context ends; raises OSError if the port is taken."""
+    """Serve until the context ends: status 200, or 503 with the problem.
+
+    Raises OSError if the port is taken.
+    """
     application = web.Application()
     application.add_routes(
         [

@@ -1,4 +1,4 @@
-"""Structured logs: a constant message, the values as fields, one line each."""
+"""Configures structured logs: a constant message and the values as fields, one line each."""
 
 import logging
 import sys
@@ -9,17 +9,18 @@ import structlog
 
 
 class LogFormat(StrEnum):
-    """Who reads the log: a program or a person."""
+    """Whether a program reads the log or a person."""
 
     JSON = "json"
     TEXT = "text"
 
 
 _CHATTY = ("kopf", "aiohttp", "asyncio", "kubernetes", "urllib3")
+"""Libraries of which only warnings and errors are logged."""
 
 
 def configure_logs(*, log_format: LogFormat, level: str) -> None:
-    """Send everything that is logged, by libraries too, to standard error in one format."""
+    """Send all logs, libraries' too, to standard error in one format; level: its lowest."""
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,

@@ -1,7 +1,7 @@
-"""Observes what a plan is made from: a WorkQueueJob's Jobs, what their pods tell, and its queue.
+"""Observes what a plan is made from: a run's Jobs, their pods and its queue. Decides nothing.
 
-The Jobs come first, and then a measurement that started after they were last seen to change: an
-older one may still count an item that a pod has settled since. Decides nothing.
+The Jobs come first, and then a measurement that started after they were last seen to change. An
+older measurement may count an item that a pod has settled since.
 """
 
 import time
@@ -30,7 +30,7 @@ Wait = Callable[[float], Awaitable[None]]
 
 
 class Observer:
-    """What one WorkQueueJob's pods have told, and how all of it is looked at."""
+    """Observes one WorkQueueJob, and remembers what its pods have shown."""
 
     def __init__(
         self,
@@ -51,7 +51,7 @@ class Observer:
 
     @property
     def look_again_after_seconds(self) -> list[float]:
-        """When pods that don't start, or don't end, are to be looked at again."""
+        """Seconds until pods that don't start, or don't end, are due to be looked at again."""
         waiting = (
             (self._pods.is_waiting, WAITING_PODS_REREAD_SECONDS),
             (self._stuck.is_waiting, STUCK_PODS_REREAD_SECONDS),
@@ -59,15 +59,19 @@ class Observer:
         return [seconds for is_waiting, seconds in waiting if is_waiting]
 
     def put_pod(self, manifest: Mapping[str, Any], *, is_gone: bool) -> bool:
-        """Take in a pod that calls itself a worker's, or its deletion; return if it is news."""
+        """Take in a pod with the worker's label, or its deletion; return whether it is news."""
         if not self._reports.put(manifest, is_gone=is_gone):
             return False
-        # What it has settled must not be in a measurement that it is counted beside.
+        # The items that it reports as settled must not be in the measurement beside them.
         self._store.touch()
         return True
 
     async def observe(self, resource: WorkQueueJob, wait: Wait) -> Observed:
-        """Return the Jobs and a measurement that started after they were last seen to change."""
+        """Return the Jobs, and a measurement that started after they were last seen to change.
+
+        The measurement is None if there is none within _MEASUREMENT_TIMEOUT_SECONDS. Raises
+        ClusterError.
+        """
         problem = await self._pods.look(self._cluster, resource, self._store.jobs)
         terminating = await self._execution.obstacles.is_namespace_terminating(
             self._cluster, resource, is_suspected=self._pods.sees_deleted_pods
@@ -85,7 +89,7 @@ class Observer:
         )
 
     async def with_current_jobs(self, observed: Observed) -> Observed:
-        """Return the same with the Jobs as they are after something was done to them."""
+        """Return the same with the Jobs as they are after a plan was carried out."""
         jobs = await self._complete(observed.resource, self._store.jobs)
         return replace(observed, jobs=jobs, obstacle=self._execution.obstacle)
 
@@ -112,6 +116,6 @@ class Observer:
     async def _complete(
         self, resource: WorkQueueJob, jobs: tuple[ObservedJob, ...]
     ) -> tuple[ObservedJob, ...]:
-        """Return the Jobs with what only their pods tell."""
+        """Return the Jobs with what their pods show: stuck ones, and workers' reports."""
         marked = mark_stuck(jobs, self._stuck.pods)
         return await self._reports.attach(self._cluster, resource, marked)

@@ -1,4 +1,7 @@
-"""Remembers what keeps a WorkQueueJob's Jobs from being made, and when to try again."""
+"""Remembers what keeps a WorkQueueJob's Jobs from being made, and when to try again.
+
+An obstacle keeps new Jobs from being made. `refusals` is about changes of existing Jobs.
+"""
 
 import time
 from typing import Any
@@ -23,13 +26,14 @@ _LONGEST_DELAY_SECONDS = 30.0
 _ASK_AGAIN_SECONDS = 5.0
 
 OBSTACLES = (TemplateInvalid, JobRejected, JobNameConflict)
-"""Refusals that a person, or time, may mend."""
+"""Refusals that a user can correct, or that may pass."""
 
 
 def name_refusal(error: ClusterError) -> ClusterError:
-    """Return the error as a condition shows it, whatever kept the API server from saying yes.
+    """Return the error as a condition shows it: one of OBSTACLES, or a JobRejected about it.
 
-    An answer that does not come in time may be a webhook's, while all else is answered.
+    A request that is not answered in time is shown too, because a webhook may be the cause while
+    the API server answers all other requests.
     """
     if isinstance(error, OBSTACLES):
         return error
@@ -37,7 +41,10 @@ def name_refusal(error: ClusterError) -> ClusterError:
 
 
 class Obstacles:
-    """The obstacle of one WorkQueueJob, if there is one."""
+    """The obstacle of one WorkQueueJob, if there is one.
+
+    current: the refusal as a condition shows it, or None.
+    """
 
     def __init__(self, worker_image: WorkerImage) -> None:
         self._worker_image = worker_image
@@ -50,32 +57,35 @@ class Obstacles:
 
     @property
     def retry_after_seconds(self) -> float | None:
-        """How long until the next attempt; None without an obstacle."""
+        """Seconds until the next attempt; None without an obstacle."""
         return max(0.0, self._retry_at - time.monotonic()) if self.current else None
 
     def meet(self, obstacle: ClusterError) -> None:
-        """Remember a refusal; the next attempt comes later each time."""
+        """Remember a refusal; the pause before the next attempt doubles, from 2 to 30 seconds."""
         self.current = name_refusal(obstacle)
         self._is_namespace_terminating |= isinstance(obstacle, NamespaceTerminating)
         self._retry_at = time.monotonic() + self._delay_seconds
         self._delay_seconds = min(_LONGEST_DELAY_SECONDS, self._delay_seconds * 2)
 
     def clear(self) -> None:
-        """Forget it: a Job was made, or it may have been the API server that was away."""
+        """Forget the obstacle, because a Job was made or the API server may have been away."""
         self.current = None
         self._delay_seconds = _FIRST_DELAY_SECONDS
 
     def is_due(self, resource: WorkQueueJob) -> bool:
-        """Return whether to ask: once per generation, and again while there is an obstacle."""
+        """Return whether `check` is due: once a generation, and again while there is an obstacle.
+
+        A template that status shows as accepted is not asked about after a restart.
+        """
         if self._checked_generation is None and _was_accepted(resource):
             self._checked_generation = resource.metadata.generation
         is_time = self.current is not None and time.monotonic() >= self._retry_at
         return is_time or self._checked_generation != resource.metadata.generation
 
     async def check(self, cluster: ClusterAPI, resource: WorkQueueJob) -> None:
-        """Ask the API server whether it would take a Job of this template.
+        """Ask the API server by a dry run whether it accepts a Job of this template.
 
-        Whatever it answers, or not, is the obstacle from now on, or that there is none.
+        Its refusal, or its silence, is the obstacle from now on. Raises NotLeading.
         """
         generation = resource.metadata.generation
         if self._checked_generation != generation:
@@ -93,9 +103,9 @@ class Obstacles:
     async def is_namespace_terminating(
         self, cluster: ClusterAPI, resource: WorkQueueJob, *, is_suspected: bool
     ) -> bool:
-        """Return whether nothing can be created any more.
+        """Return whether the namespace is being deleted, so that nothing can be created in it.
 
-        is_suspected: whether to ask, which is done now and then; a yes is for good.
+        is_suspected: whether to ask, every _ASK_AGAIN_SECONDS at most. A yes is final.
         """
         now = time.monotonic()
         is_due = is_suspected and now - self._asked_at >= _ASK_AGAIN_SECONDS
@@ -103,14 +113,14 @@ class Obstacles:
             return self._is_namespace_terminating
         self._asked_at = now
         try:
-            # Not of the template, which may be refused for another reason.
+            # Not with the template, which may be refused for another reason.
             await cluster.create_job(_build_trial(resource), dry_run=True)
         except NamespaceTerminating:
             self._is_namespace_terminating = True
         except NotLeading:
             raise
         except ClusterError:
-            # If that is not known, something can be created.
+            # Unknown: the next request asks again.
             return False
         return self._is_namespace_terminating
 
@@ -120,7 +130,7 @@ class Obstacles:
         try:
             await cluster.create_job(manifest, dry_run=True)
         except JobNameConflict:
-            # The name's owner is looked at when the wave is made: it may well be ourselves.
+            # Whose Job has the name is read when the wave is made: it may be this wave's.
             return
         except TemplateInvalid as error:
             name = job_name(resource.metadata.name, resource.metadata.uid, wave.wave)
@@ -132,7 +142,7 @@ class Obstacles:
 
 
 def _build_trial(resource: WorkQueueJob) -> dict[str, Any]:
-    """Return a Job that nothing is wrong with, to be created as a trial only."""
+    """Return a valid Job for a dry run."""
     pod = {"restartPolicy": "Never", "containers": [{"name": "trial", "image": "trial"}]}
     return {
         "apiVersion": "batch/v1",
@@ -143,7 +153,7 @@ def _build_trial(resource: WorkQueueJob) -> dict[str, Any]:
 
 
 def _was_accepted(resource: WorkQueueJob) -> bool:
-    """Return whether status says that this generation's template was accepted before."""
+    """Return whether status shows that this generation's template was accepted."""
     status = resource.status
     if status.observed_generation != resource.metadata.generation:
         return False

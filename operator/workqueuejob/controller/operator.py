@@ -1,7 +1,7 @@
-"""Joins kopf's watches with the actors: one actor a WorkQueueJob.
+"""Joins kopf's watches with the actors, one for each WorkQueueJob.
 
-Only `on.event` handlers: they write no annotations and add no finalizers, so that a WorkQueueJob
-can be deleted while the operator is down, and an idle one causes no write.
+It uses only kopf's `on.event` handlers, because those write no annotations and add no finalizers.
+So a WorkQueueJob can be deleted while the operator is down.
 """
 
 import asyncio
@@ -59,7 +59,7 @@ class Operator:
         try:
             resource = WorkQueueJob.from_manifest(manifest)
         except pydantic.ValidationError as error:
-            # The CRD lets none through; an older or newer CRD than this operator's might.
+            # This version's CRD refuses such an object; an older or newer one may accept it.
             if uid not in self._unreadable:
                 self._unreadable.add(uid)
                 _log.error(
@@ -74,7 +74,7 @@ class Operator:
             return
         name = (resource.metadata.namespace, resource.metadata.name)
         if name in self._uids:
-            # A name is free again only when the object before is gone.
+            # The former object of this name must be gone, although no event has shown it.
             await self._end_actor(self._uids[name])
         self._uids[name] = uid
         self._actors[uid] = Actor(self._surroundings, resource, on_gone=self._forget)
@@ -86,7 +86,7 @@ class Operator:
             await actor.close()
 
     def _forget(self, actor: Actor) -> None:
-        """Know nothing more of an object that is not there any more."""
+        """Drop the actor of an object that is gone."""
         metadata = actor.resource.metadata
         name = (metadata.namespace, metadata.name)
         if self._actors.get(metadata.uid) is actor:
@@ -95,7 +95,7 @@ class Operator:
             del self._uids[name]
 
     async def on_job(self, *, event: Mapping[str, Any], **_: Any) -> None:
-        """Pass a Job on to its owner's actor."""
+        """Pass a Job, or its deletion, to its owner's actor."""
         await self._surroundings.turns.take()
         manifest = event["object"]
         actor = self._actors.get(read_owner_uid(manifest))
@@ -107,7 +107,7 @@ class Operator:
             actor.put_job(manifest)
 
     async def on_pod(self, *, event: Mapping[str, Any], **_: Any) -> None:
-        """Pass a worker's pod on to its WorkQueueJob's actor."""
+        """Pass a worker's pod, or its deletion, to its WorkQueueJob's actor."""
         await self._surroundings.turns.take()
         manifest = event["object"]
         labels = manifest["metadata"].get("labels") or {}
@@ -134,22 +134,22 @@ class Operator:
 
 
 def log_in_through(reader: WatchReader) -> Callable[..., Awaitable[kopf.AiohttpSession | None]]:
-    """Return kopf's login, whose connections are kopf's usual ones, but read by `reader`."""
+    """Return kopf's login handler: with kopf's usual credentials, and answers read by `reader`."""
 
     async def log_in(**kwargs: Any) -> kopf.AiohttpSession | None:
-        found = kopf.login_with_service_account(**kwargs) or kopf.login_with_kubeconfig(**kwargs)
-        if found is None:
+        login = kopf.login_with_service_account(**kwargs) or kopf.login_with_kubeconfig(**kwargs)
+        if login is None:
             return None
         session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, ssl=found.as_ssl_context()),
-            headers=found.as_http_headers(),
-            proxy=found.proxy_url,
-            trust_env=found.trust_env,
+            connector=aiohttp.TCPConnector(limit=0, ssl=login.as_ssl_context()),
+            headers=login.as_http_headers(),
+            proxy=login.proxy_url,
+            trust_env=login.trust_env,
             response_class=build_response_class(reader),
         )
         return kopf.AiohttpSession(
-            server=found.server,
-            default_namespace=found.default_namespace,
+            server=login.server,
+            default_namespace=login.default_namespace,
             aiohttp_session=session,
         )
 
@@ -157,7 +157,7 @@ def log_in_through(reader: WatchReader) -> Callable[..., Awaitable[kopf.AiohttpS
 
 
 def build_kopf_settings() -> kopf.OperatorSettings:
-    """Return how kopf should behave: it only watches."""
+    """Return kopf's settings, with which it watches and posts no Events."""
     settings = kopf.OperatorSettings()
     settings.posting.enabled = False
     settings.posting.level = logging.CRITICAL
@@ -172,7 +172,7 @@ def build_kopf_settings() -> kopf.OperatorSettings:
 
 
 def watched_namespaces(settings: Settings) -> dict[str, Any]:
-    """Return kopf's arguments for where to watch."""
+    """Return kopf's keyword arguments for the namespaces to watch."""
     if settings.namespaces:
         return {"namespaces": list(settings.namespaces)}
     return {"clusterwide": True}

@@ -1,8 +1,8 @@
-"""One WorkQueueJob's view of its queue: from spec and Secrets to the latest measurement.
+"""Follows one WorkQueueJob's spec and Secrets to its queue, and has the meter watch that queue.
 
-Secrets are read when the spec changes, and again every few seconds or, while the run is idle, every
-minute: they may be mended, or name another broker. What a former connection measured is never
-returned for the present one.
+Secrets are read when the spec changes, and again at the intervals that `planning.rules.secret_age`
+chooses, because they may have been corrected, or may name another broker by now. When the
+connection changes, the measurements of the former one are dropped.
 """
 
 import random
@@ -24,16 +24,13 @@ from workqueuejob.planning.rules.secret_age import choose_longest_age
 
 QueueMeter = Meter[BrokerConnection, QueueReference]
 
-_SOON_SECONDS = 0.1
+_DUE_WITHIN_SECONDS = 0.1
+"""Secrets that are due so soon are read now, instead of in a reconcile of their own."""
+_MAX_JITTER_SECONDS = 0.5
 
 
 class QueueFollower:
-    """Holds the watch that fits the current spec and Secrets.
-
-    is_at_work: whether the run has pods or items, as far as its owner knows; it says how often
-        Secrets are read.
-    changes: how often the connection, or the queue, has become another.
-    """
+    """Holds the watch that fits the current spec and Secrets."""
 
     def __init__(
         self,
@@ -44,7 +41,9 @@ class QueueFollower:
         allowed_hosts: AllowedHosts,
     ) -> None:
         self.is_at_work = False
+        """Whether the run has pods or items, which the actor sets: Secrets are read more often."""
         self.changes = 0
+        """How often a watch has been closed, mostly because connection or queue changed."""
         self._secrets = secrets
         self._allowed_hosts = allowed_hosts
         self._meter = meter
@@ -60,14 +59,14 @@ class QueueFollower:
 
     @property
     def latest(self) -> Measurement | None:
-        """The latest measurement, or the reason why there can be none."""
+        """The latest measurement, whose result may be why there can be none; None before it."""
         if self._error is not None:
             return self._error
         return self._watch.latest if self._watch else None
 
     @property
     def reread_after_seconds(self) -> float | None:
-        """When Secrets are due to be read again; None where the queue needs none."""
+        """Seconds until Secrets are due to be read again; None if the queue needs none."""
         if self._generation is None or not self._has_secrets:
             return None
         failures = max(self._failures, 1) if self._fails else 0
@@ -80,16 +79,16 @@ class QueueFollower:
             self._watch.request()
 
     async def follow(self, resource: WorkQueueJob) -> None:
-        """Watch what the spec says now; raises ClusterError if a Secret can't be read."""
+        """Watch the queue of the present spec; raises ClusterError if a Secret can't be read."""
         left = self.reread_after_seconds
-        is_due = left is not None and left <= _SOON_SECONDS
+        is_due = left is not None and left <= _DUE_WITHIN_SECONDS
         if self._generation != resource.metadata.generation or is_due:
             await self._read(resource, not_before=time.monotonic() - SHARED_SECONDS)
 
     async def confirm(self, resource: WorkQueueJob, measurement: Measurement) -> bool:
-        """Return whether a measurement is still of the queue that new pods would ask.
+        """Return whether a measurement is of the queue that new pods would take items from.
 
-        The Secrets are read unless they were since the measurement began; raises ClusterError.
+        Reads the Secrets, unless they were read after the measurement began. Raises ClusterError.
         """
         if self._has_secrets and self._true_since < measurement.started:
             before = self.changes
@@ -98,7 +97,7 @@ class QueueFollower:
         return True
 
     def close(self) -> None:
-        """Stop measuring."""
+        """Stop watching; `follow` begins again."""
         self._unwatch()
         self._generation = None
 
@@ -114,8 +113,9 @@ class QueueFollower:
             name: await self._secrets.read(namespace, name, not_before=not_before)
             for name in sorted(names)
         }
-        # So that many that were read at once are not read at once for ever.
-        self._read_at = time.monotonic() + random.uniform(0.0, 0.5)  # noqa: S311 - jitter
+        # Secrets of many WorkQueueJobs that were read at once are due at different times then.
+        jitter_seconds = random.uniform(0.0, _MAX_JITTER_SECONDS)  # noqa: S311 - jitter
+        self._read_at = time.monotonic() + jitter_seconds
         self._true_since = not_before
         self._generation = resource.metadata.generation
         self._has_secrets = bool(names)

@@ -1,7 +1,7 @@
-"""Remembers which changes the API server refused, and when each may be tried again.
+"""Remembers which changes of Jobs the API server refused, and when each may be tried again.
 
-A webhook or a policy may refuse what a plan asks for in every round. Each change has a back-off of
-its own, so that one which is refused neither floods the API server nor holds up another.
+A webhook or a policy may refuse the same change in every reconcile. Each change has its own
+back-off. So a refused change neither floods the API server nor delays another change.
 """
 
 import time
@@ -32,29 +32,29 @@ class Refusals:
 
     @property
     def current(self) -> ClusterError | None:
-        """A refusal that stands, or None."""
+        """The oldest refusal of a change that is still wanted, or None."""
         return next((refusal.error for refusal in self._refused.values()), None)
 
     @property
     def retry_after_seconds(self) -> float | None:
-        """How long until the next attempt; None without a refusal."""
+        """Seconds until the next attempt; None without a refusal."""
         if not self._refused:
             return None
         earliest = min(refusal.retry_at for refusal in self._refused.values())
         return max(0.0, earliest - time.monotonic())
 
     def keep(self, actions: tuple[Action, ...]) -> None:
-        """Forget the refusals of what is not wanted any more."""
+        """Forget the refusals of changes that are not among these actions."""
         wanted = {_key(action) for action in actions if not isinstance(action, CreateWave)}
-        self._refused = {key: one for key, one in self._refused.items() if key in wanted}
+        self._refused = {key: error for key, error in self._refused.items() if key in wanted}
 
     def may_try(self, action: Change) -> bool:
-        """Return whether an action was not refused, or long enough ago."""
+        """Return whether a change was not refused, or its back-off is over."""
         refusal = self._refused.get(_key(action))
         return refusal is None or time.monotonic() >= refusal.retry_at
 
     def meet(self, action: Change, error: ClusterError) -> None:
-        """Remember a refusal; the next attempt comes later each time."""
+        """Remember a refusal; the pause before the next attempt doubles, from 2 to 30 seconds."""
         known = self._refused.get(_key(action))
         delay = min(_LONGEST_DELAY_SECONDS, known.delay_seconds * 2) if known else None
         seconds = delay or _FIRST_DELAY_SECONDS
@@ -62,11 +62,11 @@ class Refusals:
         self._refused[_key(action)] = _Refusal(name_refusal(error), seconds, retry_at)
 
     def forget(self, action: Change) -> None:
-        """Forget that an action was refused: it was carried out."""
+        """Forget that a change was refused, because it was carried out."""
         self._refused.pop(_key(action), None)
 
     def clear(self) -> None:
-        """Forget them all: it may have been the API server that was away."""
+        """Forget all refusals, because the API server may have been away."""
         self._refused.clear()
 
 

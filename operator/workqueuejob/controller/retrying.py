@@ -1,4 +1,4 @@
-"""How long a WorkQueueJob's loop waits after a round that failed, and what is logged of it."""
+"""Decides how long a WorkQueueJob's loop waits after a failed reconcile, and logs the failure."""
 
 import random
 
@@ -9,14 +9,15 @@ from workqueuejob.metrics import RECONCILE_ERRORS
 
 _log = structlog.get_logger(__name__)
 
-_FIRST_CONFLICT_SECONDS = 0.2
-_FIRST_SECONDS = 0.5
-_LONGEST_SECONDS = 30.0
+_FIRST_CONFLICT_DELAY_SECONDS = 0.2
+_FIRST_DELAY_SECONDS = 0.5
+_LONGEST_DELAY_SECONDS = 30.0
 _LASTING_FAILURES = 3
+"""Failures in a row from which on the loop waits out its back-off."""
 
 
 class Retrying:
-    """The failures in a row of one loop."""
+    """Counts the failures in a row of one loop."""
 
     def __init__(self) -> None:
         self._failures = 0
@@ -24,16 +25,16 @@ class Retrying:
 
     @property
     def is_repeated(self) -> bool:
-        """Whether the last rounds failed, and not only the last one."""
+        """Whether at least the last two reconciles failed."""
         return self._failures > 1
 
     @property
     def is_lasting(self) -> bool:
-        """Whether it fails for so long that what wakes the loop must not make it try earlier."""
+        """Whether so many reconciles failed that only an edit may shorten the back-off."""
         return self._failures >= _LASTING_FAILURES
 
     def succeed(self) -> None:
-        """Note a round that did not fail."""
+        """Note a reconcile that succeeded."""
         self._failures = 0
         if self._failing is not None:
             self._failing = None
@@ -42,21 +43,22 @@ class Retrying:
     def meet_conflict(self, error: ClusterError) -> float:
         """Note that another client wrote in between; return the seconds to wait."""
         if self.is_lasting:
-            self._tell(error.reason, error)
-        return self._back_off(_FIRST_CONFLICT_SECONDS)
+            self._log(error.reason, error)
+        return self._back_off(_FIRST_CONFLICT_DELAY_SECONDS)
 
     def meet(self, reason: str, error: Exception) -> float:
         """Note any other failure; return the seconds to wait."""
-        self._tell(reason, error)
-        return self._back_off(_FIRST_SECONDS)
+        self._log(reason, error)
+        return self._back_off(_FIRST_DELAY_SECONDS)
 
     def _back_off(self, first_seconds: float) -> float:
-        # Bounded before it is multiplied: a failure may last for months.
-        seconds = min(_LONGEST_SECONDS, first_seconds * 2.0 ** min(self._failures, 10))
+        # The exponent is bounded, because a failure may last for months.
+        seconds = min(_LONGEST_DELAY_SECONDS, first_seconds * 2.0 ** min(self._failures, 10))
         self._failures += 1
         return seconds * random.uniform(0.8, 1.2)  # noqa: S311 - jitter
 
-    def _tell(self, reason: str, error: Exception) -> None:
+    def _log(self, reason: str, error: Exception) -> None:
+        """Count a failure, and log it unless the one before had the same reason."""
         RECONCILE_ERRORS.labels(reason).inc()
         if self._failing != reason:
             self._failing = reason

@@ -1,4 +1,7 @@
-"""Runs the operator's process until it is told to stop or no longer leads."""
+"""Runs the operator's process until it is asked to stop or leads no more.
+
+Joins the election, the watches, the meter and the HTTP endpoints. Decides nothing about a run.
+"""
 
 import asyncio
 import contextlib
@@ -37,7 +40,8 @@ _DEFINITION_RETRY_SECONDS = 1.0
 async def run_operator(settings: Settings) -> None:
     """Stand by until this process leads, then work until SIGTERM or SIGINT.
 
-    Raises NotLeading when the Lease is lost, and what ends kopf or keeps the API server from us.
+    Raises NotLeading when the Lease is lost, OSError when the HTTP port is taken, what ends kopf,
+    and kubernetes' ConfigException when there is no way to the API server.
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -53,7 +57,7 @@ async def run_operator(settings: Settings) -> None:
 
 
 class _Process:
-    """What runs from the first connection to the API server to the last."""
+    """The parts of the process that need the API server."""
 
     def __init__(
         self,
@@ -110,7 +114,7 @@ class _Process:
             _log.info("operator stopped")
 
     async def _work(self) -> None:
-        """Watch and reconcile until told to stop; nothing is under way afterwards."""
+        """Watch and reconcile until the stop flag is set; end all actors before returning."""
         await _wait_for_definition(self._cluster, self._settings, self._stop)
         registry = self._operator.build_registry()
         kopf.on.cleanup(registry=registry)(self._hand_over)
@@ -119,7 +123,7 @@ class _Process:
                 registry=registry,
                 settings=build_kopf_settings(),
                 standalone=True,
-                # Its default asks for the user's name, which a numeric user has none of.
+                # By default kopf uses the user's name, which a numeric user does not have.
                 identity=cast("Any", self._settings.identity),
                 ready_flag=self._watching,
                 stop_flag=self._stop,
@@ -129,21 +133,22 @@ class _Process:
             await self._operator.close()
 
     async def _hand_over(self, **_: Any) -> None:
-        """Let another replica lead now: kopf goes on to wait seconds for whatever has not ended."""
+        """Let another replica lead now, because kopf waits for seconds before it ends."""
         await self._operator.close()
         await self._leadership.release()
 
     def _find_unready(self) -> str | None:
-        """Return what is missing: the Lease's latest state or, in the leader, the watches.
+        """Return what keeps this replica from being ready, or None.
 
-        A replica that stands by is ready: a rolling update waits for it before it ends the leader.
+        A replica that stands by is ready when it can read the Lease: a rolling update waits for it
+        before it ends the leader. A leader is ready when its watches have started.
         """
         if self._leadership.problem is None and self._leadership.leads:
             return None if self._watching.is_set() else "the watches have not started"
         return self._leadership.problem
 
     def _find_stuck(self) -> str | None:
-        """Return what has been under way for so long that only a restart will help."""
+        """Return what has been under way for more than _STUCK_SECONDS, so that a restart is due."""
         now = time.monotonic()
         for actor in self._operator.actors:
             if actor.busy_since is not None and now - actor.busy_since > _STUCK_SECONDS:
@@ -155,7 +160,7 @@ class _Process:
 
 
 async def _finish_first(*works: Coroutine[Any, Any, Any]) -> None:
-    """Run all until one has ended, and end the others; raises what it was ended by."""
+    """Run all until one has ended, then cancel the others; raises what the ended one raised."""
     tasks = [asyncio.create_task(work) for work in works]
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -172,17 +177,17 @@ async def _wait_for_definition(
 ) -> None:
     """Wait until WorkQueueJobs can be listed.
 
-    kopf looks once which resources there are, and would watch nothing for ever if the
-    CustomResourceDefinition, or our role, came a moment after us.
+    kopf lists the kinds of resources only once. If the CustomResourceDefinition or the operator's
+    role were created after that, it would watch nothing.
     """
     namespace = settings.namespaces[0] if settings.namespaces else None
-    told = False
+    is_logged = False
     while not stop.is_set():
         try:
             await cluster.list_work_queue_jobs(namespace, limit=1)
         except ClusterError as error:
-            if not told:
-                told = True
+            if not is_logged:
+                is_logged = True
                 _log.warning("WorkQueueJobs can't be listed yet", error=str(error))
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_DEFINITION_RETRY_SECONDS):

@@ -1,6 +1,6 @@
-"""Reads Secrets by name, once for all who want the same one within a moment.
+"""Reads Secrets by name, and shares one read among WorkQueueJobs that need the same Secret.
 
-Nothing is kept for longer than that, and nothing is listed or watched.
+A Secret's data is kept for seconds. Secrets are not listed or watched.
 """
 
 import asyncio
@@ -13,31 +13,35 @@ from dataclasses import dataclass, field
 from workqueuejob.cluster.api import ClusterAPI
 
 SHARED_SECONDS = 1.0
+"""How old a read may be that another WorkQueueJob uses as well."""
 _KEPT_SECONDS = 5.0
+"""After so long the next read of any Secret forgets a read."""
 
 SecretData = Mapping[str, bytes]
 
 
 @dataclass(slots=True)
 class _Reading:
-    """The last reading of one Secret; started: on the monotonic clock."""
+    """The last read of one Secret."""
 
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     started: float = float("-inf")
+    """On the monotonic clock."""
     data: SecretData | None = None
+    """None: there was no such Secret."""
 
 
 class SecretReads:
-    """What all WorkQueueJobs read their Secrets through."""
+    """The reads of Secrets of all WorkQueueJobs."""
 
     def __init__(self, cluster: ClusterAPI) -> None:
         self._cluster = cluster
         self._readings: dict[tuple[str, str], _Reading] = {}
 
     async def read(self, namespace: str, name: str, *, not_before: float) -> SecretData | None:
-        """Return a Secret's data, or None if it is not there; raises ClusterError.
+        """Return a Secret's decoded data, or None if it does not exist; raises ClusterError.
 
-        not_before: on the monotonic clock; what was read earlier is read again.
+        not_before: on the monotonic clock; a read that started earlier is repeated.
         """
         self._forget_old()
         reading = self._readings.setdefault((namespace, name), _Reading())

@@ -1,4 +1,4 @@
-"""How the operator's process is set up."""
+"""The settings of the operator's process. Reads no option or variable itself."""
 
 import socket
 import uuid
@@ -11,30 +11,28 @@ DEFAULT_WORKER_IMAGE = f"workqueuejob/worker:{version('workqueuejob')}"
 
 
 def build_identity() -> str:
-    """Return a name that no other process has."""
+    """Return a name that no other process has: the host's, and a random UUID."""
     return f"{socket.gethostname()}_{uuid.uuid4()}"
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the command line or the environment says.
-
-    namespaces: those to watch; empty means all.
-    http_port: of /healthz, /readyz and /metrics.
-    poll_interval_seconds: between two measurements of a queue.
-    worker_image: what the worker is injected from, by an init container.
-    worker_image_pull_policy: that container's imagePullPolicy; unset: as Kubernetes has it.
-    identity: who this process is in the Lease; no two that run at once may have the same.
-    lease_namespace, lease_name: the Lease by which replicas agree on a leader.
-    allowed_hosts: those that may be connected to as brokers.
-    """
+    """What the command line or the environment says."""
 
     namespaces: tuple[str, ...] = ()
+    """Those to watch; empty: all."""
     http_port: int = 8080
+    """Of /healthz, /readyz and /metrics."""
     poll_interval_seconds: float = 0.8
+    """Between two measurements of a queue."""
     worker_image: str = DEFAULT_WORKER_IMAGE
+    """The image from which an init container copies the worker into pods."""
     worker_image_pull_policy: str | None = None
+    """That container's imagePullPolicy; None: Kubernetes' default."""
     identity: str = field(default_factory=build_identity)
+    """This process' name in the Lease. No two processes at a time may have the same."""
     lease_namespace: str = "default"
     lease_name: str = "workqueuejob"
+    """With lease_namespace: the Lease by which replicas agree on a leader."""
     allowed_hosts: AllowedHosts = ALL_HOSTS
+    """The hosts that the operator may connect to as brokers."""

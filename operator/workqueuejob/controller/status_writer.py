@@ -1,6 +1,7 @@
-"""Writes one WorkQueueJob's status, seldom and only when it is worth it, and then its Events.
+"""Writes one WorkQueueJob's status when it has changed, and then its Events.
 
-An Event is written after the status that it tells of: what could not be recorded has not happened.
+A change of numbers only is written every 2 seconds at most. An Event is written after the status
+that it is about. If the status can't be written, the next attempt repeats the change and its Event.
 """
 
 import time
@@ -25,7 +26,7 @@ from workqueuejob.planning.status.status import (
 )
 
 STATUS_INTERVAL_SECONDS = 2.0
-"""Between two writes that only change numbers."""
+"""Between two writes of the status that change only numbers."""
 
 _STATUS_REJECTED = "StatusRejected"
 
@@ -33,10 +34,7 @@ _log = structlog.get_logger(__name__)
 
 
 class StatusWriter:
-    """The status and the Events of one WorkQueueJob.
-
-    is_behind: whether numbers wait to be written.
-    """
+    """Writes the status and the Events of one WorkQueueJob."""
 
     def __init__(self, cluster: ClusterAPI, instance: str) -> None:
         self._cluster = cluster
@@ -44,14 +42,15 @@ class StatusWriter:
         self._written_at = 0.0
         self._refusals: dict[str, str] = {}
         self.is_behind = False
+        """Whether changed numbers wait to be written."""
 
     async def write(
         self, observed: Observed, decided: Plan, *, books: Books, now: datetime
     ) -> WorkQueueJob | None:
-        """Write the status if it is worth it; return the object as it is stored then, or None.
+        """Write the status if it is due; return the object as it is stored then, else None.
 
         Raises ClusterError; Conflict when another client has changed the object, NotFound when it
-        is gone. A refusal is told by an Event, because no condition can.
+        is gone. A refused status causes an Event, because no condition can show it.
         """
         resource = observed.resource
         old, new = resource.status, build_status(observed, decided, books=books, now=now)
@@ -77,19 +76,19 @@ class StatusWriter:
         self._written_at = time.monotonic()
         count_items(old.items, new.items)
         for event in build_events(old, new, decided):
-            await self._tell(resource, event)
+            await self._record(resource, event)
         return WorkQueueJob.from_manifest(manifest)
 
     async def record_refusal(
         self, resource: WorkQueueJob, reason: str, refusal: ClusterError
     ) -> None:
-        """Write an Event about a request that was refused; once, however often it is tried."""
+        """Write an Event about a refused request, once for each message however often it comes."""
         message = str(refusal)
         if self._refusals.get(reason) != message:
             self._refusals[reason] = message
-            await self._tell(resource, Event(EventType.WARNING, reason, "Reconcile", message))
+            await self._record(resource, Event(EventType.WARNING, reason, "Reconcile", message))
 
-    async def _tell(self, resource: WorkQueueJob, event: Event) -> None:
+    async def _record(self, resource: WorkQueueJob, event: Event) -> None:
         _log.info("event recorded", reason=event.reason, note=event.message)
         manifest = build_event(resource, event, instance=self._instance, now=datetime.now(UTC))
         try:
@@ -99,6 +98,6 @@ class StatusWriter:
 
 
 def _to_patch(status: WorkQueueJobStatus) -> dict[str, Any]:
-    """Return a JSON merge patch: null removes what is not known any more."""
+    """Return a JSON merge patch, in which null removes a field that is not known any more."""
     patch: dict[str, Any] = status.model_dump(mode="json", by_alias=True)
     return {key: None if value == [] else value for key, value in patch.items()}

@@ -1,7 +1,7 @@
-"""The Jobs of one WorkQueueJob as last seen, by the watch or in an answer to our own request.
+"""The Jobs of one WorkQueueJob as last seen, in the watch or in an answer to a request.
 
-An object is replaced by a newer one only: what we were told in answer to a write may arrive by
-the watch later, and an older event must not undo it.
+Only a newer version of a Job replaces the known one. The watch may bring an older version after the
+answer to a write has brought the newer one.
 """
 
 import time
@@ -17,12 +17,12 @@ _log = structlog.get_logger(__name__)
 
 
 class JobStore:
-    """What is known of the Jobs of one WorkQueueJob."""
+    """The latest known version of each Job of one WorkQueueJob."""
 
     def __init__(self) -> None:
         self._jobs: dict[str, ObservedJob] = {}
         self.changed_at = time.monotonic()
-        """When something that planning looks at last changed, in monotonic seconds."""
+        """When a Job or a worker's report last changed, on the monotonic clock."""
 
     @property
     def jobs(self) -> tuple[ObservedJob, ...]:
@@ -30,11 +30,11 @@ class JobStore:
         return tuple(sorted(self._jobs.values(), key=lambda job: job.wave))
 
     def touch(self) -> None:
-        """Note that something has changed that a measurement must not be older than."""
+        """Note a change now: the next plan needs a measurement that starts later."""
         self.changed_at = time.monotonic()
 
     def put(self, manifest: Mapping[str, Any]) -> bool:
-        """Take in a Job; return whether it is news."""
+        """Take in a Job; return whether it is newer than the known one."""
         try:
             job = read_job(manifest)
         except (KeyError, ValueError) as error:
@@ -50,7 +50,7 @@ class JobStore:
     def remove(self, name: str, *, uid: str | None = None) -> bool:
         """Forget a Job that was deleted; return whether it was known.
 
-        uid: of the Job that was deleted, where that is known; another one of its name stays.
+        uid: the deleted Job's, if known; a Job with the same name and another UID stays.
         """
         known = self._jobs.get(name)
         if known is None or uid not in {None, known.uid}:
@@ -60,12 +60,12 @@ class JobStore:
         return True
 
     def clear(self) -> None:
-        """Forget them all, until they are listed."""
+        """Forget all Jobs; `replace_all` brings them back."""
         self._jobs.clear()
         self.touch()
 
     def replace_all(self, manifests: Iterable[Mapping[str, Any]], *, resource_version: str) -> None:
-        """Take in a complete list, so that a deletion that the watch missed is noticed."""
+        """Take in a complete list, and forget Jobs that it lacks, unless they are newer."""
         listed = list(manifests)
         for manifest in listed:
             self.put(manifest)

@@ -1,4 +1,4 @@
-"""Looks for pods that don't end, but only when a Job has waited for one for a while."""
+"""Lists pods to find those that don't end, but only when a Job has waited for one for a while."""
 
 import time
 from collections.abc import Callable
@@ -16,7 +16,7 @@ STUCK_PODS_REREAD_SECONDS = 10.0
 
 
 class StuckPodWatchman:
-    """The stuck pods of one WorkQueueJob."""
+    """Remembers since when Jobs wait for terminating pods, and which pods are stuck."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -26,18 +26,21 @@ class StuckPodWatchman:
 
     @property
     def pods(self) -> tuple[StuckPod, ...]:
-        """The pods that were found at the last look."""
+        """The stuck pods that the last listing of each Job showed."""
         return tuple(pod for pods in self._found.values() for pod in pods)
 
     @property
     def is_waiting(self) -> bool:
-        """Whether a pod is about to end, and so whether to look again before long."""
+        """Whether a Job waits for a terminating pod, so that `look` is due again soon."""
         return bool(self._since)
 
     async def look(
         self, cluster: ClusterAPI, resource: WorkQueueJob, jobs: tuple[ObservedJob, ...]
     ) -> tuple[StuckPod, ...]:
-        """Return the pods that should have ended long ago. Raises ClusterError."""
+        """Return the pods that should have ended long ago, by `find_stuck_pods`' rule.
+
+        Raises ClusterError.
+        """
         now = self._clock()
         uids = {job.name: job.uid for job in jobs if job.terminating}
         waited_for = uids.keys()
@@ -54,7 +57,7 @@ class StuckPodWatchman:
                     label_selector=f"{JOB_LABEL}={name}",
                     field_selector="status.phase!=Succeeded,status.phase!=Failed",
                 )
-                # Anyone may write a label.
+                # Labels can be forged, so the owner decides.
                 own = [pod for pod in pods if read_job_uid(pod) == uids[name]]
                 self._found[name] = find_stuck_pods(own, now=datetime.now(UTC))
         self._read_at = {name: at for name, at in self._read_at.items() if name in waited_for}

@@ -1,4 +1,4 @@
-"""What all actors share; made once, when the operator starts."""
+"""The parts of the operator that all actors share; made once, when it starts."""
 
 from dataclasses import dataclass, field
 
@@ -12,19 +12,16 @@ from workqueuejob.planning.pods.job_manifest import WorkerImage
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What all actors share.
-
-    secrets: through which Secrets are read.
-    instance: the operator's own name, for Events.
-    worker_image: what injected workers are copied from.
-    allowed_hosts: those that may be connected to as brokers.
-    turns: by which they go on one after the other.
-    """
+    """The parts that all actors share."""
 
     cluster: ClusterAPI
     secrets: SecretReads
     meter: QueueMeter
     instance: str
+    """The name of the operator's pod or host, for Events."""
     worker_image: WorkerImage
+    """The image from which an init container copies the worker into pods."""
     allowed_hosts: AllowedHosts = ALL_HOSTS
+    """The hosts that the operator may connect to as brokers."""
     turns: Turns = field(default_factory=Turns)
+    """Lets one actor plan at a time, and other tasks in between."""

@@ -1,8 +1,8 @@
-"""Lets one go on per round of the event loop, so that no crowd of actors starves the others.
+"""Lets one task go on per round of the event loop, so that many actors don't delay the rest.
 
-The loop runs everything that is ready before it looks at what came in meanwhile. Two thousand
-actors that are woken together, with some milliseconds of planning each, would keep the Lease from
-being renewed, and /healthz from being answered, for longer than either bears.
+In each round the loop runs all tasks that are ready before it looks at its sockets. Two thousand
+actors that wake together plan for some milliseconds each. In one round that would last for seconds,
+in which the Lease is not renewed and /healthz is not answered.
 """
 
 import asyncio
@@ -10,13 +10,13 @@ from collections import deque
 
 
 class Turns:
-    """Who waits to go on with something that takes its time; first come, first served."""
+    """The tasks that wait for a turn; first come, first served."""
 
     def __init__(self) -> None:
         self._waiting: deque[asyncio.Future[None]] = deque()
 
     async def take(self) -> None:
-        """Wait for a turn: what is done until the next wait is done in it."""
+        """Wait for a turn, which lasts until the caller awaits something else."""
         loop = asyncio.get_running_loop()
         turn: asyncio.Future[None] = loop.create_future()
         self._waiting.append(turn)

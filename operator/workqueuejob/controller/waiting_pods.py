@@ -1,4 +1,4 @@
-"""Looks at pods, but only when a Job's own numbers say that some don't start."""
+"""Lists pods to see why they don't start, but only when a Job's numbers show that some don't."""
 
 import time
 from datetime import UTC, datetime
@@ -19,28 +19,28 @@ from workqueuejob.planning.observing.waiting_pods import (
 
 _PATIENCE_SECONDS = 5.0
 WAITING_PODS_REREAD_SECONDS = 5.0
-_SAMPLE = 50
+_MAX_SAMPLED_PODS = 50
 
 
 class WaitingPodWatchman:
-    """Finds out why the pods of one WorkQueueJob don't start."""
+    """Remembers since when pods of one WorkQueueJob don't start, and why."""
 
     def __init__(self) -> None:
         self._waiting_since: float | None = None
         self._read_at = 0.0
         self._problem: PodProblem | None = None
         self.sees_deleted_pods = False
-        """Whether pods are being deleted, and have not gone for some seconds."""
+        """Whether pods have been in deletion for some seconds."""
 
     @property
     def is_waiting(self) -> bool:
-        """Whether pods don't start or don't go, and so whether to look again before long."""
+        """Whether pods don't start or don't end, so that `look` is due again soon."""
         return self._waiting_since is not None
 
     async def look(
         self, cluster: ClusterAPI, resource: WorkQueueJob, jobs: tuple[ObservedJob, ...]
     ) -> PodProblem | None:
-        """Return the problem, if pods have not been starting, or going, for some seconds.
+        """Return the problem, if pods have not started, or not ended, for _PATIENCE_SECONDS.
 
         Raises ClusterError.
         """
@@ -59,7 +59,7 @@ class WaitingPodWatchman:
                 resource.metadata.namespace,
                 label_selector=f"{UID_LABEL}={resource.metadata.uid}",
                 field_selector="status.phase!=Succeeded",
-                limit=_SAMPLE,
+                limit=_MAX_SAMPLED_PODS,
             )
             pods = keep_own_pods(listed, jobs)
             self.sees_deleted_pods = is_any_pod_deleted(pods)

@@ -1,6 +1,7 @@
-"""Gathers what the workers of one WorkQueueJob report by their pods' termination messages.
+"""Gathers what the workers of one WorkQueueJob report in their pods' termination messages.
 
-The watch brings them as pods end; the pods of a finished Job are listed once besides.
+The watch brings them when pods end. The pods of a finished Job are listed once as well, because a
+watch may have missed some. How reports add up, `planning.ledger.report_book` decides.
 """
 
 from collections.abc import Mapping
@@ -26,7 +27,7 @@ class WorkerReports:
     async def attach(
         self, cluster: ClusterAPI, resource: WorkQueueJob, jobs: tuple[ObservedJob, ...]
     ) -> tuple[ObservedJob, ...]:
-        """Return the Jobs with what their workers report; raises ClusterError."""
+        """Return the Jobs with their workers' reports; raises ClusterError."""
         for job in self._book.find_unlisted(resource, jobs):
             for pod in await cluster.list_pods(
                 resource.metadata.namespace,

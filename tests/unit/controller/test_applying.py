@@ -14,7 +14,7 @@ from tests.builders import (
     an_owner,
 )
 from workqueuejob.cluster.api import ClusterAPI
-from workqueuejob.controller.applying import apply_actions
+from workqueuejob.controller.applying import Applier
 from workqueuejob.controller.refusals import Refusals
 from workqueuejob.controller.store import JobStore
 from workqueuejob.errors import Conflict, JobNameConflict
@@ -29,14 +29,8 @@ FIRST = job_name(NAME, UID, 1)
 
 async def apply(cluster: FakeCluster, *actions: Action, store: JobStore | None = None) -> JobStore:
     store = store or JobStore()
-    await apply_actions(
-        cast("ClusterAPI", cluster),
-        a_work_queue_job(),
-        store,
-        actions,
-        worker_image=WorkerImage("worker"),
-        refusals=Refusals(),
-    )
+    applier = Applier(cast("ClusterAPI", cluster), store, WorkerImage("worker"))
+    await applier.apply(a_work_queue_job(), actions, Refusals())
     return store
 
 
