@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""How long a WorkQueueJob takes, as a ratio to a plain Job that was told the right completions.
+"""Measure how long a WorkQueueJob takes, as a ratio to a plain Job with the right completions.
 
 Both drain the same number of items from the same RabbitMQ with the same image, one right after
 the other, on the cluster that the tests use. Run it as
@@ -28,22 +28,22 @@ def main() -> None:
     options = parser.parse_args()
     cluster = prepare()
     plain: list[float] = []
-    ours: list[float] = []
+    scaled: list[float] = []
     with forwarded_broker(cluster) as broker:
         for _ in range(options.pairs):
             workspace = open_workspace(cluster, broker)
             try:
                 plain.append(_time_plain_job(workspace, options.items, options.parallelism))
-                ours.append(_time_work_queue_job(workspace, options.items, options.parallelism))
+                scaled.append(_time_work_queue_job(workspace, options.items, options.parallelism))
             finally:
                 workspace.close()
-                # What is being deleted would slow the next pair.
+                # A deletion that goes on would slow the next pair.
                 cluster.kubectl("wait", "--for=delete", f"namespace/{workspace.namespace}")
-            print(f"plain Job {plain[-1]:.1f} s, WorkQueueJob {ours[-1]:.1f} s", flush=True)
-    ratios = [our / their for our, their in zip(ours, plain, strict=True)]
+            print(f"plain Job {plain[-1]:.1f} s, WorkQueueJob {scaled[-1]:.1f} s", flush=True)
+    ratios = [run / job for run, job in zip(scaled, plain, strict=True)]
     print(
         f"medians of {options.pairs}: plain Job {statistics.median(plain):.1f} s,"
-        f" WorkQueueJob {statistics.median(ours):.1f} s, ratio {statistics.median(ratios):.2f}"
+        f" WorkQueueJob {statistics.median(scaled):.1f} s, ratio {statistics.median(ratios):.2f}"
     )
 
 
@@ -76,7 +76,7 @@ def _time_plain_job(workspace: Workspace, items: int, parallelism: int) -> float
 
 
 def _time_work_queue_job(workspace: Workspace, items: int, parallelism: int) -> float:
-    """Time until the last pod has succeeded: the proof of the drain that follows is its own."""
+    """Return the seconds until the last pod has succeeded, without the proof of the drain."""
     workspace.publish([str(number) for number in range(items)])
     started = time.monotonic()
     workspace.apply(a_manifest(workspace, "ours", command=COMMAND, parallelism=parallelism))

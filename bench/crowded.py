@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A freshly started operator beside thousands of foreign Jobs and finished pods, and without them.
+"""Measure a starting operator beside thousands of foreign Jobs and finished pods, and alone.
 
 Each round starts the operator with the chart's default limit, and then drains eight fruits: on an
 empty cluster, beside the crowd, and on the empty cluster again. Run it on the cluster that the
@@ -27,16 +27,14 @@ FRUITS = ("apple", "banana", "cherry", "date", "fig", "grape", "lemon", "melon")
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """One start of the operator and the run after it.
-
-    ready_seconds: from the deletion of its pod until the next one is ready and leads.
-    run_seconds: from `kubectl apply` until the fruits are Complete.
-    peak_megabytes: the most that the process has had resident.
-    """
+    """One start of the operator and the run after it."""
 
     ready_seconds: float
+    """From the deletion of its pod until the next pod is ready and leads."""
     run_seconds: float
+    """From `kubectl apply` until the fruits are Complete."""
     peak_megabytes: float
+    """The most resident memory that the process has had."""
     restarts: int
 
 
@@ -112,7 +110,7 @@ def _compare(without: Sequence[Round], beside: Sequence[Round]) -> None:
 
 @contextmanager
 def _crowd(cluster: Cluster, broker: Broker, *, jobs: int, pods: int) -> Iterator[None]:
-    """Have so many objects of others in a namespace; the Job controller has seen them all."""
+    """Have foreign Jobs and finished pods in a namespace, after the Job controller's first look."""
     with _workspace(cluster, broker) as workspace:
         api = connect(cluster).client
         create_foreign_jobs(api, jobs, namespace=workspace.namespace)
@@ -133,14 +131,14 @@ def _workspace(cluster: Cluster, broker: Broker) -> Iterator[Workspace]:
         yield workspace
     finally:
         workspace.close()
-        # What is being deleted would slow the next one.
+        # A deletion that goes on would slow the next run.
         namespace = f"namespace/{workspace.namespace}"
         cluster.kubectl("wait", "--for=delete", namespace, "--timeout=900s")
 
 
 def _is_ready(pod: Manifest) -> bool:
     conditions = pod["status"].get("conditions") or ()
-    return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
+    return any(entry["type"] == "Ready" and entry["status"] == "True" for entry in conditions)
 
 
 def _read_peak_megabytes(cluster: Cluster, pod: str) -> float:

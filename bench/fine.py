@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""The documents' two examples end to end, in mode Fine as a ratio to mode Coarse.
+"""Time the documents' two examples in mode Fine, as a ratio to mode Coarse.
 
-Eight items in RabbitMQ and nine in Redis, parallelism 2, an unmodified command run by an injected
-worker; from `kubectl apply` to the last item settled, and to Complete. Run it on the cluster that
-the tests use, as `.venv/bin/python -m bench.fine`; it takes about three minutes.
+There are eight items in RabbitMQ and nine in Redis. With parallelism 2 an injected worker runs an
+unmodified command. The time is from `kubectl apply` until the last item is settled, and until the
+run is Complete. Run it on the cluster that the tests use, as `.venv/bin/python -m bench.fine`; it
+takes about three minutes.
 """
 
 import argparse
@@ -11,6 +12,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from dev.environment import Cluster
 from dev.workspaces.broker import Broker, forwarded_broker
@@ -40,36 +42,44 @@ def main() -> None:
             redis.rpush(workspace.queue, *NINE)
             return a_redis_list(workspace)
 
-        _compare("eight items, RabbitMQ", len(EIGHT), pairs, fill_rabbitmq, cluster, broker)
-        _compare("nine items, Redis", len(NINE), pairs, fill_redis, cluster, broker)
+        for example in (
+            Example("eight items, RabbitMQ", len(EIGHT), fill_rabbitmq),
+            Example("nine items, Redis", len(NINE), fill_redis),
+        ):
+            _compare(example, pairs, cluster, broker)
 
 
-Fill = Callable[[Workspace], Manifest]
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A queue to drain."""
+
+    title: str
+    items: int
+    fill: Callable[[Workspace], Manifest]
+    """Puts the items into the queue, and returns `spec.queue`."""
 
 
-def _compare(
-    title: str, items: int, pairs: int, fill: Fill, cluster: Cluster, broker: Broker
-) -> None:
+def _compare(example: Example, pairs: int, cluster: Cluster, broker: Broker) -> None:
     times: dict[str, list[tuple[float, float]]] = {"Coarse": [], "Fine": []}
     for _ in range(pairs):
         for mode, measured in times.items():
             with _workspace(cluster, broker) as workspace:
-                measured.append(_time_run(workspace, mode, items, fill))
+                measured.append(_time_run(workspace, mode, example))
     coarse, fine = (
         [statistics.median(column) for column in zip(*times[mode], strict=True)]
         for mode in ("Coarse", "Fine")
     )
     print(
-        f"{title:<22} settled: Coarse {coarse[0]:5.1f} s  Fine {fine[0]:5.1f} s"
+        f"{example.title:<22} settled: Coarse {coarse[0]:5.1f} s  Fine {fine[0]:5.1f} s"
         f"  ratio {fine[0] / coarse[0]:.2f}"
         f"   Complete: Coarse {coarse[1]:5.1f} s  Fine {fine[1]:5.1f} s",
         flush=True,
     )
 
 
-def _time_run(workspace: Workspace, mode: str, items: int, fill: Fill) -> tuple[float, float]:
+def _time_run(workspace: Workspace, mode: str, example: Example) -> tuple[float, float]:
     """Return the seconds until every item was settled, and until the run was complete."""
-    queue = fill(workspace)
+    queue = example.fill(workspace)
     retry = DISCARD if "rabbitmq" in queue else None
     spec: Manifest = {} if retry is None else {"retry": retry}
     manifest = a_worker_job(workspace, "timed", queue=queue, mode=mode, parallelism=2, **spec)
@@ -77,7 +87,7 @@ def _time_run(workspace: Workspace, mode: str, items: int, fill: Fill) -> tuple[
     workspace.apply(manifest)
     poll(
         lambda: workspace.work_queue_job("timed").get("status", {}).get("items", {}),
-        lambda found: found.get("succeeded") == items,
+        lambda items: items.get("succeeded") == example.items,
         seconds=300,
     )
     settled = time.monotonic() - started
@@ -92,7 +102,7 @@ def _workspace(cluster: Cluster, broker: Broker) -> Iterator[Workspace]:
         yield workspace
     finally:
         workspace.close()
-        # What is being deleted would slow the next one.
+        # A deletion that goes on would slow the next run.
         cluster.kubectl("wait", "--for=delete", f"namespace/{workspace.namespace}")
 
 

@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""What it costs a pod that the worker is brought into it, as a ratio to the same pod without it.
+"""Measure what the worker's injection costs a pod, as a ratio to the same pod without it.
 
-Pods of one image with a static busybox, one right after the other, that do nothing: from their
-creation until they have succeeded. Among them one with an init container that does nothing, for the
-kubelet looks only once a second whether one has ended. Then, inside of a pod, what the parts take.
-A minute, as `.venv/bin/python -m bench.injection --rounds 5`.
+Pods of one image with a static busybox do nothing, one right after the other. The time is from
+their creation until they have succeeded. One kind of them has an init container that does nothing,
+because the kubelet looks only once a second whether an init container has ended. Then the parts of
+the injection are timed inside of a pod. It takes a minute, as
+`.venv/bin/python -m bench.injection --rounds 5`.
 """
 
 import argparse
@@ -81,7 +82,7 @@ def _compare_pods(cluster: Cluster, namespace: str, rounds: int) -> None:
             taken[kind].append(_time_pod(cluster, namespace, f"{kind}-{number}", spec))
         print(", ".join(f"{kind} {seconds[-1]:.2f} s" for kind, seconds in taken.items()))
     for kind, seconds in taken.items():
-        ratios = [own / theirs for own, theirs in zip(seconds, taken["plain"], strict=True)]
+        ratios = [time / plain for time, plain in zip(seconds, taken["plain"], strict=True)]
         median, ratio = statistics.median(seconds), statistics.median(ratios)
         print(f"median of {rounds}: {kind} {median:.2f} s, ratio {ratio:.2f}")
 
@@ -111,7 +112,7 @@ def _a_pod(command: list[str]) -> Manifest:
 
 
 def _inject(pod: Manifest, command: list[str]) -> Manifest:
-    """Return the pod with the runtime in it, and another command than the worker's."""
+    """Return the pod with the runtime in it, and with this command instead of the worker's."""
     spec = inject_worker(
         pod, image=INJECTED.local_reference, pull_policy="IfNotPresent", container="main"
     )

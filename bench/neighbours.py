@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""What broken WorkQueueJobs cost forty healthy ones, as a ratio to forty by themselves.
+"""Measure how much broken WorkQueueJobs delay forty healthy ones, as a ratio to forty alone.
 
-Four of the broken ones have a hostile broker. Each healthy one has an item in a queue of its own;
-the time is that from `kubectl apply` until all of them are Complete. Run it on the cluster that the
+Four of the broken ones have a hostile broker. Each healthy one has its own queue with one item. The
+time is from `kubectl apply` until all healthy ones are Complete. Run it on the cluster that the
 tests use, as `.venv/bin/python -m bench.neighbours --pairs 3`; a pair takes about two minutes.
 """
 
@@ -28,7 +28,7 @@ def main() -> None:
     ratios = []
     with forwarded_broker(cluster) as broker:
         for pair in range(options.pairs):
-            # The first of two is the slower one on a machine that is just warming up.
+            # In turns, because the first of two is slower on a machine that has just started.
             order = (True, False) if pair % 2 else (False, True)
             times = {broken: _time(cluster, broker, names, broken=broken) for broken in order}
             ratios.append(times[True] / times[False])
@@ -54,7 +54,7 @@ def _time(cluster: Cluster, broker: Broker, names: list[str], *, broken: bool) -
         clear(workspace, names)
     finally:
         workspace.close()
-        # What is being deleted would slow the next one.
+        # A deletion that goes on would slow the next run.
         cluster.kubectl("wait", "--for=delete", f"namespace/{workspace.namespace}")
     return elapsed
 

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""How fast the worker settles items, as a ratio to a bare loop of the client library.
+"""Measure how fast the worker settles items, as a ratio to a bare loop of the client library.
 
-Both take and settle the same items one by one, with as many of them fetched at once, from the same
-broker on this machine, in turns, each in a process of its own. Above 1 the worker is the better
-one: in items a second of wall time, and in items a second of processor time (user and system, with
-that of the commands), which says more on a machine that does other things as well. The broker's own
-processor time is only in the former. A ratio is the median of those of the pairs. Run it as
-`.venv/bin/python -m bench.worker`; it takes about ten minutes.
+Both take and settle the same items one by one, with the same prefetch, from the same broker on this
+machine. They take turns, each in its own process. Above 1 the worker is faster: in items a second
+of wall time, and in items a second of processor time (user and system, with the commands'), which
+says more on a machine that does other things as well. Only wall time includes the broker's work. A
+ratio is the median over the pairs. Run it as `.venv/bin/python -m bench.worker`; it takes about ten
+minutes.
 """
 
 import argparse
@@ -43,8 +43,8 @@ from workqueuejob.contract.settings import (
 
 QUEUE = "bench"
 KAFKA_PARTITIONS = 3
-_KAFKA_SHARE = 5
-"""One item in so many is enough at Kafka, where each waits milliseconds for its commit."""
+_KAFKA_DIVISOR = 5
+"""Of the number of items: Kafka gets fewer, because each waits milliseconds for its commit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class Bench:
     message_path: Path
 
     def environment(self, items: int) -> Mapping[str, str]:
-        """Return what both loops find in their environment."""
+        """Return the environment variables of both loops."""
         settings = WorkerSettings(
             source=self.source,
             quota=items,
@@ -76,8 +76,8 @@ class Bench:
         }
 
 
-_FEW = 100
-"""Items of a run that is mostly start."""
+_ITEMS_OF_A_SHORT_RUN = 100
+"""So few that the run's time is mostly that of its start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,32 +99,39 @@ def main() -> None:
     with _brokers() as benches:
         for bench in benches:
             is_kafka = isinstance(bench.source, KafkaSource)
-            share = _KAFKA_SHARE if is_kafka else 1
+            divisor = _KAFKA_DIVISOR if is_kafka else 1
             # Kafka's client decides itself how much it fetches.
             for prefetch in (1,) if is_kafka else (1, 20):
-                bare, ours = _loop("bare", prefetch), _loop("library", prefetch)
                 title = f"library, prefetch {prefetch}"
-                _compare(title, options.pairs, bench, options.items // share, bare, ours)
-            bare = _loop("commands", 1)
-            _compare("run -- true", options.pairs, bench, options.commands // share, bare, run)
+                loops = Commands(_loop("bare", prefetch), _loop("library", prefetch))
+                _compare(title, options.pairs, bench, options.items // divisor, loops)
+            runs = Commands(_loop("commands", 1), run)
+            _compare("run -- true", options.pairs, bench, options.commands // divisor, runs)
 
 
-def _compare(
-    title: str, pairs: int, bench: Bench, items: int, bare: list[str], ours: list[str]
-) -> None:
-    their: list[Rates] = []
-    our: list[Rates] = []
+@dataclass(frozen=True, slots=True)
+class Commands:
+    """The command lines of two processes that do the same, to be compared."""
+
+    bare: list[str]
+    worker: list[str]
+
+
+def _compare(title: str, pairs: int, bench: Bench, items: int, commands: Commands) -> None:
+    bare_rates: list[Rates] = []
+    worker_rates: list[Rates] = []
     for number in range(pairs):
-        # Neither is always the first, for what the other leaves behind.
-        turns = [(bare, their), (ours, our)]
+        # In turns, because the second of two may profit from what the first leaves behind.
+        turns = [(commands.bare, bare_rates), (commands.worker, worker_rates)]
         for command, rates in turns if number % 2 else reversed(turns):
             rates.append(_measure(bench, items, command))
-    wall = [mine.wall / other.wall for mine, other in zip(our, their, strict=True)]
-    processor = [mine.processor / other.processor for mine, other in zip(our, their, strict=True)]
+    both = list(zip(worker_rates, bare_rates, strict=True))
+    wall = [worker.wall / bare.wall for worker, bare in both]
+    processor = [worker.processor / bare.processor for worker, bare in both]
     print(
         f"{bench.title:<11} {title:<21}"
-        f" bare {statistics.median(rate.wall for rate in their):6.0f}/s"
-        f"  worker {statistics.median(rate.wall for rate in our):6.0f}/s"
+        f" bare {statistics.median(rate.wall for rate in bare_rates):6.0f}/s"
+        f"  worker {statistics.median(rate.wall for rate in worker_rates):6.0f}/s"
         f"  wall {_describe(wall)}  processor {_describe(processor)}",
         flush=True,
     )
@@ -135,20 +142,21 @@ def _describe(ratios: list[float]) -> str:
 
 
 def _measure(bench: Bench, items: int, command: list[str]) -> Rates:
-    """Return the rate of a loop, or of what comes after the start of who runs commands.
+    """Return the rate of a loop, or of a process that runs commands, without its start.
 
-    A loop prints the seconds of its items. Who runs commands prints nothing: there a run of few
-    items is taken from one of many, and the start with it; `bench.injection` measures starts.
+    A loop prints the seconds of its items. A process that runs commands prints nothing, so the time
+    of a short run is subtracted, and with it the start. `bench.injection` measures starts.
     """
     wall, processor = _run(bench, items, command)
     if command[-1] == "true" or "commands" in command:
-        few_wall, few_processor = _run(bench, _FEW, command)
-        items, wall, processor = items - _FEW, wall - few_wall, processor - few_processor
+        start_wall, start_processor = _run(bench, _ITEMS_OF_A_SHORT_RUN, command)
+        items -= _ITEMS_OF_A_SHORT_RUN
+        wall, processor = wall - start_wall, processor - start_processor
     return Rates(items / wall, items / processor)
 
 
 def _run(bench: Bench, items: int, command: list[str]) -> tuple[float, float]:
-    """Return the seconds by the clock and of the processor."""
+    """Return the seconds of wall time and of processor time."""
     bench.fill(items)
     started, before = time.perf_counter(), _used()
     with subprocess.Popen(
@@ -158,10 +166,10 @@ def _run(bench: Bench, items: int, command: list[str]) -> tuple[float, float]:
         stderr=subprocess.PIPE,
         text=True,
     ) as process:
-        printed, said = process.communicate()
+        printed, errors = process.communicate()
     used = _used() - before
     if process.returncode:
-        raise RuntimeError(f"{command} ended with {process.returncode}: {said}")
+        raise RuntimeError(f"{command} ended with {process.returncode}: {errors}")
     if not printed:
         return time.perf_counter() - started, used
     wall, processor = map(float, printed.split())
@@ -169,7 +177,7 @@ def _run(bench: Bench, items: int, command: list[str]) -> tuple[float, float]:
 
 
 def _used() -> float:
-    """Return the processor's seconds for processes of ours that have ended, and theirs."""
+    """Return the processor's seconds of child processes that have ended, and of their children."""
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
     return usage.ru_utime + usage.ru_stime
 
@@ -198,7 +206,7 @@ def _brokers() -> Iterator[list[Bench]]:
                 channel.queue_declare(QUEUE, durable=True)
                 for number in range(items):
                     channel.basic_publish("", QUEUE, b"item-%d" % number)
-                # Answered after all of them are in the queue.
+                # The broker answers when all items are in the queue.
                 channel.queue_declare(QUEUE, durable=True)
 
         def fill_redis(items: int) -> None:
@@ -216,13 +224,13 @@ def _brokers() -> Iterator[list[Bench]]:
 
 
 def _fill_kafka(kafka: KafkaServer, items: int) -> None:
-    """Have just these items in the topic, and a group that has never been there."""
+    """Make the topic with just these items, and without its former consumer group."""
     admin = kafka.admin()
     with suppress(KafkaException):
         admin.delete_consumer_groups([QUEUE])[QUEUE].result(10)
     if QUEUE in admin.list_topics(timeout=10).topics:
         admin.delete_topics([QUEUE])[QUEUE].result(10)
-        # Deleting takes the broker a moment, in which there can be no other of that name.
+        # The deletion takes a moment, in which no topic of that name can be made.
         while QUEUE in admin.list_topics(timeout=10).topics:
             time.sleep(0.05)
     admin.create_topics([NewTopic(QUEUE, KAFKA_PARTITIONS, 1)])[QUEUE].result(10)

@@ -1,11 +1,11 @@
-"""The loops that `bench.worker` compares, for BENCH_ITEMS items, each in a process of its own.
+"""The loops that `bench.worker` compares: each takes BENCH_ITEMS items, in its own process.
 
 bare      the client library: take an item, settle it
 library   the same by `workqueuejob.worker`
 commands  the client library, with `subprocess.run(["true"])` for each item
 
-The first two print the seconds of their loop, and of the processor in it, connecting included and
-imports not. A loop imports only the client it uses, as the worker does.
+The first two print the seconds of their loop, of wall time and of processor time, with the
+connection and without imports. A loop imports only the client that it uses, as the worker does.
 """
 
 import os
@@ -23,7 +23,7 @@ Loop = Callable[[Work, int], None]
 
 
 def loop_over_rabbitmq() -> Loop:
-    """Consume and acknowledge, as RabbitMQ's own tutorial for work queues does."""
+    """Return a loop that consumes and acknowledges, as RabbitMQ's tutorial of work queues does."""
     import pika
 
     def loop(work: Work, prefetch: int) -> None:
@@ -40,7 +40,7 @@ def loop_over_rabbitmq() -> Loop:
 
 
 def loop_over_redis() -> Loop:
-    """Move an item aside and remove it when it is done, the reliable queue of Redis' documents."""
+    """Return a loop of the reliable queue in Redis' documents: move an item, work, remove it."""
     import redis
 
     processing = f"{QUEUE}:processing"
@@ -64,7 +64,7 @@ def loop_over_redis() -> Loop:
 
 
 def loop_over_kafka() -> Loop:
-    """Poll and commit each item behind it, and wait for the answer, as at-least-once demands."""
+    """Return a loop that polls an item, and commits after it and waits, as at-least-once needs."""
     from confluent_kafka import Consumer, TopicPartition
 
     def loop(work: Work, _prefetch: int) -> None:
@@ -96,10 +96,10 @@ def loop_over_kafka() -> Loop:
 
 
 def loop_over_library() -> Loop:
-    """Do the same by the library."""
+    """Return a loop of `workqueuejob.worker`."""
     from workqueuejob.worker import Worker
 
-    # What the worker imports when it connects; the other loops have their client by now, too.
+    # The worker imports it when it connects. The other loops have imported their client here, too.
     if URL.startswith("redis"):
         import workqueuejob.brokers.redis.broker
     elif URL.startswith("kafka"):

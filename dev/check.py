@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Run the checks, the quickest first; the last output is the test runner's own closing line.
+"""Run the checks, the quickest first; the last line of the output is the test runner's.
 
-`--quick` stops before what needs a server or a cluster; `--install` only installs those. What was
-started for the tests is stopped again; a local cluster that was up before stays up.
+`--quick` runs only checks that need no server and no cluster. `--install` installs those and runs
+nothing. What was started for the tests is stopped; a local cluster that was up before stays up.
 """
 
 import argparse
@@ -39,7 +39,7 @@ ALONE = "disturbs_the_operator"
 CROWD = "crowd"
 """What `make crowd` runs, with nothing beside it."""
 ONE_BY_ONE = ("--dist", "load", "--maxschedchunk", "1")
-"""The cluster tests have an order of their own, and whoever is free takes the next."""
+"""The suite sorts the cluster tests, and each worker that is free takes the next one."""
 
 
 def main() -> int:
@@ -73,7 +73,7 @@ def _install() -> None:
 
 
 def _run_quietly(program: str, *arguments: str, output: IO[str] = sys.stdout) -> int:
-    """Run a program of the environment; only what fails is heard."""
+    """Run a program of .venv and return its exit code; write its output only if it fails."""
     done = subprocess.run(
         [str(BIN / program), *arguments], cwd=ROOT, capture_output=True, text=True, check=False
     )
@@ -89,8 +89,8 @@ def _test_with_cluster() -> int:
         return (
             _test_in_two_lanes()
             or _pytest("tests/cluster", "-m", f"not {ALONE}", *ONE_BY_ONE, workers=6)
-            # Quietly, here and below, so that the test runner has the last word. Only a whole
-            # run shows what is never used.
+            # Quietly, here and below, so that the test runner's line is the last one. It comes
+            # after the suites, because only a whole run shows which grants no request uses.
             or _run_quietly("python", "-m", "tests.cluster.grants", "--since", begun)
         )
     finally:
@@ -101,19 +101,20 @@ def _test_with_cluster() -> int:
 
 
 def _test_in_two_lanes() -> int:
-    """Run what needs no cluster while one is made and disturbed, which mostly waits.
+    """Run tests that need no cluster while a cluster is made and disturbed; return an exit code.
 
-    It is heard when it has ended: only one of them can be watched.
+    The cluster's lane mostly waits. The other lane's output is written when it has ended, because a
+    reader can follow one of them only.
     """
-    with tempfile.TemporaryFile("w+") as seen, ThreadPoolExecutor() as pool:
-        without_cluster = pool.submit(_test_without_cluster, seen)
+    with tempfile.TemporaryFile("w+") as output, ThreadPoolExecutor() as pool:
+        without_cluster = pool.submit(_test_without_cluster, output)
         _prepared("up")
         os.environ[IS_PREPARED] = "yes"
         disturbed = _pytest("tests/cluster", "-m", ALONE, workers=0)
         with step("types, and the tests that need no cluster"):
             code = without_cluster.result()
-        seen.seek(0)
-        sys.stdout.write(seen.read())
+        output.seek(0)
+        sys.stdout.write(output.read())
     return code or disturbed
 
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Run the contract suites on each version of RabbitMQ, Redis and Valkey that is supported.
 
-`--only rabbitmq-4.3` picks one. The servers are Debian's, each suite in a folder of the cache,
-and run as processes on loopback; nothing is installed on the machine itself but debootstrap.
+`--only rabbitmq-4.3` picks one server. They are Debian's, each suite in a folder of the cache, and
+run as processes on loopback. On the machine itself only debootstrap is installed.
 """
 
 import argparse
@@ -23,15 +23,16 @@ from dev.servers.installation import CHOICE
 
 ROOT = Path(__file__).resolve().parents[1]
 PYTEST = ROOT / ".venv" / "bin" / "pytest"
-WORKERS = "2"
+PYTEST_WORKERS = "2"
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What the suites came to on one server; version: the one that was installed."""
+    """The results of the suites on one server."""
 
     server: Server
     version: str
+    """The installed version."""
     passed: int
     failed: int
     skipped: int
@@ -76,7 +77,7 @@ def _run_suites(server: Server) -> Result:
         started = time.monotonic()
         subprocess.run(
             [
-                *(str(PYTEST), "-q", "-n", WORKERS, "--dist", "loadfile"),
+                *(str(PYTEST), "-q", "-n", PYTEST_WORKERS, "--dist", "loadfile"),
                 *("tests/contract", "-m", server.speaks, f"--junitxml={report}"),
             ],
             cwd=ROOT,
@@ -87,10 +88,10 @@ def _run_suites(server: Server) -> Result:
 
 
 def read_result(report: Path, server: Server, *, version: str, seconds: float) -> Result:
-    """Return what pytest's report says; without one everything has failed."""
+    """Return the result in pytest's report; without a report nothing has passed."""
     counts = dict.fromkeys(("tests", "failures", "errors", "skipped"), 0)
     if report.exists():
-        # Our own pytest wrote it.
+        # The pytest above wrote it, so it is no foreign XML.
         suite = ET.parse(report).getroot().find("testsuite")  # noqa: S314
         if suite is not None:
             counts = {name: int(suite.get(name, "0")) for name in counts}

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Drain eight fruits from RabbitMQ, on a cluster that is started if there is none.
 
-`KUBE_CONTEXT` and `IMAGE_REGISTRY` name another cluster. It may be run again at once.
+`KUBE_CONTEXT` and `IMAGE_REGISTRY` name another cluster. You can run it again at once.
 """
 
 import sys
@@ -25,10 +25,10 @@ def main() -> bool:
     _fill_queue(cluster)
     manifest = EXAMPLE / "workqueuejob.yaml"
     complete = watch_run(cluster, manifest, NAME, limit_seconds=LIMIT_SECONDS)
-    mine = ("-l", f"wqj.dev/name={NAME}")
+    selector = ("-l", f"wqj.dev/name={NAME}")
     show(cluster, "get", "wqj", NAME)
-    show(cluster, "get", "jobs", *mine)
-    show(cluster, "logs", *mine, "--prefix", "--max-log-requests=8")
+    show(cluster, "get", "jobs", *selector)
+    show(cluster, "logs", *selector, "--prefix", "--max-log-requests=8")
     return complete
 
 

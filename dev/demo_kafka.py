@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Read 180 letters from a Kafka topic by a model, on a cluster that is started if there is none.
 
-`KUBE_CONTEXT` and `IMAGE_REGISTRY` name another cluster. It may be run again at once.
+`KUBE_CONTEXT` and `IMAGE_REGISTRY` name another cluster. You can run it again at once.
 """
 
 import sys
@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[1]
 EXAMPLE = ROOT / "examples" / "kafka-inference"
 NAME = "readers"
 TOPICS = {"digits": 6, "readings": 3, "digits-failed": 1}
-"""With their partitions."""
+"""The number of partitions of each topic."""
 LETTER = "letter-042"
 MESSAGES = 900
 LIMIT_SECONDS = 180
@@ -71,13 +71,13 @@ def _run(cluster: Cluster) -> bool:
 
 
 def _show_readings(cluster: Cluster) -> None:
-    """Show one letter's readings, which are in the order of its digits."""
+    """Print one letter's readings, which are in the order of its digits."""
     everything = ("--topic", "readings", "--from-beginning", "--max-messages", str(MESSAGES))
-    found = _ask_kafka(
+    readings = _ask_kafka(
         cluster, "kafka-console-consumer.sh", *everything, "--property", "print.key=true"
     )
     print(f"\nWhat was read on {LETTER}, whose digits are all in one partition:")
-    print("\n".join(line for line in found.splitlines() if line.startswith(LETTER)), flush=True)
+    print("\n".join(line for line in readings.splitlines() if line.startswith(LETTER)), flush=True)
 
 
 def _show_kafka(cluster: Cluster, *command: str) -> None:
@@ -94,8 +94,8 @@ def _kafka(program: str, *arguments: str) -> tuple[str, ...]:
     return ("exec", "kafka-0", "--", program, *server, *arguments)
 
 
-def _delete(cluster: Cluster, *what: str) -> None:
-    cluster.kubectl("delete", *what, *IN_NAMESPACE, "--ignore-not-found")
+def _delete(cluster: Cluster, *objects: str) -> None:
+    cluster.kubectl("delete", *objects, *IN_NAMESPACE, "--ignore-not-found")
 
 
 if __name__ == "__main__":

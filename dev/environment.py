@@ -1,8 +1,9 @@
 """The cluster that the demo and the tests run on, and how images and charts get there.
 
-Without `KUBE_CONTEXT` it is the local cluster of `dev/local`, which is started when it is not
-up. With it, it is that context of the usual kubeconfig, and `IMAGE_REGISTRY` names where images
-are pushed to and pulled from. Standard library only: it runs before anything is installed.
+Without `KUBE_CONTEXT` it is the local cluster of `dev/local`, which is started if it is not up.
+With `KUBE_CONTEXT` it is that context of the usual kubeconfig, and images are pushed to and pulled
+from `IMAGE_REGISTRY`. Only the standard library is imported, because this runs before anything is
+installed.
 """
 
 import hashlib
@@ -28,25 +29,22 @@ _BUILDERS = ("docker", "podman", "buildah")
 
 
 class EnvironmentProblem(Exception):
-    """Something that the user has to provide is missing; the message says what."""
+    """The environment lacks something that the user must provide; the message says what."""
 
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """An image that this repository builds.
-
-    target: a stage of its Dockerfile.
-    base: what its Dockerfile builds on, if it is another of these images; built before it.
-    is_public: whether it is to be had from Docker Hub. The local cluster, which pulls nothing,
-        builds one of its own under the same name.
-    """
+    """An image that this repository builds."""
 
     name: str
     context: Path
     tag: str = TAG
     target: str | None = None
+    """A stage of its Dockerfile; None: the last one."""
     base: "Image | None" = None
+    """The image that it is built on, if that is another one of these; it is built first."""
     is_public: bool = False
+    """Whether Docker Hub has it. The local cluster pulls nothing, and builds it by that name."""
 
     @property
     def local_reference(self) -> str:
@@ -56,7 +54,7 @@ class Image:
 
     @property
     def build_options(self) -> tuple[str, ...]:
-        """What every builder is told."""
+        """The options that every builder needs."""
         return ("--target", self.target) if self.target else ()
 
 
@@ -76,24 +74,22 @@ INSTALLED = (OPERATOR, INJECTED)
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """A cluster to run on.
-
-    registry: what replaces `localhost/workqueuejob` in image names.
-    """
+    """A cluster to run on."""
 
     kubectl_command: tuple[str, ...]
     helm_command: tuple[str, ...]
     registry: str
+    """Replaces `localhost/workqueuejob` in the names of images."""
     is_local: bool
 
     def kubectl(
         self, *arguments: str, stdin: str | None = None, check: bool = True
     ) -> subprocess.CompletedProcess[str]:
-        """Run kubectl; raises CalledProcessError, with its words in stderr, unless told not to."""
+        """Run kubectl; raises CalledProcessError, with its stderr, unless `check` is False."""
         return _run((*self.kubectl_command, *arguments), stdin=stdin, check=check)
 
     def get(self, *arguments: str) -> dict[str, Any]:
-        """Return what `kubectl get -o json` says."""
+        """Return the object that `kubectl get -o json` prints."""
         answer: dict[str, Any] = json.loads(self.kubectl("get", *arguments, "-o", "json").stdout)
         return answer
 
@@ -103,7 +99,7 @@ class Cluster:
         self.kubectl("apply", "-n", namespace, "-f", "-", stdin=text)
 
     def build(self, image: Image) -> None:
-        """Build an image, or find it up to date, and put it where the cluster finds it."""
+        """Build an image unless it is up to date, and import or push it for the cluster."""
         if self.is_local:
             name = image.local_reference
             if image.is_public:
@@ -128,7 +124,7 @@ class Cluster:
         return image.local_reference.replace(LOCAL_REGISTRY, self.registry)
 
     def install_operator(self) -> None:
-        """Install or upgrade the chart with the images that were built; wait until it is ready."""
+        """Install or upgrade the chart with the built images, and wait until it is ready."""
         pull_policy = "IfNotPresent" if self.is_local else "Always"
         values = {
             "image.repository": f"{self.registry}/{OPERATOR.name}",
@@ -137,7 +133,7 @@ class Cluster:
             "worker.image.repository": f"{self.registry}/{INJECTED.name}",
             "worker.image.tag": INJECTED.tag,
             "worker.image.pullPolicy": pull_policy,
-            # The tag stays the same, so what is in the image must make the pod a new one.
+            # The tag stays the same, so a hash of the image's contents must change the pod.
             "podAnnotations.image-inputs": _hash_operator_inputs(),
         }
         self._clear_interrupted_release()
@@ -153,9 +149,9 @@ class Cluster:
         )  # fmt: skip
 
     def _clear_interrupted_release(self) -> None:
-        """Remove a release whose installation was killed, for Helm refuses to go on with it.
+        """Remove a release whose installation was killed, because Helm refuses to upgrade it.
 
-        The definition, and so every WorkQueueJob, stays.
+        The CustomResourceDefinition stays, and so does every WorkQueueJob.
         """
         status = self._release_status()
         if status is not None and status.startswith("pending"):
@@ -167,16 +163,16 @@ class Cluster:
 
     def _release_status(self) -> str | None:
         command = (*self.helm_command, "status", RELEASE, "--namespace", NAMESPACE, "-o", "json")
-        found = _run(command, check=False)
-        return json.loads(found.stdout)["info"]["status"] if found.returncode == 0 else None
+        done = _run(command, check=False)
+        return json.loads(done.stdout)["info"]["status"] if done.returncode == 0 else None
 
     def uninstall_operator(self) -> None:
-        """Take the chart down; the definition, and so every WorkQueueJob, stays."""
+        """Uninstall the chart. The CustomResourceDefinition and every WorkQueueJob stay."""
         _run((*self.helm_command, "uninstall", RELEASE, "--namespace", NAMESPACE, "--wait"))
 
 
 def connect() -> Cluster:
-    """Return the cluster that the environment names; the local one is started if it is not up.
+    """Return the cluster that the environment names; start the local one if it is not up.
 
     Raises EnvironmentProblem when something is missing.
     """
@@ -224,7 +220,7 @@ def _hash_operator_inputs() -> str:
 def _run(
     command: Sequence[str], *, stdin: str | None = None, check: bool = True, show: bool = False
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command; `show` passes its output on to the user instead of returning it."""
+    """Run a command; with `show` its output goes to the user instead of into the result."""
     try:
         return subprocess.run(command, input=stdin, check=check, text=True, capture_output=not show)
     except subprocess.CalledProcessError as error:

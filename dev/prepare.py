@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Make the virtual environment that everything but the local cluster runs in.
+"""Make the virtual environment that everything except the local cluster runs in.
 
-pip installs uv, and uv the rest, in a tenth of the time; it knows nothing of pip's settings, such
-as an index of one's own, so pip installs what uv can't. Standard library only, for it runs first.
-Raises what pip raises, with its words shown.
+pip installs uv, and uv installs the rest in a tenth of pip's time. uv does not read pip's settings,
+such as a private index; if it fails, pip installs the rest. Only the standard library is imported,
+because this runs first.
 """
 
 import importlib.util
@@ -21,7 +21,10 @@ LOG = Path("/tmp/workqueuejob-packages.log")  # noqa: S108 - a log, on any machi
 
 
 def main(venv: Path) -> None:
-    """Make or renew the environment at `venv` from the lock file."""
+    """Make or renew the environment at `venv` from the lock file.
+
+    Raises CalledProcessError when pip fails, after pip has printed why.
+    """
     if importlib.util.find_spec("ensurepip") is None:
         install_packages(("python3-venv",), log=LOG)
     python = str(venv / "bin" / "python")
@@ -38,11 +41,11 @@ def main(venv: Path) -> None:
 
 
 def pin_of(package: str, lock: str) -> str:
-    """Return a package's lines of a lock file, with its hashes; raises ValueError."""
-    found = re.search(rf"^{re.escape(package)}==(?:.*\\\n)*.*\n", lock, re.MULTILINE)
-    if found is None:
+    """Return a package's lines in a lock file, with its hashes; raises ValueError."""
+    pin = re.search(rf"^{re.escape(package)}==(?:.*\\\n)*.*\n", lock, re.MULTILINE)
+    if pin is None:
         raise ValueError(f"{package} is not in the lock file; run make lock")
-    return found.group()
+    return pin.group()
 
 
 def _install(command: tuple[str, ...]) -> None:

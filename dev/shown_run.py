@@ -1,6 +1,6 @@
-"""What the demos have in common: a run that is watched as it goes on, and what went wrong.
+"""What the demos share: they watch a run, print it as it goes on, and print what went wrong.
 
-Standard library only: it runs before anything is installed.
+Only the standard library is imported, because this runs before anything is installed.
 """
 
 import re
@@ -16,7 +16,10 @@ NAMESPACE = "default"
 
 
 def run_demo(demo: Callable[[], bool]) -> int:
-    """Return 0 when the demo says that its run is complete, and else why not on stderr."""
+    """Run a demo and return its exit code: 0 if it returns that its run is complete.
+
+    Otherwise the reason is on standard error.
+    """
     try:
         complete = demo()
     except EnvironmentProblem as problem:
@@ -29,15 +32,15 @@ def run_demo(demo: Callable[[], bool]) -> int:
 
 
 def watch_run(cluster: Cluster, manifest: Path, name: str, *, limit_seconds: float) -> bool:
-    """Apply a WorkQueueJob and print its line whenever it changes; return if it completed."""
+    """Apply a WorkQueueJob, print its line when it changes, and return whether it completed."""
     print(f"\n$ kubectl apply -f {manifest.relative_to(ROOT)}\n$ kubectl get wqj {name} --watch")
     cluster.apply(manifest.read_text(), namespace=NAMESPACE)
     started, shown = time.monotonic(), [""]
     while time.monotonic() - started < limit_seconds:
-        found = cluster.kubectl("get", "wqj", name, "-n", NAMESPACE).stdout
-        header, line = found.splitlines()[:2]
+        table = cluster.kubectl("get", "wqj", name, "-n", NAMESPACE).stdout
+        header, line = table.splitlines()[:2]
         cells = _cut(line, header)
-        # The last column is the age, which always changes; at first there is nothing before it.
+        # The last column is the age, which always changes. At first the columns before are empty.
         if any(cells[1:-1]) and cells[1:-1] != shown[1:-1]:
             if not any(shown):
                 print(_align(header.split()))
@@ -50,20 +53,23 @@ def watch_run(cluster: Cluster, manifest: Path, name: str, *, limit_seconds: flo
 
 
 def show(cluster: Cluster, *command: str) -> None:
-    """Print a command of kubectl and what it says."""
+    """Print a command of kubectl and its output."""
     print(f"\n$ kubectl {' '.join(command)}")
     print(cluster.kubectl("-n", NAMESPACE, *command).stdout, end="", flush=True)
 
 
 def _cut(line: str, header: str) -> list[str]:
-    """Return a line's cells, of which some may be empty, by where the titles stand."""
-    starts = [found.start() for found in re.finditer(r"\S+", header)]
+    """Return a line's cells, of which some may be empty, cut below the starts of the titles."""
+    starts = [title.start() for title in re.finditer(r"\S+", header)]
     ends = [*starts[1:], None]
     return [line[start:end].strip() for start, end in zip(starts, ends, strict=True)]
 
 
 def _align(cells: list[str]) -> str:
-    """Return the columns at fixed places, for each line was printed by a kubectl of its own."""
+    """Return a line with its cells in columns of fixed width.
+
+    Each line comes from another run of kubectl, which chooses other widths.
+    """
     return "".join(
         f"{cell:<19}" if i == 1 else f"{cell:<11}" for i, cell in enumerate(cells)
     ).rstrip()

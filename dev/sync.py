@@ -1,6 +1,6 @@
-"""Derive what is derived: the chart's CRD from `crds/`, and `deploy/manifests/` from the chart.
+"""Generate the chart's CRD from `crds/`, and `deploy/manifests/` from the chart.
 
-Writes only those files, or with `--check` none. Needs Helm: `$HELM`, or `helm` on the PATH.
+Writes only those files, and with `--check` none. Needs Helm: `$HELM`, or `helm` on the PATH.
 """
 
 import argparse
@@ -23,12 +23,12 @@ KUBE_VERSION = "1.31.0"
 
 _HEADER = "# Made by `make generate`; change the chart or the models, then run it.\n"
 
-# They would tell Helm, and people, that Helm owns the objects.
+# These labels mean that Helm owns the objects, which is not so after `kubectl apply`.
 _HELM_LABEL = re.compile(r"^ +(helm\.sh/chart|app\.kubernetes\.io/managed-by): .*\n", re.MULTILINE)
 
 
 def render(helm: Path) -> dict[Path, str]:
-    """Return every derived file's path and content; Helm only reads."""
+    """Return path and content of each generated file; writes nothing."""
     crd = CRD.read_text()
     return {
         CHART_CRD: crd,
@@ -38,7 +38,7 @@ def render(helm: Path) -> dict[Path, str]:
 
 
 def find_stale(files: Mapping[Path, str]) -> list[Path]:
-    """Return the paths whose content is not the one given."""
+    """Return the paths of files that lack the given content."""
     return [path for path, text in files.items() if not path.is_file() or path.read_text() != text]
 
 
@@ -58,7 +58,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _operator_manifest(helm: Path) -> str:
-    # The CRD has a file of its own, byte for byte that of crds/.
+    # The CRD is in another file, which equals the one in crds/ except for its header.
     command = [str(helm), "template", RELEASE, str(CHART), "--namespace", NAMESPACE]
     command += ["--kube-version", KUBE_VERSION, "--set", "crds.install=false"]
     rendered = subprocess.run(command, check=True, text=True, stdout=subprocess.PIPE).stdout
@@ -66,10 +66,10 @@ def _operator_manifest(helm: Path) -> str:
 
 
 def _find_helm() -> Path:
-    found = os.environ.get("HELM") or shutil.which("helm")
-    if not found:
+    helm = os.environ.get("HELM") or shutil.which("helm")
+    if not helm:
         sys.exit("helm not found; set HELM to `$(dev/cluster binaries)/helm`")
-    return Path(found)
+    return Path(helm)
 
 
 if __name__ == "__main__":

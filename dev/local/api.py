@@ -1,6 +1,4 @@
-"""The few requests that bringing a cluster up needs, as its administrator; everything else is
-kubectl's.
-"""
+"""Sends the few requests that `up` and `status` need, as the cluster's administrator."""
 
 import json
 import ssl
@@ -17,28 +15,28 @@ from dev.local.errors import ApiRefused, ComponentFailed
 
 REQUEST_SECONDS = 5.0
 POLL_SECONDS = 0.1
-# Nothing of ours is behind the machine's HTTP proxy.
+# The cluster is on this machine, and not behind its HTTP proxy.
 NO_PROXY = urllib.request.ProxyHandler({})
 
 
 @dataclass(frozen=True, slots=True)
 class ApiClient:
-    """A connection as the administrator, by the certificates in `pki`."""
+    """Requests as the administrator, with the certificates in `pki`."""
 
     server: str
     pki: Path
 
     def get(self, path: str) -> Any:
-        """Raises ApiRefused."""
+        """Return the decoded answer; raises ApiRefused."""
         return json.loads(self._request("GET", path))
 
     def apply(self, path: str, document: dict[str, Any]) -> None:
-        """Server-side apply; raises ApiRefused."""
+        """Create or change an object by server-side apply; raises ApiRefused."""
         query = "?fieldManager=workqueuejob-local&force=true"
         self._request("PATCH", path + query, document)
 
     def is_ready(self) -> bool:
-        """Whether the server says that it is ready; no answer is a no."""
+        """Return whether the server answers that it is ready."""
         try:
             return self._request("GET", "/readyz") == "ok"
         except ApiRefused:
@@ -64,7 +62,7 @@ class ApiClient:
 
 
 def answers(url: str) -> bool:
-    """Whether a health address of this machine says 200; its certificate is its own."""
+    """Return whether a health URL answers 200; its certificate is not verified."""
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
@@ -79,7 +77,7 @@ def answers(url: str) -> bool:
 def wait_until(
     condition: Callable[[], bool], *, seconds: float, failure: Callable[[], str]
 ) -> None:
-    """Raises ComponentFailed with `failure()`'s words when the time is over."""
+    """Wait until the condition holds; raise ComponentFailed with `failure()` after the seconds."""
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:

@@ -1,7 +1,7 @@
-"""What the API server writes down about who asked it for what. Starts nothing.
+"""The settings of the API server's audit log. Starts nothing.
 
-Requests of service accounts outside of kube-system, without their bodies: what the operator's
-role is compared with, and that pods of Jobs ask for nothing.
+The log has the requests of service accounts outside of kube-system, without their bodies. A test
+compares them with the operator's role, and shows by them that pods of Jobs send none.
 """
 
 import json
@@ -9,9 +9,9 @@ from pathlib import Path
 
 from dev.local.layout import Layout
 
-MEGABYTES = 64
-BACKUPS = 4
-"""Files that stay beside the current one; together they hold hours of the tests."""
+MAX_FILE_MEGABYTES = 64
+MAX_FULL_FILES = 4
+"""Full files that stay beside the current one; together they hold hours of the tests."""
 
 
 def render_policy() -> str:
@@ -24,7 +24,7 @@ def render_policy() -> str:
     document = {
         "apiVersion": "audit.k8s.io/v1",
         "kind": "Policy",
-        # Written down once it is known what comes of it; a watch is when it begins and ends.
+        # A request is logged when it has been answered, a watch when it begins and when it ends.
         "omitStages": ["RequestReceived"],
         "rules": rules,
     }
@@ -36,11 +36,11 @@ def build_flags(layout: Layout) -> tuple[str, ...]:
     return (
         f"--audit-policy-file={policy_file(layout)}",
         f"--audit-log-path={layout.audit_log}",
-        f"--audit-log-maxsize={MEGABYTES}",
-        f"--audit-log-maxbackup={BACKUPS}",
+        f"--audit-log-maxsize={MAX_FILE_MEGABYTES}",
+        f"--audit-log-maxbackup={MAX_FULL_FILES}",
     )
 
 
 def policy_file(layout: Layout) -> Path:
-    """Return where the API server reads the policy."""
+    """Return the path of the policy file."""
     return layout.config / "audit-policy.json"

@@ -1,5 +1,6 @@
-"""etcd and an API server alone, on free ports of loopback, in a directory of the caller's: for
-tests without nodes.
+"""Starts and stops etcd and an API server alone, for tests that need no node.
+
+They listen on free ports of loopback, and keep their files in a directory that the caller names.
 """
 
 import json
@@ -19,7 +20,7 @@ MADE = ("etcd", "pki", "logs", "pids")
 
 
 def bring_up(directory: Path, binaries: Path) -> Path:
-    """The kubeconfig's path; idempotent. Raises LocalClusterError."""
+    """Start both unless they run, and return the kubeconfig's path; raises LocalClusterError."""
     directory.mkdir(parents=True, exist_ok=True)
     at = _keep_endpoints(directory / "ports.json")
     pki = directory / "pki"
@@ -37,9 +38,7 @@ def bring_up(directory: Path, binaries: Path) -> Path:
 
 
 def take_down(directory: Path) -> None:
-    """Ends both and removes what `bring_up` made; the directory itself only if nothing else is in
-    it.
-    """
+    """End both and remove what `bring_up` made, and the directory if nothing else is in it."""
     processes = ProcessTable(directory / "pids", directory / "logs")
     for name in ("kube-apiserver", "etcd"):
         processes.stop(name, grace_seconds=3.0)
@@ -52,7 +51,7 @@ def take_down(directory: Path) -> None:
 
 
 def _keep_endpoints(file: Path) -> Endpoints:
-    """The same ports after a restart: the kubeconfig in a test's hand stays valid."""
+    """Return the same ports after a restart, so that the kubeconfig stays valid."""
     if not file.exists():
         write_private(file, json.dumps(_find_free_ports(3)))
     api, client, peer = json.loads(file.read_text())
@@ -60,9 +59,9 @@ def _keep_endpoints(file: Path) -> Endpoints:
 
 
 def _find_free_ports(count: int) -> list[int]:
-    # All are held until the last is known, or the kernel could name one twice.
-    sockets = [socket.create_server((ADDRESS, 0)) for _ in range(count)]
-    ports = [int(each.getsockname()[1]) for each in sockets]
-    for each in sockets:
-        each.close()
+    # All sockets stay open until the last port is known, because the kernel could give one twice.
+    servers = [socket.create_server((ADDRESS, 0)) for _ in range(count)]
+    ports = [int(server.getsockname()[1]) for server in servers]
+    for server in servers:
+        server.close()
     return ports

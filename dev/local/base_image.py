@@ -1,5 +1,6 @@
-"""The base of local images: Debian bookworm with Python, made by debootstrap from the machine's
-own Debian mirror.
+"""Makes the base of local images: Debian bookworm with Python, by debootstrap.
+
+The packages come from this machine's Debian mirror.
 """
 
 import shutil
@@ -23,13 +24,13 @@ BASE_IMAGE = "localhost/workqueuejob/base-python:bookworm"
 SUITE = "bookworm"
 PACKAGES = ("ca-certificates", "python-is-python3", "python3", "python3-venv")
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-# A change of how the image is made has to change this.
+# Change it when you change how the image is made.
 RECIPE = "1"
 REMOVED = ("etc/hostname", "etc/resolv.conf")
 
 
 def ensure_base_image(layout: Layout) -> str:
-    """Its name; raises ImageBuildFailed."""
+    """Make the image unless it is there, and return its name; raises ImageBuildFailed."""
     inputs = " ".join((SUITE, RECIPE, *PACKAGES))
     records = BuildRecords(layout)
     if records.get(BASE_IMAGE) != inputs or find_image_id(layout, BASE_IMAGE) is None:
@@ -56,11 +57,11 @@ def _make(layout: Layout, root: Path) -> None:
     root.parent.mkdir(parents=True, exist_ok=True)
     log = layout.logs / "images.log"
     debootstrap(SUITE, root, packages=PACKAGES, log=log)
-    sources = [one for one in read_sources() if _is_of_the_suite(*one)]
+    sources = [source for source in read_sources() if _is_of_the_suite(*source)]
     if sources:
         lines = (f"deb {address} {suite} {component}\n" for address, suite, component in sources)
         (root / "etc/apt/sources.list").write_text("".join(lines))
-    # Installing a package in an image starts no daemon.
+    # So that installing a package in an image starts no daemon.
     policy = root / "usr/sbin/policy-rc.d"
     policy.write_text("#!/bin/sh\nexit 101\n")
     policy.chmod(0o755)

@@ -1,6 +1,4 @@
-"""The cluster's programs, built from the Go module in tools/ and kept by the hash of what they
-are built from.
-"""
+"""Builds the cluster's programs from the Go module in tools/, and keeps them by a hash of it."""
 
 import hashlib
 import os
@@ -29,12 +27,12 @@ PROGRAMS = (
     "kubectl",
     "kubelet",
 )
-# etcd's main package is called server.
+# Go calls a program by its main package, which is `server` in etcd's module.
 BUILT_AS = {"server": "etcd"}
 
 
 def find_kubernetes_version(go_mod: str) -> str:
-    """Such as v1.36.3; raises ValueError."""
+    """Return Kubernetes' version in a go.mod, such as v1.36.3; raises ValueError."""
     match = re.search(r"^\s*(?:require )?k8s\.io/kubernetes (v\d+\.\d+\.\d+)", go_mod, re.MULTILINE)
     if match is None:
         raise ValueError("go.mod does not require k8s.io/kubernetes")
@@ -42,7 +40,10 @@ def find_kubernetes_version(go_mod: str) -> str:
 
 
 def build_ldflags(version: str) -> str:
-    """Without these, every program says v0.0.0-master and kubectl warns about the difference."""
+    """Return the linker's options that set Kubernetes' version.
+
+    Without them the programs have version v0.0.0-master, and kubectl warns about the difference.
+    """
     major, minor, _ = version.removeprefix("v").split(".")
     base = "k8s.io/component-base/version"
     values = {"gitVersion": version, "gitMajor": major, "gitMinor": minor}
@@ -50,15 +51,16 @@ def build_ldflags(version: str) -> str:
 
 
 def build_cache_key(go_mod: str, go_sum: str, ldflags: str) -> str:
-    """Another machine type, source or flag is another set of programs."""
+    """Return a hash that differs for other sources, options and machine types."""
     return hashlib.sha256(
         "\0".join((go_mod, go_sum, ldflags, os.uname().machine)).encode()
     ).hexdigest()[:16]
 
 
 def ensure_binaries(layout: Layout) -> Path:
-    """The directory that holds PROGRAMS; builds them if it is not there. Raises
-    PackagesUnavailable.
+    """Build PROGRAMS unless they are there, and return their directory.
+
+    Raises PackagesUnavailable.
     """
     go_mod, go_sum = (TOOLS_DIR / "go.mod").read_text(), (TOOLS_DIR / "go.sum").read_text()
     ldflags = build_ldflags(find_kubernetes_version(go_mod))
@@ -116,7 +118,7 @@ def _run_go(
         try:
             code = building.wait()
         except BaseException:
-            # Go's compilers end with it.
+            # Go ends its compilers when it is ended.
             building.terminate()
             raise
         reader.join()
@@ -128,7 +130,7 @@ def _run_go(
 
 
 class _Progress:
-    """What `go build -v` says: one package a line."""
+    """How far `go build -v` is, which prints one package a line."""
 
     def __init__(self) -> None:
         self.total = 0
@@ -153,7 +155,7 @@ class _Progress:
 
 
 def _remove_others(store: Path, kept: Path) -> None:
-    """Half a gigabyte each; a program that still runs keeps its file."""
+    """Remove other sets of programs, half a gigabyte each. A running program keeps its file."""
     for other in store.iterdir():
         if other != kept:
             shutil.rmtree(other, ignore_errors=True)

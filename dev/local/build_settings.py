@@ -1,8 +1,8 @@
-"""What a build borrows from this machine to reach its registries, by mounts, so that none of it
-is in the image.
+"""Mounts into a build what it needs of this machine to reach its registries.
 
-The certificate bundle, pip's settings (environment and files), apt's network settings, Java's
-certificates and Maven's settings; they may hold passwords.
+That is the certificate bundle, pip's settings (environment and files), apt's network settings,
+Java's certificates and Maven's settings. They may hold passwords, and as mounts they are not in
+the image.
 """
 
 import configparser
@@ -13,9 +13,9 @@ from pathlib import Path
 from dev.local.commands import run
 
 HOST_BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
-# Debian makes it of the same certificates, where there is a Java.
+# On a machine with Java, Debian makes it from the same certificates.
 HOST_JAVA_BUNDLE = Path("/etc/ssl/certs/java/cacerts")
-# Exists in every image of Debian's, so that mounting there leaves nothing behind.
+# Exists in every Debian image, so that a mount there leaves no new folder in the image.
 TRUST_MOUNT = "/mnt"
 BUNDLE = f"{TRUST_MOUNT}/ca-certificates.crt"
 JAVA_BUNDLE = f"{TRUST_MOUNT}/cacerts"
@@ -44,7 +44,7 @@ APT_NETWORK_OPTIONS = (
 
 
 def write_build_settings(directory: Path, environment: Mapping[str, str] = os.environ) -> list[str]:
-    """The words that a build is given; the files are written below `directory`, for root only."""
+    """Return the options of a build; write its files below `directory`, readable by root only."""
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     trust = directory / "trust"
     trust.mkdir(exist_ok=True)
@@ -68,8 +68,8 @@ def write_build_settings(directory: Path, environment: Mapping[str, str] = os.en
 
 
 def lend_maven(trust: Path, environment: Mapping[str, str]) -> str:
-    """Put below the mount what Maven finds with the options that are returned."""
-    # Its home is the mount, where it may write nothing.
+    """Copy Maven's files into the mount's folder; return the options with which it reads them."""
+    # The mount is Maven's home. It is read-only, so the repository is elsewhere.
     options = [f"-Duser.home={TRUST_MOUNT}", "-Dmaven.repo.local=/tmp/maven"]
     settings = Path(environment.get("HOME") or "/root") / ".m2" / "settings.xml"
     if settings.exists():
@@ -84,7 +84,7 @@ def lend_maven(trust: Path, environment: Mapping[str, str]) -> str:
 def render_pip_config(
     files: Mapping[str, str], environment: Mapping[str, str], *, has_bundle: bool
 ) -> str:
-    """pip's own order: what PIP_… says wins over the files."""
+    """Return pip's settings for a build; as in pip, variables PIP_… win over files."""
     options = dict(files)
     for name, value in environment.items():
         if name.startswith("PIP_"):
@@ -100,8 +100,9 @@ def render_pip_config(
 
 
 def render_apt_config(dump: str) -> str:
-    """Of `apt-config dump`: proxies, time-outs and date checks; without the files that this
-    machine keeps.
+    """Return the proxies, time-outs and date checks in the output of `apt-config dump`.
+
+    Settings that name files of this machine are left out.
     """
     lines = (line for line in dump.splitlines() if line.startswith(APT_NETWORK_OPTIONS))
     kept = [

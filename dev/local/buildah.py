@@ -1,5 +1,6 @@
-"""buildah with a store of its own, and its images handed to containerd, where old versions are
-cleared away.
+"""Runs buildah with the cluster's own store, and imports its images into containerd.
+
+Removes old versions of images from both.
 """
 
 import json
@@ -16,16 +17,17 @@ HOSTS = ("localhost/", "docker.io/")
 
 
 def full_name(name: str) -> str:
-    """localhost/NAME:TAG: without the host containerd means docker.io, and with `latest` the
-    kubelet wants to pull. A name at docker.io stays: what is built here stands in for what can't
-    be pulled.
+    """Return localhost/NAME:TAG; a name that begins with docker.io keeps its host.
+
+    Without a host containerd would take docker.io, and with the tag `latest` the kubelet would
+    pull. An image that is built here under a name at docker.io replaces one that can't be pulled.
     """
     named = name if name.startswith(HOSTS) else f"localhost/{name}"
     return named if ":" in named.rpartition("/")[2] else f"{named}:{DEFAULT_TAG}"
 
 
 def buildah(layout: Layout, *words: str | Path) -> list[str | Path]:
-    """A command line of buildah with the cluster's own store."""
+    """Return a command line of buildah with the cluster's own store."""
     store = layout.images / "buildah"
     return [
         "buildah",
@@ -40,7 +42,7 @@ def buildah(layout: Layout, *words: str | Path) -> list[str | Path]:
 
 
 def find_image_id(layout: Layout, name: str) -> str | None:
-    """None if the store has no such image."""
+    """Return the id of an image, or None if the store does not have it."""
     try:
         return run(
             buildah(layout, "inspect", "--type", "image", "--format", "{{.FromImageID}}", name)
@@ -50,7 +52,7 @@ def find_image_id(layout: Layout, name: str) -> str | None:
 
 
 def import_into_containerd(layout: Layout, name: str) -> None:
-    """Raises ImageBuildFailed."""
+    """Copy an image from the store into containerd; raises ImageBuildFailed."""
     archive = layout.images / f"export-{os.getpid()}.tar"
     try:
         target = f"oci-archive:{archive}:{name}"
@@ -65,14 +67,12 @@ def import_into_containerd(layout: Layout, name: str) -> None:
 
 
 def names_in_containerd(layout: Layout) -> set[str]:
-    """Every name that pods can use."""
+    """Return the names of all images that pods can use."""
     return set(run(ctr(layout, "images", "ls", "-q")).split())
 
 
 def prune(layout: Layout) -> None:
-    """Remove what no name points to any more; layers that later builds can use again stay with
-    their images.
-    """
+    """Remove images without a name. The layers of images with a name stay for later builds."""
     succeeds(buildah(layout, "rmi", "--prune"))
     listing = run(ctr(layout, "images", "ls"))
     for stale in find_stale(listing):
@@ -80,8 +80,10 @@ def prune(layout: Layout) -> None:
 
 
 def find_stale(listing: str) -> list[str]:
-    """Of `ctr images ls`: the CRI plugin names every image by its id too, and keeps that when the
-    tag moves on.
+    """Return the ids in the output of `ctr images ls` whose image has no other name.
+
+    containerd's CRI plugin names each image by its id as well, and keeps that name when a tag is
+    given to another image.
     """
     rows = [line.split() for line in listing.splitlines()[1:] if line.strip()]
     named = {row[2] for row in rows if not row[0].startswith("sha256:")}
@@ -89,18 +91,18 @@ def find_stale(listing: str) -> list[str]:
 
 
 class BuildRecords:
-    """From which inputs each image was built last."""
+    """A file with the hash of the inputs that each image was last built from."""
 
     def __init__(self, layout: Layout) -> None:
         self._path = layout.images / "built.json"
 
     def get(self, name: str) -> str | None:
-        """The inputs, or None if it was never built here."""
+        """Return the hash of an image's inputs, or None if it was not built here."""
         value = self._read().get(name)
         return str(value) if value is not None else None
 
     def put(self, name: str, inputs: str) -> None:
-        """All or nothing, so that a killed build leaves the former records."""
+        """Record the hash of an image's inputs, in one step: a killed build keeps the old file."""
         records = {**self._read(), name: inputs}
         draft = self._path.with_suffix(".unfinished")
         draft.write_text(json.dumps(records, indent=2, sort_keys=True) + "\n")

@@ -1,4 +1,4 @@
-"""One certificate authority and what it signs, with openssl; made once, all or nothing."""
+"""Makes a certificate authority and the certificates that it signs, once, with openssl."""
 
 import shutil
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ OPENSSL_CONFIG = "[req]\ndistinguished_name = subject\n[subject]\n"
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """A key pair's file name and who it speaks for; one with `names` may also serve."""
+    """The user of a certificate, and the name of its files; with `names` it may also serve."""
 
     file: str
     user: str
@@ -21,7 +21,7 @@ class Identity:
     names: tuple[str, ...] = ()
 
     def subject(self) -> str:
-        """In openssl's form, separated by slashes."""
+        """Return the subject in openssl's form."""
         # openssl separates by slashes; a user such as system:node:x needs no escape.
         return (f"/O={self.group}" if self.group else "") + f"/CN={self.user}"
 
@@ -35,7 +35,7 @@ COREDNS = Identity("coredns", "system:coredns")
 
 
 def api_server_identity(addresses: tuple[str, ...]) -> Identity:
-    """Under every name that pods and the host call it."""
+    """Return the API server's identity, with all names by which pods and the host call it."""
     services = (
         "kubernetes",
         "kubernetes.default",
@@ -49,12 +49,15 @@ def api_server_identity(addresses: tuple[str, ...]) -> Identity:
 
 
 def node_identity(node: str, address: str) -> Identity:
-    """A client of the API server, and a server to it (logs, exec)."""
+    """Return the node's identity: a client of the API server, and its server of logs and exec."""
     return Identity("node", f"system:node:{node}", "system:nodes", (f"DNS:{node}", f"IP:{address}"))
 
 
 def ensure_certificates(pki: Path, identities: tuple[Identity, ...]) -> None:
-    """pki/ca.{crt,key}, pki/service-account.{key,pub} and FILE.{crt,key} for each identity."""
+    """Make all files unless they are there, in one step.
+
+    They are ca.{crt,key}, service-account.{key,pub}, and FILE.{crt,key} for each identity.
+    """
     if pki.is_dir():
         return
     draft = pki.with_name(pki.name + ".unfinished")

@@ -1,6 +1,4 @@
-"""The control group that every pod is in, so that `down` finds each of their processes and
-removes the groups.
-"""
+"""Makes the control group that all pods are in, and removes it with the pods' processes."""
 
 import os
 import signal
@@ -13,23 +11,23 @@ from dev.local.layout import CLUSTER_NAME
 
 ROOT = Path("/sys/fs/cgroup")
 GROUP = CLUSTER_NAME
-KILL_SECONDS = 10.0
+KILLED_WITHIN_SECONDS = 10.0
 
 
 def ensure_groups() -> None:
-    """One below each controller (version 1), or the only one (version 2)."""
+    """Make the group: below each controller (version 1), or once (version 2)."""
     for hierarchy in _hierarchies():
         group = hierarchy / GROUP
         group.mkdir(exist_ok=True)
         for inherited in ("cpuset.cpus", "cpuset.mems"):
-            # An empty set, version 1's default, holds no process.
+            # An empty set, the default in version 1, can't hold a process.
             if hierarchy.name == "cpuset" and not (group / inherited).read_text().strip():
                 (group / inherited).write_text((hierarchy / inherited).read_text())
 
 
 def remove_groups() -> None:
-    """Kill what is left in them first. Raises ComponentFailed if a process stays."""
-    deadline = time.monotonic() + KILL_SECONDS
+    """Kill the processes in the groups and remove them; raises ComponentFailed."""
+    deadline = time.monotonic() + KILLED_WITHIN_SECONDS
     while pids := _find_pids():
         if time.monotonic() > deadline:
             raise ComponentFailed(

@@ -1,5 +1,6 @@
-"""The command line: what a person or a make target calls. Progress goes to standard error,
-answers to standard output.
+"""The command line of the local cluster, which people and make targets call.
+
+Progress goes to standard error, answers to standard output.
 """
 
 import argparse
@@ -24,14 +25,14 @@ from dev.local.status import print_status, show_logs
 from dev.local.teardown import take_down
 
 LOCK = Path("/run/lock/workqueuejob-local.lock")
-# Apart, so that `up` need not wait for a build of minutes.
+# A lock of its own, so that `up` need not wait for a build of minutes.
 IMAGES_LOCK = Path("/run/lock/workqueuejob-local-images.lock")
 
 Action = Callable[[Layout, argparse.Namespace], int]
 
 
 def main(arguments: list[str]) -> int:
-    """The exit code; 1 after a failure, 130 after an interruption."""
+    """Run a command and return its exit code; 1 after a failure, 130 after an interruption."""
     options = _build_parser().parse_args(arguments)
     action: Action = options.action
     signal.signal(signal.SIGTERM, _interrupt)
@@ -50,7 +51,7 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
 
 
 def _build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="cluster", description=__doc__)
+    parser = argparse.ArgumentParser(prog="cluster", description=(__doc__ or "").splitlines()[0])
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     up = commands.add_parser("up", help="start the cluster, or repair it")
     up.set_defaults(action=_up)
@@ -86,7 +87,7 @@ def _build_parser() -> argparse.ArgumentParser:
     bare = commands.add_parser(
         "control-plane", help="etcd and an API server alone, on free ports; prints a kubeconfig"
     )
-    bare.add_argument("what", choices=("up", "down"))
+    bare.add_argument("verb", choices=("up", "down"))
     bare.add_argument(
         "--dir", type=Path, required=True, help="where its data, certificates and kubeconfig are"
     )
@@ -175,7 +176,7 @@ def _build_image(layout: Layout, options: argparse.Namespace) -> int:
 
 def _control_plane(layout: Layout, options: argparse.Namespace) -> int:
     directory: Path = options.dir.absolute()
-    if options.what == "down":
+    if options.verb == "down":
         bare_control_plane.take_down(directory)
         return 0
     install_packages(CERTIFICATE_PACKAGES, log=layout.cache / "packages.log")

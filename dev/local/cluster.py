@@ -1,4 +1,4 @@
-"""`up`: bring every part to the state it should be in; what is alive and unchanged stays."""
+"""`up`: starts or repairs every part of the cluster. A part that runs unchanged stays."""
 
 import os
 import sys
@@ -22,15 +22,15 @@ from dev.local.packages import NODE_PACKAGES, install_packages
 from dev.local.pause import ensure_pause_image
 from dev.local.processes import Component, ProcessTable
 
-START_SECONDS = 60.0
+HEALTHY_WITHIN_SECONDS = 60.0
 MAX_STARTS = 5
-NODE_SECONDS = 120.0
+NODE_READY_WITHIN_SECONDS = 120.0
 # A node renews its lease every 10 s; an older one is left over from before a restart.
-LEASE_SECONDS = 25.0
+LEASE_MAX_AGE_SECONDS = 25.0
 
 
 def check_machine(layout: Layout) -> None:
-    """Raises WrongMachine."""
+    """Raise WrongMachine unless this user on this machine can run this cluster."""
     if sys.platform != "linux" or os.geteuid() != 0:
         raise WrongMachine("the local cluster needs root on a Linux machine (Debian 12)")
     owner = layout.run / "owner"
@@ -42,7 +42,7 @@ def check_machine(layout: Layout) -> None:
 
 
 def bring_up(layout: Layout) -> None:
-    """Idempotent; the caller holds the lock. Raises LocalClusterError."""
+    """Start or repair the cluster; the caller holds the lock. Raises LocalClusterError."""
     install_packages(NODE_PACKAGES, log=layout.logs / "packages.log")
     binaries = ensure_binaries(layout)
     prepare_machine(layout)
@@ -58,13 +58,13 @@ def bring_up(layout: Layout) -> None:
     with step(f"wait for node {NODE_NAME}"):
         wait_until(
             lambda: node_is_ready(api),
-            seconds=NODE_SECONDS,
+            seconds=NODE_READY_WITHIN_SECONDS,
             failure=lambda: _describe_failure(processes, "kubelet"),
         )
 
 
 def prepare_machine(layout: Layout) -> None:
-    """Everything outside of the state directory: bridge, rules, control groups."""
+    """Make what the cluster needs outside of its state directory: bridge, rules, control groups."""
     layout.run.mkdir(parents=True, exist_ok=True, mode=0o711)
     (layout.run / "owner").write_text(str(layout.state))
     made = ensure_network(layout.state / "sysctls.json")
@@ -75,7 +75,7 @@ def prepare_machine(layout: Layout) -> None:
 
 
 def start_containerd(layout: Layout, processes: ProcessTable) -> None:
-    """Needed by `down` and by image builds as well."""
+    """Start containerd and import the pause image; `down` and image builds need it as well."""
     component = containerd.containerd(layout)
     version = containerd.ctr(layout, "version")
     _start(processes, component, lambda: succeeds(version))
@@ -83,9 +83,7 @@ def start_containerd(layout: Layout, processes: ProcessTable) -> None:
 
 
 def prepare_images(layout: Layout) -> None:
-    """What building images needs: the packages and containerd, which may be the cluster's own or
-    started for it.
-    """
+    """Make ready what image builds need: the packages, and containerd, started if it is not up."""
     install_packages(NODE_PACKAGES, log=layout.logs / "packages.log")
     layout.run.mkdir(parents=True, exist_ok=True, mode=0o711)
     (layout.run / "owner").write_text(str(layout.state))
@@ -94,7 +92,7 @@ def prepare_images(layout: Layout) -> None:
 
 
 def node_is_ready(api: ApiClient) -> bool:
-    """Ready, by a report of this boot's kubelet."""
+    """Return whether the node is ready, and its kubelet has said so recently."""
     try:
         described = api.get(f"/api/v1/nodes/{NODE_NAME}")
         lease = api.get(
@@ -108,7 +106,7 @@ def node_is_ready(api: ApiClient) -> bool:
         taint["key"] == "node.kubernetes.io/not-ready"
         for taint in described["spec"].get("taints", ())
     )
-    fresh = (datetime.now(UTC) - renewed).total_seconds() < LEASE_SECONDS
+    fresh = (datetime.now(UTC) - renewed).total_seconds() < LEASE_MAX_AGE_SECONDS
     return conditions.get("Ready") == "True" and fresh and not tainted
 
 
@@ -147,9 +145,9 @@ def _write_configuration(layout: Layout) -> None:
 def start_api_server(
     processes: ProcessTable, etcd: Component, server: Component, api: ApiClient
 ) -> None:
-    """Also of a bare control plane. Raises ComponentFailed."""
+    """Start etcd and an API server, a bare control plane's too. Raises ComponentFailed."""
     with step("etcd and kube-apiserver"):
-        # The API server waits for etcd by itself; starting both at once saves a second.
+        # The API server waits for etcd itself, and starting both at once saves a second.
         processes.ensure(etcd)
         _start(processes, server, api.is_ready)
 
@@ -157,7 +155,7 @@ def start_api_server(
 def _start_control_plane(
     layout: Layout, binaries: Path, processes: ProcessTable, api: ApiClient
 ) -> list[Component]:
-    """Those that are left to wait for: they come up while the node is started."""
+    """Start the control plane; return the components that may not be healthy yet."""
     etcd, server = (build_component(layout, binaries, name) for name in ("etcd", "kube-apiserver"))
     start_api_server(processes, etcd, server, api)
     controllers = [
@@ -188,7 +186,10 @@ def _answers_at_its_address(component: Component) -> Callable[[], bool]:
 
 
 def _start(processes: ProcessTable, component: Component, healthy: Callable[[], bool]) -> None:
-    """Wait until it is healthy; one that needed something not there yet is started again."""
+    """Start a component and wait until it is healthy; if it ends meanwhile, start it again.
+
+    A component may end because another one that it needs is not there yet.
+    """
     starts = 0
 
     def is_healthy() -> bool:
@@ -201,12 +202,12 @@ def _start(processes: ProcessTable, component: Component, healthy: Callable[[], 
 
     wait_until(
         is_healthy,
-        seconds=START_SECONDS,
+        seconds=HEALTHY_WITHIN_SECONDS,
         failure=lambda: _describe_failure(processes, component.name),
     )
 
 
 def _describe_failure(processes: ProcessTable, name: str) -> str:
     log = processes.log(name)
-    said = last_lines(log.read_text(errors="replace")) if log.exists() else "    (nothing)"
-    return f"{name} does not become healthy; the end of {log}:\n{said}"
+    end = last_lines(log.read_text(errors="replace")) if log.exists() else "    (nothing)"
+    return f"{name} does not become healthy; the end of {log}:\n{end}"

@@ -1,4 +1,4 @@
-"""Running other programs: every call waits, and a failure carries the program's own last words."""
+"""Runs other programs and waits for them; an error holds the last lines that they printed."""
 
 import os
 import subprocess
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from dev.local.errors import CommandFailed
 
-LAST_LINES = 15
+MAX_LAST_LINES = 15
 
 
 def run(
@@ -18,9 +18,10 @@ def run(
     directory: Path | None = None,
     log: Path | None = None,
 ) -> str:
-    """Its standard output, or with `log` nothing: both streams then go to that file.
+    """Run a program and return its standard output.
 
-    Raises CommandFailed if it is missing or ends with an error.
+    log: a file that both output streams go to; the result is empty then. Raises CommandFailed if
+    the program is missing or ends with an error.
     """
     words = [str(word) for word in command]
     env = {**os.environ, **environment} if environment else None
@@ -61,7 +62,7 @@ def run(
 
 
 def succeeds(command: Sequence[str | Path]) -> bool:
-    """Whether a program ends well; what it says is dropped."""
+    """Run a program and return whether it ended without an error; drop its output."""
     try:
         run(command)
     except CommandFailed:
@@ -69,8 +70,8 @@ def succeeds(command: Sequence[str | Path]) -> bool:
     return True
 
 
-def last_lines(text: str, count: int = LAST_LINES) -> str:
-    """Indented, for the end of a message."""
+def last_lines(text: str, count: int = MAX_LAST_LINES) -> str:
+    """Return the last lines of a text, indented, for the end of a message."""
     return "\n".join(f"    {line}" for line in text.strip().splitlines()[-count:])
 
 

@@ -1,5 +1,6 @@
-"""The cluster's components: their order, where each answers, and how each is started. Starts
-nothing.
+"""The cluster's components: their order, their health URLs and their command lines.
+
+Starts nothing.
 """
 
 from dataclasses import replace
@@ -21,7 +22,7 @@ HEALTH_URLS = {
     "kube-proxy": f"http://127.0.0.1:{node.PROXY_HEALTH_PORT}/healthz",
     "coredns": f"http://127.0.0.1:{dns.READY_PORT}/ready",
 }
-# In the order in which they start; `down` stops them the other way round.
+# In the order in which they start; `down` stops them in the other order.
 COMPONENTS = (
     "etcd",
     "kube-apiserver",
@@ -34,12 +35,12 @@ COMPONENTS = (
 )
 
 
-# All are Go programs: collecting seldom costs memory, which there is, and spares the processor.
+# All are Go programs. Collecting garbage less often takes memory and spares the processor.
 ENVIRONMENT = {"GOGC": "400"}
 
 
 def build_component(layout: Layout, binaries: Path, name: str) -> Component:
-    """One of COMPONENTS by its name; its configuration is written by `up`."""
+    """Return one of COMPONENTS by its name; `up` writes its configuration files."""
     return replace(_build_component(layout, binaries, name), environment=ENVIRONMENT)
 
 

@@ -1,4 +1,4 @@
-"""What a person sees while it works: one line a step, with its seconds, on standard error."""
+"""Prints progress for people: one line a step, with its seconds, on standard error."""
 
 import sys
 import threading
@@ -10,7 +10,7 @@ HEARTBEAT_SECONDS = 10.0
 
 
 def say(message: str) -> None:
-    """Standard output is kept for answers."""
+    """Print a line on standard error, because standard output is for answers."""
     print(message, file=sys.stderr, flush=True)
 
 
@@ -18,9 +18,9 @@ def say(message: str) -> None:
 def step(
     title: str, *, expect: str | None = None, detail: Callable[[], str] | None = None
 ) -> Iterator[None]:
-    """Report a step when it ends; every ten seconds until then, that it is still going on.
+    """Print a line when the step ends, and every HEARTBEAT_SECONDS while it goes on.
 
-    `expect` says beforehand how long it takes; `detail` is asked what it is doing.
+    expect: how long it takes, printed at the start. detail: returns what it is doing.
     """
     started = time.monotonic()
     if expect is not None:

@@ -1,4 +1,7 @@
-"""containerd's configuration and command line, apart from any containerd of the system's own."""
+"""containerd's configuration and command line, separate from a containerd of the system.
+
+Starts nothing.
+"""
 
 import json
 from pathlib import Path
@@ -12,7 +15,7 @@ CNI_PLUGINS = "/usr/lib/cni"
 
 
 def render_config(layout: Layout) -> str:
-    """Everything below the cluster's own directories, in TOML."""
+    """Return containerd's configuration in TOML; all its files are in the cluster's directories."""
     return f"""version = 2
 root = "{layout.containerd_root}"
 state = "{layout.containerd_state}"
@@ -54,8 +57,9 @@ Root = "{layout.run}/runc"
 
 
 def render_cni(layout: Layout) -> str:
-    """Point-to-point links: a pod's address is a route of its own on the host, with no bridge in
-    between.
+    """Return the pods' network configuration: point-to-point links without a bridge.
+
+    The host has a route for each pod's address.
     """
     ipam = {
         "type": "host-local",
@@ -74,7 +78,7 @@ def render_cni(layout: Layout) -> str:
 
 
 def containerd(layout: Layout) -> Component:
-    """Its command line; a change of the network configuration restarts it as well."""
+    """Return the component; a change of the network configuration restarts it as well."""
     config, cni = layout.config / "containerd.toml", layout.config / "cni" / "10-local.conflist"
     return Component(
         "containerd", ("/usr/bin/containerd", "--config", str(config)), config_files=(config, cni)
@@ -82,5 +86,5 @@ def containerd(layout: Layout) -> Component:
 
 
 def ctr(layout: Layout, *words: str | Path) -> list[str | Path]:
-    """A command line of ctr in the namespace that the kubelet uses."""
+    """Return a command line of ctr in the namespace that the kubelet uses."""
     return ["ctr", "--address", layout.containerd_socket, "--namespace", NAMESPACE, *words]

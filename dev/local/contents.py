@@ -1,5 +1,6 @@
-"""A hash of what a build reads: the Dockerfile, the context without what .dockerignore leaves
-out, the options.
+"""Hashes what a build reads: the Dockerfile, the options, and the files of the context.
+
+Files that .dockerignore leaves out are not read.
 """
 
 import fnmatch
@@ -9,14 +10,14 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-# Never part of what an image is made of, whatever .dockerignore says.
+# No image of the project is made from them, even where .dockerignore does not name them.
 SKIPPED_DIRECTORIES = frozenset(
     {".git", "__pycache__", ".mypy_cache", ".pytest_cache", ".ruff_cache"}
 )
 
 
 def hash_inputs(context: Path, dockerfile: Path, options: tuple[str, ...]) -> str:
-    """Names, modes, contents; not times or owners."""
+    """Return a hash of names, modes and contents, but not of times and owners."""
     digest = hashlib.sha256("\0".join(options).encode())
     digest.update(dockerfile.read_bytes())
     for path in find_context_files(context):
@@ -27,13 +28,13 @@ def hash_inputs(context: Path, dockerfile: Path, options: tuple[str, ...]) -> st
 
 
 def find_context_files(context: Path) -> Iterator[Path]:
-    """In a fixed order."""
+    """Yield the files of the context that are not ignored, in a fixed order."""
     ignore_file = context / ".dockerignore"
     patterns = parse_ignore(ignore_file.read_text()) if ignore_file.exists() else ()
     for directory, names, files in os.walk(context):
         names[:] = sorted(name for name in names if name not in SKIPPED_DIRECTORIES)
         here = Path(directory)
-        # A link to a directory is among the names, and walk does not follow it.
+        # os.walk lists a link to a directory among the directories, and does not follow it.
         entries = files + [name for name in names if (here / name).is_symlink()]
         for name in sorted(entries):
             path = here / name
@@ -43,14 +44,16 @@ def find_context_files(context: Path) -> Iterator[Path]:
 
 
 def parse_ignore(text: str) -> tuple[str, ...]:
-    """The patterns, in order."""
+    """Return the patterns of a .dockerignore, in their order."""
     lines = (line.strip() for line in text.splitlines())
     return tuple(line for line in lines if line and not line.startswith("#"))
 
 
 def is_ignored(path: str, patterns: tuple[str, ...]) -> bool:
-    """By .dockerignore's rules: the last match decides, `!` takes back, a directory covers what
-    is in it.
+    """Return whether .dockerignore leaves a path out.
+
+    By its rules the last pattern that matches decides, `!` takes a path back in, and a pattern that
+    matches a directory matches the files in it.
     """
     ignored = False
     for pattern in patterns:

@@ -1,5 +1,6 @@
-"""The command lines of etcd, the API server, the controller manager and the scheduler. Starts
-nothing.
+"""The command lines of etcd, the API server, the controller manager and the scheduler.
+
+Starts nothing.
 """
 
 from dataclasses import dataclass, replace
@@ -15,7 +16,7 @@ SCHEDULER_PORT = 10259
 
 @dataclass(frozen=True, slots=True)
 class Endpoints:
-    """Where a control plane listens: etcd on loopback, the API server on `address`."""
+    """The addresses of a control plane: etcd is on loopback, the API server on `address`."""
 
     address: str
     api_port: int
@@ -34,7 +35,7 @@ class Endpoints:
 
 
 def etcd(binaries: Path, data: Path, at: Endpoints) -> Component:
-    """One member, without TLS: it listens on loopback only."""
+    """Return etcd: one member, which listens on loopback only and without TLS."""
     peer = f"http://127.0.0.1:{at.etcd_peer_port}"
     return Component(
         "etcd",
@@ -47,7 +48,7 @@ def etcd(binaries: Path, data: Path, at: Endpoints) -> Component:
             f"--listen-peer-urls={peer}",
             f"--initial-advertise-peer-urls={peer}",
             f"--initial-cluster=local={peer}",
-            # A cluster that is thrown away need not survive a power cut.
+            # The cluster's data need not survive a power cut.
             "--unsafe-no-fsync",
             "--log-level=warn",
         ),
@@ -55,8 +56,9 @@ def etcd(binaries: Path, data: Path, at: Endpoints) -> Component:
 
 
 def bare_api_server(binaries: Path, pki: Path, at: Endpoints) -> Component:
-    """An API server without nodes or controllers: nothing makes service accounts or an endpoint
-    of it.
+    """Return an API server without nodes and controllers.
+
+    Its admission does not ask for service accounts, which no controller would make.
     """
     flags = (
         "--authorization-mode=RBAC",
@@ -67,7 +69,7 @@ def bare_api_server(binaries: Path, pki: Path, at: Endpoints) -> Component:
 
 
 def api_server(binaries: Path, layout: Layout, at: Endpoints) -> Component:
-    """The cluster's: it knows how to reach its kubelet, and keeps an audit log."""
+    """Return the cluster's API server, which can reach its kubelet and writes an audit log."""
     pki = layout.pki
     flags = (
         *audit.build_flags(layout),
@@ -108,7 +110,7 @@ def _api_server(binaries: Path, pki: Path, at: Endpoints, flags: tuple[str, ...]
 
 
 def controller_manager(binaries: Path, pki: Path, kubeconfig: Path) -> Component:
-    """All controllers, with room for many Jobs at once."""
+    """Return the controller manager, with many concurrent syncs of Jobs."""
     return Component(
         "kube-controller-manager",
         (
@@ -116,7 +118,7 @@ def controller_manager(binaries: Path, pki: Path, kubeconfig: Path) -> Component
             f"--kubeconfig={kubeconfig}",
             "--bind-address=127.0.0.1",
             f"--secure-port={CONTROLLER_MANAGER_PORT}",
-            # It is the only one: no lease to wait for after a restart.
+            # It is the only one, so that it need not wait for a lease after a restart.
             "--leader-elect=false",
             "--use-service-account-credentials=true",
             f"--service-account-private-key-file={pki}/service-account.key",
@@ -132,7 +134,7 @@ def controller_manager(binaries: Path, pki: Path, kubeconfig: Path) -> Component
 
 
 def scheduler(binaries: Path, kubeconfig: Path) -> Component:
-    """The default profile."""
+    """Return the scheduler, with its default profile."""
     return Component(
         "kube-scheduler",
         (

@@ -1,6 +1,6 @@
-"""Debian suites in folders, made by debootstrap from this machine's own Debian mirror.
+"""Installs Debian suites in folders, with debootstrap and from this machine's Debian mirror.
 
-Everything that is mounted for it is mounted in a namespace of its own and ends with it.
+debootstrap runs in its own mount namespace, so its mounts end with it.
 """
 
 from pathlib import Path
@@ -21,14 +21,14 @@ TRIMMED = (
 
 
 def read_sources() -> list[tuple[str, str, str]]:
-    """Return (address, suite, component) of what this machine's apt reads packages from."""
+    """Return address, suite and component of each source that this machine's apt reads."""
     form = "$(REPO_URI) $(CODENAME) $(COMPONENT)"
     targets = run(["apt-get", "indextargets", "--format", form, "Created-By: Packages"])
     return parse_sources(targets)
 
 
 def parse_sources(targets: str) -> list[tuple[str, str, str]]:
-    """Return the lines of `apt-get indextargets` without what comes twice."""
+    """Return the three words of each line of `apt-get indextargets`, without duplicates."""
     sources: list[tuple[str, str, str]] = []
     for line in targets.splitlines():
         address, suite, component = line.split()
@@ -38,9 +38,9 @@ def parse_sources(targets: str) -> list[tuple[str, str, str]]:
 
 
 def find_mirror(sources: list[tuple[str, str, str]]) -> str | None:
-    """Return the address that serves a whole suite, which serves the other suites, too.
+    """Return the address of a mirror that serves whole suites.
 
-    None: this machine knows none, and debootstrap's default has to do.
+    None: this machine's apt knows none, and debootstrap uses its default.
     """
     return next(
         (address for address, suite, part in sources if suite in SUITES and part == "main"), None
@@ -57,7 +57,7 @@ def debootstrap(suite: str, root: Path, *, packages: tuple[str, ...], log: Path)
             suite,
             root,
             find_mirror(read_sources()) or "",
-            # A machine older than the suite doesn't know how to install it; like the newest.
+            # debootstrap of an older machine has no script for a newer suite; sid's fits.
             script if script.exists() else SCRIPTS / "sid",
         ],
         log=log,

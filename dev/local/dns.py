@@ -1,5 +1,6 @@
-"""CoreDNS as a process of the host, bound to the node's address, behind the Service that pods are
-told of.
+"""CoreDNS: its configuration, its command line, and the Service by which pods reach it.
+
+It runs as a process of the host, on the node's address. This module does not start it.
 """
 
 from pathlib import Path
@@ -14,8 +15,9 @@ READY_PORT = 18181
 
 
 def render_corefile(kubeconfig: Path) -> str:
-    """Any other name does not exist: a pod is told so at once, and no question leaves the
-    machine.
+    """Return CoreDNS' configuration, which knows the cluster's names only.
+
+    For any other name it answers at once that it does not exist, so no query leaves the machine.
     """
     zones = f"{CLUSTER_DOMAIN} in-addr.arpa ip6.arpa"
     return f"""{zones} {{
@@ -38,7 +40,7 @@ def render_corefile(kubeconfig: Path) -> str:
 
 
 def coredns(binaries: Path, layout: Layout) -> Component:
-    """Its command line."""
+    """Return the component."""
     corefile, kubeconfig = layout.config / "Corefile", layout.config / "coredns.kubeconfig"
     return Component(
         "coredns",
@@ -48,7 +50,7 @@ def coredns(binaries: Path, layout: Layout) -> Component:
 
 
 def apply_dns(api: ApiClient) -> None:
-    """Raises ApiRefused."""
+    """Create the objects of the cluster's DNS; raises ApiRefused."""
     rbac = "/apis/rbac.authorization.k8s.io/v1"
     system = "namespaces/kube-system"
     slice_name = f"kube-dns-{CLUSTER_NAME}"

@@ -1,7 +1,7 @@
-"""What can go wrong, as one tree.
+"""The local cluster's errors, as one tree.
 
 LocalClusterError
-├── CommandFailed        a program that we ran ended with an error
+├── CommandFailed        a program ended with an error, or is not installed
 ├── PackagesUnavailable  a Debian package, Go or a module cannot be installed
 ├── ComponentFailed      a part of the cluster did not start, or died
 ├── ApiRefused           the API server answered with an error
@@ -15,11 +15,11 @@ class LocalClusterError(Exception):
 
 
 class CommandFailed(LocalClusterError):
-    """A program that we ran ended with an error."""
+    """A program ended with an error, or is not installed."""
 
 
 class PackagesUnavailable(LocalClusterError):
-    """Something that has to be installed cannot be."""
+    """A package or a program can't be installed."""
 
 
 class ComponentFailed(LocalClusterError):
@@ -39,4 +39,4 @@ class ImageBuildFailed(LocalClusterError):
 
 
 class WrongMachine(LocalClusterError):
-    """This machine, or this user, cannot carry the cluster."""
+    """The cluster can't run on this machine, or not as this user."""

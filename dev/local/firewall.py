@@ -1,8 +1,6 @@
-"""iptables: the rules that keep pods' packets here, and the removal of every rule that the
-cluster made.
+"""Makes the iptables rules that keep pods' packets in the cluster, and removes the cluster's rules.
 
-The removal touches chains named KUBE-*, CNI-* and WQJ-* and the rules that jump to them, nothing
-else.
+The removal touches only chains named KUBE-*, CNI-* and WQJ-*, and the rules that jump to them.
 """
 
 from itertools import pairwise
@@ -16,8 +14,9 @@ PROGRAMS = ("iptables", "ip6tables")
 
 
 def ensure_forwarding() -> bool:
-    """Pods reach each other whatever the machine's policy is, and nothing outside. True if rules
-    were made.
+    """Let pods reach each other, whatever the machine's policy, and nothing outside.
+
+    Returns whether rules were made.
     """
     if succeeds(["iptables", "-w", "-C", "FORWARD", "-j", FORWARD_CHAIN]):
         return False
@@ -37,7 +36,7 @@ def ensure_forwarding() -> bool:
 
 
 def remove_rules() -> None:
-    """Of both address families; idempotent."""
+    """Remove the cluster's rules of both address families, if there are any."""
     for program in PROGRAMS:
         script = build_removal_script(run([f"{program}-save"]))
         if script:
@@ -45,8 +44,9 @@ def remove_rules() -> None:
 
 
 def build_removal_script(saved: str) -> str:
-    """From the output of iptables-save, the input of `iptables-restore --noflush`; empty if
-    nothing is ours.
+    """Return the input of `iptables-restore --noflush` that removes the cluster's rules.
+
+    saved: the output of iptables-save. The result is empty if the cluster has no rules.
     """
     script: list[str] = []
     for table in _split_tables(saved):

@@ -1,7 +1,6 @@
-"""`build-image`: a Dockerfile of the project, built without a daemon or a registry and known to
-the cluster.
+"""`build-image`: builds a Dockerfile of the project without a daemon or a registry, and imports it.
 
-Builds are isolated by chroot only: they are the project's own files, on a machine of one's own.
+Builds are isolated by chroot only, because they run only the project's own files.
 """
 
 import re
@@ -32,18 +31,24 @@ _COPY = re.compile(r"COPY\s+--from=(\S+)", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class ImageRequest:
-    """What to build, from what, on what; `build_arguments` are K=V, `target` is a stage."""
+    """An image to build, and from what."""
 
     name: str
     context: Path
     dockerfile: Path
     base: str
+    """The image that the Dockerfile's argument BASE_IMAGE names."""
     build_arguments: tuple[str, ...] = ()
+    """Each is K=V."""
     target: str | None = None
+    """A stage of the Dockerfile; None: the last one."""
 
 
 def build_image(layout: Layout, request: ImageRequest) -> str:
-    """The image's full name; containerd has to run. Raises ImageBuildFailed."""
+    """Build and import an image unless it is unchanged, and return its full name.
+
+    containerd must run. Raises ImageBuildFailed.
+    """
     for path in (request.context, request.dockerfile):
         if not path.exists():
             raise ImageBuildFailed(f"{path} does not exist")
@@ -71,8 +76,10 @@ def build_image(layout: Layout, request: ImageRequest) -> str:
 
 
 def _build(layout: Layout, request: ImageRequest, name: str, base: str) -> None:
-    """Build the stages that it is made from under names of their own, or pruning would take
-    their layers and every build would begin anew.
+    """Build the image and the stages that it is made from.
+
+    The stages get names as well. Pruning would remove the layers of stages without a name, and
+    every build would begin from the start.
     """
     log = layout.logs / "images.log"
     settings = layout.run / "build"
@@ -105,7 +112,10 @@ def _build(layout: Layout, request: ImageRequest, name: str, base: str) -> None:
 
 
 def find_stages(dockerfile: str, target: str | None = None) -> list[str]:
-    """The named stages that a stage, the last unless named, is made from, in their order."""
+    """Return the named stages that a stage is made from, in their order.
+
+    target: the stage; None: the last one.
+    """
     needs: dict[str, set[str]] = {}
     stage = ""
     for line in dockerfile.splitlines():

@@ -1,5 +1,6 @@
-"""Kafka's own jars, resolved by Maven from the repository that it is configured for, and kept by
-the hash of what names them. Starts nothing: whoever needs a broker runs it with Java.
+"""Downloads Kafka's jars with Maven, and keeps them by the hash of the file that names them.
+
+Starts no broker: `dev.servers.kafka` does.
 """
 
 import hashlib
@@ -18,7 +19,10 @@ COPY_DEPENDENCIES = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy
 
 
 def ensure_kafka(layout: Layout) -> Path:
-    """The directory that holds the jars; raises PackagesUnavailable."""
+    """Return the directory of the jars, after their download if needed.
+
+    Raises PackagesUnavailable.
+    """
     store = layout.cache / "kafka"
     target = store / hashlib.sha256(POM.read_bytes()).hexdigest()[:16]
     if target.is_dir():

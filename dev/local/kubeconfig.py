@@ -1,4 +1,4 @@
-"""Kubeconfig files, each whole in itself (certificates inside), readable by their owner only."""
+"""Writes kubeconfig files, which hold their certificates and which only their owner can read."""
 
 import base64
 import json
@@ -9,7 +9,7 @@ from dev.local.layout import CLUSTER_NAME
 
 
 def render_kubeconfig(pki: Path, identity: Identity, server: str) -> str:
-    """JSON, which every reader of YAML reads."""
+    """Return a kubeconfig in JSON, which is valid YAML."""
     user = {
         "client-certificate-data": _encode(pki / f"{identity.file}.crt"),
         "client-key-data": _encode(pki / f"{identity.file}.key"),
@@ -28,7 +28,7 @@ def render_kubeconfig(pki: Path, identity: Identity, server: str) -> str:
 
 
 def write_private(path: Path, text: str) -> None:
-    """All or nothing, and untouched when it says the same already."""
+    """Write a file that only its owner can read, in one step; leave it alone if it is the same."""
     if path.exists() and path.read_text() == text:
         return
     path.parent.mkdir(parents=True, exist_ok=True)

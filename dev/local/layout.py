@@ -1,6 +1,4 @@
-"""Where everything is: the cache, the cluster's state, its sockets, its addresses. Touches no
-file.
-"""
+"""The paths of the cache and of the cluster's files, and its addresses. Touches no file."""
 
 import os
 from collections.abc import Mapping
@@ -11,7 +9,7 @@ CLUSTER_NAME = "workqueuejob-local"
 NODE_NAME = CLUSTER_NAME
 CLUSTER_DOMAIN = "cluster.local"
 
-# 198.18.0.0/15 is kept for tests (RFC 2544): nothing on the internet is hidden by it.
+# 198.18.0.0/15 is reserved for tests (RFC 2544), so it hides nothing on the internet.
 BRIDGE = "wqj0"
 NODE_ADDRESS = "198.18.255.1"
 POD_RANGE = "198.18.0.0/17"
@@ -32,17 +30,16 @@ TOOLS_DIR = SOURCE_DIR / "tools"
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The directories of one cluster; `run` is short because socket paths are limited to 107
-    characters.
-    """
+    """The directories of one cluster."""
 
     cache: Path
     state: Path
     run: Path
+    """Short, because a socket's path has 107 characters at most."""
 
     @property
     def kubeconfig(self) -> Path:
-        """The administrator's; nothing is ever written to ~/.kube."""
+        """The administrator's kubeconfig; it is not in ~/.kube."""
         return self.state / "kubeconfig"
 
     @property
@@ -52,42 +49,42 @@ class Layout:
 
     @property
     def config(self) -> Path:
-        """What the components read."""
+        """The components' configuration files."""
         return self.state / "config"
 
     @property
     def logs(self) -> Path:
-        """One file per component, and the pods' in pods/."""
+        """One log file for each component, and the pods' logs in pods/."""
         return self.state / "logs"
 
     @property
     def audit_log(self) -> Path:
-        """What service accounts asked the API server for; full ones stay beside it."""
+        """The API server's log of service accounts' requests; full ones are beside it."""
         return self.logs / "audit" / "requests.log"
 
     @property
     def pids(self) -> Path:
-        """One file per component that was started."""
+        """One pid file for each component that was started."""
         return self.state / "pids"
 
     @property
     def images(self) -> Path:
-        """Buildah's store, exported archives and the records of what was built from what."""
+        """Buildah's store, exported archives, and the record of the images' inputs."""
         return self.state / "images"
 
     @property
     def containerd_root(self) -> Path:
-        """Images and snapshots: what `down` keeps."""
+        """containerd's images and snapshots, which `down` keeps."""
         return self.state / "containerd"
 
     @property
     def containerd_state(self) -> Path:
-        """What of containerd ends with the machine."""
+        """containerd's files that end with the machine."""
         return self.run / "containerd"
 
     @property
     def containerd_socket(self) -> Path:
-        """Where containerd listens; its shims name it in their command line."""
+        """containerd's socket, which its shims have in their command lines."""
         return self.run / "containerd.sock"
 
     @property
@@ -97,12 +94,12 @@ class Layout:
 
     @property
     def cni_leases(self) -> Path:
-        """Which pod has which address."""
+        """The pods' addresses."""
         return self.state / "cni-leases"
 
 
 def build_layout(environment: Mapping[str, str] = os.environ) -> Layout:
-    """By WQJ_CACHE_DIR, WQJ_LOCAL_DIR and their defaults."""
+    """Return the directories that WQJ_CACHE_DIR and WQJ_LOCAL_DIR name, or their defaults."""
     home = Path(environment.get("HOME") or "/root")
     xdg_cache = Path(environment.get("XDG_CACHE_HOME") or home / ".cache")
     return Layout(

@@ -1,4 +1,4 @@
-"""One `up`, `down` or build at a time: a file lock that the kernel drops with its holder."""
+"""A file lock, so that one `up`, `down` or build runs at a time. It ends with its process."""
 
 import fcntl
 import os
@@ -11,7 +11,7 @@ from dev.local.console import say
 
 @contextmanager
 def exclusive(path: Path) -> Iterator[None]:
-    """Wait for whoever holds it, and say who that is."""
+    """Hold the lock; if another process has it, print that process and wait."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+") as handle:
         try:

@@ -1,5 +1,6 @@
-"""The bridge that carries the node's address, and the routes that keep the cluster's packets on
-this machine.
+"""Makes and removes the bridge with the node's address, and the routes to pods and Services.
+
+The routes keep the cluster's packets on this machine.
 """
 
 import json
@@ -10,7 +11,7 @@ from dev.local.commands import run, succeeds
 from dev.local.layout import BRIDGE, NODE_ADDRESS, NODE_AND_POD_RANGE, POD_GATEWAY, SERVICE_RANGE
 
 SYSCTLS = Path("/proc/sys")
-# What the kubelet, kube-proxy and pods' traffic change on the machine; `down` puts it back.
+# The kubelet, kube-proxy and pods' traffic change these on the machine; `down` restores them.
 CHANGED_SYSCTLS = (
     "kernel/keys/root_maxbytes",
     "kernel/keys/root_maxkeys",
@@ -24,7 +25,7 @@ CHANGED_SYSCTLS = (
 
 
 def ensure_network(saved_sysctls: Path) -> bool:
-    """True if anything had to be made."""
+    """Make the bridge and its routes unless they are there; return whether any was made."""
     if not saved_sysctls.exists():
         saved_sysctls.parent.mkdir(parents=True, exist_ok=True)
         values = {name: _read_sysctl(name) for name in CHANGED_SYSCTLS}
@@ -40,15 +41,15 @@ def ensure_network(saved_sysctls: Path) -> bool:
         run(["ip", "link", "set", "dev", BRIDGE, "up"])
         made = True
     for destination in (NODE_AND_POD_RANGE, SERVICE_RANGE):
-        # A pod's own route is more specific; what is left for this one is a pod that is gone.
+        # Each pod has a more specific route. Packets for a pod that is gone take this one.
         run(["ip", "route", "replace", destination, "dev", BRIDGE, "src", NODE_ADDRESS])
     return made
 
 
 def remove_network(saved_sysctls: Path) -> None:
-    """Idempotent; the routes go with their links."""
+    """Remove the cluster's links, and with them their routes, and restore the sysctls."""
     for link in links_of_cluster(json.loads(run(["ip", "-json", "address"]) or "[]")):
-        # Removing a pod's network namespace may be quicker than we are.
+        # A link ends with its pod's network namespace, which may be removed meanwhile.
         succeeds(["ip", "link", "delete", "dev", link])
     if saved_sysctls.exists():
         for name, value in json.loads(saved_sysctls.read_text()).items():
@@ -58,8 +59,9 @@ def remove_network(saved_sysctls: Path) -> None:
 
 
 def links_of_cluster(listing: list[dict[str, Any]]) -> list[str]:
-    """Of `ip -json address`: our bridge, and each pod's host end, which carries the pods' gateway
-    address.
+    """Return the cluster's links in the output of `ip -json address`.
+
+    They are the bridge, and the host's end of each pod's link, which has the gateway's address.
     """
     links = []
     for link in listing:

@@ -1,4 +1,4 @@
-"""The kubelet's and kube-proxy's configuration and command lines."""
+"""The kubelet's and kube-proxy's configuration and command lines. Starts nothing."""
 
 import json
 from pathlib import Path
@@ -16,12 +16,12 @@ from dev.local.processes import Component
 
 KUBELET_HEALTH_PORT = 10248
 PROXY_HEALTH_PORT = 10256
-# Below CAP_SYS_RESOURCE's reach: a negative score would be refused.
+# Not negative, because that needs CAP_SYS_RESOURCE.
 OOM_SCORE = 0
 
 
 def render_kubelet_config(layout: Layout) -> str:
-    """JSON, which the kubelet reads as YAML."""
+    """Return the kubelet's configuration in JSON, which is valid YAML."""
     socket = f"unix://{layout.containerd_socket}"
     document = {
         "apiVersion": "kubelet.config.k8s.io/v1beta1",
@@ -48,7 +48,7 @@ def render_kubelet_config(layout: Layout) -> str:
         "failSwapOn": False,
         "healthzBindAddress": "127.0.0.1",
         "healthzPort": KUBELET_HEALTH_PORT,
-        # Images are made here and cannot be pulled again.
+        # Images are built on this machine and can't be pulled again.
         "imageGCHighThresholdPercent": 100,
         "kubeAPIQPS": 50,
         "kubeAPIBurst": 100,
@@ -56,7 +56,7 @@ def render_kubelet_config(layout: Layout) -> str:
         "nodeStatusUpdateFrequency": "10s",
         "oomScoreAdj": OOM_SCORE,
         "podLogsDir": f"{layout.logs}/pods",
-        # Pods have only the cluster's names; the machine's search domains are not theirs.
+        # Pods resolve only the cluster's names, without the machine's search domains.
         "resolvConf": f"{layout.config}/resolv.conf",
         "serializeImagePulls": False,
         "shutdownGracePeriod": "0s",
@@ -68,7 +68,7 @@ def render_kubelet_config(layout: Layout) -> str:
 
 
 def kubelet(binaries: Path, layout: Layout) -> Component:
-    """Its command line; what is a setting is in the configuration file."""
+    """Return the component; what can be set in the configuration file is set there."""
     config, kubeconfig = layout.config / "kubelet.json", layout.config / "node.kubeconfig"
     return Component(
         "kubelet",
@@ -86,7 +86,7 @@ def kubelet(binaries: Path, layout: Layout) -> Component:
 
 
 def render_proxy_config(layout: Layout) -> str:
-    """JSON, which kube-proxy reads as YAML."""
+    """Return kube-proxy's configuration in JSON, which is valid YAML."""
     document = {
         "apiVersion": "kubeproxy.config.k8s.io/v1alpha1",
         "kind": "KubeProxyConfiguration",
@@ -94,7 +94,7 @@ def render_proxy_config(layout: Layout) -> str:
         "clientConnection": {"kubeconfig": f"{layout.config}/proxy.kubeconfig"},
         "clusterCIDR": POD_RANGE,
         "detectLocalMode": "ClusterCIDR",
-        # The machine's connection tracking limits stay as they are.
+        # So that kube-proxy does not change the machine's connection tracking limits.
         "conntrack": {
             "maxPerCore": 0,
             "min": 0,
@@ -113,7 +113,7 @@ def render_proxy_config(layout: Layout) -> str:
 
 
 def proxy(binaries: Path, layout: Layout) -> Component:
-    """Its command line."""
+    """Return the component."""
     config, kubeconfig = layout.config / "proxy.json", layout.config / "proxy.kubeconfig"
     return Component(
         "kube-proxy",

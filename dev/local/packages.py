@@ -1,4 +1,4 @@
-"""Debian packages, installed only when missing; none of their daemons is started or enabled."""
+"""Installs missing Debian packages, without starting or enabling their daemons."""
 
 import shutil
 from collections.abc import Iterator
@@ -30,7 +30,7 @@ CONTAINERD_UNIT_LINK = Path("/etc/systemd/system/multi-user.target.wants/contain
 
 
 def install_packages(names: tuple[str, ...], *, log: Path) -> None:
-    """Raises PackagesUnavailable."""
+    """Install the packages that are missing; raises PackagesUnavailable and WrongMachine."""
     missing = missing_packages(names)
     if not missing:
         return
@@ -57,7 +57,7 @@ def install_packages(names: tuple[str, ...], *, log: Path) -> None:
 
 
 def missing_packages(names: tuple[str, ...]) -> tuple[str, ...]:
-    """In the order given; raises WrongMachine where there is no dpkg."""
+    """Return the packages that are not installed; raises WrongMachine where there is no dpkg."""
     installed = _installed()
     return tuple(name for name in names if name not in installed)
 
@@ -73,7 +73,7 @@ def _installed() -> frozenset[str]:
 
 @contextmanager
 def _no_daemons() -> Iterator[None]:
-    """Debian starts and enables what it installs; policy-rc.d with exit code 101 forbids that."""
+    """Keep Debian from starting and enabling what it installs, by policy-rc.d's exit code 101."""
     had_policy, had_link = POLICY.exists(), CONTAINERD_UNIT_LINK.is_symlink()
     if not had_policy:
         POLICY.write_text("#!/bin/sh\nexit 101\n")

@@ -1,5 +1,6 @@
-"""The image that holds a pod's namespaces: catatonit alone, as an archive made without any image
-tool.
+"""Makes and imports the pause image, which holds a pod's namespaces; it has only catatonit in it.
+
+The archive is made here, without an image tool.
 """
 
 import hashlib
@@ -18,7 +19,10 @@ ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
 def ensure_pause_image(layout: Layout) -> bool:
-    """True if it had to be imported; containerd has to run."""
+    """Import the image unless containerd has it; return whether it was imported.
+
+    containerd must run.
+    """
     known = run(ctr(layout, "images", "ls", "-q", f"name=={PAUSE_IMAGE}")).split()
     if PAUSE_IMAGE in known:
         return False
@@ -31,7 +35,7 @@ def ensure_pause_image(layout: Layout) -> bool:
 
 
 def build_archive(program: bytes, name: str, machine: str) -> bytes:
-    """What `docker save` writes: a manifest, a configuration, one layer that holds /pause."""
+    """Return an archive as `docker save` writes it: manifest, configuration, one layer."""
     layer = _tar({"pause": (program, 0o755)})
     configuration = {
         "architecture": ARCHITECTURES.get(machine, machine),

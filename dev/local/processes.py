@@ -1,10 +1,8 @@
-"""The cluster's processes: started apart from the shell, known by pid files, never confused with
-a stranger.
+"""Starts and stops the cluster's processes, and knows them by pid files.
 
-A process writes its own pid file before it becomes the component, so a killed `up` leaves none
-unrecorded.
-The file holds the boot's id and the line of /proc/PID/stat: a pid is ours only in this boot and
-with this start time.
+A process writes its own pid file before it becomes the component. So every process has a pid file,
+even if `up` is killed. The file holds the boot's id and the line of /proc/PID/stat. A pid is the
+component's only in the same boot and with the same start time, so no other process is stopped.
 """
 
 import hashlib
@@ -19,10 +17,10 @@ from pathlib import Path
 from dev.local.errors import ComponentFailed
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
-LAUNCH_SECONDS = 10.0
-LOG_LIMIT_BYTES = 32 * 1024 * 1024
+PID_FILE_WITHIN_SECONDS = 10.0
+LOG_MAX_BYTES = 32 * 1024 * 1024
 ENVIRONMENT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-# The shell's $$ stays the same through exec, and so does its start time.
+# exec keeps the shell's pid ($$) and its start time.
 LAUNCHER = (
     'ulimit -n 65536 2>/dev/null || ulimit -n "$(ulimit -H -n)"; '
     'read -r stat </proc/$$/stat; printf "%s\\n%s\\n%s\\n" "$1" "$2" "$stat" >"$3"; '
@@ -32,8 +30,10 @@ LAUNCHER = (
 
 @dataclass(frozen=True, slots=True)
 class Component:
-    """A program of the cluster; a change of `command`, of `environment` or of a file in
-    `config_files` makes `ensure` restart it.
+    """A program of the cluster.
+
+    After a change of the command, the environment or the contents of a file in `config_files`,
+    `ensure` restarts it.
     """
 
     name: str
@@ -42,7 +42,7 @@ class Component:
     environment: Mapping[str, str] = field(default_factory=dict)
 
     def fingerprint(self) -> str:
-        """Of the command, the environment and the files' contents."""
+        """Return a hash of the command, the environment and the files' contents."""
         variables = (f"{name}={value}" for name, value in sorted(self.environment.items()))
         digest = hashlib.sha256("\0".join((*self.command, *variables)).encode())
         for path in self.config_files:
@@ -52,7 +52,7 @@ class Component:
 
 @dataclass(frozen=True, slots=True)
 class PidRecord:
-    """What a pid file says."""
+    """The contents of a pid file."""
 
     boot_id: str
     fingerprint: str
@@ -61,10 +61,10 @@ class PidRecord:
 
 
 def parse_stat(line: str) -> tuple[int, int]:
-    """Pid and start time (clock ticks since boot) of a line of /proc/PID/stat; see proc(5),
-    fields 1 and 22.
+    """Return pid and start time, in clock ticks since boot, from a line of /proc/PID/stat.
 
-    The second field, the program's name, may hold blanks and parentheses. Raises ValueError.
+    They are the fields 1 and 22 of proc(5). The second field, the program's name, may hold blanks
+    and parentheses. Raises ValueError.
     """
     head, separator, tail = line.rpartition(")")
     fields = tail.split()
@@ -74,7 +74,7 @@ def parse_stat(line: str) -> tuple[int, int]:
 
 
 def parse_pid_file(text: str) -> PidRecord | None:
-    """None if it was cut off."""
+    """Return the record in a pid file, or None if the file was cut off."""
     lines = text.splitlines()
     if len(lines) != 3:
         return None
@@ -86,9 +86,7 @@ def parse_pid_file(text: str) -> PidRecord | None:
 
 
 def is_alive(record: PidRecord, *, proc: Path = Path("/proc"), boot_id: str | None = None) -> bool:
-    """Whether the very process of the record runs: same boot, same pid, same start time, not a
-    zombie.
-    """
+    """Return whether the process of the record runs: same boot, pid and start time, no zombie."""
     if record.boot_id != (boot_id if boot_id is not None else BOOT_ID.read_text().strip()):
         return False
     try:
@@ -104,17 +102,17 @@ def is_alive(record: PidRecord, *, proc: Path = Path("/proc"), boot_id: str | No
 
 @dataclass(frozen=True, slots=True)
 class ProcessTable:
-    """The processes of one cluster (or of one bare control plane)."""
+    """The processes of one cluster, or of one bare control plane."""
 
     pids: Path
     logs: Path
 
     def log(self, name: str) -> Path:
-        """Where a component's output goes."""
+        """Return the file that a component's output goes to."""
         return self.logs / f"{name}.log"
 
     def find(self, name: str) -> PidRecord | None:
-        """The record of a living process, or None."""
+        """Return the record of a component that runs, or None."""
         try:
             record = parse_pid_file((self.pids / f"{name}.pid").read_text())
         except FileNotFoundError:
@@ -122,11 +120,11 @@ class ProcessTable:
         return record if record is not None and is_alive(record) else None
 
     def names(self) -> list[str]:
-        """Of every component that has a pid file, alive or not."""
+        """Return the names of all components with a pid file, running or not."""
         return sorted(path.stem for path in self.pids.glob("*.pid"))
 
     def ensure(self, component: Component) -> bool:
-        """Start it unless it runs as described; True if it was started."""
+        """Start a component unless it runs unchanged; return whether it was started."""
         record = self.find(component.name)
         if record is not None and record.fingerprint == component.fingerprint():
             return False
@@ -135,9 +133,9 @@ class ProcessTable:
         return True
 
     def revive(self, component: Component) -> bool:
-        """Start it again if it was started and has died, whatever it ran with; True if it had.
+        """Start a component again if it was started and has died; return whether it had.
 
-        Like an init system, does not wait until it is healthy.
+        Does not wait until it is healthy, as an init system does not.
         """
         was_started = (self.pids / f"{component.name}.pid").exists()
         if not was_started or self.find(component.name) is not None:
@@ -145,7 +143,10 @@ class ProcessTable:
         return self.ensure(component)
 
     def stop(self, name: str, *, grace_seconds: float = 10.0) -> None:
-        """SIGTERM, and SIGKILL after the grace; forget the pid file once it is gone."""
+        """End a component with SIGTERM, after the grace with SIGKILL; remove its pid file.
+
+        Raises ComponentFailed if it does not end.
+        """
         record = self.find(name)
         if record is not None:
             _signal(record, signal.SIGTERM)
@@ -161,7 +162,7 @@ class ProcessTable:
         self.pids.mkdir(parents=True, exist_ok=True)
         self.logs.mkdir(parents=True, exist_ok=True)
         log = self.log(component.name)
-        if log.exists() and log.stat().st_size > LOG_LIMIT_BYTES:
+        if log.exists() and log.stat().st_size > LOG_MAX_BYTES:
             log.replace(log.with_suffix(".log.1"))
         pid_file = str(self.pids / f"{component.name}.pid")
         marks = (BOOT_ID.read_text().strip(), component.fingerprint(), pid_file)
@@ -180,8 +181,8 @@ class ProcessTable:
                 },
                 start_new_session=True,
             )
-        # Until the pid file is there, a second `ensure` would start it twice.
-        deadline = time.monotonic() + LAUNCH_SECONDS
+        # Before the pid file exists, another `ensure` would start the component twice.
+        deadline = time.monotonic() + PID_FILE_WITHIN_SECONDS
         while self.find(component.name) is None and launched.poll() is None:
             if time.monotonic() > deadline:
                 raise ComponentFailed(f"{component.name} was started and wrote no {pid_file}")

@@ -1,7 +1,7 @@
-"""The versions of queue servers that the contract suites run on, each from a Debian suite.
+"""Installs the versions of queue servers that the contract suites run on, from Debian's suites.
 
-A suite is installed in a folder of the cache. This module starts no server: the tests do, with the
-folder as the root directory.
+Each suite is in a folder of the cache. This module starts no server: the tests do, with the folder
+as the root directory.
 """
 
 import hashlib
@@ -24,17 +24,15 @@ RECIPE = "1"
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """One server in one version.
-
-    speaks: the broker whose contract the server keeps, which is also the marker of its tests.
-    packages: Debian packages to install; the first one has the server's version.
-    """
+    """One server in one version."""
 
     program: str
     version: str
     speaks: str
+    """The broker whose contract the server keeps; also the marker of its tests."""
     suite: str
     packages: tuple[str, ...]
+    """Debian packages to install; the first one has the server's version."""
 
     @property
     def name(self) -> str:
@@ -66,7 +64,7 @@ def find_server(name: str) -> Server:
         if server.name == name:
             return server
     raise PackagesUnavailable(
-        f"no server is called {name!r}; name one of {', '.join(one.name for one in SERVERS)}"
+        f"no server is called {name!r}; name one of {', '.join(server.name for server in SERVERS)}"
     )
 
 
@@ -130,7 +128,7 @@ def _make(suite: str, root: Path, *, log: Path) -> None:
             f"{error}\nall of it is in {log}; check that apt's mirror has {suite}, and that "
             "debian-archive-keyring is current"
         ) from error
-    # RabbitMQ names its node after the host, and looks that name up inside the folder.
+    # RabbitMQ's node has the host's name, and looks that up inside the folder.
     (unfinished / "etc/hosts").write_text("127.0.0.1 localhost\n")
     unfinished.rename(root)
     for former in root.parent.glob(f"{suite}-*"):

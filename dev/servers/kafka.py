@@ -44,9 +44,9 @@ JAVA_OPTIONS = ("-Xms128m", "-Xmx320m", "-XX:+UseSerialGC", "-XX:TieredStopAtLev
 
 @dataclass
 class KafkaServer:
-    """One node. `host` is 127.0.0.1, which is what its certificate is for.
+    """One node. `host` is 127.0.0.1, for which its certificate is valid.
 
-    Without SASL everybody may do everything, and with it only ADMIN.
+    Without SASL every client may do everything, and with it only ADMIN.
     """
 
     directory: Path
@@ -66,7 +66,7 @@ class KafkaServer:
         return AdminClient({"bootstrap.servers": self.bootstrap, "log_level": 0})
 
     def format(self) -> None:
-        """Make the node's storage; once."""
+        """Make the node's storage; call it once."""
         self._java(
             "kafka.tools.StorageTool",
             *("format", "--cluster-id", CLUSTER_ID, "--config", "server.properties"),
@@ -116,7 +116,7 @@ class KafkaServer:
             )
 
     def _answers(self) -> bool:
-        # Asking a node that does not listen yet would take librdkafka a second.
+        # librdkafka takes a second to ask a node that does not listen yet.
         with suppress(ConnectionRefusedError, KafkaException):
             socket.create_connection((self.host, self.ports.plain)).close()
             admin = self.admin()
@@ -149,7 +149,7 @@ def running_kafka(directory: Path, **properties: str) -> Iterator[KafkaServer]:
 
 @pytest.fixture(scope="session")
 def kafka_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaServer]:
-    """One node for the session (for each worker under pytest-xdist)."""
+    """Yield one node for the session, under pytest-xdist one for each worker."""
     for program, package in (("java", "openjdk-17-jre-headless"), ("mvn", "maven")):
         if shutil.which(program) is None:
             if os.environ.get("CI"):

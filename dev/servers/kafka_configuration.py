@@ -46,7 +46,7 @@ class Certificates:
 def write_certificates(directory: Path) -> Certificates:
     """Write the node's pair and CA below `directory`; return what clients need."""
     ca, other_ca = trustme.CA(), trustme.CA()
-    # For the address alone, so that a client that says localhost meets another name.
+    # For the address only, so that a client that connects to localhost finds another name.
     node = ca.issue_cert("127.0.0.1")
     ca.cert_pem.write_to_path(directory / "ca.pem")
     key = load_pem_private_key(node.private_key_pem.bytes(), None)
@@ -98,7 +98,7 @@ def write_properties(directory: Path, host: str, ports: Ports, extra: dict[str, 
         "transaction.state.log.num.partitions": "1",
         "share.coordinator.state.topic.replication.factor": "1",
         "share.coordinator.state.topic.min.isr": "1",
-        # So that no test need wait for it.
+        # So that tests need not wait for it.
         "group.initial.rebalance.delay.ms": "0",
         "group.min.session.timeout.ms": "500",
         "log.cleaner.backoff.ms": "200",
@@ -117,7 +117,7 @@ def write_properties(directory: Path, host: str, ports: Ports, extra: dict[str, 
 
 
 def write_logging(directory: Path) -> Path:
-    """Write what is told on the console: warnings."""
+    """Write the logging configuration: warnings go to the console."""
     path = directory / "log4j2.yaml"
     path.write_text(
         "Configuration:\n"
@@ -128,7 +128,7 @@ def write_logging(directory: Path) -> Path:
 
 
 def scram_options() -> list[str]:
-    """Return how StorageTool is told the users of SCRAM."""
+    """Return StorageTool's options for the users of SCRAM."""
     return [
         option
         for mechanism in _MECHANISMS

@@ -1,4 +1,4 @@
-"""Ports for the servers that tests start."""
+"""Chooses ports for the servers that tests start."""
 
 import random
 import socket
@@ -10,7 +10,7 @@ CLIENT_PORTS = Path("/proc/sys/net/ipv4/ip_local_port_range")
 
 
 def find_free_ports(count: int) -> list[int]:
-    """Return ports of 127.0.0.1 that nobody listens on now; no two are the same.
+    """Return different ports of 127.0.0.1 on which no process listens now.
 
     They are below those that the kernel gives to clients: one of these might take the port of a
     server while it is started again.

@@ -1,10 +1,9 @@
-"""A real RabbitMQ for tests: Debian's rabbitmq-server as a process of its own, the machine's or a
-chosen version (`dev.servers.installation`).
+"""Runs a real RabbitMQ for tests: Debian's rabbitmq-server, the machine's or a chosen version.
 
-It listens on 127.0.0.1 only, with a node name, data directory, cookie, ports and an epmd that
-nobody else uses, and everything that was started is stopped by its process id. Users, queues and
-permissions are made over the management API, because rabbitmqctl takes seconds a call. It never
-touches a system-wide RabbitMQ.
+It listens on 127.0.0.1 only. Node name, data directory, cookie, ports and epmd are its own, so a
+RabbitMQ of the machine stays untouched. What was started is stopped by its process id. Users,
+queues and permissions are made over the management API, because a call of rabbitmqctl takes
+seconds. `dev.servers.installation` finds the programs.
 """
 
 import json
@@ -62,7 +61,7 @@ class RabbitMQServer:
 
     @property
     def version(self) -> tuple[int, int]:
-        """The release series that runs, as in (3, 10), by which versions differ."""
+        """The release series that runs, such as (3, 10)."""
         major, minor, _ = str(self.api("GET", "overview")["rabbitmq_version"]).split(".", 2)
         return int(major), int(minor)
 
@@ -95,7 +94,7 @@ class RabbitMQServer:
         self._http.clear()
 
     def remember_queues(self) -> None:
-        """Write down now which quorum queues there are, which the node does seconds later.
+        """Have the node store now which quorum queues exist; it would only seconds later.
 
         One that was made since is broken or empty after a kill, on 3.10 as on 4.3.
         """
@@ -125,7 +124,7 @@ class RabbitMQServer:
         return self._request(method, url, body=None if body is None else json.dumps(body).encode())
 
     def api_totals(self, vhost: str, columns: str) -> Any:
-        """Return these columns of every queue of a virtual host, counted anew where possible."""
+        """Return these columns of every queue of a virtual host, as fresh as the version allows."""
         url = f"{self.management_url}/api/queues/{quote(vhost, safe='')}"
         query = {"disable_stats": "true", "enable_queue_totals": "true", "columns": columns}
         return self._request("GET", url, fields=query)
@@ -146,7 +145,7 @@ class RabbitMQServer:
 
     @contextmanager
     def refusing_quorum_queues(self) -> Iterator[None]:
-        """Answer who declares a quorum queue in the block with 541, as a node with a fault does."""
+        """Answer a declaration of a quorum queue in the block with 541, as a faulty node does."""
         self._evaluate("application:set_env(rabbit, quorum_cluster_size, none).")
         try:
             yield
@@ -155,7 +154,7 @@ class RabbitMQServer:
 
     @contextmanager
     def alarm(self, resource: str) -> Iterator[None]:
-        """Let the broker want `memory` or `disk` in the block."""
+        """Raise the broker's alarm for `memory` or `disk` in the block."""
         limit = f"{{resource_limit, {resource}, node()}}"
         self._evaluate(f"rabbit_alarm:set_alarm({{{limit}, []}}).")
         try:
@@ -169,7 +168,10 @@ class RabbitMQServer:
         self.api("PUT", "users", name, body={**secret, "tags": tags})
 
     def allow(self, name: str, vhost: str, *, pattern: str = ".*", **other: str) -> None:
-        """Let a user configure, write and read what matches the pattern, or the one of its own."""
+        """Let a user configure, write and read names that match a pattern.
+
+        other: configure, write or read with a pattern that replaces the first one.
+        """
         permission = {"configure": pattern, "write": pattern, "read": pattern, **other}
         self.api("PUT", "permissions", vhost, name, body=permission)
 
@@ -178,10 +180,10 @@ class RabbitMQServer:
         self.api("PUT", "vhosts", vhost, body={})
         self.allow(ADMIN[0], vhost)
 
-    def _request(self, method: str, url: str, **what: Any) -> Any:
+    def _request(self, method: str, url: str, **options: Any) -> Any:
         headers = urllib3.make_headers(basic_auth=":".join(ADMIN))
         headers["content-type"] = "application/json"
-        response = self._http.request(method, url, headers=headers, retries=False, **what)
+        response = self._http.request(method, url, headers=headers, retries=False, **options)
         if response.status >= 400:
             raise RuntimeError(f"{method} {url}: {response.status} {response.data[:500]!r}")
         return json.loads(response.data) if response.data else None
@@ -263,7 +265,7 @@ def running_rabbitmq(directory: Path) -> Iterator[RabbitMQServer]:
 
 @pytest.fixture(scope="session")
 def rabbitmq_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitMQServer]:
-    """One server for the session (for each worker under pytest-xdist)."""
+    """Yield one server for the session, under pytest-xdist one for each worker."""
     find_installation("rabbitmq").require(SERVER, package="rabbitmq-server")
     with running_rabbitmq(tmp_path_factory.mktemp("rabbitmq")) as server:
         yield server
@@ -271,7 +273,7 @@ def rabbitmq_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rabbit
 
 @contextmanager
 def _running_epmd(installation: Installation, directory: Path, port: int) -> Iterator[None]:
-    # Started by us rather than by erl, which would leave it behind as a daemon.
+    # Not started by erl, which would leave it behind as a daemon.
     command = ("epmd", "-address", "127.0.0.1", "-port", str(port))
     process = subprocess.Popen(
         installation.command(*command, directory=directory), stdin=subprocess.DEVNULL
@@ -292,7 +294,7 @@ def _await_stopped(group: int, deadline: float) -> None:
 
 def _thread_states(group: int) -> Iterator[str]:
     for stat in Path("/proc").glob("[0-9]*/task/[0-9]*/stat"):
-        # After the name, which may hold anything: state, parent, process group.
+        # After the name, which may hold blanks and parentheses: state, parent, process group.
         with suppress(FileNotFoundError, ProcessLookupError):
             fields = stat.read_text().rpartition(")")[2].split()
             if int(fields[2]) == group:

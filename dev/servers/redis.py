@@ -55,7 +55,7 @@ class RedisServer:
 
     @property
     def connection(self) -> RedisConnection:
-        """Settings without TLS, as the default user."""
+        """Connection settings of the default user, without TLS."""
         return RedisConnection(host=self.host, port=self.port)
 
     def client(self, **settings: Any) -> "redis.Redis":
@@ -107,15 +107,15 @@ class Sentinels:
 
     @property
     def connection(self) -> RedisConnection:
-        """Settings that ask the Sentinel."""
+        """Connection settings with which a client asks the Sentinel for the master."""
         return RedisConnection(sentinel=Sentinel(MASTER, (f"127.0.0.1:{self.port}",)))
 
     @property
     def master(self) -> RedisServer:
-        """The server that the Sentinel calls the master now."""
+        """The present master, as the Sentinel says."""
         with redis.Redis(port=self.port) as client:
-            found: Any = client.sentinel_get_master_addr_by_name(MASTER)
-        return next(server for server in self.servers if server.port == int(found[1]))
+            address: Any = client.sentinel_get_master_addr_by_name(MASTER)
+        return next(server for server in self.servers if server.port == int(address[1]))
 
     def fail_over(self) -> None:
         """Have the replica become the master, and wait until both know."""
@@ -167,7 +167,7 @@ def running_sentinels(directory: Path) -> Iterator[Sentinels]:
 
 @pytest.fixture(scope="session")
 def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    """One server for the session (for each worker under pytest-xdist)."""
+    """Yield one server for the session, under pytest-xdist one for each worker."""
     require("server")
     with running_redis(tmp_path_factory.mktemp("redis") / "server") as server:
         yield server
@@ -236,8 +236,8 @@ def _await(process: subprocess.Popen[bytes], directory: Path, answers: Callable[
 
 def _knows_replica(port: int) -> bool:
     with redis.Redis(port=port) as client:
-        found: Any = client.sentinel_slaves(MASTER)
-        return any(not one["is_sdown"] for one in found)
+        replicas: Any = client.sentinel_slaves(MASTER)
+        return any(not replica["is_sdown"] for replica in replicas)
 
 
 def _role(server: RedisServer) -> bytes:

@@ -1,9 +1,9 @@
-"""What the runtime's code imports, whenever it does, and whether the runtime has it.
+"""Checks that the runtime has every module that its code imports.
 
-An import inside a function, or in machine code, fails only when it is reached, which may be on the
-day of the first dead letter. So all of the runtime's bytecode is read for imports, and machine
-code for the names of modules that were left behind. What is missing must have its reason in
-absent.txt. Standard library only; changes nothing.
+An import inside a function, or in machine code, fails only when it is executed, which may be when
+the first item is dead-lettered. So this reads all bytecode for imports, and machine code for the
+names of modules that were left out. A missing module must have its reason in absent.txt. Only the
+standard library is imported; nothing is changed.
 """
 
 import marshal
@@ -51,8 +51,8 @@ for name in sys.argv[1:]:
 def check_runtime(target: Path, left_behind: frozenset[str]) -> None:
     """Exit with a message unless the runtime has all that a worker and its clients import.
 
-    left_behind: the modules that its making left out. What the standard library imports of itself
-        differs between Pythons, and is compared in the tests, with the Python that runs them.
+    left_behind: the modules that left_out.txt keeps out. Imports within the standard library are
+    not checked here, because they differ between versions of Python; tests check those of theirs.
     """
     run_python(target, IMPORT_ALL)
     missing = {
@@ -84,7 +84,7 @@ def find_missing(target: Path, left_behind: frozenset[str]) -> dict[str, list[st
 
 
 def read_bytecode(target: Path) -> Iterator[tuple[str, CodeType]]:
-    """Read every module: its name, which ends in .__init__ for a package, and its code."""
+    """Yield name and code of every module; a package's name ends in .__init__."""
     for library in (target / "lib").glob("python3*"):
         if library.is_dir():
             for path in library.rglob("*.pyc"):
@@ -96,9 +96,9 @@ def read_bytecode(target: Path) -> Iterator[tuple[str, CodeType]]:
 
 
 def find_imports(module: str, code: CodeType, left_behind: frozenset[str]) -> Iterator[str]:
-    """Find the modules that a module's code imports, its functions' included."""
-    for kind, found in ModuleFinder().scan_opcodes(code):
-        match kind, found:
+    """Yield the modules that a module's code imports, in functions as well."""
+    for kind, operands in ModuleFinder().scan_opcodes(code):
+        match kind, operands:
             case "absolute_import", (names, base):
                 pass
             case "relative_import", (level, names, base):
@@ -107,7 +107,7 @@ def find_imports(module: str, code: CodeType, left_behind: frozenset[str]) -> It
             case _:
                 continue
         yield base
-        # Whether a name is a module or what a module holds is only known of what was left out.
+        # A name may be a module or a module's member; only modules that were left out are known.
         members = (f"{base}.{name}" for name in names or ())
         yield from (member for member in members if member in left_behind)
     for constant in code.co_consts:
@@ -116,13 +116,13 @@ def find_imports(module: str, code: CodeType, left_behind: frozenset[str]) -> It
 
 
 def find_names(machine_code: bytes, left_behind: frozenset[str]) -> set[str]:
-    """Return the modules left behind that machine code names; a single word may be anything."""
+    """Return the modules left out that machine code names; a word without a dot is none."""
     words = re.findall(rb"(?<=\0)[A-Za-z_]\w*(?:\.\w+)+(?=\0)", machine_code)
     return {word.decode() for word in words} & left_behind
 
 
 def read_absent() -> frozenset[str]:
-    """Return the modules that are known to be missing."""
+    """Return the modules in absent.txt."""
     lines = ABSENT.read_text().splitlines()
     return frozenset(word for line in lines if not line.startswith("#") for word in line.split())
 
@@ -134,13 +134,13 @@ def is_absent(name: str, absent: frozenset[str]) -> bool:
 
 
 def name_module(path: Path) -> str:
-    """Return a module's name, by its file's."""
+    """Return the name of the module in a file."""
     return ".".join(path.with_suffix("").parts)
 
 
 def load(pyc: bytes) -> CodeType:
     """Return the code in a file of bytecode."""
-    code: CodeType = marshal.loads(pyc[PYC_HEADER_BYTES:])  # noqa: S302 - we have just written it
+    code: CodeType = marshal.loads(pyc[PYC_HEADER_BYTES:])  # noqa: S302 - make_runtime wrote it
     return code
 
 

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Make a Python that runs in any image, from the Python that runs this.
 
-One folder with an interpreter, its C library and loader, CA certificates, and an archive of the
-standard library and the worker's packages as bytecode; nothing in it knows where it is. Run where
-the worker's image is built, standard library only. Changes nothing but that folder.
+The result is one folder that can be copied to any path. It holds an interpreter, its C library and
+loader, CA certificates, and an archive of the standard library and the worker's packages as
+bytecode. This runs where the worker's image is built, imports only the standard library, and
+changes only that folder.
 """
 
 import argparse
@@ -28,21 +29,21 @@ STANDARD_LIBRARY = Path(sysconfig.get_path("stdlib"))
 MAJOR, MINOR = sys.version_info[:2]
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 MAX_MEBIBYTES = 40
-"""Every pod copies it before it starts."""
+"""Of the folder, because every pod copies it before it starts."""
 
 LEFT_OUT = HERE / "left_out.txt"
 LEFT_OUT_EXTENSIONS = re.compile(
     r"_?xx|_test|_ctypes_test|_codecs_|_multibytecodec|_tkinter|_curses|_sqlite3|_g?dbm|_lsprof"
     r"|_crypt|_bz2|_lzma|readline|nis|ossaudiodev|audioop|spwd"
 )
-# In UTF-8 mode no locale asks for another.
+# The worker runs in UTF-8 mode, where no locale needs another encoding.
 KEPT_ENCODINGS = re.compile(
     r"(__init__|aliases|ascii|charmap|idna|latin_1|punycode|utf_8|utf_8_sig|utf_16|utf_16_[bl]e"
     r"|utf_32|utf_32_[bl]e|(raw_)?unicode_escape)$"
 )
-# Opened by the C library when a name is looked up or a thread ends, so no program lists them.
+# The C library opens them to look up a name or to end a thread, so `ldd` does not list them.
 OPENED_LATER = ("libgcc_s.so.1", "libnss_dns.so.2", "libnss_files.so.2", "libresolv.so.2")
-# The rest of our own package is the operator's.
+# The other parts of the package are only the operator's.
 OWN_PARTS = ("__init__.py", "errors.py", "names.py", "contract", "brokers", "worker")
 
 
@@ -62,12 +63,13 @@ def make_runtime(packages: Path, target: Path) -> None:
     library = target / "lib" / f"python{MAJOR}.{MINOR}"
     library.mkdir(parents=True)
     (target / "bin").mkdir()
-    # Not compressed: it is read at every start. One file, for hundreds take a second to copy.
+    # Not compressed, because every start reads it. One file, because a pod takes a second to copy
+    # hundreds of files.
     with ZipFile(target / "lib" / f"python{MAJOR}{MINOR}.zip", "w") as archive:
         add_standard_library(archive)
         add_packages(archive, packages)
     compiled = copy_compiled_packages(packages, library)
-    # By this file the interpreter finds out where it is.
+    # The interpreter finds the folder of its library by this file.
     (library / "os.pyc").write_bytes(compile_module(STANDARD_LIBRARY / "os.py", Path("os.py")))
     extensions = copy_extensions(library / "lib-dynload")
     shutil.copy(PYTHON, target / "bin" / "python3")
@@ -79,7 +81,7 @@ def make_runtime(packages: Path, target: Path) -> None:
 
 
 def check_size(target: Path) -> None:
-    """Exit with a message when it is larger than a pod should have to wait for."""
+    """Exit with a message if the runtime is larger than MAX_MEBIBYTES."""
     size = sum(path.stat().st_size for path in target.rglob("*") if path.is_file())
     if size > MAX_MEBIBYTES << 20:
         sys.exit(f"{target}: {size >> 20} MiB are more than {MAX_MEBIBYTES}; drop what grew")
@@ -87,7 +89,7 @@ def check_size(target: Path) -> None:
 
 
 def add_standard_library(archive: ZipFile) -> None:
-    """Add what a worker may need of it."""
+    """Add the modules of the standard library that a worker may need."""
     left_out = read_left_out()
     for source in find_sources(STANDARD_LIBRARY):
         name = source.relative_to(STANDARD_LIBRARY)
@@ -96,7 +98,7 @@ def add_standard_library(archive: ZipFile) -> None:
 
 
 def add_packages(archive: ZipFile, packages: Path) -> None:
-    """Add them beside the standard library: without `site` there is no other place."""
+    """Add pure packages beside the standard library; without `site` Python looks nowhere else."""
     own, compiled = packages / "workqueuejob", find_compiled_packages(packages)
     left_out = read_left_out()
     for source in find_sources(packages):
@@ -110,7 +112,10 @@ def add_packages(archive: ZipFile, packages: Path) -> None:
 
 
 def copy_compiled_packages(packages: Path, library: Path) -> list[Path]:
-    """Copy packages with machine code, which no archive can hold; return the originals of that."""
+    """Copy packages with machine code, which can't be loaded from an archive.
+
+    Returns the original files with machine code.
+    """
     left_out, copied = read_left_out(), []
     for package in find_compiled_packages(packages):
         for source in find_sources(packages / package):
@@ -139,19 +144,19 @@ def add_module(
 
 
 def copy_extensions(target: Path) -> list[Path]:
-    """Copy the standard library's modules in machine code; return the originals."""
+    """Copy the standard library's modules in machine code; return the original files."""
     target.mkdir()
-    found = sorted((STANDARD_LIBRARY / "lib-dynload").glob("*.so"))
-    kept = [path for path in found if not LEFT_OUT_EXTENSIONS.match(path.name)]
+    extensions = sorted((STANDARD_LIBRARY / "lib-dynload").glob("*.so"))
+    kept = [path for path in extensions if not LEFT_OUT_EXTENSIONS.match(path.name)]
     for path in kept:
         shutil.copy(path, target)
     return kept
 
 
 def copy_libraries(programs: list[Path], target: Path) -> None:
-    """Copy what the programs are linked with, and the loader under the same name everywhere."""
+    """Copy the libraries of the programs, and the loader under one name for all machine types."""
     listing = subprocess.run(["ldd", *programs], check=True, text=True, stdout=subprocess.PIPE)
-    libraries = {Path(found) for found in re.findall(r"=> (/\S+)", listing.stdout)}
+    libraries = {Path(path) for path in re.findall(r"=> (/\S+)", listing.stdout)}
     loader = re.search(r"^\s+(/\S*/ld-linux\S*)", listing.stdout, re.MULTILINE)
     if loader is None:
         sys.exit(f"{PYTHON} is not linked with glibc's loader; use a base image with glibc")
@@ -163,14 +168,14 @@ def copy_libraries(programs: list[Path], target: Path) -> None:
 
 
 def find_sources(folder: Path) -> Iterator[Path]:
-    """Find modules in source, without those that others installed beside the standard library."""
+    """Find modules in source, without packages installed below the standard library."""
     for directory, names, files in os.walk(folder):
         names[:] = [name for name in names if "-" not in name and name != "__pycache__"]
         yield from (Path(directory, file) for file in files if file.endswith(".py"))
 
 
 def find_left_behind(packages: Path) -> frozenset[str]:
-    """Return the names of modules that were there to be taken along, and were not."""
+    """Return the names of the modules that left_out.txt keeps out of the runtime."""
     left_out = read_left_out()
     candidates = [(STANDARD_LIBRARY, source) for source in find_sources(STANDARD_LIBRARY)]
     for package in find_compiled_packages(packages):
@@ -182,7 +187,7 @@ def find_left_behind(packages: Path) -> frozenset[str]:
 
 
 def read_left_out() -> frozenset[str]:
-    """Return the modules that no worker needs."""
+    """Return the modules in left_out.txt, which no worker needs."""
     lines = LEFT_OUT.read_text().splitlines()
     return frozenset(word for line in lines if not line.startswith("#") for word in line.split())
 
@@ -196,20 +201,20 @@ def is_left_out(name: Path, left_out: frozenset[str]) -> bool:
 
 
 def compile_module(source: Path, name: Path, *, keep_docstrings: bool = False) -> bytes:
-    """Return a module's bytecode, as a file holds it.
+    """Return a module's bytecode in the format of a .pyc file.
 
-    Docstrings are half of what there is to read; assertions stay.
+    Assertions stay. Docstrings go, because they are half of the size.
     """
     tree = ast.parse(source.read_bytes())
     if not keep_docstrings:
         remove_docstrings(tree)
     code = compile(tree, str(name), "exec", dont_inherit=True, optimize=0)
-    # PEP 552: flags, then what would be the time and the size of the source.
+    # PEP 552: flags, then zeros for the time and the size of the source.
     return importlib.util.MAGIC_NUMBER + bytes(12) + marshal.dumps(code)
 
 
 def remove_docstrings(tree: ast.AST) -> None:
-    """Take the docstrings away, and leave nothing empty."""
+    """Remove all docstrings; a body that would be empty becomes `pass`."""
     for node in ast.walk(tree):
         match node:
             case (

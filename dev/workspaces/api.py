@@ -1,4 +1,4 @@
-"""What every test asks of the API server, and many times; kubectl would take longer to start."""
+"""Requests that tests send to the API server often, because kubectl takes longer to start."""
 
 import json
 from functools import lru_cache
@@ -34,25 +34,25 @@ class Api:
         self._core.create_namespace(manifest)
 
     def delete_namespace(self, namespace: str) -> None:
-        """Delete a namespace without waiting for it.
+        """Delete a namespace without waiting for it, and before it its WorkQueueJobs and Jobs.
 
-        That begins with its pods, and never ends where a Job's failed pod waits for a replacement;
-        so the Jobs go first, and before them what makes Jobs.
+        Kubernetes deletes a namespace's pods first. It would wait without end for a Job's failed
+        pod that waits for its replacement.
         """
         for kind in (_WORK_QUEUE_JOBS, _JOBS):
             answer = self._objects.delete_collection_namespaced_custom_object(
                 **kind, namespace=namespace, propagation_policy="Background",
                 _preload_content=False,
             )  # fmt: skip
-            # Not decoded: what some tests make is nested too deeply.
+            # Not decoded, because objects of some tests are nested too deeply.
             answer.read()
         self._core.delete_namespace(namespace)
 
     def work_queue_job(self, namespace: str, name: str) -> Manifest:
-        found: Manifest = self._objects.get_namespaced_custom_object(
+        resource: Manifest = self._objects.get_namespaced_custom_object(
             **_WORK_QUEUE_JOBS, namespace=namespace, name=name
         )
-        return found
+        return resource
 
     def jobs(self, namespace: str) -> list[Manifest]:
         listed = self._objects.list_namespaced_custom_object(**_JOBS, namespace=namespace)

@@ -89,24 +89,24 @@ class Broker:
         self.grant("guest", vhost=name)
 
     def remove(self, name: str) -> None:
-        """Remove the queue, the user and the virtual host of a name; those that are there."""
+        """Remove the queue, the user and the virtual host of a name, if they exist."""
         with self.channel() as channel:
             channel.queue_delete(name)
         self._manage("DELETE", f"users/{quote(name)}")
         self._manage("DELETE", f"vhosts/{quote(name, safe='')}")
 
     def list_connections(self) -> list[dict[str, Any]]:
-        """Return `user`, `peer_host` and `peer_port` of each connection; seconds late."""
+        """Return `user`, `peer_host` and `peer_port` of each connection, as of seconds ago."""
         columns = {"user", "peer_host", "peer_port"}
         answer = self._manage("GET", f"connections?columns={','.join(sorted(columns))}")
         listed: list[dict[str, Any]] = json.loads(answer)
-        # One that is just being opened or closed has no user yet, or no more.
+        # A connection that is just being opened or closed has no user.
         return [connection for connection in listed if connection.keys() >= columns]
 
     def cut_connections(self, user: str, *, client: str) -> int:
-        """End the connections that a client of that name has as that user; return how many.
+        """Close the connections of a user by a client of that name; return how many they were.
 
-        The broker knows of one seconds after it was opened.
+        The management API lists a connection seconds after it was opened.
         """
         listed: list[dict[str, Any]] = json.loads(self._manage("GET", "connections"))
         cut = [

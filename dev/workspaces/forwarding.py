@@ -1,4 +1,4 @@
-"""Ports of this machine that lead to a Service in the cluster."""
+"""Forwards ports of this machine to a Service in the cluster, with kubectl."""
 
 import re
 import subprocess
@@ -15,7 +15,7 @@ _FORWARDED = re.compile(r"127\.0\.0\.1:(\d+) -> (\d+)")
 def forwarded_ports(
     cluster: Cluster, namespace: str, service: str, *ports: int
 ) -> Iterator[dict[int, int]]:
-    """Yield which port of this machine leads to which port of the Service."""
+    """Yield the port of this machine for each port of the Service, until the context ends."""
     listed = (f":{port}" for port in ports)
     command = (
         *cluster.kubectl_command, "port-forward", "-n", namespace, f"service/{service}", *listed,
@@ -33,11 +33,11 @@ def _read_ports(process: subprocess.Popen[str], count: int) -> dict[int, int]:
     ports: dict[int, int] = {}
     assert process.stdout is not None
     for line in process.stdout:
-        found = _FORWARDED.search(line)
-        if found:
-            ports[int(found.group(2))] = int(found.group(1))
+        forwarded = _FORWARDED.search(line)
+        if forwarded:
+            ports[int(forwarded.group(2))] = int(forwarded.group(1))
         if len(ports) == count:
-            # kubectl says a line for each connection, and would stop when nobody reads it.
+            # kubectl prints a line for each connection, and blocks when the pipe is full.
             threading.Thread(target=process.stdout.read, daemon=True).start()
             return ports
     raise AssertionError(f"port-forward ended with {process.wait()}")

@@ -1,7 +1,7 @@
-"""A hostile author's broker for the cluster: one text, which a pod runs by `python3 -c`.
+"""A hostile broker: the text of a program, which a pod runs with `python3 -c`.
 
-5672 floods with a frame that has no end, 5673 drips one; 6379 drips a Redis' array; 15672 answers
-with a gzip of 200 MB of blanks.
+Port 5672 floods with a frame that has no end, and 5673 sends such a frame byte by byte. 6379 sends
+an array of Redis number by number, and 15672 answers with a gzip of 200 MB of blanks.
 """
 
 PORTS = (5672, 5673, 6379, 15672)
@@ -14,38 +14,38 @@ BOMB = gzip.compress(b' ' * 200_000_000)
 HTTP = b'HTTP/1.1 200 OK\\r\\nContent-Encoding: gzip\\r\\n'
 HTTP += b'Content-Length: %d\\r\\n\\r\\n' % len(BOMB)
 
-def flood(one):
-    one.sendall(FRAME)
+def flood(client):
+    client.sendall(FRAME)
     for _ in range(2000):
-        one.sendall(bytes(65536))
+        client.sendall(bytes(65536))
 
 def drip(begin, then):
-    def act(one):
-        one.sendall(begin)
+    def act(client):
+        client.sendall(begin)
         while True:
             time.sleep(1)
-            one.sendall(then)
+            client.sendall(then)
     return act
 
-def bomb(one):
-    while one.recv(65536):
-        one.sendall(HTTP + BOMB)
+def bomb(client):
+    while client.recv(65536):
+        client.sendall(HTTP + BOMB)
 
 NUMBERS = drip(b'*100000\\r\\n', b':1\\r\\n')
 ROLES = {5672: flood, 5673: drip(FRAME, b'a'), 6379: NUMBERS, 15672: bomb}
 
-def play(one, act):
+def play(client, act):
     try:
-        act(one)
-        one.close()
+        act(client)
+        client.close()
     except OSError:
         pass
 
 def serve(port, act):
     with socket.create_server(('', port), backlog=99) as server:
         while True:
-            one, _ = server.accept()
-            threading.Thread(target=play, args=(one, act), daemon=True).start()
+            client, _ = server.accept()
+            threading.Thread(target=play, args=(client, act), daemon=True).start()
 
 for port, act in ROLES.items():
     threading.Thread(target=serve, args=(port, act)).start()

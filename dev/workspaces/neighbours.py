@@ -1,4 +1,4 @@
-"""Healthy WorkQueueJobs, and those that are broken, four by a hostile author, in one namespace."""
+"""Healthy WorkQueueJobs in one namespace with broken ones, four of which have a hostile broker."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,27 +11,26 @@ from .objects import a_login
 from .workspace import Manifest, Workspace, a_manifest, message_of, reason_of
 
 SILENT = "import socket, time; s = socket.create_server(('', 5672), backlog=99); time.sleep(3600)"
-"""Takes connections and never says a word."""
+"""Accepts connections and sends nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Broken:
-    """What is broken, and what it says of itself.
-
-    changes: keywords of `a_manifest`.
-    """
+    """A broken WorkQueueJob, and the condition that says so."""
 
     name: str
     condition: str
     reason: str
     words: str
+    """A part of the condition's message."""
     changes: Mapping[str, Any] = field(default_factory=dict)
+    """Arguments of `a_manifest`."""
     has_item: bool = False
 
     def says_so(self, wqj: Manifest) -> bool:
-        """Return whether it says its own reason."""
-        is_told = self.words in message_of(wqj, self.condition)
-        return reason_of(wqj, self.condition) == self.reason and is_told
+        """Return whether the condition has this reason, and its message these words."""
+        has_words = self.words in message_of(wqj, self.condition)
+        return reason_of(wqj, self.condition) == self.reason and has_words
 
 
 BROKEN = (
@@ -67,7 +66,7 @@ BROKEN = (
 
 
 def arrange(workspace: Workspace) -> None:
-    """Make what the broken ones are broken by, ready to break them."""
+    """Create the servers, Secrets and items that the broken ones need, and wait for the servers."""
     amqp = [{"port": 5672}]
     hostile = [{"name": f"port-{port}", "port": port} for port in PORTS]
     workspace.apply(
@@ -84,25 +83,25 @@ def arrange(workspace: Workspace) -> None:
 
 
 def build_broken(workspace: Workspace) -> list[Manifest]:
-    """Return the manifests of those that are broken."""
+    """Return the manifests of the broken ones."""
     return [_build(workspace, broken.name, **broken.changes) for broken in BROKEN]
 
 
 def build_healthy(workspace: Workspace, names: Sequence[str]) -> list[Manifest]:
-    """Return the manifests of healthy ones, each with an item in a queue of its own."""
+    """Return the manifests of healthy ones, after putting an item into the queue of each."""
     for name in names:
         workspace.broker.publish(queue_of(workspace, name), ["apple"])
     return [_build(workspace, name) for name in names]
 
 
 def clear(workspace: Workspace, names: Sequence[str]) -> None:
-    """Remove the queues of so many healthy ones, and of the broken."""
+    """Remove the queues of these healthy ones and of the broken ones."""
     for name in [*names, *(broken.name for broken in BROKEN)]:
         workspace.broker.remove(queue_of(workspace, name))
 
 
 def queue_of(workspace: Workspace, name: str) -> str:
-    """Return the name of a queue of one's own."""
+    """Return the name of the queue that belongs to a WorkQueueJob of this name."""
     return f"{workspace.queue}.{name}"
 
 

@@ -1,6 +1,6 @@
 """Puts onto the cluster what the tests need: the images, the operator from its chart, the brokers.
 
-`python -m dev.workspaces.prepared down` takes it away again, but not the cluster.
+`python -m dev.workspaces.prepared down` removes them again, and leaves the cluster up.
 """
 
 import sys
@@ -26,10 +26,11 @@ _FOR_PODS = (
     environment.BUSYBOX,
 )
 IS_PREPARED = "WQJ_TEST_CLUSTER_IS_PREPARED"
-"""Set in the environment by who has prepared the cluster for several runs of the tests."""
+"""A variable that `dev/check.py` sets when it has prepared the cluster for several test runs."""
 
 _OPERATOR_LABEL = "wqj-test-operator"
-_OURS, _FOUND = "ours", "found"
+"""On the brokers' namespace: whether the tests have installed the operator, or have found it."""
+_INSTALLED_BY_TESTS, _INSTALLED_BEFORE = "ours", "found"
 _EXAMPLES = environment.ROOT / "examples"
 BROKER_MANIFESTS = (
     _EXAMPLES / "coarse-rabbitmq" / "rabbitmq.yaml",
@@ -46,9 +47,9 @@ _WORKLOADS = (
 
 
 def prepare() -> Cluster:
-    """Return the cluster with everything on it, set up now or before; may take minutes at first.
+    """Return the cluster with everything on it; the first time takes minutes.
 
-    Raises EnvironmentProblem on a cluster of somebody's own that has an operator already.
+    Raises EnvironmentProblem if a cluster other than the local one has an operator already.
     """
     cluster = environment.connect()
     _claim(cluster)
@@ -63,7 +64,7 @@ def prepare() -> Cluster:
 
 
 def take_down() -> None:
-    """Remove what tests left, the brokers, and the operator unless it was there before."""
+    """Remove what tests left behind, the brokers, and the operator unless it was there before."""
     cluster = environment.connect()
     if cluster.kubectl("get", "namespace", BROKER_NAMESPACE, check=False).returncode:
         return
@@ -73,22 +74,23 @@ def take_down() -> None:
         cluster.kubectl("delete", "workqueuejobs", "--all", "-n", name)
         cluster.kubectl("delete", "namespace", name, "--ignore-not-found")
     cluster.kubectl("delete", "namespace", BROKER_NAMESPACE)
-    if installed == _OURS:
+    if installed == _INSTALLED_BY_TESTS:
         cluster.uninstall_operator()
 
 
 def _claim(cluster: Cluster) -> None:
-    """Make the brokers' namespace, and remember in it whether the operator is the tests' own."""
+    """Make the brokers' namespace, and label it with whether the operator was there before."""
     if cluster.kubectl("get", "namespace", BROKER_NAMESPACE, check=False).returncode == 0:
         return
-    found = cluster.is_operator_installed()
-    if found and not cluster.is_local:
+    was_installed = cluster.is_operator_installed()
+    if was_installed and not cluster.is_local:
         raise EnvironmentProblem(
             f"this cluster has an operator of its own (Helm release {environment.RELEASE} in"
             f" {environment.NAMESPACE}), which the tests would replace and kill; use another one"
         )
     cluster.kubectl("create", "namespace", BROKER_NAMESPACE)
-    label = f"{_OPERATOR_LABEL}={_FOUND if found else _OURS}"
+    origin = _INSTALLED_BEFORE if was_installed else _INSTALLED_BY_TESTS
+    label = f"{_OPERATOR_LABEL}={origin}"
     cluster.kubectl("label", "namespace", BROKER_NAMESPACE, label)
 
 

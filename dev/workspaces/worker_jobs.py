@@ -1,4 +1,4 @@
-"""WorkQueueJobs whose container's command is run by our worker, and what is asked about them."""
+"""WorkQueueJobs whose command the worker runs, and the questions that tests ask about them."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -27,7 +27,7 @@ def a_worker_job(
     container: Mapping[str, Any] | None = None,
     **spec: Any,
 ) -> Manifest:
-    """Return a Fine WorkQueueJob on a Redis list of the workspace's name, with our worker."""
+    """Return a Fine WorkQueueJob on a Redis list of the workspace's name, and inject its worker."""
     worked = {
         "queue": queue or a_redis_list(workspace),
         "mode": "Fine",
@@ -60,9 +60,9 @@ def a_kafka_topic(workspace: Workspace, **fields: Any) -> Manifest:
 
 
 def count_processed(workspace: Workspace, name: str, items: Sequence[str]) -> Counter[str]:
-    """Return how often each of the items was printed by any pod, those that were killed included.
+    """Return how often pods, killed ones included, have printed each of the items.
 
-    Every item must be among them; what else pods print is left out.
+    Asserts that each was printed. Other lines of the pods are not counted.
     """
     wanted = set(items)
     printed = Counter(line for line in workspace.logs(name) if line in wanted)
@@ -72,7 +72,7 @@ def count_processed(workspace: Workspace, name: str, items: Sequence[str]) -> Co
 
 
 def assert_ledger_adds_up(wqj: Manifest) -> None:
-    """Assert that what was seen is what succeeded, was put aside, and is left."""
+    """Assert that the items of the run are those that were settled, and those that remain."""
     items = wqj["status"]["items"]
     settled = items["succeeded"] + items.get("deadLettered", 0) + items.get("discarded", 0)
     assert items["total"] == settled + items["remaining"], items

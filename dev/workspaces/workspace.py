@@ -1,4 +1,4 @@
-"""A namespace of a test's own, and the questions that tests ask about what is in it."""
+"""One test's namespace, and the questions that tests ask about the objects in it."""
 
 import json
 import time
@@ -18,13 +18,13 @@ from .prepared import BROKER_HOST
 Manifest = dict[str, Any]
 
 CONSUME = '/usr/bin/amqp-consume --url="$BROKER_URL" -q "$QUEUE" -c 1'
-"""The documents' own program; what follows gets the message on its standard input."""
+"""The documents' program; the command after it gets the message on its standard input."""
 
 PRINT = f"{CONSUME} awk 1"
 """Prints its item as a line."""
 
 SHORT_GRACE = {"terminationGracePeriodSeconds": 1}
-"""Of a pod with CONSUME: as PID 1 it ignores SIGTERM and stays through its grace."""
+"""For a pod with CONSUME, which as PID 1 ignores SIGTERM and runs until its grace is over."""
 
 
 def print_after(seconds: int) -> str:
@@ -34,7 +34,7 @@ def print_after(seconds: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Workspace:
-    """One test's namespace and its queue, which bears the namespace's name."""
+    """One test's namespace and its queue, which has the namespace's name."""
 
     cluster: Cluster
     broker: Broker
@@ -58,7 +58,7 @@ class Workspace:
         self.kubectl("patch", "wqj", name, "--type=merge", "-p", json.dumps({"spec": spec}))
 
     def close(self) -> None:
-        """Take the namespace down, without waiting for it, and what it had at the broker."""
+        """Delete the namespace, without waiting for it, and what it had at the broker."""
         connect(self.cluster).delete_namespace(self.namespace)
         self.broker.remove(self.queue)
 
@@ -66,7 +66,7 @@ class Workspace:
         return self.cluster.get("-n", self.namespace, *arguments)
 
     def watch(self, *arguments: str, seconds: int) -> list[str]:
-        """Return what `kubectl get --watch` says, a word an entry, while the seconds pass."""
+        """Return the words that `kubectl get --watch` prints within the seconds."""
         options = ("--watch", f"--request-timeout={seconds}s")
         return self.kubectl("get", *arguments, *options, check=False).split()
 
@@ -100,8 +100,8 @@ class Workspace:
         return sorted(items, key=lambda event: str(event.get("eventTime")))
 
     def wait_for_depth(self, ready: int, *, seconds: float = 60) -> None:
-        """Wait until the broker has so many items ready."""
-        poll(lambda: self.broker.depth(self.queue), lambda seen: seen == ready, seconds=seconds)
+        """Wait until the broker has exactly `ready` items ready."""
+        poll(lambda: self.broker.depth(self.queue), lambda depth: depth == ready, seconds=seconds)
 
     def publish(self, items: Sequence[str]) -> datetime:
         """Publish to the workspace's queue; return when it was done."""
@@ -111,12 +111,12 @@ class Workspace:
     def wait_until(
         self, name: str, holds: Callable[[Manifest], bool], *, seconds: float
     ) -> Manifest:
-        """Return the WorkQueueJob once it is as wanted; fail with what it is instead."""
+        """Return the WorkQueueJob as soon as `holds`; fail with its status after the seconds."""
         return poll(
             lambda: self.work_queue_job(name),
             holds,
             seconds=seconds,
-            show=lambda found: json.dumps(found.get("status"), indent=1),
+            show=lambda wqj: json.dumps(wqj.get("status"), indent=1),
         )
 
     def wait_for_end(self, name: str, *, seconds: float) -> Manifest:
@@ -133,29 +133,29 @@ class Workspace:
         )
 
 
-Seen = TypeVar("Seen")
+StateT = TypeVar("StateT")
 
 
 def poll(
-    look: Callable[[], Seen],
-    holds: Callable[[Seen], bool],
+    look: Callable[[], StateT],
+    holds: Callable[[StateT], bool],
     *,
     seconds: float,
-    show: Callable[[Seen], str] = repr,
-) -> Seen:
-    """Return what is seen once it is as wanted; fail with what was seen last instead."""
+    show: Callable[[StateT], str] = repr,
+) -> StateT:
+    """Look until `holds` and return that state; fail with the last state after the seconds."""
     deadline = time.monotonic() + seconds
     while True:
-        seen = look()
-        if holds(seen):
-            return seen
+        state = look()
+        if holds(state):
+            return state
         if time.monotonic() > deadline:
-            raise AssertionError(f"not so after {seconds:.0f} s: {show(seen)}")
+            raise AssertionError(f"not so after {seconds:.0f} s: {show(state)}")
         time.sleep(0.3)
 
 
 def open_workspace(cluster: Cluster, broker: Broker) -> Workspace:
-    """Return a workspace in a namespace that is made now."""
+    """Return a workspace in a new namespace."""
     name = f"wqj-test-{uuid.uuid4().hex[:8]}"
     connect(cluster).create_namespace(a_namespace(name))
     return Workspace(cluster, broker, name)
@@ -172,7 +172,7 @@ def a_manifest(
     container: Mapping[str, Any] | None = None,
     **spec: Any,
 ) -> Manifest:
-    """Return a WorkQueueJob on the workspace's queue, worked on by the documents' program."""
+    """Return a WorkQueueJob on the workspace's queue, whose pods run the documents' program."""
     queue: Manifest = {"host": BROKER_HOST, "queue": workspace.queue}
     if management:
         queue["management"] = {"url": f"http://{BROKER_HOST}:15672"}
@@ -207,7 +207,7 @@ def build_manifest(
         "metadata": {"name": name},
         "spec": {
             "drainedAfterSeconds": 2,
-            # What a Job has done, and its pods' logs, are looked at when the run is over.
+            # Tests read Jobs, and their pods' logs, after the run has ended.
             "successfulJobsHistoryLimit": 100,
             "failedJobsHistoryLimit": 100,
             **spec,
@@ -217,23 +217,23 @@ def build_manifest(
 
 
 def condition_of(wqj: Mapping[str, Any], condition_type: str) -> Mapping[str, str]:
-    """Return a condition, or nothing if it is not there."""
+    """Return a condition, or an empty mapping if there is none of that type."""
     conditions = (wqj.get("status") or {}).get("conditions") or ()
-    return next((one for one in conditions if one["type"] == condition_type), {})
+    return next((entry for entry in conditions if entry["type"] == condition_type), {})
 
 
 def reason_of(wqj: Mapping[str, Any], condition_type: str) -> str | None:
-    """Return the reason of a condition, if it is there."""
+    """Return the reason of a condition, or None if there is none of that type."""
     return condition_of(wqj, condition_type).get("reason")
 
 
 def message_of(wqj: Mapping[str, Any], condition_type: str) -> str:
-    """Return the message of a condition, or nothing."""
+    """Return the message of a condition, or an empty text."""
     return condition_of(wqj, condition_type).get("message", "")
 
 
 def is_going(pod: Mapping[str, Any]) -> bool:
-    """Return whether a pod runs, or may yet."""
+    """Return whether a pod has not ended."""
     return pod["status"]["phase"] in {"Pending", "Running"}
 
 
