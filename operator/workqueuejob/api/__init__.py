@@ -44,14 +44,14 @@ from workqueuejob.api.status import (
 )
 from workqueuejob.api.tls import TLS, Verification
 from workqueuejob.api.worker import (
+    CommandDelivery,
     DeadLetter,
-    Delivery,
     DeliveryType,
     FailurePolicy,
     OnExhausted,
     Retry,
-    Worker,
     WorkerSource,
+    WorkerSpec,
 )
 
 __all__ = [
@@ -62,6 +62,7 @@ __all__ = [
     "BusyPeriod",
     "CASecretReference",
     "ClientCertificateSecretReference",
+    "CommandDelivery",
     "Condition",
     "ConditionStatus",
     "CountedItems",
@@ -69,7 +70,6 @@ __all__ = [
     "CredentialsSecretReference",
     "DeadLetter",
     "Decision",
-    "Delivery",
     "DeliveryType",
     "EmptyStart",
     "FailurePolicy",
@@ -106,6 +106,6 @@ __all__ = [
     "WorkQueueJob",
     "WorkQueueJobSpec",
     "WorkQueueJobStatus",
-    "Worker",
     "WorkerSource",
+    "WorkerSpec",
 ]

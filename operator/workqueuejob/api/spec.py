@@ -23,7 +23,7 @@ from workqueuejob.api.scalars import (
 )
 from workqueuejob.api.spec_rules import SPEC_RULES
 from workqueuejob.api.template import PodTemplate
-from workqueuejob.api.worker import FailurePolicy, OnExhausted, Retry, Worker, WorkerSource
+from workqueuejob.api.worker import FailurePolicy, OnExhausted, Retry, WorkerSource, WorkerSpec
 from workqueuejob.contract.dead_letters import dead_key
 from workqueuejob.names import GROUP
 
@@ -159,7 +159,7 @@ class WorkQueueJobSpec(Model):
     small, so that fewer pods run soon. In mode Fine pods stay until they find nothing more to take.
     Unset: as many pods as there are items, up to parallelism."""
 
-    worker: Worker | None = None
+    worker: WorkerSpec | None = None
     """The worker takes the items, runs the container's command once for each item, and acknowledges
     an item after its command has exited 0. restartPolicy must be Never with it. Unset: the
     containers talk to the broker themselves, and retry and failurePolicy can't be set. A change

@@ -53,7 +53,7 @@ class OnExhausted(StrEnum):
     DISCARD = "Discard"
 
 
-class Delivery(Model):
+class CommandDelivery(Model):
     """How the container's command gets an item."""
 
     # The API server fills in the default before it checks a rule: an explicit ITEM looks the same.
@@ -81,7 +81,7 @@ class Delivery(Model):
     ITEM."""
 
 
-class Worker(Model):
+class WorkerSpec(Model):
     """The program between the queue and the container's command."""
 
     source: WorkerSource
@@ -94,7 +94,7 @@ class Worker(Model):
     """Name of the container that works on the items. It must be set when the template has several
     containers. Unset: the only container."""
 
-    delivery: Delivery = Delivery()
+    delivery: CommandDelivery = CommandDelivery()
     """How the command gets an item. Every command also finds ITEM_ID, ITEM_ATTEMPT (from 1) and
     ITEM_REDELIVERED (true or false) in its environment. It has no effect on a program that uses the
     Python library. Unset: on standard input."""
