@@ -25,7 +25,7 @@ from workqueuejob.names import (
     WORKER_LABEL,
     job_name,
 )
-from workqueuejob.planning.evidence.evidence import Streak
+from workqueuejob.planning.evidence.proof import Streak
 from workqueuejob.planning.observing.observed import JobState, Observed, ObservedJob, PodProblem
 
 NOON = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)

@@ -41,12 +41,8 @@ from workqueuejob.planning.ledger.books import Books
 from workqueuejob.planning.observing.observed import Observed
 from workqueuejob.planning.observing.stuck_pods import describe_stuck
 from workqueuejob.planning.rules.breaker import end_after_too_many_dead_letters
-from workqueuejob.planning.rules.endings import (
-    end_after_too_many_failures,
-    end_drained_run,
-    end_surplus,
-    wait_for_ending_jobs,
-)
+from workqueuejob.planning.rules.endings import end_drained_run, end_surplus, wait_for_ending_jobs
+from workqueuejob.planning.rules.failures import end_after_too_many_failures
 from workqueuejob.planning.rules.history import list_expired_while_running
 from workqueuejob.planning.rules.limits import end_after_deadline
 from workqueuejob.planning.rules.outdated import end_outdated_waves

@@ -6,10 +6,11 @@ from datetime import datetime
 from workqueuejob.api import CountsBefore, WorkQueueJobSpec
 from workqueuejob.api.spec import RunPolicy
 from workqueuejob.brokers.depth import QueueDepth
-from workqueuejob.planning.evidence.evidence import Evidence, Streak
+from workqueuejob.planning.evidence.evidence import Evidence
 from workqueuejob.planning.evidence.proof import (
     RETURN_SECONDS,
     SEVERAL_READS,
+    Streak,
     choose_proof_seconds,
 )
 from workqueuejob.planning.ledger.books import Books

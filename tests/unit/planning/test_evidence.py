@@ -15,13 +15,9 @@ from tests.reckoning import gather_evidence
 from workqueuejob.api import ItemsStatus, PodsStatus, WorkQueueJobStatus
 from workqueuejob.brokers.depth import QueueDepth
 from workqueuejob.errors import ConnectionFailed
-from workqueuejob.planning.evidence.evidence import (
-    Evidence,
-    Streak,
-    is_anything_held,
-    is_drained,
-    is_surplus,
-)
+from workqueuejob.planning.evidence.evidence import Evidence
+from workqueuejob.planning.evidence.proof import Streak
+from workqueuejob.planning.evidence.signs import is_anything_held, is_drained, is_surplus
 from workqueuejob.planning.observing.observed import JobState, ObservedJob
 
 

@@ -25,8 +25,9 @@ from workqueuejob.contract.settings import KafkaSource, read_settings
 from workqueuejob.errors import ConnectionFailed
 from workqueuejob.planning.actions import CreateWave, GrowWave
 from workqueuejob.planning.decision import Plan
-from workqueuejob.planning.evidence.evidence import Evidence, is_drained
+from workqueuejob.planning.evidence.evidence import Evidence
 from workqueuejob.planning.evidence.movement import Movement
+from workqueuejob.planning.evidence.signs import is_drained
 from workqueuejob.planning.ledger.spans import restrict
 from workqueuejob.planning.observing.observed import Observed, ObservedJob
 from workqueuejob.planning.pods.job_manifest import hash_template

@@ -22,7 +22,8 @@ from workqueuejob.brokers.depth import QueueDepth
 from workqueuejob.contract.report import ItemCounts
 from workqueuejob.planning.actions import CreateWave, EndJob
 from workqueuejob.planning.decision import Plan
-from workqueuejob.planning.evidence.evidence import Evidence, is_drained, is_surplus
+from workqueuejob.planning.evidence.evidence import Evidence
+from workqueuejob.planning.evidence.signs import is_drained, is_surplus
 from workqueuejob.planning.observing.observed import JobState, Observed, ObservedJob, PodProblem
 from workqueuejob.planning.verdict import Progress
 

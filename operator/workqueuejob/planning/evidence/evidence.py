@@ -1,11 +1,11 @@
-"""What several observations say together: since when something has been so.
+"""Gathers evidence: since when something has been so, over several observations.
 
 One look at a queue proves nothing: a broker may answer with a false zero, and an item may be on its
 way back. So evidence is gathered over spaced reads and kept in the operator's memory. After a
 restart it is gathered from the start, which delays an end and never hastens one.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 from workqueuejob.api.status import CountedItems, ItemsStatus
@@ -13,29 +13,14 @@ from workqueuejob.brokers.depth import QueueDepth
 from workqueuejob.contract.report import ItemCounts
 from workqueuejob.planning.evidence.movement import Movement, begin_movement, follow_movement
 from workqueuejob.planning.evidence.pace import Pace, begin_pace, follow_pace
+from workqueuejob.planning.evidence.proof import Streak, extend_streak
+from workqueuejob.planning.evidence.signs import is_abandoned, is_drained, is_quiet, is_surplus
 from workqueuejob.planning.evidence.silence import Silence, follow_silence, seconds_awaited
 from workqueuejob.planning.ledger.books import Books
 from workqueuejob.planning.ledger.items import count_settled
 from workqueuejob.planning.ledger.run import Ledger
-from workqueuejob.planning.observing.observed import Observed, ObservedJob, count_active, count_open
+from workqueuejob.planning.observing.observed import Observed, ObservedJob, count_active
 from workqueuejob.planning.sizing.sizing import count_missing, is_foreign_consumer_present
-
-
-@dataclass(frozen=True, slots=True)
-class Streak:
-    """An unbroken series of reads that all said the same."""
-
-    since: datetime
-
-    reads: int
-    """How many measurements have said so."""
-
-    last_read: float
-    """When the last of them began, by the monotonic clock."""
-
-    def lasts(self, *, seconds: float, reads: int, now: datetime) -> bool:
-        """Return whether it is at least so old and was read at least so often."""
-        return self.reads >= reads and (now - self.since).total_seconds() >= seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +97,7 @@ def gather_evidence(
     is_awaited = seconds_awaited(silence, depth, observed.resource.spec, now=now) > 0
 
     def extend(streak: Streak | None, *, holds: bool) -> Streak | None:
-        return _extend(streak, holds=holds, read=read, now=now)
+        return extend_streak(streak, holds=holds, read=read, now=now)
 
     return Evidence(
         drained=extend(
@@ -124,7 +109,7 @@ def gather_evidence(
         stalled=extend(previous.stalled, holds=count_missing(jobs) > 0),
         unheld=extend(previous.unheld, holds=depth.ready == 0 and depth.in_flight_known == 0),
         idle=extend(previous.idle if same else None, holds=depth.ready == 0),
-        quiet=extend(previous.quiet, holds=_is_quiet(passing)),
+        quiet=extend(previous.quiet, holds=is_quiet(passing)),
         foreign=extend(previous.foreign, holds=is_foreign_consumer_present(jobs, depth)),
         abandoned=extend(previous.abandoned, holds=is_abandoned(jobs, depth)),
         movement=_follow_movement(previous, observed, depth, ledger),
@@ -134,60 +119,6 @@ def gather_evidence(
         vanished=_count_vanished(previous, observed, settled),
         silence=silence,
     )
-
-
-def is_drained(
-    jobs: tuple[ObservedJob, ...], depth: QueueDepth, *, warm: tuple[ObservedJob, ...] = ()
-) -> bool:
-    """Return whether nothing is left in the queue, and no pod of the run may give an item back.
-
-    What other consumers hold is not the run's to wait for. But a broker that knows no consumers
-    can't say whether a held item is that of another consumer or of a worker that has died. And
-    while pods are kept warm, one of them may hold what is held.
-
-    jobs: without those kept warm.
-    """
-    if not _is_quiet(jobs) or depth.ready or depth.delayed:
-        return False
-    return not is_abandoned(jobs, depth) if _is_quiet(warm) else depth.in_flight_known == 0
-
-
-def is_abandoned(jobs: tuple[ObservedJob, ...], depth: QueueDepth) -> bool:
-    """Return whether items are held although no pod that could hold them is known to be there."""
-    return _is_quiet(jobs) and depth.consumers is None and bool(depth.in_flight)
-
-
-def is_surplus(
-    jobs: tuple[ObservedJob, ...],
-    depth: QueueDepth,
-    *,
-    has_workers: bool = False,
-    warm: tuple[ObservedJob, ...] = (),
-) -> bool:
-    """Return whether there are open completions for which no item is left, beside those kept warm.
-
-    A running pod counts as waiting only while it is a consumer, because a pod that is none may
-    still work on what it has acked. A worker's pod never counts as waiting: it leaves by itself,
-    and may hold an item that the queue doesn't show, kept past the broker's time-out or prefetched.
-
-    jobs: without those kept warm.
-    """
-    if depth.ready or depth.delayed or depth.in_flight_known or not count_open(jobs):
-        return False
-    consumers = max(0, (depth.consumers or 0) - count_active(warm))
-    if has_workers and any(job.terminating > job.stuck for job in jobs):
-        return False
-    if has_workers or depth.in_flight_known is None:
-        return consumers == 0 and count_active(jobs) == 0
-    return consumers >= count_active(jobs)
-
-
-def is_anything_held(depth: QueueDepth) -> bool:
-    """Return whether a pod may hold an item, by the broker's numbers alone.
-
-    A Job's status may not show yet a pod that holds one by now.
-    """
-    return depth.holders != 0
 
 
 def _count_vanished(previous: Evidence, observed: Observed, total_settled: int) -> int:
@@ -273,10 +204,6 @@ def _count_busy(observed: Observed, depth: QueueDepth) -> int:
     return min(pods, depth.left_beside_waiting if observed.warm else depth.left)
 
 
-def _is_quiet(jobs: tuple[ObservedJob, ...]) -> bool:
-    return all(job.is_quiet for job in jobs)
-
-
 def _fingerprint(
     jobs: tuple[ObservedJob, ...], depth: QueueDepth, ledger: Ledger
 ) -> tuple[int, ...]:
@@ -288,13 +215,3 @@ def _fingerprint(
         ledger.succeeded,
         ledger.failed,
     )
-
-
-def _extend(streak: Streak | None, *, holds: bool, read: float, now: datetime) -> Streak | None:
-    if not holds:
-        return None
-    if streak is None:
-        return Streak(since=now, reads=1, last_read=read)
-    if read <= streak.last_read:
-        return streak
-    return replace(streak, reads=streak.reads + 1, last_read=read)

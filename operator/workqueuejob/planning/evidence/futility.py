@@ -1,9 +1,9 @@
 """Notices waves whose pods succeed without settling anything.
 
-`amqp-consume` exits 0 when its command fails, and gives the item back. A wave of such pods looks
-like success to Kubernetes, and an operator that believed it would make waves without end. The same
-happens with a worker where the broker shows items and hands out none, and with a program that uses
-the worker's library and leaves without taking an item.
+The client of Kubernetes' own example exits 0 when its command fails, and gives the item back. A
+wave of such pods looks like success to Kubernetes, and an operator that believed it would make
+waves without end. The same happens with a worker where the broker shows items and hands out none,
+and with a program that uses the worker's library and leaves without taking an item.
 """
 
 from workqueuejob.planning.evidence.evidence import Evidence

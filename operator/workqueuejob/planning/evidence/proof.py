@@ -1,7 +1,11 @@
-"""How long and how often the numbers must agree before anything is ended because of them.
+"""How long and how often measurements must agree before anything is ended because of them.
 
-Numbers only. Since when something has been so is in `evidence.py`, and what follows is in `rules`.
+A streak counts measurements that agree. What they agree on is in `evidence.py`, and what follows
+from it in `rules`.
 """
+
+from dataclasses import dataclass, replace
+from datetime import datetime
 
 from workqueuejob.brokers.depth import QueueDepth
 
@@ -9,7 +13,7 @@ SEVERAL_READS = 3
 """The least number of measurements that must agree."""
 
 RETURN_SECONDS = 10.0
-"""The longest time until an item is back that a dead worker had held past RabbitMQ's time-out."""
+"""The longest time until an item is back that a dead worker held past the broker's time-out."""
 
 BLIND_PROOF_SECONDS = 30.0
 """The time for which the numbers must agree where the broker tells nothing of items in flight.
@@ -21,8 +25,8 @@ _EXACT_PROOF_SECONDS = 1.0
 """The same where the broker tells exactly how many items are in flight."""
 
 _LAGGING_PROOF_SECONDS = 15.0
-"""The same where it tells late: three times the five seconds after which RabbitMQ refreshes a
-quorum queue's unacked count."""
+"""The same where it tells late: three times the five seconds after which a broker may refresh its
+count."""
 
 
 def choose_proof_seconds(depth: QueueDepth) -> float:
@@ -32,3 +36,37 @@ def choose_proof_seconds(depth: QueueDepth) -> float:
     if depth.in_flight_lately is not None:
         return _LAGGING_PROOF_SECONDS
     return BLIND_PROOF_SECONDS
+
+
+@dataclass(frozen=True, slots=True)
+class Streak:
+    """An unbroken series of reads that all said the same."""
+
+    since: datetime
+
+    reads: int
+    """How many measurements have said so."""
+
+    last_read: float
+    """When the last of them began, by the monotonic clock."""
+
+    def lasts(self, *, seconds: float, reads: int, now: datetime) -> bool:
+        """Return whether it is at least so old and was read at least so often."""
+        return self.reads >= reads and (now - self.since).total_seconds() >= seconds
+
+
+def extend_streak(
+    streak: Streak | None, *, holds: bool, read: float, now: datetime
+) -> Streak | None:
+    """Return the streak after one more read; None where the read breaks it.
+
+    holds: whether the read says the same.
+    read: when it began, by the monotonic clock. A measurement that was seen before counts once.
+    """
+    if not holds:
+        return None
+    if streak is None:
+        return Streak(since=now, reads=1, last_read=read)
+    if read <= streak.last_read:
+        return streak
+    return replace(streak, reads=streak.reads + 1, last_read=read)

@@ -10,7 +10,7 @@ from workqueuejob.api import WorkQueueJob
 from workqueuejob.planning.actions import DeleteJob
 from workqueuejob.planning.ledger.run import is_folded
 from workqueuejob.planning.observing.observed import JobState, ObservedJob
-from workqueuejob.planning.rules.endings import GIVEN_UP
+from workqueuejob.planning.rules.failures import GIVEN_UP
 from workqueuejob.planning.rules.warm import find_newest_warm
 from workqueuejob.planning.situation import Situation
 from workqueuejob.planning.verdict import TOO_MANY_DEAD_LETTERED

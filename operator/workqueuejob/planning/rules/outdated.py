@@ -5,7 +5,7 @@ that does not exist, or for a node that they will never fit, would wait without 
 """
 
 from workqueuejob.planning.decision import Plan, plan_end_of
-from workqueuejob.planning.evidence.evidence import is_anything_held
+from workqueuejob.planning.evidence.signs import is_anything_held
 from workqueuejob.planning.observing.observed import JobState, ObservedJob
 from workqueuejob.planning.pods.job_manifest import hash_template
 from workqueuejob.planning.situation import Situation

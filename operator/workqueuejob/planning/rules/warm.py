@@ -13,7 +13,7 @@ from workqueuejob.planning.decision import RECHECK_SECONDS, Plan, plan_end_of
 from workqueuejob.planning.evidence.futility import MAX_FUTILE_WAVES, futility_delay_seconds
 from workqueuejob.planning.observing.observed import JobState, ObservedJob, count_open
 from workqueuejob.planning.pods.job_manifest import hash_template
-from workqueuejob.planning.rules.endings import is_given_up
+from workqueuejob.planning.rules.failures import is_given_up
 from workqueuejob.planning.rules.hindrances import find_hindrance
 from workqueuejob.planning.situation import Situation
 from workqueuejob.planning.sizing.sizing import count_room
