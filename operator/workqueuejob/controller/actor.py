@@ -1,4 +1,4 @@
-"""Reconciles one WorkQueueJob, one step after the other, for as long as it exists.
+"""Reconciles one WorkQueueJob, round after round, as long as it exists.
 
 observe → reckon → plan → apply → status → events. Each actor is a task of its own, so that a broken
 WorkQueueJob delays no other. Nothing is decided here.
@@ -37,6 +37,7 @@ from workqueuejob.planning.verdict import find_end
 _log = structlog.get_logger(__name__)
 
 _RESYNC_SECONDS = 60.0
+"""The longest time between two lists of the Jobs of a run that has unfinished ones."""
 
 
 class Actor:
@@ -51,7 +52,7 @@ class Actor:
     ) -> None:
         """Begin to reconcile.
 
-        on_gone: called when the object is not there any more, although no watch has told so.
+        on_gone: called when the object is gone and the actor found out by itself, not by a watch.
         """
         self._cluster = surroundings.cluster
         self._loop = asyncio.get_running_loop()
@@ -95,6 +96,7 @@ class Actor:
             self.wake()
 
     def _take_in(self, resource: WorkQueueJob) -> bool:
+        """Go on with this version of the object if it is newer; return whether it is."""
         known, new = self.resource.metadata, resource.metadata
         if int(new.resource_version) <= int(known.resource_version):
             return False
@@ -102,12 +104,12 @@ class Actor:
         return True
 
     def put_job(self, manifest: Mapping[str, Any]) -> None:
-        """Take in a Job from the watch, if it is one of ours."""
+        """Take in a Job from the watch, if it is one of the run's."""
         if is_own_job(manifest, self.resource) and self.store.put(manifest):
             self.wake()
 
     def remove_job(self, manifest: Mapping[str, Any]) -> None:
-        """Take in a Job's deletion; what is deleted under its name elsewhere means nothing."""
+        """Take in a Job's deletion, if it is one of the run's. Its name alone proves nothing."""
         metadata = manifest["metadata"]
         if is_own_job(manifest, self.resource) and self.store.remove(
             metadata["name"], uid=metadata["uid"]
@@ -115,7 +117,7 @@ class Actor:
             self.wake()
 
     def put_pod(self, manifest: Mapping[str, Any], *, is_gone: bool) -> None:
-        """Take in a pod that calls itself a worker's, or its deletion, from the watch."""
+        """Take in a pod with a worker's label, or its deletion, from the watch."""
         if self._observer.put_pod(manifest, is_gone=is_gone):
             self.wake()
 
@@ -124,17 +126,19 @@ class Actor:
         self._awake.set()
 
     async def close(self) -> None:
-        """End the loop; what is under way is abandoned, which any step survives."""
+        """End the loop. The step that is under way is abandoned, which any step can be."""
         self._task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await self._task
 
     def _wake_from_thread(self) -> None:
+        """Reconcile soon; the meter's thread calls this."""
         # The loop is closed when the operator ends before the meter's thread does.
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self.wake)
 
     async def _run(self) -> None:
+        """Reconcile until the object is gone or the task is cancelled."""
         metadata = self.resource.metadata
         structlog.contextvars.bind_contextvars(namespace=metadata.namespace, name=metadata.name)
         try:
@@ -152,14 +156,14 @@ class Actor:
             self._queue.close()
 
     async def _sleep(self, seconds: float | None, woken: asyncio.Event) -> None:
-        """Wait until woken, at most so long; None: for ever."""
+        """Wait until woken, at most so long; None: without a limit."""
         # Not wait_for: before Python 3.12 it may swallow a cancellation.
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await woken.wait()
 
     async def _wait_for_news(self, seconds: float) -> None:
-        """Wait in the midst of a round, which a wake-up then still follows."""
+        """Wait for a wake-up within a round; another round follows this one all the same."""
         self._awake.clear()
         await self._sleep(seconds, self._awake)
         self._awake.set()
@@ -191,7 +195,7 @@ class Actor:
         return delay
 
     async def _look_for_object(self, error: NotFound) -> float:
-        """Find out whether it is the object that is not there, which a watch may miss."""
+        """Find out whether it is the object itself that is gone; return the seconds to wait."""
         self._listed_at = None
         try:
             await self._reread()
@@ -200,10 +204,10 @@ class Actor:
         return self._retrying.meet_conflict(error)
 
     async def _reread(self) -> None:
-        """Read the object, and the Jobs, which the watches may tell too late, or not at all.
+        """Read the object, and forget the Jobs, because the watches may show both late or never.
 
-        What is read now is right, even if its version is a lower one, as after a restored backup.
-        Raises _Gone if there is no such object any more.
+        What is read now is right even if its version is lower, as after a restored backup. Raises
+        _Gone if the object is gone.
         """
         metadata = self.resource.metadata
         manifest = await self._cluster.read_work_queue_job(metadata.namespace, metadata.name)
@@ -216,10 +220,10 @@ class Actor:
         """Do what the run needs now; return the seconds after which to look again unasked.
 
         A step that fails or is abandoned costs nothing but time: what was done stays done, and the
-        next round begins with what the API server and the broker show then. Only the evidence is
-        carried from one round to the next.
+        next round begins with what the API server and the broker show then.
 
-        None: the next change is awaited. Raises ClusterError; _Gone if the object is gone.
+        None: nothing is due before the next change. Raises ClusterError, and _Gone if the object is
+        gone.
         """
         # After conflicts in a row the watch may be behind: read the object itself.
         if self._listed_at is None and self._retrying.is_repeated:
@@ -229,7 +233,8 @@ class Actor:
         if resource.metadata.deletion_timestamp is not None:
             self._queue.close()
             return None
-        # Of a run that has ended only the deletions are left, and an answer to a change of spec.
+        # A run that has ended needs no queue. Delete what is not to be kept of it, and answer a
+        # change of its spec.
         if find_end(resource.status.conditions) is not None:
             self._queue.close()
             delay = await self._execution.retire(resource)
@@ -305,7 +310,7 @@ class Actor:
             self._take_in(written)
 
     async def _list_jobs_if_due(self) -> None:
-        """List at first, and now and then: a watch may miss a deletion while it reconnects."""
+        """List the Jobs at first, and now and then: a watch that reconnects may miss a deletion."""
         now = time.monotonic()
         busy = any(not job.state.is_terminal for job in self.store.jobs)
         if self._listed_at is not None and not (busy and now - self._listed_at >= _RESYNC_SECONDS):
@@ -315,17 +320,18 @@ class Actor:
             metadata.namespace, label_selector=f"{UID_LABEL}={metadata.uid}"
         )
         # Anyone may write a label.
-        ours = [job for job in jobs if is_own_job(job, self.resource)]
-        self.store.replace_all(ours, resource_version=resource_version)
+        own_jobs = [job for job in jobs if is_own_job(job, self.resource)]
+        self.store.replace_all(own_jobs, resource_version=resource_version)
         self._listed_at = now
 
     def _forget_former_queue(self) -> None:
-        """Begin the evidence anew when Secrets or spec lead to another queue: it says nothing."""
+        """Drop the evidence if Secrets or spec lead to another queue, of which it says nothing."""
         if self._evidence_of != self._queue.changes:
             self._evidence_of = self._queue.changes
             self._evidence = Evidence(pace=self._evidence.pace)
 
     async def _rests_on_current_secrets(self, observed: Observed, decided: Plan) -> bool:
+        """Return whether the plan may be carried out with what is known of the Secrets."""
         self._queue.is_at_work = is_at_work(observed)
         measurement = observed.measurement
         if measurement is None or not needs_current_secrets(observed, decided):
@@ -333,6 +339,7 @@ class Actor:
         return await self._queue.confirm(observed.resource, measurement)
 
     def _next_delay(self, decided: Plan) -> float | None:
+        """Return the seconds until something is due by itself; None: nothing is."""
         delays = [
             decided.recheck_after_seconds,
             self._execution.retry_after_seconds,

@@ -312,6 +312,19 @@ def test_parallelism_is_never_lowered(observed: Observed, evidence: Evidence) ->
 
 
 @effort(400)
+@given(observations(), evidence_of_all_kinds)
+def test_resumed_job_gets_room_for_each_pod_that_it_has(
+    observed: Observed, evidence: Evidence
+) -> None:
+    jobs = tuple(replace(job, suspended=True) for job in observed.jobs)
+    known = {job.name: job for job in jobs}
+    for action in plan(replace(observed, jobs=jobs), evidence, now=NOW).actions:
+        if isinstance(action, SetSuspend) and action.parallelism is not None:
+            job = known[action.job]
+            assert job.active <= action.parallelism < job.parallelism
+
+
+@effort(400)
 @given(observations(), evidence_of_all_kinds, st.none() | errors)
 def test_unknown_depth_creates_shrinks_and_finishes_nothing(
     observed: Observed, evidence: Evidence, error: QueueNotFound | None
