@@ -1,15 +1,16 @@
-"""A worker's connection to a Kafka topic; the Broker of `workqueuejob.brokers.broker`.
+"""The worker's side of a Kafka topic: takes and settles items, and decides nothing.
 
-    taken          the offset is committed again, with a note beside it that the item is begun
-    succeeded      the offset behind it is committed, and the next item begun with it
-    failed         its partition rests until it is tried again; those behind it wait
-    dead-lettered  sent to the dead-letter topic, then committed
-    given back     the note is taken back
+    take         commits the offset again; its metadata says that the item is begun
+    ack          commits the offset behind the item; the same commit may begin the next item
+    retry        commits metadata with the time until which the item, and so its partition, rests
+    dead_letter  sends the item to the dead-letter topic, then commits the offset behind it
+    release      commits metadata without this attempt
+    renew        polls, which keeps the membership in the group
 
-The note counts the attempts over the deaths of workers, for Kafka has no such count. Only who has
-the partition can commit: anybody else is told that the lease is lost. Where offsets are behind the
-last item, as those of transaction markers and of what compaction removed, they are committed when
-nothing is left to take, so that the group's lag ends at 0.
+The metadata counts attempts even when workers die, because Kafka keeps no such count. Only the
+member that has the partition can commit; for any other member the lease is lost. Some offsets
+behind the last item are no items: transaction markers, and records that compaction removed. They
+are committed when nothing is left to take, so that the group's lag ends at 0.
 """
 
 import time
@@ -36,25 +37,28 @@ from workqueuejob.errors import (
 )
 
 POLL_SECONDS = 0.25
-LONGEST_RENEW_SECONDS = 3.0
+RENEW_MAX_SECONDS = 3.0
 SILENCE_SECONDS = 10.0
-"""How long a partition's leader may say nothing of what comes next."""
+"""How long a partition's leader may leave open whether another record comes."""
 
-SEVERAL = 16
+POLLS_PER_RENEWAL = 16
+"""How many events a renewal handles while an item is in hand for long."""
 
 
 @dataclass(frozen=True, slots=True)
 class HeldMessage:
-    """What settles a delivery."""
+    """The record of an item in hand, and its partition; the `handle` of a Delivery."""
 
     partition: Partition
     message: Message
 
 
 class KafkaBroker:
-    """One topic by its consumer group; a `FetchesAhead` and an `Apportioned`.
+    """One topic by its consumer group.
 
-    fetch_ahead: lets `ack` begin the next item in the same commit, for who takes it at once.
+    It is a `Broker`, a `FetchesAhead`, an `Apportioned`, a `Doubting` and an `Inherited`.
+
+    fetch_ahead: whether `ack` begins the next item in the same commit; then take it at once.
     """
 
     def __init__(
@@ -76,14 +80,14 @@ class KafkaBroker:
         target = Subject(connection, topic=retry.dead_letter or "", group=source.consumer_group)
         self._letters = DeadLetterSender(target, client_id=client_id, pod=pod)
         self._has_target = False
-        self._kept: set[str] = set()
+        self._renewed_ids: set[str] = set()
 
     def connect(self) -> None:
-        """Join the group."""
+        """Join the group; raise as `open_broker` does."""
         self._session.join()
 
     def take(self, *, timeout_seconds: float) -> Delivery | None:
-        """Return an item, or None when none was ready for so long."""
+        """Return an item, or None when no item was ready within the timeout."""
         ends_at = time.monotonic() + timeout_seconds
         while True:
             self._session.join()
@@ -104,11 +108,11 @@ class KafkaBroker:
             self._session.poll(max(min(rest, due, POLL_SECONDS), 0.01))
 
     def ack(self, delivery: Delivery) -> None:
-        """Settle an item that succeeded, and begin the next one in the same commit."""
+        """Settle an item that succeeded; the same commit may begin the next one."""
         held = self._check(delivery)
         self._settle(held.partition, held.message)
 
-    def retry(self, delivery: Delivery, *, reason: str, delay_seconds: int) -> None:  # noqa: ARG002 - nobody reads why
+    def retry(self, delivery: Delivery, *, reason: str, delay_seconds: int) -> None:  # noqa: ARG002 - metadata has no reason
         """Count a failed attempt; its partition rests for the delay."""
         due_at = time.time() + delay_seconds if delay_seconds else 0.0
         self._put_back(delivery, NextItem(delivery.attempt, due_at=due_at))
@@ -119,7 +123,7 @@ class KafkaBroker:
         partition, message = held.partition, held.message
         if self._retry.dead_letter is not None:
             self._find_target(self._retry.dead_letter)
-            # Whoever has lost the partition must not write a letter.
+            # This commit fails if the partition is lost; then no dead letter may be written.
             self._committer.note(partition, message, partition.next)
             self._letters.send(delivery, message, reason=reason)
         self._settle(partition, message)
@@ -129,49 +133,49 @@ class KafkaBroker:
         self._put_back(delivery, NextItem(delivery.attempt - 1))
 
     def renew(self, held: Collection[Delivery]) -> Collection[Delivery]:
-        """Keep the membership while an item is worked on; return what is lost."""
-        kept, self._kept = self._kept, {one.id for one in held}
-        # To pause takes half a second when it ends, so only for what is in hand for long.
-        is_long = not kept.isdisjoint(self._kept)
+        """Keep the membership while an item is worked on; return those items that are lost."""
+        renewed_before, self._renewed_ids = self._renewed_ids, {delivery.id for delivery in held}
+        # Fetching starts half a second late after a pause, so only a long item is worth one.
+        is_long = not renewed_before.isdisjoint(self._renewed_ids)
         if is_long:
             self._regulate(holding=True)
-        for _ in range(SEVERAL if is_long else 1):
+        for _ in range(POLLS_PER_RENEWAL if is_long else 1):
             if not self._session.poll(0):
                 break
-        return [one for one in held if one.handle.partition.is_lost]
+        return [delivery for delivery in held if delivery.handle.partition.is_lost]
 
     def is_uncertain(self, delivery: Delivery) -> bool:
-        """Whether a commit behind it was sent, and no answer came."""
+        """Return whether the commit that settles the item was sent, and no answer came."""
         held: HeldMessage = delivery.handle
         return held.partition.unanswered is held.message
 
     @property
     def has_share(self) -> bool:
-        """Whether the group has given us partitions to take from, or is not going to."""
+        """Whether this member has partitions, or has waited long enough to have none for good."""
         return self._session.has_share
 
     @property
     def renew_seconds(self) -> float:
-        """Often enough for the group's session and its rebalances."""
+        """A third of the shorter one of max.poll.interval and session.timeout; at most 3 s."""
         intervals = (self._source.max_poll_interval_seconds, self._source.session_timeout_seconds)
-        return min(*intervals, LONGEST_RENEW_SECONDS * 3) / 3
+        return min(*intervals, RENEW_MAX_SECONDS * 3) / 3
 
     def close(self) -> None:
-        """Take back what was begun but not taken, and leave the group; never raises."""
+        """Take back attempts at items that were not taken, and leave the group; never raises."""
         self._session.close()
         self._letters.close()
 
     def disconnect(self) -> None:
-        """Vanish without a word; the next call joins anew."""
+        """Drop the membership without leaving the group; the next call joins again."""
         self._session.disconnect()
 
     def abandon(self) -> None:
-        """In a forked child: never free the clients, whose threads are not there."""
+        """In a forked child: keep the clients from being freed, because their threads are gone."""
         self._session.consumer.abandon()
         self._letters.abandon()
 
     def _begin(self, partition: Partition) -> Delivery | None:
-        """Note that the next item is begun, and return it; None if it went to somebody else."""
+        """Commit that the next item is begun, and return it; None if its partition is lost."""
         message, before = partition.waiting[0], partition.next
         attempts = before.attempts if partition.is_begun else before.attempts + 1
         lost = before.is_held and not partition.is_begun
@@ -194,19 +198,19 @@ class KafkaBroker:
         )
 
     def _settle(self, partition: Partition, message: Message) -> None:
-        """Commit what is behind an item, and begin the next if that is wanted and at hand."""
+        """Commit the offset behind an item; begin a fetched item if that is wanted."""
         self._session.poll(0)
         following = self._choose_following(partition) if self.fetch_ahead else None
-        offset, told = (message.offset() or 0) + 1, FRESH
+        offset, next_item = (message.offset() or 0) + 1, FRESH
         offsets: list[TopicPartition] = []
         if following is not None:
             begun = NextItem(following.next.attempts + 1, is_held=True)
             if following is partition:
                 begun = NextItem(1, is_held=True)
-                offset, told = following.waiting[0].offset() or 0, begun
+                offset, next_item = following.waiting[0].offset() or 0, begun
             else:
                 offsets.append(self._committer.build_note(following, following.waiting[0], begun))
-        settled = self._session.build_offset(partition, offset, write_metadata(told))
+        settled = self._session.build_offset(partition, offset, write_metadata(next_item))
         try:
             self._committer.commit(partition, settled, *offsets)
         except BrokerUnavailable:
@@ -219,7 +223,7 @@ class KafkaBroker:
         self._session.hand_over()
 
     def _choose_following(self, partition: Partition) -> Partition | None:
-        """Return the partition of a fresh item that is there already."""
+        """Return a partition with a fetched item without a history; None where there is none."""
         if partition.waiting and not partition.is_leaving:
             return partition
         other = self._partitions.choose()
@@ -238,14 +242,17 @@ class KafkaBroker:
         return held
 
     def _is_at_rest(self, overdue_seconds: float) -> bool:
-        """Whether nothing is to come; raise BrokerUnavailable when nobody can tell."""
-        if self._consumer.heard.is_hopeless:
+        """Return whether no record is to come; raise BrokerUnavailable while no broker answers.
+
+        overdue_seconds: for how long the caller has waited beyond its timeout.
+        """
+        if self._consumer.reported.is_hopeless:
             raise self._consumer.silence()
         if self._partitions.is_resolved:
             return True
         if overdue_seconds > SILENCE_SECONDS:
             failure = self._consumer.silence()
-            # Whatever keeps the leader silent, who comes anew asks anew.
+            # A new member asks the leader again, whatever keeps it silent.
             self._session.close()
             raise failure
         return False
@@ -259,17 +266,20 @@ class KafkaBroker:
         self._has_target = True
 
     def _regulate(self, *, holding: bool) -> None:
-        """Fetch only what can be taken: librdkafka is polled all the same."""
+        """Pause the partitions from which no item can be taken now, and resume the others.
+
+        holding: whether an item is in hand for long; then all are paused. Polling goes on.
+        """
         changed: dict[bool, list[Partition]] = {True: [], False: []}
-        for one in self._partitions:
-            paused = holding or not self._partitions.wants(one)
-            if paused != one.is_paused:
-                changed[paused].append(one)
-        self._consumer.pause([one.number for one in changed[True]])
-        self._consumer.resume([one.number for one in changed[False]])
-        for paused, partitions in changed.items():
-            for one in partitions:
-                one.is_paused = paused
+        for partition in self._partitions:
+            is_paused = holding or not self._partitions.wants(partition)
+            if is_paused != partition.is_paused:
+                changed[is_paused].append(partition)
+        self._consumer.pause([partition.number for partition in changed[True]])
+        self._consumer.resume([partition.number for partition in changed[False]])
+        for is_paused, partitions in changed.items():
+            for partition in partitions:
+                partition.is_paused = is_paused
 
 
 def open_broker(
@@ -279,12 +289,12 @@ def open_broker(
     retry: RetrySettings,
     run: str = "",
     pod: str = "",
-    prefetch: int = 1,  # noqa: ARG001 - librdkafka fetches ahead, and nothing is held by that
+    prefetch: int = 1,  # noqa: ARG001 - librdkafka fetches ahead, and holds nothing by that
 ) -> KafkaBroker:
-    """Connect to a topic, and join the group.
+    """Join the consumer group of a topic, and return the broker.
 
-    run, pod: by which the operator knows the group's member.
-    Raises BrokerUnavailable when it may work later, and any other QueueError when a person must
+    run, pod: parts of the client id by which the operator knows the group's member.
+    Raises BrokerUnavailable when a later try may work, and any other QueueError when a person must
     change something: AuthenticationFailed, AuthorizationFailed, TLSFailed, QueueNotFound,
     ConsumerGroupInUse.
     """
@@ -292,7 +302,7 @@ def open_broker(
     try:
         broker.connect()
     except GroupRebalancing:
-        # To leave and come again would make it share out anew.
+        # Leaving and joining again would begin another rebalance.
         return broker
     except WorkQueueJobError:
         broker.close()

@@ -1,8 +1,8 @@
-"""librdkafka's settings for a connection, and what it says of its brokers in passing.
+"""librdkafka's settings for a connection, and the errors that it reports by its callback.
 
-librdkafka connects by itself and for ever, so that a refused login looks like a timeout to who
-asks; the reason is only in the errors that it reports aside, which `Heard` keeps. Nothing is
-written to a file: certificates and keys are handed over as text.
+librdkafka connects in the background and without end, so a refused login looks like a timeout to
+the caller. The reason is only in the errors that go to `error_cb`; `ReportedErrors` keeps them.
+Nothing is written to a file: certificates and keys are passed as text.
 """
 
 import os
@@ -18,8 +18,8 @@ from workqueuejob.brokers.kafka import codes
 
 CONNECT_TIMEOUT_MS = 3000
 REPLY_TIMEOUT_MS = 10_000
-LONGEST_RECONNECT_MS = 2000
-SEVERAL = 20
+RECONNECT_MAX_MS = 2000
+ERRORS_KEPT = 20
 
 DECISIVE = (
     codes.AUTHENTICATION,
@@ -29,44 +29,47 @@ DECISIVE = (
     codes.TRANSPORT,
     codes.ALL_BROKERS_DOWN,
 )
-"""What tells why a broker does not answer, the most telling first."""
+"""The codes that say why a broker does not answer, the most specific first."""
 
 
-class Heard:
-    """The last errors that a client reported aside."""
+class ReportedErrors:
+    """The last errors that a client passed to its `error_cb`."""
 
     def __init__(self) -> None:
-        self._errors: deque[KafkaError] = deque(maxlen=SEVERAL)
+        self._errors: deque[KafkaError] = deque(maxlen=ERRORS_KEPT)
 
     def note(self, error: KafkaError) -> None:
-        """Keep it; librdkafka calls this while it is polled."""
+        """Keep an error; librdkafka calls this while it is polled."""
         self._errors.append(error)
 
     def forget(self) -> None:
-        """Begin anew: what follows is of another question."""
+        """Drop the errors, because those that follow belong to another request."""
         self._errors.clear()
 
     @property
     def is_hopeless(self) -> bool:
         """Whether waiting longer for a first answer would not help."""
-        codes = {error.code() for error in self._errors}
-        return not codes.isdisjoint((*DECISIVE[:2], DECISIVE[-1]))
+        reported = {error.code() for error in self._errors}
+        return not reported.isdisjoint((*DECISIVE[:2], DECISIVE[-1]))
 
     def explain(self, error: KafkaError) -> KafkaError:
-        """Return the reason for an error that only says that nobody answered."""
-        return most_telling((error, *self._errors))
+        """Return the reported error that is the cause of a missing answer; else `error` itself."""
+        return find_cause((error, *self._errors))
 
 
-def most_telling(errors: Iterable[KafkaError]) -> KafkaError:
-    """Return the error that says most; the first if none of them is about a connection."""
-    every = list(errors)
-    if every[0].code() not in SILENT:
-        return every[0]
+def find_cause(errors: Iterable[KafkaError]) -> KafkaError:
+    """Return the most specific of the later errors if the first says that no answer came.
+
+    Any other first error is returned itself. Of several with the same code it returns the last.
+    """
+    first, *reported = errors
+    if first.code() not in SILENT:
+        return first
     for code in DECISIVE:
-        for error in reversed(every):
-            if error.code() == code and error is not every[0]:
+        for error in reversed(reported):
+            if error.code() == code and error is not first:
                 return error
-    return every[0]
+    return first
 
 
 SILENT = (
@@ -76,23 +79,23 @@ SILENT = (
     codes.WAIT_COORD,
     KafkaError.REQUEST_TIMED_OUT,
 )
-"""What a question ends with when nobody answers it."""
+"""The codes with which a request ends when no broker answers it."""
 
 
 def build_client_settings(
-    connection: KafkaConnection, heard: Heard, *, client_id: str
+    connection: KafkaConnection, reported: ReportedErrors, *, client_id: str
 ) -> dict[str, Any]:
-    """Return what producers, consumers and administrators have in common."""
+    """Return the settings that producers, consumers and admin clients share."""
     settings: dict[str, Any] = {
         "bootstrap.servers": ",".join(connection.bootstrap_servers),
         "client.id": client_id,
         "security.protocol": _security_protocol(connection),
-        "error_cb": heard.note,
-        # What it would write to stderr is in the errors that it reports.
+        "error_cb": reported.note,
+        # The reported errors hold everything that librdkafka would write to stderr.
         "log_level": 0,
         "socket.connection.setup.timeout.ms": CONNECT_TIMEOUT_MS,
         "socket.timeout.ms": REPLY_TIMEOUT_MS,
-        "reconnect.backoff.max.ms": LONGEST_RECONNECT_MS,
+        "reconnect.backoff.max.ms": RECONNECT_MAX_MS,
         "socket.keepalive.enable": True,
         "socket.nagle.disable": True,
     }
@@ -117,7 +120,7 @@ def _tls_settings(tls: TLSSettings) -> dict[str, Any]:
     }
     if tls.ca is not None:
         settings["ssl.ca.pem"] = tls.ca.decode("ascii", "replace")
-    elif roots := _travelled_roots():
+    elif roots := _find_injected_roots():
         settings["ssl.ca.location"] = roots
     if tls.client_certificate is not None and tls.client_key is not None:
         settings["ssl.certificate.pem"] = tls.client_certificate.decode("ascii", "replace")
@@ -125,7 +128,10 @@ def _tls_settings(tls: TLSSettings) -> dict[str, Any]:
     return settings
 
 
-def _travelled_roots() -> str | None:
-    """Return the roots that an injected worker brought along: its image may have none."""
+def _find_injected_roots() -> str | None:
+    """Return the file of CA certificates that an injected worker brings, or None.
+
+    The image of its pod may have none.
+    """
     roots = f"{sys.prefix}/etc/ca-certificates.crt"
     return roots if os.path.exists(roots) else None

@@ -1,6 +1,7 @@
-"""The codes of what librdkafka itself reports; those of brokers are KafkaError's public ones.
+"""The error codes of librdkafka itself, under public names; brokers' codes are KafkaError's own.
 
-They are part of its interface, and have underscores in front because brokers have none of them.
+They are part of librdkafka's interface. KafkaError spells them with an underscore to set them apart
+from the codes of the protocol.
 """
 
 from confluent_kafka import KafkaError

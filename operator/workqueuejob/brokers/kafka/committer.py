@@ -1,7 +1,7 @@
-"""Commits offsets as the owner of their partitions, for as long as it is one.
+"""Commits offsets for a member of the group, while the member has their partitions.
 
-While the group shares its partitions out a commit is refused; it is tried again until the group has
-done so, or has given the partition to somebody else.
+The group refuses commits during a rebalance. A commit is then tried again, until the rebalance is
+over or the partition belongs to another member.
 """
 
 import time
@@ -16,7 +16,7 @@ from workqueuejob.contract.settings import KafkaSource
 from workqueuejob.errors import BrokerUnavailable, LeaseLost
 
 REBALANCE_SECONDS = 15.0
-"""How long a commit is tried while the group shares its partitions out."""
+"""How long a commit is tried again during a rebalance."""
 
 
 class OffsetCommitter:
@@ -27,29 +27,33 @@ class OffsetCommitter:
         self._source = source
 
     def build_loss(self, partition: Partition) -> LeaseLost:
-        """Return what is told who is not the owner any more."""
+        """Return the error for an item whose partition another member has now."""
         return LeaseLost(
             f"partition {partition.number} of topic {self._source.topic!r} was given to another"
             f" member of group {self._source.consumer_group!r} before the item was settled"
         )
 
     def build_note(self, partition: Partition, message: Message, item: NextItem) -> TopicPartition:
-        """Return the offset of an item that comes next, with what is known of it beside."""
+        """Return the offset of the item that comes next, with the item's history as metadata."""
         return self._session.build_offset(partition, message.offset() or 0, write_metadata(item))
 
     def note(self, partition: Partition, message: Message, item: NextItem) -> None:
-        """Commit what is known of an item that comes next; raise as `commit` does."""
+        """Commit the history of the item that comes next; raise as `commit` does."""
         self.commit(partition, self.build_note(partition, message, item))
 
     def commit(self, partition: Partition, *offsets: TopicPartition) -> None:
-        """Commit as the partition's owner; raise LeaseLost or BrokerUnavailable."""
+        """Commit offsets while this member has the partition.
+
+        Raises LeaseLost when another member has it, and BrokerUnavailable when the rebalance does
+        not end in time.
+        """
         deadline = time.monotonic() + REBALANCE_SECONDS
         while not partition.is_lost:
             try:
                 self._session.consumer.commit(offsets)
             except Fenced:
                 if partition.is_leaving:
-                    # The group has not waited.
+                    # The group went on without waiting for this member.
                     partition.in_hand = None
                     partition.is_lost = True
                     self._session.hand_over()
@@ -65,19 +69,26 @@ class OffsetCommitter:
         raise self.build_loss(partition)
 
     def commit_ends(self) -> None:
-        """Commit where nothing is left, so that what is no item does not look like one."""
+        """Commit the ends of partitions without items, so that other offsets do not count as lag.
+
+        Offsets of transaction markers and of compacted records are no items.
+        """
         self._session.has_new_ends = False
         behind = [
-            one
-            for one in self._session.partitions
-            if one.is_idle and one.reached > one.committed and not one.is_leaving
+            partition
+            for partition in self._session.partitions
+            if partition.is_idle
+            and partition.reached > partition.committed
+            and not partition.is_leaving
         ]
         if not behind:
             return
-        offsets = [self._session.build_offset(one, one.reached, "") for one in behind]
+        offsets = [
+            self._session.build_offset(partition, partition.reached, "") for partition in behind
+        ]
         try:
             self.commit(behind[0], *offsets)
         except LeaseLost:
             return
-        for one in behind:
-            one.settle(one.reached)
+        for partition in behind:
+            partition.settle(partition.reached)

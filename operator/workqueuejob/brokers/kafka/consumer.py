@@ -1,7 +1,7 @@
-"""librdkafka's consumer with its errors in our words; knows nothing of what partitions hold.
+"""librdkafka's consumer, with its errors translated; knows nothing of the items in partitions.
 
-Who is told BrokerUnavailable may ask again. There may be no consumer: it is opened and dropped as
-its member joins and leaves the group.
+After BrokerUnavailable a call may be tried again. The consumer is opened when the member joins the
+group, and closed or dropped when it leaves; between them there is none.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,7 +13,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from workqueuejob.brokers.connection import KafkaConnection
 from workqueuejob.brokers.immortality import keep_for_ever
 from workqueuejob.brokers.kafka import codes
-from workqueuejob.brokers.kafka.client import Heard, build_client_settings
+from workqueuejob.brokers.kafka.client import ReportedErrors, build_client_settings
 from workqueuejob.brokers.kafka.errors import read_error, translate
 from workqueuejob.brokers.kafka.subject import Subject
 from workqueuejob.contract.settings import KafkaSource
@@ -24,7 +24,7 @@ from workqueuejob.errors import (
     WorkQueueJobError,
 )
 
-QUESTION_TIMEOUT_SECONDS = 5.0
+REQUEST_TIMEOUT_SECONDS = 5.0
 HEARTBEAT_MS = 3000
 FETCHED_MESSAGES = 1000
 FETCHED_KIBIBYTES = 16 << 10
@@ -36,22 +36,28 @@ FENCING = (
     KafkaError.FENCED_INSTANCE_ID,
     codes.ASSIGNMENT_LOST,
 )
-"""How a commit is refused by a group that has gone on."""
+"""The codes by which a group refuses a commit of an older generation."""
 
 Listener = Callable[[Consumer, list[TopicPartition]], None]
 
 
 class Fenced(Exception):
-    """A commit came from a generation of the group that is over, or just ending."""
+    """The group refused a commit, because the member's generation is over or ending.
+
+    Kafka calls such a member fenced.
+    """
 
 
 class GroupConsumer:
-    """One topic and group; every method may raise what is wrong with the cluster."""
+    """The consumer of one topic and group; its methods raise the translated errors.
+
+    reported: the errors that librdkafka reported since the last answer.
+    """
 
     def __init__(self, connection: KafkaConnection, source: KafkaSource, client_id: str) -> None:
         self.subject = Subject(connection, topic=source.topic, group=source.consumer_group)
-        self.heard = Heard()
-        self._settings = _build_settings(connection, source, self.heard, client_id)
+        self.reported = ReportedErrors()
+        self._settings = _build_settings(connection, source, self.reported, client_id)
         self._consumer: Consumer | None = None
 
     @property
@@ -61,7 +67,7 @@ class GroupConsumer:
 
     def open(self, *, on_assign: Listener, on_revoke: Listener, on_lost: Listener) -> None:
         """Begin to join the group; the listeners are called while it is polled."""
-        self.heard.forget()
+        self.reported.forget()
         try:
             consumer = Consumer(self._settings)
             consumer.subscribe(
@@ -72,7 +78,7 @@ class GroupConsumer:
         self._consumer = consumer
 
     def poll(self, timeout_seconds: float) -> Message | None:
-        """Return what was fetched or said."""
+        """Return the next record or event, or None; call the listeners meanwhile."""
         if self._consumer is None:
             return None
         try:
@@ -88,16 +94,16 @@ class GroupConsumer:
             done: Any = self._consumer.commit(offsets=list(offsets), asynchronous=False)
         except KafkaException as error:
             raise self._refusal(read_error(error)) from error
-        for one in done:
-            if one.error is not None:
-                raise self._refusal(one.error)
+        for partition in done:
+            if partition.error is not None:
+                raise self._refusal(partition.error)
 
     def pause(self, numbers: Sequence[int]) -> None:
-        """Fetch nothing of these partitions."""
+        """Stop fetching from these partitions."""
         self._switch(numbers, paused=True)
 
     def resume(self, numbers: Sequence[int]) -> None:
-        """Go on fetching."""
+        """Go on fetching from these partitions."""
         self._switch(numbers, paused=False)
 
     def unassign(self, given: list[TopicPartition]) -> None:
@@ -107,14 +113,14 @@ class GroupConsumer:
                 self._consumer.incremental_unassign(given)
 
     def is_topic(self, name: str) -> bool:
-        """Whether there is such a topic, which is not created by asking."""
+        """Return whether a topic exists; asking does not create it."""
         if self._consumer is None:
             raise BrokerUnavailable(f"{self.subject.address}: not connected; try again")
         try:
-            found = self._consumer.list_topics(name, timeout=QUESTION_TIMEOUT_SECONDS)
+            metadata = self._consumer.list_topics(name, timeout=REQUEST_TIMEOUT_SECONDS)
         except KafkaException as error:
             raise self.explain(read_error(error)) from error
-        refusal = found.topics[name].error
+        refusal = metadata.topics[name].error
         if refusal is None:
             return True
         if refusal.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
@@ -122,16 +128,16 @@ class GroupConsumer:
         raise self.explain(refusal, topic=name)
 
     def silence(self) -> WorkQueueJobError:
-        """Return why nobody answers, as far as it was heard of."""
+        """Return the error for a missing answer, with the cause that librdkafka reported."""
         return self.explain(KafkaError(codes.TIMED_OUT))
 
     def explain(self, error: KafkaError, *, topic: str = "") -> WorkQueueJobError:
-        """Return an error in our words; one that may pass is BrokerUnavailable."""
+        """Return the translated error; BrokerUnavailable where a later try may work."""
         subject = Subject(
             self.subject.connection, topic=topic or self.subject.topic, group=self.subject.group
         )
-        failure = translate(error, subject, self.heard)
-        self.heard.forget()
+        failure = translate(error, subject, self.reported)
+        self.reported.forget()
         if isinstance(failure, ConnectionFailed | MeasurementUnreliable):
             return BrokerUnavailable(str(failure))
         return failure
@@ -145,11 +151,11 @@ class GroupConsumer:
         self._consumer = None
 
     def drop(self) -> None:
-        """Have no consumer, without a word."""
+        """Drop the consumer without leaving the group."""
         self._consumer = None
 
     def abandon(self) -> None:
-        """In a forked child: never free the consumer."""
+        """In a forked child: keep the consumer from being freed."""
         if self._consumer is not None:
             keep_for_ever(self._consumer)
 
@@ -167,11 +173,11 @@ class GroupConsumer:
 
 
 def _build_settings(
-    connection: KafkaConnection, source: KafkaSource, heard: Heard, client_id: str
+    connection: KafkaConnection, source: KafkaSource, reported: ReportedErrors, client_id: str
 ) -> dict[str, Any]:
     session_ms = int(source.session_timeout_seconds * 1000)
     return {
-        **build_client_settings(connection, heard, client_id=client_id),
+        **build_client_settings(connection, reported, client_id=client_id),
         "group.id": source.consumer_group,
         "partition.assignment.strategy": "cooperative-sticky",
         "session.timeout.ms": session_ms,
@@ -181,7 +187,7 @@ def _build_settings(
         "enable.auto.offset.store": False,
         "enable.partition.eof": True,
         "isolation.level": "read_committed",
-        # Only for what retention removed: where a group has committed nothing, we say where.
+        # Used only after retention removed records: the session sets a new group's offsets.
         "auto.offset.reset": "earliest",
         "allow.auto.create.topics": False,
         "queued.min.messages": FETCHED_MESSAGES,

@@ -1,7 +1,6 @@
-"""What librdkafka's error codes mean, in one table, and what a person can change about each.
+"""Translates librdkafka's error codes by one table, and says for each what a person can change.
 
-The only place that knows the codes of connections, logins and rights. Messages hold addresses and
-names of users, topics and groups, never a password.
+Messages hold addresses and names of users, topics and groups, never a password.
 """
 
 from collections.abc import Callable
@@ -11,7 +10,7 @@ from confluent_kafka import KafkaError, KafkaException
 
 from workqueuejob.brokers.connection import KAFKA_FIELD as FIELD
 from workqueuejob.brokers.kafka import codes
-from workqueuejob.brokers.kafka.client import Heard
+from workqueuejob.brokers.kafka.client import ReportedErrors
 from workqueuejob.brokers.kafka.connection_errors import (
     bad_settings,
     login_refused,
@@ -35,48 +34,54 @@ Translation: TypeAlias = Callable[[KafkaError, Subject], QueueError]
 
 
 def read_error(error: KafkaException) -> KafkaError:
-    """Return what an exception of the client carries."""
-    found = error.args[0] if error.args else None
-    return found if isinstance(found, KafkaError) else KafkaError(codes.FAIL, str(error))
+    """Return the KafkaError that an exception of librdkafka carries."""
+    carried = error.args[0] if error.args else None
+    return carried if isinstance(carried, KafkaError) else KafkaError(codes.FAIL, str(error))
 
 
-def translate(error: KafkaError, subject: Subject, heard: Heard | None = None) -> QueueError:
-    """Return the error of our tree; `heard` tells why nobody answers."""
-    reason = error if heard is None else heard.explain(error)
-    translation = TRANSLATIONS.get(reason.code(), other)
-    return translation(reason, subject)
+def translate(
+    error: KafkaError, subject: Subject, reported: ReportedErrors | None = None
+) -> QueueError:
+    """Return the QueueError for an error of librdkafka.
+
+    reported: the errors by which the client explains a missing answer.
+    """
+    cause = error if reported is None else reported.explain(error)
+    translation = TRANSLATIONS.get(cause.code(), other)
+    return translation(cause, subject)
 
 
 def build_group_in_use(
     subject: Subject, *, programs: int = 0, workers: int = 0
 ) -> ConsumerGroupInUse:
-    """Return what is wrong when others are members of the group.
+    """Return the error for a group that has other members than the run's workers.
 
-    They are counted and not named: they may belong to another namespace, whose names, UIDs and
-    addresses are not for the readers of this one.
+    The message counts them and does not name them. They may belong to another namespace, whose
+    names, UIDs and addresses the readers of this namespace must not see.
 
-    workers: of another WorkQueueJob, or of a former run; programs: all others.
+    workers: how many are workers of another WorkQueueJob, or of a former run.
+    programs: how many are other programs.
     """
-    seen = [
+    members = [
         *([_count(programs, "other program", "other programs")] if programs else ()),
         *([_count(workers, "worker", "workers") + " of another WorkQueueJob"] if workers else ()),
     ]
     return ConsumerGroupInUse(
         f"group {subject.group!r} on {subject.address} has members that are not of this run:"
-        f" {' and '.join(seen)}; kafka-consumer-groups.sh --describe --members --group"
+        f" {' and '.join(members)}; kafka-consumer-groups.sh --describe --members --group"
         f" {subject.group} names them. Stop them, or create another WorkQueueJob with a"
         f" {FIELD}.consumerGroup that no other program uses"
     )
 
 
-def _count(number: int, one: str, more: str) -> str:
-    return f"{number} {one if number == 1 else more}"
+def _count(number: int, singular: str, plural: str) -> str:
+    return f"{number} {singular if number == 1 else plural}"
 
 
-def _forbidden(what: str, rights: str) -> Translation:
+def _forbidden(resource: str, rights: str) -> Translation:
     def build(_error: KafkaError, subject: Subject) -> QueueError:
-        name = {"topic": subject.topic, "group": subject.group}.get(what, "")
-        named = f"{what} {name!r}" if name else f"the {what}"
+        name = {"topic": subject.topic, "group": subject.group}.get(resource, "")
+        named = f"{resource} {name!r}" if name else f"the {resource}"
         return AuthorizationFailed(
             f"user {subject.connection.username or 'ANONYMOUS'!r} may not use {named} on"
             f" {subject.address}; grant {rights} (kafka-acls.sh)"
@@ -92,11 +97,11 @@ def _missing_topic(_error: KafkaError, subject: Subject) -> QueueError:
     )
 
 
-def _invalid(what: str, field: str) -> Translation:
+def _invalid(resource: str, field: str) -> Translation:
     def build(error: KafkaError, subject: Subject) -> QueueError:
-        name = subject.topic if what == "topic" else subject.group
+        name = subject.topic if resource == "topic" else subject.group
         return QueueNotFound(
-            f"{what} {name!r} is refused by {subject.address} ({error.str()}); create the"
+            f"{resource} {name!r} is refused by {subject.address} ({error.str()}); create the"
             f" WorkQueueJob anew with another {FIELD}.{field}"
         )
 
@@ -111,10 +116,10 @@ def _foreign_group(_error: KafkaError, subject: Subject) -> QueueError:
     )
 
 
-def _unavailable(what: str) -> Translation:
+def _unavailable(state: str) -> Translation:
     def build(error: KafkaError, subject: Subject) -> QueueError:
         return MeasurementUnreliable(
-            f"{subject.address}: {what} ({error.str()}); bring its brokers back"
+            f"{subject.address}: {state} ({error.str()}); bring its brokers back"
         )
 
     return build

@@ -1,7 +1,7 @@
-"""The partitions that a worker has been assigned, and what came of them. Calls no broker.
+"""The partitions that are assigned to a worker, and how far it is in each. Calls no broker.
 
-In a partition one item is worked on at a time, and the next only after it is settled: an item
-that rests until its next attempt holds up those behind it, so that the order is kept.
+In a partition one item is worked on at a time, and the next only after that item is settled. An
+item that rests until its next attempt holds up those behind it, so that the order is kept.
 """
 
 import time
@@ -14,24 +14,26 @@ from confluent_kafka import Message
 from workqueuejob.contract.offsets import FRESH, NextItem
 
 UNKNOWN = -1
-"""Nothing was committed that we know of."""
+"""Stands for an offset that is not known."""
 
 
 @dataclass(eq=False, slots=True)
 class Partition:
-    """One partition while it is ours; after it was taken away only `is_lost` counts.
+    """One partition while it is assigned to this worker.
 
-    end: offset before which to work; None follows.
+    end: the offset before which the run works (its target); None follows without end.
     committed: the group's offset.
-    next: what is known of the item that comes next, as it stands beside the committed offset.
-    reached: offset before which nothing is left to fetch.
-    is_cut: whether something behind the target was dropped, at the offset that was reached.
-    waiting: fetched, and not in hand; the first of them may be begun.
-    in_hand: the item that is worked on.
+    next: the history of the item that comes next, as the metadata of the committed offset says.
+    reached: the offset before which no record is left to fetch.
+    is_cut: whether a record behind the target was dropped, at the offset `reached`.
+    waiting: records that are fetched and not in hand; the first may be begun.
+    in_hand: the record that is worked on.
+    unanswered: the record whose settling commit was sent and not answered.
     is_begun: whether `next` counts the attempt that is about to be made.
-    was_seen: whether somebody had the next item before.
-    unanswered: the item whose settling commit was sent, and not answered.
-    is_leaving: whether it is to be handed over as soon as nothing of it is in hand.
+    was_seen: whether a worker had the next item before.
+    is_leaving: whether the partition is given up as soon as no record of it is in hand.
+    is_paused: whether nothing is fetched from it.
+    is_lost: whether it was taken away; then the other fields mean nothing.
     """
 
     number: int
@@ -56,20 +58,20 @@ class Partition:
 
     @property
     def is_idle(self) -> bool:
-        """Whether nothing of it is known that is to be worked on."""
+        """Whether no record of it is fetched or in hand."""
         return self.in_hand is None and not self.waiting
 
     @property
     def is_resolved(self) -> bool:
-        """Whether it is known what comes next: an item, a rest, or nothing."""
+        """Whether it is known what comes next: a record, or the end."""
         return bool(self.waiting) or self.in_hand is not None or self.reached != UNKNOWN
 
     def rest_seconds(self, now: float) -> float:
-        """Return how long the next item must rest; now is of the wall clock."""
+        """Return how long the next item must rest. now: seconds of the wall clock."""
         return max(self.next.due_at - now, 0.0)
 
     def receive(self, message: Message) -> None:
-        """Keep what was fetched, unless it lies behind the target."""
+        """Keep a fetched record, unless it lies behind the target."""
         offset = message.offset() or 0
         if self.end is not None and offset >= self.end:
             self.reach(offset)
@@ -79,18 +81,18 @@ class Partition:
             self.reached = UNKNOWN
 
     def reach(self, offset: int) -> None:
-        """Note that nothing is left to take before an offset, where nothing was dropped."""
+        """Note the offset before which no record is left, unless a record was dropped."""
         if not self.is_cut:
             self.reached = offset
 
     def settle(self, committed: int) -> None:
-        """Forget the item in hand, whose successor is next."""
+        """Forget the record in hand after this offset was committed."""
         self.in_hand = None
         self.committed = committed
         self.next, self.is_begun, self.was_seen = FRESH, False, False
 
     def put_back(self, item: NextItem) -> None:
-        """Have the item in hand come next again."""
+        """Make the record in hand the next one again. item: its history from now on."""
         if self.in_hand is not None:
             self.waiting.appendleft(self.in_hand)
             self.committed = self.in_hand.offset() or 0
@@ -99,67 +101,74 @@ class Partition:
 
 
 class Partitions:
-    """All partitions that are ours. clock: the wall's, in seconds."""
+    """All partitions that are assigned to this worker. clock: the wall clock, in seconds."""
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
-        self._every: dict[int, Partition] = {}
+        self._by_number: dict[int, Partition] = {}
 
     def __iter__(self) -> Iterator[Partition]:
-        return iter(self._every.values())
+        return iter(self._by_number.values())
 
     def add(self, partition: Partition) -> None:
-        """Take over a partition that was assigned."""
-        self._every[partition.number] = partition
+        """Add a partition that was assigned."""
+        self._by_number[partition.number] = partition
 
     def remove(self, numbers: Iterable[int]) -> None:
-        """Forget partitions that are not ours any more; what is in hand of them is lost."""
+        """Remove partitions that were taken away; their records in hand are lost."""
         for number in numbers:
-            partition = self._every.pop(number, None)
+            partition = self._by_number.pop(number, None)
             if partition is not None:
                 partition.is_lost = True
 
     def clear(self) -> None:
-        """Lose everything."""
-        self.remove(list(self._every))
+        """Remove all partitions."""
+        self.remove(list(self._by_number))
 
     def find(self, number: int | None) -> Partition | None:
-        """Return a partition that is ours."""
-        return None if number is None else self._every.get(number)
+        """Return an assigned partition by its number; None if it is not assigned."""
+        return None if number is None else self._by_number.get(number)
 
     def is_held(self, number: int) -> bool:
-        """Whether something of a partition is in hand."""
-        found = self._every.get(number)
-        return found is not None and found.in_hand is not None
+        """Return whether a record of a partition is in hand."""
+        partition = self._by_number.get(number)
+        return partition is not None and partition.in_hand is not None
 
     def __len__(self) -> int:
-        return len(self._every)
+        return len(self._by_number)
 
     @property
     def is_holding(self) -> bool:
-        """Whether anything is in hand."""
-        return any(one.in_hand is not None for one in self)
+        """Whether a record of any partition is in hand."""
+        return any(partition.in_hand is not None for partition in self)
 
     def choose(self) -> Partition | None:
-        """Return a partition whose next item may be taken now; first the one that is begun."""
+        """Return a partition whose next item may be taken now, a begun one first; else None."""
         now = self._clock()
-        there = [one for one in self if one.waiting and not one.in_hand and not one.is_leaving]
-        begun = next((one for one in there if one.is_begun), None)
-        return begun or next((one for one in there if not one.rest_seconds(now)), None)
+        free = [
+            partition
+            for partition in self
+            if partition.waiting and not partition.in_hand and not partition.is_leaving
+        ]
+        begun = next((partition for partition in free if partition.is_begun), None)
+        return begun or next((p for p in free if not p.rest_seconds(now)), None)
 
     def wants(self, partition: Partition) -> bool:
-        """Whether more is to be fetched of it."""
+        """Return whether more records of a partition are to be fetched."""
         return not (
             partition.is_done or partition.is_leaving or partition.rest_seconds(self._clock())
         )
 
     def next_due_seconds(self) -> float:
-        """Return when the first item that rests may be tried again."""
+        """Return the seconds until the first resting item may be tried again; else infinity."""
         now = self._clock()
-        rests = [one.rest_seconds(now) for one in self if one.waiting]
+        rests = [partition.rest_seconds(now) for partition in self if partition.waiting]
         return min((rest for rest in rests if rest), default=float("inf"))
 
     @property
     def is_resolved(self) -> bool:
         """Whether it is known of every partition what comes next."""
-        return all(one.is_resolved or one.is_done or not self.wants(one) for one in self)
+        return all(
+            partition.is_resolved or partition.is_done or not self.wants(partition)
+            for partition in self
+        )

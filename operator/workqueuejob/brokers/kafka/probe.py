@@ -1,16 +1,16 @@
-"""How far a consumer group is behind on a Kafka topic; never joins the group.
+"""Measures the lag of a consumer group on a Kafka topic; asks as an admin client, joins no group.
 
-    ready          offsets between the group's and the last stable one, less those below
-    in_flight      partitions of which a worker has an item in hand, as it has noted beside the
-                   offset; not known of a foreign program
+    ready          offsets from the group's to the last stable one, without in_flight and delayed
+    in_flight      partitions of which a worker has an item in hand, as the offset's metadata says;
+                   None with a foreign program
     delayed        offsets of partitions whose next item rests until its next attempt
-    consumers      members of the group that have partitions; None with our worker, whose item is
-                   free again when the group has noticed its death, and not before
+    consumers      members of the group that have partitions; None with `wqj-worker`, because the
+                   item of a dead worker is free only after the group has noticed the death
     dead_lettered  records in the dead-letter topic; None where there is no such topic
     log            each partition's position, from which a run's span is made
-    precision      Estimated: an offset may be a marker or compacted away
+    precision      Estimated, because an offset may be a transaction marker or a compacted record
 
-A group that has committed nothing begins where the spec says, and nowhere before the log's start.
+A group that has committed nothing begins where the spec says, and not before the first record.
 """
 
 import time
@@ -37,7 +37,7 @@ from workqueuejob.brokers.connection import KafkaConnection
 from workqueuejob.brokers.depth import QueueDepth
 from workqueuejob.brokers.hosts import ALL_HOSTS, AllowedHosts
 from workqueuejob.brokers.kafka import codes
-from workqueuejob.brokers.kafka.client import Heard, build_client_settings
+from workqueuejob.brokers.kafka.client import ReportedErrors, build_client_settings
 from workqueuejob.brokers.kafka.errors import build_group_in_use, read_error, translate
 from workqueuejob.brokers.kafka.reference import KafkaReference
 from workqueuejob.brokers.kafka.subject import Subject
@@ -51,20 +51,24 @@ from workqueuejob.contract.offsets import (
 from workqueuejob.errors import QueueNotFound, QueueTypeUnsupported
 from workqueuejob.names import OPERATOR
 
-QUESTION_TIMEOUT_SECONDS = 5.0
+REQUEST_TIMEOUT_SECONDS = 5.0
 MEASUREMENT_TIMEOUT_SECONDS = 10.0
 LISTEN_SECONDS = 0.05
 MAX_PARTITIONS = 4000
 LIMITS = {"receive.message.max.bytes": 4 * MIB}
-"""The largest partition's answer, a description, has some hundred bytes: ten times what is needed.
-librdkafka's own limit is 100 MB. No record is ever fetched."""
+"""Ten times what 4,000 partitions of some hundred bytes need. librdkafka's own limit is 100 MB.
+No record is fetched."""
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class _Members:
-    """A group's members: the partitions that they have, and how many of them have any."""
+    """The members of a group.
+
+    owned: the topic's partitions that any member has.
+    owners: how many members have any.
+    """
 
     owned: frozenset[int]
     owners: int
@@ -74,25 +78,25 @@ class KafkaProbe:
     """One Kafka cluster; the Probe of `workqueuejob.brokers.probe`."""
 
     def __init__(self, settings: KafkaConnection, allowed_hosts: AllowedHosts) -> None:
-        """Connect; raise a QueueError when that fails, or leads to hosts that are not allowed."""
+        """Connect; raise a QueueError when that fails, or a broker's host is not allowed."""
         self._settings = settings
-        self._heard = Heard()
+        self._reported = ReportedErrors()
         self._is_connected = False
         self._ends_at = time.monotonic() + MEASUREMENT_TIMEOUT_SECONDS
         try:
             self._client = AdminClient(
-                build_client_settings(settings, self._heard, client_id=OPERATOR) | LIMITS
+                build_client_settings(settings, self._reported, client_id=OPERATOR) | LIMITS
             )
         except KafkaException as error:
             raise translate(read_error(error), Subject(settings)) from error
-        timeout = QUESTION_TIMEOUT_SECONDS
-        found = self._client.describe_cluster(request_timeout=timeout)
-        for node in self._answer(found, Subject(settings)).nodes:
+        timeout = REQUEST_TIMEOUT_SECONDS
+        cluster = self._client.describe_cluster(request_timeout=timeout)
+        for node in self._await(cluster, Subject(settings)).nodes:
             allowed_hosts.check(node.host, node.port, field="advertised.listeners of the brokers")
         self._is_connected = True
 
     def begin_round(self) -> None:
-        """Do nothing: every topic is asked for by itself."""
+        """Do nothing, because each topic is measured by requests of its own."""
 
     def measure(self, queue: KafkaReference) -> QueueDepth:
         """Return the topic's depth; raise a QueueError when it can't be known."""
@@ -112,7 +116,7 @@ class KafkaProbe:
 
     def close(self) -> None:
         """Disconnect; never raises."""
-        # librdkafka disconnects with the last reference, and has no other word for it.
+        # librdkafka's admin client has no close(); it disconnects with the last reference.
         with suppress(AttributeError):
             del self._client
 
@@ -121,63 +125,68 @@ class KafkaProbe:
     ) -> tuple[LogPositions, _Members]:
         topic_id, numbers = self._describe_topic(queue.topic, subject)
         every = [TopicPartition(queue.topic, number) for number in numbers]
-        timeout = QUESTION_TIMEOUT_SECONDS
+        timeout = REQUEST_TIMEOUT_SECONDS
         group = ConsumerGroupTopicPartitions(queue.consumer_group, every)
-        # The members first, then what they have committed, then the ends: who works meanwhile is
-        # seen as having more to do, never as having less.
+        # The members first, then their offsets, then the ends: work that goes on meanwhile makes
+        # the lag look larger, and not smaller.
         members = self._read_members(queue, subject)
-        found = self._client.list_consumer_group_offsets([group], request_timeout=timeout)
-        committed = self._answer(next(iter(found.values())), subject).topic_partitions
+        answers = self._client.list_consumer_group_offsets([group], request_timeout=timeout)
+        committed = self._await(next(iter(answers.values())), subject).topic_partitions
         starts = self._list_offsets(every, OffsetSpec.earliest(), subject)
         ends = self._list_offsets(every, OffsetSpec.latest(), subject)
         positions = []
-        for one, start, end in zip(_sorted(committed), starts, ends, strict=True):
-            if one.error is not None:
-                raise translate(one.error, subject, self._heard)
+        for own, start, end in zip(_sorted(committed), starts, ends, strict=True):
+            if own.error is not None:
+                raise translate(own.error, subject, self._reported)
             position = PartitionPosition(
                 start=start,
                 end=end,
-                committed=one.offset if one.offset >= 0 else None,
-                # Notes of an earlier run mean nothing to a program that does not know them.
-                next=read_metadata(one.metadata) if queue.worker else FRESH,
-                is_owned=one.partition in members.owned,
+                committed=own.offset if own.offset >= 0 else None,
+                # A foreign program does not know the metadata that an earlier run left.
+                next=read_metadata(own.metadata) if queue.worker else FRESH,
+                is_owned=own.partition in members.owned,
             )
             positions.append(position)
         return LogPositions(topic_id, tuple(positions)), members
 
     def _describe_topic(self, topic: str, subject: Subject) -> tuple[str, list[int]]:
-        found = self._client.describe_topics(
-            TopicCollection([topic]), request_timeout=QUESTION_TIMEOUT_SECONDS
+        """Return a topic's id, and the numbers of its partitions in order."""
+        answers = self._client.describe_topics(
+            TopicCollection([topic]), request_timeout=REQUEST_TIMEOUT_SECONDS
         )
-        said = self._answer(found[topic], subject)
-        if len(said.partitions) > MAX_PARTITIONS:
+        description = self._await(answers[topic], subject)
+        partitions = description.partitions
+        if len(partitions) > MAX_PARTITIONS:
             raise QueueTypeUnsupported(
-                f"topic {topic!r} on {subject.address} has {len(said.partitions)} partitions, more"
+                f"topic {topic!r} on {subject.address} has {len(partitions)} partitions, more"
                 f" than the {MAX_PARTITIONS} whose ends a status can hold; use a smaller topic"
             )
-        return str(said.topic_id), sorted(one.id for one in said.partitions)
+        return str(description.topic_id), sorted(partition.id for partition in partitions)
 
     def _read_members(self, queue: KafkaReference, subject: Subject) -> _Members:
-        found = self._client.describe_consumer_groups(
-            [queue.consumer_group], request_timeout=QUESTION_TIMEOUT_SECONDS
+        """Return the group's members; raise ConsumerGroupInUse for others than the run's workers.
+
+        A foreign program may share the group with any other.
+        """
+        answers = self._client.describe_consumer_groups(
+            [queue.consumer_group], request_timeout=REQUEST_TIMEOUT_SECONDS
         )
         try:
-            members = self._answer(found[queue.consumer_group], subject).members
+            members = self._await(answers[queue.consumer_group], subject).members
         except QueueNotFound:
             members = []
         if queue.worker:
-            strangers = [
-                one.client_id for one in members if not is_own_client(one.client_id, run=queue.run)
-            ]
+            clients = [member.client_id for member in members]
+            strangers = [client for client in clients if not is_own_client(client, run=queue.run)]
             workers = sum(is_worker_client(client) for client in strangers)
             if strangers:
                 programs = len(strangers) - workers
                 raise build_group_in_use(subject, programs=programs, workers=workers)
         owned = [
             [
-                one.partition
-                for one in member.assignment.topic_partitions
-                if one.topic == queue.topic
+                assigned.partition
+                for assigned in member.assignment.topic_partitions
+                if assigned.topic == queue.topic
             ]
             for member in members
             if member.assignment is not None
@@ -190,14 +199,15 @@ class KafkaProbe:
     def _list_offsets(
         self, every: Iterable[TopicPartition], spec: OffsetSpec, subject: Subject
     ) -> list[int]:
-        """Return an offset for each partition, in their order."""
-        found = self._client.list_offsets(
+        """Return an offset for each partition, in the order of their numbers."""
+        answers = self._client.list_offsets(
             dict.fromkeys(every, spec),
             isolation_level=IsolationLevel.READ_COMMITTED,
-            request_timeout=QUESTION_TIMEOUT_SECONDS,
+            request_timeout=REQUEST_TIMEOUT_SECONDS,
         )
         by_number = {
-            one.partition: self._answer(told, subject).offset for one, told in found.items()
+            asked.partition: self._await(answer, subject).offset
+            for asked, answer in answers.items()
         }
         return [by_number[number] for number in sorted(by_number)]
 
@@ -213,35 +223,35 @@ class KafkaProbe:
         ends = self._list_offsets(every, OffsetSpec.latest(), target)
         return sum(ends) - sum(self._list_offsets(every, OffsetSpec.earliest(), target))
 
-    def _answer(self, asked: "Future[T]", subject: Subject) -> T:
-        """Return what a question brought; raise a QueueError, in a few seconds at the latest."""
-        deadline = min(time.monotonic() + QUESTION_TIMEOUT_SECONDS, self._ends_at)
+    def _await(self, answer: "Future[T]", subject: Subject) -> T:
+        """Return the answer to a request; raise a QueueError after a few seconds at the latest."""
+        deadline = min(time.monotonic() + REQUEST_TIMEOUT_SECONDS, self._ends_at)
         while True:
             try:
-                return asked.result(LISTEN_SECONDS)
+                return answer.result(LISTEN_SECONDS)
             except KafkaException as error:
                 raise self._explain(read_error(error), subject) from error
             except NotYet:
                 self._client.poll(0)
-            hopeless = self._heard.is_hopeless and not self._is_connected
+            hopeless = self._reported.is_hopeless and not self._is_connected
             if hopeless or time.monotonic() > deadline:
                 raise self._explain(KafkaError(codes.TIMED_OUT), subject)
 
     def _explain(self, error: KafkaError, subject: Subject) -> Exception:
-        # What is reported aside comes only when it is asked for.
+        # librdkafka reports errors to `error_cb` only while it is polled.
         self._client.poll(0)
-        failure = translate(error, subject, self._heard)
-        self._heard.forget()
+        failure = translate(error, subject, self._reported)
+        self._reported.forget()
         return failure
 
 
 def _sorted(partitions: Iterable[Any]) -> list[Any]:
-    return sorted(partitions, key=lambda one: one.partition)
+    return sorted(partitions, key=lambda partition: partition.partition)
 
 
 def connect(settings: KafkaConnection, allowed_hosts: AllowedHosts = ALL_HOSTS) -> KafkaProbe:
     """Open a probe; raise a QueueError when the cluster can't be reached or refuses.
 
-    allowed_hosts: for what the brokers call themselves.
+    allowed_hosts: the hosts that the brokers' advertised listeners may name.
     """
     return KafkaProbe(settings, allowed_hosts)

@@ -1,8 +1,9 @@
-"""A worker's membership in a consumer group: joins, takes partitions over, hands over, and leaves.
+"""A worker's membership in a consumer group: it joins, gets and gives up partitions, and leaves.
 
-Partitions are assigned cooperatively: a rebalance takes away only what somebody else gets, and
-what is worked on is handed over after it was settled, for as long as the group waits. Who is told
-BrokerUnavailable may ask again, and the session mends itself.
+The group assigns partitions cooperatively (KIP-429): a rebalance takes away only partitions that
+another member gets. A partition whose item is worked on is given up after the item is settled, as
+long as the group waits. After BrokerUnavailable a call may be tried again; the session joins again.
+Settles no items.
 """
 
 import time
@@ -14,7 +15,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from workqueuejob.brokers.connection import KafkaConnection
 from workqueuejob.brokers.kafka import codes
 from workqueuejob.brokers.kafka.consumer import (
-    QUESTION_TIMEOUT_SECONDS,
+    REQUEST_TIMEOUT_SECONDS,
     Fenced,
     GroupConsumer,
 )
@@ -30,13 +31,13 @@ from workqueuejob.contract.settings import KafkaSource
 from workqueuejob.errors import BrokerUnavailable, WorkQueueJobError
 
 JOIN_TIMEOUT_SECONDS = 5.0
-"""How long one call waits for the group; the next one waits on."""
+"""How long one call of `join` waits for the group; the next call goes on waiting."""
 
 NO_PARTITION = 2**30
-"""The number of a partition that no topic has."""
+"""A number that no topic's partition has."""
 
 HARMLESS = (
-    codes.MAX_POLL_EXCEEDED,  # the partitions are lost, which is told apart
+    codes.MAX_POLL_EXCEEDED,  # the partitions are lost, which `on_lost` reports
     codes.AUTO_OFFSET_RESET,
     KafkaError.REBALANCE_IN_PROGRESS,
     KafkaError.UNKNOWN_MEMBER_ID,
@@ -45,11 +46,15 @@ HARMLESS = (
 
 
 class GroupRebalancing(BrokerUnavailable):
-    """The brokers answer, but the group has not shared its partitions out yet."""
+    """The brokers answer, but the group has not assigned its partitions yet."""
 
 
 class KafkaSession:
-    """One member of a group, and the partitions that it has."""
+    """One member of a group, and its partitions.
+
+    partitions: those that are assigned to this member.
+    has_new_ends: whether a partition began at its end, which is to be committed.
+    """
 
     def __init__(self, connection: KafkaConnection, source: KafkaSource, client_id: str) -> None:
         self.partitions = Partitions()
@@ -65,7 +70,7 @@ class KafkaSession:
         self._failure: KafkaError | None = None
 
     def join(self) -> None:
-        """Become a member, unless we are; raise GroupRebalancing while the group is not ready."""
+        """Join the group unless this is a member; raise GroupRebalancing where that takes long."""
         if self._is_member:
             return
         consumer = self.consumer
@@ -76,7 +81,7 @@ class KafkaSession:
         deadline = time.monotonic() + JOIN_TIMEOUT_SECONDS
         while not self._is_member:
             self.poll(0.1)
-            if consumer.heard.is_hopeless:
+            if consumer.reported.is_hopeless:
                 raise consumer.silence()
             if time.monotonic() > deadline:
                 raise GroupRebalancing(
@@ -85,7 +90,7 @@ class KafkaSession:
                 )
 
     def poll(self, timeout_seconds: float) -> bool:
-        """Keep the group going; return whether something was fetched or said."""
+        """Handle the next record or event of the group; return whether there was one."""
         message = self.consumer.poll(timeout_seconds)
         failure, self._failure = self._failure, None
         if failure is not None:
@@ -97,36 +102,37 @@ class KafkaSession:
         return True
 
     def build_offset(self, partition: Partition, offset: int, metadata: str) -> TopicPartition:
-        """Return what is to be committed of a partition."""
+        """Return a partition's offset and metadata in the form in which they are committed."""
         return TopicPartition(self._source.topic, partition.number, offset, metadata)
 
     def hand_over(self) -> None:
-        """Give up what the group has asked for, if nothing of it is in hand any more."""
+        """Give up the partitions that the group asks for, once no item of them is in hand."""
         if self._leaving and not any(
-            self.partitions.is_held(one.partition) for one in self._leaving
+            self.partitions.is_held(leaving.partition) for leaving in self._leaving
         ):
-            leaving, self._leaving = self._leaving, []
-            self._give_up(leaving)
+            revoked, self._leaving = self._leaving, []
+            self._give_up(revoked)
 
-    def take_back(self, chosen: Iterable[Partition]) -> None:
-        """Have nobody count the attempts that were begun here, and will not be made."""
+    def take_back(self, partitions: Iterable[Partition]) -> None:
+        """Commit that attempts do not count which were begun here and will not be made."""
         offsets = []
-        for one in chosen:
-            if one.is_begun and one.in_hand is None:
-                one.next = NextItem(one.next.attempts - 1)
-                one.is_begun = False
-                offset = one.waiting[0].offset() or 0
-                offsets.append(self.build_offset(one, offset, write_metadata(one.next)))
-        # Where that fails they count, as attempts of which nothing was heard again.
+        for partition in partitions:
+            if partition.is_begun and partition.in_hand is None:
+                partition.next = NextItem(partition.next.attempts - 1)
+                partition.is_begun = False
+                offset = partition.waiting[0].offset() or 0
+                metadata = write_metadata(partition.next)
+                offsets.append(self.build_offset(partition, offset, metadata))
+        # Where the commit fails, they count as lost attempts.
         with suppress(WorkQueueJobError, Fenced):
             if offsets:
                 self.consumer.commit(offsets)
 
     @property
     def has_share(self) -> bool:
-        """Whether we have partitions, or have waited for some as long as the group may take."""
-        patience = self._source.max_poll_interval_seconds
-        return bool(self.partitions) or time.monotonic() - self._empty_since > patience
+        """Whether this member has partitions, or has waited longer than a rebalance may take."""
+        patience_seconds = self._source.max_poll_interval_seconds
+        return bool(self.partitions) or time.monotonic() - self._empty_since > patience_seconds
 
     def close(self) -> None:
         """Leave the group, so that others get the partitions at once; never raises."""
@@ -140,7 +146,7 @@ class KafkaSession:
         self._is_closing = False
 
     def disconnect(self) -> None:
-        """Drop the membership without a word; the group finds out when the session ends."""
+        """Drop the membership without leaving; the group notices when the session times out."""
         self.partitions.clear()
         self._empty_since = time.monotonic()
         self.consumer.drop()
@@ -160,12 +166,12 @@ class KafkaSession:
 
     def _on_assign(self, consumer: Consumer, assigned: list[TopicPartition]) -> None:
         try:
-            found = self._find_starts(consumer, assigned)
-            consumer.incremental_assign(found)
-            # The client remembers what was paused when it was given away.
-            consumer.resume(found)
+            starts = self._find_starts(consumer, assigned)
+            consumer.incremental_assign(starts)
+            # librdkafka keeps a partition paused that was paused when it was given up.
+            consumer.resume(starts)
         except KafkaException as error:
-            # Whoever polls is told; an exception in here would end in nobody's hands.
+            # `poll` raises it, because librdkafka drops an exception of its listeners.
             self._failure = read_error(error)
             return
         self._is_member = True
@@ -173,28 +179,29 @@ class KafkaSession:
     def _find_starts(
         self, consumer: Consumer, assigned: list[TopicPartition]
     ) -> list[TopicPartition]:
-        """Return where to begin in each partition, and take it over."""
+        """Add the assigned partitions, and return the offset from which to fetch each."""
         if not assigned:
             return []
         starts = []
-        for one in consumer.committed(assigned, timeout=QUESTION_TIMEOUT_SECONDS):
-            if one.error is not None:
-                raise KafkaException(one.error)
-            partition = Partition(one.partition)
+        for committed in consumer.committed(assigned, timeout=REQUEST_TIMEOUT_SECONDS):
+            if committed.error is not None:
+                raise KafkaException(committed.error)
+            number, offset = committed.partition, committed.offset
+            partition = Partition(number)
             if self._ends is not None:
-                partition.end = self._ends.at(one.partition)
-            if one.offset >= 0:
-                partition.committed = one.offset
-                partition.next = read_metadata(one.metadata)
+                partition.end = self._ends.at(number)
+            if offset >= 0:
+                partition.committed = offset
+                partition.next = read_metadata(committed.metadata)
                 partition.was_seen = partition.next.attempts > 0
-            start = TopicPartition(one.topic, one.partition, one.offset)
-            if one.offset < 0 and self._starts is not None:
-                start.offset = self._starts.at(one.partition)
-            elif one.offset < 0 and self._source.start_from == "Latest":
+            start = TopicPartition(committed.topic, number, offset)
+            if offset < 0 and self._starts is not None:
+                start.offset = self._starts.at(number)
+            elif offset < 0 and self._source.start_from == "Latest":
                 _, start.offset = consumer.get_watermark_offsets(
-                    start, timeout=QUESTION_TIMEOUT_SECONDS
+                    start, timeout=REQUEST_TIMEOUT_SECONDS
                 )
-                # To be committed, so that who comes later begins here, too.
+                # It is committed, so that later members begin at the same offset.
                 partition.reached = start.offset
                 self.has_new_ends = True
             starts.append(start)
@@ -202,29 +209,28 @@ class KafkaSession:
         return starts
 
     def _on_revoke(self, _consumer: Consumer, revoked: list[TopicPartition]) -> None:
-        held = any(self.partitions.is_held(one.partition) for one in revoked)
-        if self._is_closing or not held:
+        numbers = [each.partition for each in revoked]
+        if self._is_closing or not any(map(self.partitions.is_held, numbers)):
             self._give_up(revoked)
             return
         self._leaving = revoked
-        for one in revoked:
-            partition = self.partitions.find(one.partition)
+        for partition in map(self.partitions.find, numbers):
             if partition is not None:
                 partition.is_leaving = True
-        # The client gives them up by itself unless it is asked for something here. What it can't
-        # do leaves the group waiting until `hand_over`. They go all together: by giving up some we
-        # would join anew as who has none of them, and another would get what is worked on.
+        # librdkafka gives the partitions up by itself unless this listener unassigns some. It can't
+        # unassign this one, so the group waits until `hand_over`. All go together: giving up only
+        # some would join again without any, and another member would get the item in hand.
         self.consumer.unassign([TopicPartition(self._source.topic, NO_PARTITION)])
 
-    def _give_up(self, given: list[TopicPartition]) -> None:
-        numbers = [one.partition for one in given]
-        found = (self.partitions.find(number) for number in numbers)
-        self.take_back([one for one in found if one is not None])
+    def _give_up(self, revoked: list[TopicPartition]) -> None:
+        numbers = [each.partition for each in revoked]
+        partitions = map(self.partitions.find, numbers)
+        self.take_back([partition for partition in partitions if partition is not None])
         self._forget(numbers)
-        self.consumer.unassign(given)
+        self.consumer.unassign(revoked)
 
     def _on_lost(self, _consumer: Consumer, lost: list[TopicPartition]) -> None:
-        self._forget([one.partition for one in lost])
+        self._forget([each.partition for each in lost])
         self._leaving, self._is_member = [], False
 
     def _forget(self, numbers: Iterable[int]) -> None:

@@ -1,4 +1,4 @@
-"""What a question to Kafka was about, for the words that say how it failed."""
+"""The topic and group that a request to Kafka was about, for the message of its error. Pure."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from workqueuejob.brokers.connection import KafkaConnection
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What was asked for when it failed; topic and group are empty where none was named."""
+    """The cluster, topic and group of a request; topic and group are empty where it has none."""
 
     connection: KafkaConnection
     topic: str = ""
@@ -15,5 +15,5 @@ class Subject:
 
     @property
     def address(self) -> str:
-        """Of the cluster, for messages."""
+        """The cluster's address, for messages."""
         return self.connection.address

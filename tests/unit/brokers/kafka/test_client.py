@@ -3,7 +3,7 @@
 import pytest
 
 from workqueuejob.brokers.connection import KafkaConnection, TLSSettings
-from workqueuejob.brokers.kafka.client import Heard, build_client_settings
+from workqueuejob.brokers.kafka.client import ReportedErrors, build_client_settings
 
 SERVERS = ("k1:9092", "k2:9092")
 
@@ -23,7 +23,7 @@ def test_login_and_encryption_make_the_protocol(
     connection = KafkaConnection(
         SERVERS, sasl_mechanism=mechanism, username="u", password="p", tls=tls
     )
-    settings = build_client_settings(connection, Heard(), client_id="me")
+    settings = build_client_settings(connection, ReportedErrors(), client_id="me")
     assert settings["security.protocol"] == protocol
     assert settings["bootstrap.servers"] == "k1:9092,k2:9092"
     assert settings.get("sasl.mechanism") == mechanism
@@ -32,7 +32,9 @@ def test_login_and_encryption_make_the_protocol(
 
 def test_tls_material_is_handed_over_as_text() -> None:
     tls = TLSSettings(ca=b"CA", client_certificate=b"CERT", client_key=b"KEY")
-    settings = build_client_settings(KafkaConnection(SERVERS, tls=tls), Heard(), client_id="me")
+    settings = build_client_settings(
+        KafkaConnection(SERVERS, tls=tls), ReportedErrors(), client_id="me"
+    )
     assert settings["ssl.ca.pem"] == "CA"
     assert (settings["ssl.certificate.pem"], settings["ssl.key.pem"]) == ("CERT", "KEY")
     assert settings["ssl.endpoint.identification.algorithm"] == "https"
@@ -40,7 +42,9 @@ def test_tls_material_is_handed_over_as_text() -> None:
 
 def test_without_verification_neither_certificate_nor_name_is_checked() -> None:
     tls = TLSSettings(verify=False)
-    settings = build_client_settings(KafkaConnection(SERVERS, tls=tls), Heard(), client_id="me")
+    settings = build_client_settings(
+        KafkaConnection(SERVERS, tls=tls), ReportedErrors(), client_id="me"
+    )
     assert settings["enable.ssl.certificate.verification"] is False
     assert settings["ssl.endpoint.identification.algorithm"] == "none"
 

@@ -6,7 +6,7 @@ from confluent_kafka import KafkaError, KafkaException
 from workqueuejob import errors
 from workqueuejob.brokers.connection import KafkaConnection, TLSSettings
 from workqueuejob.brokers.kafka import codes
-from workqueuejob.brokers.kafka.client import Heard
+from workqueuejob.brokers.kafka.client import ReportedErrors
 from workqueuejob.brokers.kafka.errors import (
     TRANSLATIONS,
     build_group_in_use,
@@ -169,19 +169,19 @@ def test_error_says_what_failed_and_what_to_change(
 
 
 def test_silence_is_explained_by_what_was_heard() -> None:
-    heard = Heard()
-    heard.note(KafkaError(codes.ALL_BROKERS_DOWN, "1/1 brokers are down"))
-    heard.note(KafkaError(codes.AUTHENTICATION, f"{SERVER}: SASL authentication error"))
-    heard.note(KafkaError(codes.TRANSPORT, f"{SERVER}: Connection refused"))
+    reported = ReportedErrors()
+    reported.note(KafkaError(codes.ALL_BROKERS_DOWN, "1/1 brokers are down"))
+    reported.note(KafkaError(codes.AUTHENTICATION, f"{SERVER}: SASL authentication error"))
+    reported.note(KafkaError(codes.TRANSPORT, f"{SERVER}: Connection refused"))
     silence = KafkaError(codes.TIMED_OUT, "Local: Timed out")
-    assert isinstance(translate(silence, SUBJECT, heard), errors.AuthenticationFailed)
+    assert isinstance(translate(silence, SUBJECT, reported), errors.AuthenticationFailed)
 
 
 def test_answer_of_the_broker_is_not_overruled_by_what_was_heard() -> None:
-    heard = Heard()
-    heard.note(KafkaError(codes.TRANSPORT, f"{SERVER}: Connection refused"))
+    reported = ReportedErrors()
+    reported.note(KafkaError(codes.TRANSPORT, f"{SERVER}: Connection refused"))
     answer = KafkaError(KafkaError.UNKNOWN_TOPIC_OR_PART, "Broker: Unknown topic or partition")
-    assert isinstance(translate(answer, SUBJECT, heard), errors.QueueNotFound)
+    assert isinstance(translate(answer, SUBJECT, reported), errors.QueueNotFound)
 
 
 @pytest.mark.parametrize(
@@ -194,11 +194,11 @@ def test_answer_of_the_broker_is_not_overruled_by_what_was_heard() -> None:
     ],
 )
 def test_waiting_ends_when_no_broker_is_left_to_ask(code: int, hopeless: bool) -> None:
-    heard = Heard()
-    heard.note(KafkaError(code, "x"))
-    assert heard.is_hopeless is hopeless
-    heard.forget()
-    assert not heard.is_hopeless
+    reported = ReportedErrors()
+    reported.note(KafkaError(code, "x"))
+    assert reported.is_hopeless is hopeless
+    reported.forget()
+    assert not reported.is_hopeless
 
 
 def test_silence_at_a_tls_port_may_be_for_want_of_tls() -> None:
