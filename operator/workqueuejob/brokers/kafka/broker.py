@@ -294,7 +294,7 @@ def open_broker(
     """Join the consumer group of a topic, and return the broker.
 
     run, pod: parts of the client id by which the operator knows the group's member.
-    Raises BrokerUnavailable when a later try may work, and any other QueueError when a person must
+    Raises BrokerUnavailable when a later try may work, and a QueueError when a person must
     change something: AuthenticationFailed, AuthorizationFailed, TLSFailed, QueueNotFound,
     ConsumerGroupInUse.
     """

@@ -44,7 +44,7 @@ class DeadLetterSender:
         self._producer: Producer | None = None
 
     def send(self, delivery: Delivery, message: Message, *, reason: str) -> None:
-        """Send a letter; raise DeadLetterTargetMissing, BrokerUnavailable or another QueueError."""
+        """Send a letter; raise DeadLetterTargetMissing, BrokerUnavailable or a QueueError."""
         outcome: list[KafkaError | None] = []
         try:
             producer = self._producer = self._producer or self._open()

@@ -1,11 +1,12 @@
-"""Tells one life of the broker from the next, which AMQP does not.
+"""Reads an id that changes when the broker restarts, which AMQP does not have.
 
-An item that is redelivered was in the hand of a worker that died, or in the queue of a broker that
-did. A message that is not persistent does not outlive its broker. So a durable queue beside the
-user's holds one such message, with a word that is made up when the queue is found empty.
+A redelivered item was in the hand of a worker that died, or in the queue of a broker that died. A
+message that is not persistent does not survive a restart of the broker. So a durable queue beside
+the user's holds one such message. Its body is the boot id, a random word that a worker writes when
+it finds the queue empty.
 
-Somebody who purges the queue, and two workers that find it empty together, make it look like
-another life; then an item that came back keeps an attempt that it had lost.
+When a user purges the queue, or two workers find it empty at the same time, the id changes without
+a restart; then an item that came back keeps an attempt that it had lost.
 """
 
 import uuid
@@ -23,13 +24,13 @@ from workqueuejob.errors import BrokerUnavailable, PublishingUnavailable, WorkQu
 EXPIRES_MS = 24 * 3600 * 1000
 TRIES = 4
 TRY_AGAIN_SECONDS = 0.05
-"""Another worker that looks has the message for a millisecond."""
+"""Between two tries, because another worker that reads the message holds it for a millisecond."""
 
 _TRANSIENT = 1
 
 
 class BrokerBootId:
-    """The life in which one connection stands."""
+    """The boot id of the broker during one connection."""
 
     def __init__(self, connection: WorkerConnection, publisher: Publisher, queue: str) -> None:
         self._connection = connection
@@ -38,7 +39,7 @@ class BrokerBootId:
         self._known: str | None = None
 
     def read(self) -> str:
-        """Return a word that is the same in all of this life; nothing where it can't be known.
+        """Return the boot id; empty where it can't be known.
 
         Raises BrokerUnavailable when the connection is lost.
         """
@@ -48,7 +49,7 @@ class BrokerBootId:
             except BrokerUnavailable:
                 raise
             except WorkQueueJobError:
-                # As when the user may not declare the queue, or its node is down.
+                # For example, the user may not declare the queue, or its node is down.
                 self._known = ""
         return self._known
 
@@ -58,24 +59,24 @@ class BrokerBootId:
             "queue_declare", self._name, queue=self._name, durable=True, arguments=arguments
         )
         channel = self._connection.open_channel()
-        found = self._look(channel, tries=TRIES)
-        if not found:
+        boot_id = self._look(channel, tries=TRIES)
+        if not boot_id:
             with suppress(Refused, Unroutable, PublishingUnavailable):
                 self._publisher.publish(
                     self._name, uuid.uuid4().hex.encode(), build_properties(_TRANSIENT)
                 )
-                found = self._look(channel, tries=TRIES)
+                boot_id = self._look(channel, tries=TRIES)
         channel.close()
-        return found
+        return boot_id
 
     def _look(self, channel: WorkerChannel, *, tries: int) -> str:
         for attempt in range(tries):
             if attempt:
                 with self._connection.translated, suppress(TimeoutError):
                     self._connection.driven.run_until(lambda: False, TRY_AGAIN_SECONDS)
-            found = self._get(channel)
-            if found:
-                return found
+            boot_id = self._get(channel)
+            if boot_id:
+                return boot_id
         return ""
 
     def _get(self, channel: WorkerChannel) -> str:

@@ -1,14 +1,14 @@
-"""The worker's side of a RabbitMQ queue, classic or quorum; the Broker of `worker.broker`.
+"""The worker's side of a RabbitMQ queue, classic or quorum: moves items, and decides nothing.
 
-    ack          basic.ack; of an item that was held for a while, the broker is known to have it
-    retry        a confirmed copy with the count raised, to a delay queue or the queue itself
-    release      a confirmed copy with the count as it was, to the end of the queue
-    dead_letter  a confirmed copy to the dead-letter queue, with why, when and where
-    renew        heartbeats; past two thirds of the consumer timeout the item moves
+    ack          basic.ack; for an item that was held for a while, waits until the broker has it
+    retry        a confirmed copy with one attempt more, to a delay queue or the queue itself
+    release      a confirmed copy with the same attempts, to the end of the queue
+    dead_letter  a confirmed copy to the dead-letter queue, with the reason, the time and the pod
+    renew        heartbeats; after two thirds of the consumer timeout the item moves
 
-Every original is acknowledged after its copy is confirmed, so a crash in between makes an item
-twice and never none. What was delivered on a connection or channel that is gone is refused without
-asking the broker. Never declares, purges or deletes the user's queue.
+The original is acknowledged after its copy is confirmed, so a crash in between leaves two items,
+and not none. Items of a lost connection or closed channel are refused without asking the broker.
+The user's queue is declared passively, and not purged or deleted.
 """
 
 import time
@@ -35,13 +35,15 @@ _RENEWALS_PER_CONSUMER_TIMEOUT = 12
 
 
 class RabbitMQBroker:
-    """One worker's connection, made anew after it broke.
+    """One worker's session with one queue; opened again after it broke.
 
-    fetch_ahead: False leaves the next item in the queue when one is settled.
+    It is a `Broker`, a `FetchesAhead` and a `Doubting`.
+
+    fetch_ahead: whether settling an item may let the broker deliver the next one.
     """
 
     def __init__(self, assignment: Assignment) -> None:
-        """Connect; raise BrokerUnavailable, or the QueueError that a person must mend."""
+        """Connect; raise BrokerUnavailable, or a QueueError when a person must change something."""
         self.fetch_ahead = True
         self._assignment = assignment
         self._queue = assignment.source.queue
@@ -49,7 +51,10 @@ class RabbitMQBroker:
         self._dropping = _Dropping(self)
 
     def take(self, *, timeout_seconds: float) -> Delivery | None:
-        """Return an item, or None when none was ready for so long; connects anew if need be."""
+        """Return an item, or None when no item was ready within the timeout.
+
+        Connects again after a lost connection.
+        """
         if self._session is None:
             self._session = Session(self._assignment)
         with self._dropping:
@@ -75,7 +80,7 @@ class RabbitMQBroker:
     def dead_letter(self, delivery: Delivery, *, reason: str) -> None:
         """Move an item to the dead-letter queue, or discard it where none is named.
 
-        Raises DeadLetterTargetMissing when the queue does not take it; the item is held still.
+        Raises DeadLetterTargetMissing when the queue does not take it; then the item is still held.
         """
         handle = delivery.handle
         target = self._assignment.retry.dead_letter
@@ -89,7 +94,7 @@ class RabbitMQBroker:
                 delivery,
                 reason=reason,
                 attempts=min(delivery.attempt, self._assignment.retry.max_attempts),
-                found=(self._queue, self._assignment.pod),
+                origin=(self._queue, self._assignment.pod),
             )
             try:
                 session.move(handle, target, dead)
@@ -107,19 +112,19 @@ class RabbitMQBroker:
             session.release(handle, same)
 
     def renew(self, held: Collection[Delivery]) -> Collection[Delivery]:
-        """Service the connection, and keep hold of items; return those that are lost."""
+        """Handle heartbeats, and move items that are held for long; return those that are lost."""
         try:
             if self._session is not None:
                 with self._dropping:
                     self._session.renew(held)
         except BrokerUnavailable:
-            # Said by what is returned; the next take connects anew.
+            # The return value says it; the next `take` connects again.
             return list(held)
         return [delivery for delivery in held if not self._owns(delivery)]
 
     @property
     def renew_seconds(self) -> float:
-        """Often enough for the heartbeat and the consumer timeout."""
+        """A quarter of the heartbeat or a twelfth of the consumer timeout; at most 5 s."""
         return min(
             self._assignment.heartbeat_seconds / _RENEWALS_PER_HEARTBEAT,
             self._assignment.source.consumer_timeout_seconds / _RENEWALS_PER_CONSUMER_TIMEOUT,
@@ -127,17 +132,17 @@ class RabbitMQBroker:
         )
 
     def is_uncertain(self, delivery: Delivery) -> bool:
-        """Whether its acknowledgement was sent, or it was held where its copy comes back from."""
+        """Return whether the item was acknowledged without a confirm, or was in a holding queue."""
         return bool(delivery.handle.tag == 0 or delivery.handle.is_moved)
 
     def close(self) -> None:
-        """Give back what was fetched but not taken, and disconnect; never raises."""
+        """Give back items that were fetched and not taken, and disconnect; never raises."""
         session, self._session = self._session, None
         if session is not None:
             session.close()
 
     def drop(self) -> None:
-        """Be done with a connection that is of no more use; what it brought is lost."""
+        """Close a connection that can't be used any more; its items are lost."""
         session, self._session = self._session, None
         if session is not None:
             session.drop()
@@ -163,16 +168,19 @@ class RabbitMQBroker:
     def _owns(self, delivery: Delivery) -> bool:
         return self._session is not None and self._session.owns(delivery.handle)
 
-    def _missing(self, target: str, what: str, remedy: str) -> DeadLetterTargetMissing:
+    def _missing(self, target: str, fault: str, remedy: str) -> DeadLetterTargetMissing:
         return DeadLetterTargetMissing(
-            f"dead-letter queue {target!r} {what} on {self._assignment.connection.address}, vhost "
+            f"dead-letter queue {target!r} {fault} on {self._assignment.connection.address}, vhost "
             f"{self._assignment.connection.virtual_host!r}; {remedy}, or correct "
             "spec.retry.deadLetter"
         )
 
 
 class _Dropping:
-    """Drops the broker's connection when what is done on it says that it is of no more use."""
+    """Drops the broker's connection when a block raises BrokerUnavailable.
+
+    PublishingUnavailable keeps it, because only the publisher's own connection is in doubt then.
+    """
 
     __slots__ = ("_broker",)
 
@@ -189,7 +197,7 @@ class _Dropping:
             self._broker.drop()
 
 
-def open_broker(  # noqa: PLR0913 - what a worker is told comes one by one
+def open_broker(  # noqa: PLR0913 - the same parameters as in every room
     connection: RabbitMQConnection,
     source: RabbitMQSource,
     *,
@@ -199,9 +207,13 @@ def open_broker(  # noqa: PLR0913 - what a worker is told comes one by one
     prefetch: int = 1,
     heartbeat_seconds: int = 60,
 ) -> Broker:
-    """Connect to the queue; raise BrokerUnavailable, or the QueueError that a person must mend.
+    """Connect to the queue, and return the broker.
 
-    run: is not needed here, for RabbitMQ counts no runs.
+    run: not used, because RabbitMQ counts no items.
+    pod: stands in dead letters, and in the name of the holding queue.
+    prefetch: how many items the broker delivers ahead.
+    Raises BrokerUnavailable when a later try may work, and a QueueError when a person must
+    change something.
     """
     del run
     return RabbitMQBroker(

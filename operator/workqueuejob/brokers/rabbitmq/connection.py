@@ -1,8 +1,8 @@
-"""An AMQP connection that moves only while its owner waits on it, and never waits for ever.
+"""An AMQP connection that works only while its owner waits on it, and every wait has a deadline.
 
 pika's `BlockingConnection` has no deadline for the reply of a queue whose process hangs, and one
-such queue would stop everything else on the connection. So this drives pika's `SelectConnection`
-by its own loop, in the calling thread. Which methods are called on its channels, it does not know.
+such queue would stop everything else on the connection. So this runs pika's `SelectConnection` with
+a loop of its own in the calling thread. It calls no methods on channels.
 """
 
 import logging
@@ -26,19 +26,19 @@ from workqueuejob.brokers.rabbitmq.frames import read_frame
 CONNECT_TIMEOUT_SECONDS = 4.0
 CLOSE_TIMEOUT_SECONDS = 1.0
 
-# pika logs every failed attempt with a traceback; its users log a change of state, once.
+# pika logs every failed attempt with a traceback. The callers log a change of state, once.
 logging.getLogger("pika").setLevel(logging.CRITICAL)
 
 
 class _Loop(IOLoop):  # type: ignore[misc] # pika carries no types
-    """pika's loop, which can write at once, and cut off what is still open on it.
+    """pika's loop, with a `flush` that writes at once, and a `cut_off` that closes all sockets.
 
-    For every frame it sends, pika asks the kernel whether the socket can be written to, which it
-    nearly always can; that is three system calls more than the sending. So what a socket is watched
-    for changes only when the loop waits, and `flush` sends before that.
+    For every frame, pika asks the kernel whether the socket can be written to. Nearly always it
+    can, so the question costs three system calls more than the sending. So this loop changes the
+    events of a socket only when it waits, and `flush` sends before that.
 
-    pika closes a socket only when the broker agrees, or the garbage collector gets to it; until
-    then a broker that hung goes on sending items to a consumer that is gone.
+    pika closes a socket only when the broker agrees, or the garbage collector finds it. Until then
+    a broker that hung goes on sending items to a consumer that is gone.
     """
 
     def __init__(self, bounds: Bounds | None) -> None:
@@ -73,30 +73,30 @@ class _Loop(IOLoop):  # type: ignore[misc] # pika carries no types
         super().poll()
 
     def flush(self) -> bool:
-        """Send what can be sent; return whether that was all there was."""
+        """Send what can be sent; return whether that was everything."""
         for fd, events in list(self._wanted.items()):
             if events & self.WRITE:
                 self._sockets[fd](fd, self.WRITE)
         return not self._wanted
 
     def count(self, data: bytes) -> None:
-        """Take what was received into account; raises AnswerTooLong."""
+        """Count received bytes; raise AnswerTooLong beyond the limit."""
         if self._bounds is not None:
             self._bounds.count(len(data))
 
     def cut_off(self) -> None:
-        """End the connections behind all sockets."""
+        """Shut down all sockets."""
         for number in self._sockets:
-            with suppress(OSError), socket.socket(fileno=os.dup(number)) as one:
-                one.shutdown(socket.SHUT_RDWR)
+            with suppress(OSError), socket.socket(fileno=os.dup(number)) as duplicate:
+                duplicate.shutdown(socket.SHUT_RDWR)
 
 
 class _Connection(pika.SelectConnection):  # type: ignore[misc] # pika carries no types
-    """pika's connection, with a reader of frames that no message's header can stop, and a limit.
+    """pika's connection, with `frames` as its decoder and a limit for the received bytes.
 
-    pika has no place for a decoder of one's own, and keeps what it has of a frame, however long
-    the frame claims to be. These are the two methods through which all that is received comes in;
-    they are overridden for our connections, and nothing of pika's modules is replaced.
+    pika offers no hook for a decoder, and keeps the bytes of a frame however long the frame claims
+    to be. All received bytes pass through these two methods, so they are overridden; pika's modules
+    are not patched.
     """
 
     def _on_data_available(self, data_in: bytes) -> None:
@@ -104,7 +104,7 @@ class _Connection(pika.SelectConnection):  # type: ignore[misc] # pika carries n
         try:
             loop.count(data_in)
         except AnswerTooLong as error:
-            # Before a connection is open, pika only tells that it was lost.
+            # While a connection is not open yet, pika only reports that it was lost.
             loop.refused = error
             raise
         super()._on_data_available(data_in)
@@ -116,9 +116,9 @@ class _Connection(pika.SelectConnection):  # type: ignore[misc] # pika carries n
 class DrivenConnection:
     """One open connection, used by one thread at a time.
 
-    lost: why the connection ended; None while it stands.
-    blocked: why the broker reads nothing more from it, in its words; empty while it does.
-    moved_at: on the monotonic clock, when what the broker sent was last looked at.
+    lost: why the connection ended; None while it is open.
+    blocked: why the broker reads nothing more from it, in the broker's words; empty while it reads.
+    stepped_at: when received frames were last handled, on the monotonic clock.
     """
 
     def __init__(
@@ -128,13 +128,14 @@ class DrivenConnection:
         reply_timeout_seconds: float,
         bounds: Bounds | None = None,
     ) -> None:
-        """Connect; raises what pika and the socket raise, which `amqp_errors` translates.
+        """Connect; raise the exceptions of pika and of the socket, which `errors` translates.
 
-        bounds: of what is received, of which only the bytes count; the owner begins each call.
+        reply_timeout_seconds: the longest wait for a reply.
+        bounds: the limit of received bytes; the owner calls `begin` before each call.
         """
         self.lost: BaseException | None = None
         self.blocked = ""
-        self.moved_at = time.monotonic()
+        self.stepped_at = time.monotonic()
         self._reply_timeout_seconds = reply_timeout_seconds
         self._alarm: Any = None
         self._alarm_at = 0.0
@@ -155,7 +156,10 @@ class DrivenConnection:
         return channel
 
     def run_until(self, done: Callable[[], bool], timeout_seconds: float | None = None) -> None:
-        """Move until it is done; raise TimeoutError, or what ended the connection."""
+        """Run the loop until `done` returns True; raise TimeoutError, or why the connection ended.
+
+        timeout_seconds: None for the timeout of a reply.
+        """
         seconds = self._reply_timeout_seconds if timeout_seconds is None else timeout_seconds
         ends_at = time.monotonic() + seconds
         while not done():
@@ -167,26 +171,26 @@ class DrivenConnection:
             self.step()
 
     def step(self) -> None:
-        """Wait for something to happen: to send, to receive, or a timer; handle it."""
+        """Wait until bytes can be sent or received, or a timer is due; handle that."""
         self._loop.poll()
         self._loop.process_timeouts()
-        self.moved_at = time.monotonic()
+        self.stepped_at = time.monotonic()
 
     def flush(self) -> None:
-        """Send what is to be sent."""
+        """Send everything that is to be sent, as far as the socket takes it."""
         if not self._loop.flush():
             self.step()
 
     def pump(self) -> None:
-        """Handle what is there by now, heartbeats and the connection's end included."""
+        """Handle what has arrived, heartbeats and the connection's end included; does not wait."""
         if self.lost is None:
             self._loop.call_later(0, _do_nothing)
             self.step()
 
     def close(self) -> None:
-        """Close politely if the broker answers in time; never raises."""
+        """Close the connection by the protocol if the broker answers in time; never raises."""
         with suppress(Exception):
-            # A broker that has blocked the connection would not hear of it.
+            # A broker that has blocked the connection does not read the request to close it.
             if self._connection.is_open and not self.blocked:
                 self._connection.close()
                 self.run_until(lambda: False, CLOSE_TIMEOUT_SECONDS)
@@ -199,7 +203,7 @@ class DrivenConnection:
         _Connection.create_connection(
             [parameters], on_done=outcome.append, custom_ioloop=self._loop
         )
-        # Twice: a name may stand for an IPv4 and an IPv6 address, which are tried in turn.
+        # Twice the time, because a name may have an IPv4 and an IPv6 address, tried in turn.
         self.run_until(lambda: bool(outcome), 2 * CONNECT_TIMEOUT_SECONDS)
         if isinstance(outcome[0], BaseException):
             raise self._loop.refused or outcome[0]
@@ -218,7 +222,7 @@ class DrivenConnection:
         self.blocked = ""
 
     def _wake_by(self, moment: float) -> None:
-        """See to it that `step` returns in time; one alarm serves many waits, which are short."""
+        """Set an alarm so that `step` returns in time; one alarm serves many short waits."""
         if self._alarm is not None and self._alarm_at <= moment:
             return
         if self._alarm is not None:
@@ -240,8 +244,8 @@ def connect(
 ) -> DrivenConnection:
     """Open a connection; raise a QueueError when that fails.
 
-    name: what the broker's own tools show of it.
-    bounds: as of `DrivenConnection`.
+    name: the connection's name in the broker's tools.
+    bounds: as in `DrivenConnection`.
     """
     parameters = build_parameters(settings, name=name, heartbeat_seconds=heartbeat_seconds)
     try:

@@ -1,7 +1,8 @@
-"""Deliveries, and what they are worth: one is ours as long as the channel that brought it lives.
+"""A consumer of one queue, and the handles of its messages; decides nothing about items.
 
-A delivery tag means nothing on another channel, so a handle holds on to its own. A consumer that
-the broker cancels ends its channel: whatever the broker did with what was held, it is lost.
+A message can be settled as long as the channel that delivered it is open. A delivery tag means
+nothing on another channel, so a handle keeps its channel. When the broker cancels a consumer, its
+channel is closed, and its messages are lost, whatever the broker did with them.
 """
 
 import time
@@ -15,19 +16,20 @@ from workqueuejob.brokers.rabbitmq.properties import Properties
 from workqueuejob.brokers.rabbitmq.worker_connection import WorkerChannel, WorkerConnection
 
 QUIET_SECONDS = 0.05
-"""So long after room was made, what is to fill it has arrived."""
+"""How long after an acknowledgement the message that takes its place has arrived."""
 
 ANSWERS_FOR_SECONDS = 1.0
-"""How long an idle queue is taken to be alive since it last answered."""
+"""How long after its last answer an idle queue is believed to be alive."""
 
 
 @dataclass(eq=False, slots=True)
 class Handle:
-    """A message that was delivered and not yet settled.
+    """A message that was delivered and not yet settled; the `handle` of a Delivery.
 
-    tag: on the channel; 0 once it is settled.
-    since: on the monotonic clock, when the broker's consumer timeout began at the latest.
-    is_moved: whether it is held in a queue of the worker's own.
+    tag: the delivery tag on the channel; 0 once the message is settled.
+    since: when the message arrived, on the monotonic clock. The broker's consumer timeout began
+        then or before.
+    is_moved: whether the message is in the worker's holding queue.
     """
 
     channel: WorkerChannel
@@ -39,14 +41,14 @@ class Handle:
     is_moved: bool = False
 
     @property
-    def is_ours(self) -> bool:
-        """Whether it may be settled."""
+    def is_open(self) -> bool:
+        """Whether the message may still be settled."""
         return self.tag != 0 and self.channel.is_open
 
     def ack(self, now: float) -> None:
-        """Tell the broker that the message is done with. now: on the monotonic clock."""
+        """Acknowledge the message. now: on the monotonic clock."""
         tag, self.tag = self.tag, 0
-        self.channel.room_since = now
+        self.channel.settled_at = now
         self.channel.raw.basic_ack(tag)
 
     def nack(self) -> None:
@@ -62,7 +64,7 @@ class Consumer:
     """
 
     def __init__(self, connection: WorkerConnection, queue: str, *, prefetch: int) -> None:
-        """Subscribe; raise a QueueError when the queue is not there or can't be read."""
+        """Subscribe; raise a QueueError when the queue does not exist or can't be read."""
         self.arrived: deque[Handle] = deque()
         self._queue = queue
         self._prefetch = prefetch
@@ -77,11 +79,11 @@ class Consumer:
 
     @property
     def is_alive(self) -> bool:
-        """Whether deliveries come; what has arrived at a dead consumer is lost."""
+        """Whether messages are delivered; those that have arrived at a dead consumer are lost."""
         return not self._cancelled and self.channel.is_open
 
     def start(self) -> None:
-        """Have items delivered, if they are not."""
+        """Subscribe, unless this is subscribed."""
         if self._tag:
             return
         where = self.channel.connection.where
@@ -95,22 +97,23 @@ class Consumer:
         ).consumer_tag
 
     def stop(self, *, held: int) -> None:
-        """Have no more delivered; return once all that was on its way has arrived.
+        """Unsubscribe; return once all messages that were on their way have arrived.
 
-        held: of the deliveries, how many were taken and not settled yet.
+        held: how many of the delivered messages were taken and not settled yet.
         """
         tag, self._tag = self._tag, ""
         if tag and self.is_alive:
             self._await_quiet(self._prefetch - held)
-            # pika's own basic_cancel rejects what arrives meanwhile, and the broker would count
-            # that as an attempt of an item that nobody has seen.
+            # pika's basic_cancel rejects messages that arrive meanwhile. The broker would count an
+            # attempt for each, although no worker has seen it.
             self.channel.raw._send_method(spec.Basic.Cancel(tag, nowait=True))  # noqa: SLF001
             self.channel.synchronize(queue=self._queue, prefetch=self._prefetch)
 
     def is_known_idle(self) -> bool:
-        """Whether nothing has arrived although the queue answers; it is asked now and then.
+        """Return whether no message has arrived although the queue answers.
 
-        Raises BrokerUnavailable when it does not: silence does not mean that it is empty.
+        The queue is asked once a second. Raises BrokerUnavailable when it does not answer, because
+        a silent queue need not be empty.
         """
         if time.monotonic() - self._answered_at > ANSWERS_FOR_SECONDS:
             self.channel.declare_passively(self._queue)
@@ -118,15 +121,15 @@ class Consumer:
         return not self.arrived
 
     def close_if_cancelled(self) -> None:
-        """End the channel of a consumer that the broker has cancelled."""
+        """Close the channel if the broker has cancelled the consumer."""
         if self._cancelled:
             self.channel.close()
 
     def _await_quiet(self, room: int) -> None:
-        # Of what it sends while the consumer is cancelled, a quorum queue counts an attempt.
+        # A quorum queue counts an attempt for a message that it sends during the cancellation.
         while len(self.arrived) < room:
             before = len(self.arrived)
-            quiet_at = self.channel.room_since + QUIET_SECONDS
+            quiet_at = self.channel.settled_at + QUIET_SECONDS
             try:
                 self.channel.connection.driven.run_until(
                     lambda: len(self.arrived) > before,  # noqa: B023 - run within the round

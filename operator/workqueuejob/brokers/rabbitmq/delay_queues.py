@@ -1,6 +1,7 @@
-"""The queues that a worker declares beside the user's: items rest there, and come back by TTL.
+"""The queues in which items rest before their next attempt; a time to live brings them back.
 
-Quorum queues, which hand an item back with a confirm; classic ones where the broker refuses that.
+A worker declares them beside the user's queue: quorum queues, which pass an item on with a confirm,
+or classic queues where the broker refuses such quorum queues. Publishes and consumes nothing.
 """
 
 import time
@@ -13,7 +14,7 @@ from workqueuejob.errors import WorkQueueJobError
 
 DAY_MS = 24 * 3600 * 1000
 REDECLARE_SECONDS = 3600.0
-"""A queue that was not declared for its expiry vanishes, whatever is in it."""
+"""RabbitMQ deletes a queue, with its items, that was not used or declared for its expiry."""
 
 _PRECONDITION_FAILED = 406
 
@@ -27,7 +28,7 @@ class DelayQueues:
         self._declared_at: dict[int, float] = {}
 
     def declare(self, delays_seconds: Iterable[int]) -> None:
-        """Declare the queues; raise AuthorizationFailed if the user may not."""
+        """Declare a queue for each delay; raise AuthorizationFailed if the user may not."""
         for delay_seconds in delays_seconds:
             arguments = returning_arguments(
                 self._queue, ttl_ms=delay_seconds * 1000, expires_ms=DAY_MS + delay_seconds * 1000
@@ -37,21 +38,21 @@ class DelayQueues:
             self._declared_at[delay_seconds] = time.monotonic()
 
     def find(self, delay_seconds: int) -> str:
-        """Return the name of the queue, which is there for a day at least."""
+        """Return the name of a delay's queue, which exists for at least a day from now."""
         declared_at = self._declared_at.get(delay_seconds)
         if declared_at is None or time.monotonic() - declared_at > REDECLARE_SECONDS:
             self.declare([delay_seconds])
         return delay_queue(self._queue, delay_seconds)
 
     def forget(self, delay_seconds: int) -> None:
-        """Declare the queue again before it is used: somebody has deleted it."""
+        """Note that a delay's queue was deleted, so that `find` declares it again."""
         self._declared_at.pop(delay_seconds, None)
 
 
 def declare_returning(
     connection: WorkerConnection, name: str, queue: str, arguments: dict[str, Any]
 ) -> None:
-    """Declare a queue whose items come back to `queue`, as the broker allows."""
+    """Declare a queue whose items come back to `queue`: quorum, or else classic."""
     may = (
         f"declare queue {name!r} {connection.where}, where items rest before they come back to "
         f"{queue!r}; grant it 'configure', 'read' and 'write' on queues that begin with "
@@ -65,12 +66,12 @@ def declare_returning(
     try:
         _declare(connection, name, classic_arguments(arguments), may)
     except _WithOtherArguments:
-        # Somebody made it: by a policy, or another version of this. It is used as it is.
+        # A user or another version of the worker has made it. It is used as it is.
         connection.control.declare_passively(name)
 
 
 class _WithOtherArguments(Exception):
-    """The broker knows no such arguments, or has the queue with others."""
+    """The broker does not know these arguments, or has the queue with others."""
 
 
 def _declare(connection: WorkerConnection, name: str, arguments: dict[str, Any], may: str) -> None:

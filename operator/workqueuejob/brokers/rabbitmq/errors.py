@@ -1,7 +1,7 @@
-"""What pika's exceptions mean, in one table, and what a person can change about each.
+"""Translates pika's exceptions by one table, and says for each what a person can change.
 
-The only place that knows pika's exception classes; a test fails when pika grows one that the table
-lacks. Messages hold addresses and names of users, queues and virtual hosts, never a password.
+A test fails when pika grows an exception class that the table lacks. Messages hold addresses and
+names of users, queues and virtual hosts, never a password.
 """
 
 from pika import exceptions as pika
@@ -32,14 +32,14 @@ TLS_FIELD = f"{FIELD}.tls"
 
 
 def translate(error: BaseException, connection: RabbitMQConnection) -> QueueError:
-    """Return the error of our tree for anything that pika or the socket raised."""
+    """Return the QueueError for an exception of pika or of the socket."""
     return translate_by(TRANSLATIONS, error, connection)
 
 
 def translate_channel(
     error: BaseException, connection: RabbitMQConnection, queue: str
 ) -> QueueError:
-    """Return the error of our tree for a passive declare that the broker refused."""
+    """Return the QueueError for a channel that the broker closed on a passive declare."""
     if not isinstance(error, pika.ChannelClosed):
         return translate(error, connection)
     code, text = error.reply_code, str(error.reply_text)
@@ -54,7 +54,7 @@ def translate_channel(
             f"queue {queue!r} {where} is unavailable ({text}); bring its broker node back"
         )
     if code == 403:
-        # Tried: 3.10 and 4.0 ask no permission for a passive declare, 4.3 any one on the queue.
+        # Tried: 3.10 and 4.0 need no permission for a passive declare; 4.3 needs any on the queue.
         return AuthorizationFailed(
             f"user {connection.username!r} may not ask for queue {queue!r} {where}; grant the user"
             " 'read' on it, which RabbitMQ 4.3 needs to count items (rabbitmqctl set_permissions)"
@@ -66,10 +66,10 @@ def translate_channel(
     return ConnectionFailed(f"{connection.address}: channel closed: {code} {text}; try again later")
 
 
-def _unreachable(what: str) -> Translation:
+def _unreachable(cause: str) -> Translation:
     def build(_error: BaseException, connection: RabbitMQConnection) -> QueueError:
         return ConnectionFailed(
-            f"{connection.address}: {what}; correct {FIELD}.host or the NetworkPolicy, or start"
+            f"{connection.address}: {cause}; correct {FIELD}.host or the NetworkPolicy, or start"
             " the broker"
         )
 
@@ -113,7 +113,7 @@ def _closed(error: pika.ConnectionClosed, connection: RabbitMQConnection) -> Que
 
 def _no_amqp(error: BaseException, connection: RabbitMQConnection) -> QueueError:
     if connection.tls is not None and connection.tls.client_certificate is not None:
-        # TLS 1.3: the refusal may come with, or be overtaken by, the connection's end.
+        # With TLS 1.3 the connection may end before the refusal of the certificate arrives.
         detail = "the connection was closed on showing the client certificate"
         return TLSFailed(tls.refused(detail, address=connection.address, field=TLS_FIELD))
     if connection.tls is not None:
@@ -125,9 +125,9 @@ def _no_amqp(error: BaseException, connection: RabbitMQConnection) -> QueueError
 
 
 def _login_refused(_error: BaseException, connection: RabbitMQConnection) -> QueueError:
-    who = f"user {connection.username!r}" if connection.username else "the client certificate"
+    login = f"user {connection.username!r}" if connection.username else "the client certificate"
     return AuthenticationFailed(
-        f"{connection.address}: login of {who} by {connection.auth_mechanism} refused; correct "
+        f"{connection.address}: login of {login} by {connection.auth_mechanism} refused; correct "
         f"the Secret of {FIELD}.credentialsSecretRef or uriSecretRef, or the user at the broker"
     )
 
@@ -216,4 +216,4 @@ TRANSLATIONS: dict[type[BaseException], Translation] = {
 }
 
 KNOWN = tuple(TRANSLATIONS)
-"""What to catch at the boundary; the rest are bugs, which the meter logs with a traceback."""
+"""The exceptions to catch where pika is called; all others are bugs, logged with a traceback."""

@@ -1,7 +1,7 @@
-"""Reads the frames that pika can't, and leaves the others to pika.
+"""Reads the AMQP frames on which pika may fail, and leaves the others to pika. Pure.
 
-A message's properties stay bytes. Of what a broker says of itself when a connection begins only its
-capabilities are read, which pika asks for.
+These are the headers of messages, whose properties stay bytes, and `Connection.Start`. Of the
+broker's properties in it, only the capabilities are read, because pika uses no others.
 """
 
 from pika import frame, spec
@@ -16,9 +16,9 @@ _VERSION = 2
 
 
 def read_frame(buffer: bytes) -> tuple[int, frame.Frame | None]:
-    """Return how many bytes the first frame takes, and the frame; 0 and None if it is cut short.
+    """Return the size of the first frame in bytes, and the frame; 0 and None if it is incomplete.
 
-    Raises what pika raises for what is no frame.
+    Raises pika's exceptions for bytes that are no frame.
     """
     kind = buffer[:1]
     if kind == bytes([spec.FRAME_HEADER]):
@@ -41,15 +41,15 @@ def _read_header(buffer: bytes) -> tuple[int, frame.Frame | None]:
 
 
 def _read_start(buffer: bytes) -> tuple[int, frame.Frame | None]:
-    """Let pika read the frame with the broker's capabilities alone."""
+    """Return `Connection.Start` with no other properties of the broker than its capabilities."""
     end = _find_end(buffer)
     if end is None:
         return 0, None
     begins = _HEAD + len(_START) + _VERSION
     ends = begins + 4 + int.from_bytes(buffer[begins : begins + 4], "big")
-    told = read_table(buffer[begins + 4 : min(ends, end - 1)]).get("capabilities")
-    told = told if isinstance(told, dict) else {}
-    capabilities = {name: value for name, value in told.items() if isinstance(value, bool)}
+    announced = read_table(buffer[begins + 4 : min(ends, end - 1)]).get("capabilities")
+    announced = announced if isinstance(announced, dict) else {}
+    capabilities = {name: value for name, value in announced.items() if isinstance(value, bool)}
     start = spec.Connection.Start().decode(
         b"%b%b%b" % (buffer[begins - _VERSION : begins], bytes(4), buffer[ends : end - 1])
     )
@@ -58,7 +58,7 @@ def _read_start(buffer: bytes) -> tuple[int, frame.Frame | None]:
 
 
 def _find_end(buffer: bytes) -> int | None:
-    """Return where the frame ends, or None while it is not all there."""
+    """Return where the frame ends, or None while it is incomplete."""
     if len(buffer) < _HEAD:
         return None
     end = _HEAD + int.from_bytes(buffer[3:_HEAD], "big") + 1

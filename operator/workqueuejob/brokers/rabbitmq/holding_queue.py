@@ -1,9 +1,9 @@
-"""Holding an item for longer than the broker lets a consumer: it moves before the time is up.
+"""A worker's holding queue, by which it holds an item longer than RabbitMQ's consumer timeout.
 
-RabbitMQ closes the channel of a consumer that leaves a message unacknowledged for longer than its
-`consumer_timeout`. So the item moves, as a confirmed copy, to a queue of this worker's own, which
-delivers it back at once, to be held anew; then the original is acknowledged. When the worker dies
-the copy goes back to the main queue by itself, for its time to live has passed.
+RabbitMQ closes the channel of a consumer that leaves a message unacknowledged for longer than
+`consumer_timeout`. So the item moves before: a confirmed copy goes to a queue of this worker, which
+delivers the copy back at once, and a new timeout begins. Then the original is acknowledged. When
+the worker dies, the copy's time to live has passed, so RabbitMQ moves it back to the main queue.
 """
 
 import time
@@ -19,7 +19,7 @@ from workqueuejob.contract.notices import say
 from workqueuejob.errors import AuthorizationFailed
 
 TTL_MS = 2000
-"""Only for what reaches the queue while its consumer is gone."""
+"""How long a copy waits in the queue while the queue has no consumer."""
 
 EXPIRES_MS = 600_000
 UNLIMITED = 0
@@ -39,7 +39,10 @@ class HoldingQueue:
         self._is_refused = False
 
     def move(self, delivery: Delivery) -> None:
-        """Hold the delivery's item anew; changes its handle. Does nothing where it is refused."""
+        """Move the delivery's item, and make its handle stand for the copy.
+
+        Does nothing where the broker refused such a queue before.
+        """
         if self._is_refused:
             return
         try:
@@ -50,13 +53,13 @@ class HoldingQueue:
         except Refused:
             self._refuse(f"queue {self._name!r} takes no items")
         except Unroutable:
-            # It was deleted: its consumer hears of it, and it is declared anew the next time.
+            # The queue was deleted: its consumer is cancelled, and the next call declares it again.
             return
         else:
             _exchange(delivery.handle, moved)
 
     def close_if_cancelled(self) -> None:
-        """Let go of what is held by a consumer that the broker has cancelled."""
+        """Close the channel of the queue's consumer if the broker has cancelled it."""
         if self._consumer is not None:
             self._consumer.close_if_cancelled()
 
@@ -69,9 +72,9 @@ class HoldingQueue:
         return self._consumer
 
     def _publish_and_await(self, consumer: Consumer, delivery: Delivery) -> Handle:
-        # As if this attempt were lost, for nobody can write that down once the worker is dead.
+        # The copy says that this attempt was lost, because a dead worker can't write that later.
         properties, attempts = delivery.handle.properties, delivery.attempt
-        # The same when it is tried again.
+        # A second try of the same delivery has the same number.
         number = f"{delivery.handle.channel.raw.channel_number}.{delivery.handle.tag}"
         copied = build_copy(
             properties, delivery, attempts=attempts, lost=True, returns=1,
@@ -85,18 +88,18 @@ class HoldingQueue:
             moved = consumer.arrived.popleft()
             if moved.properties.headers.get(HELD_HEADER) == number:
                 return moved
-            # A copy that nobody waited for any more; its item was settled otherwise.
+            # The copy of an earlier try that was given up; its item was settled otherwise.
             moved.ack(time.monotonic())
 
-    def _refuse(self, why: str) -> None:
+    def _refuse(self, reason: str) -> None:
         self._is_refused = True
-        say("items can't be held for longer than the broker's consumer timeout", why=why)
+        say("items can't be held for longer than the broker's consumer timeout", why=reason)
 
 
 def _exchange(handle: Handle, moved: Handle) -> None:
-    """Make the handle stand for the copy, and be done with the original."""
-    if not handle.is_ours:
-        # The original went to somebody else meanwhile, so the copy is one too many.
+    """Make the handle stand for the copy, and acknowledge the original."""
+    if not handle.is_open:
+        # The original went to another worker meanwhile, so the copy is one too many.
         moved.ack(time.monotonic())
         return
     channel, tag = handle.channel, handle.tag
@@ -104,5 +107,5 @@ def _exchange(handle: Handle, moved: Handle) -> None:
     handle.is_moved = True
     with channel.connection.translated:
         channel.raw.basic_ack(tag)
-        # Or both are left when the worker dies before it next sends something.
+        # Sent at once; otherwise both are left if the worker dies before it next sends something.
         channel.connection.driven.flush()

@@ -1,17 +1,18 @@
-"""What a RabbitMQ message says of its item, and what a copy of it must say. Pure.
+"""An item's history as the headers of its RabbitMQ message, and the headers of its copies. Pure.
 
-    attempts   the header `x-wqj-attempts`: what workers wrote down; and one more for an item that
-               is redelivered in the same life of the broker in which it was noted to come back
-    lost       that is so, or a copy says so
-    doubtful   the broker marks it as redelivered, or once did
+    attempts   the header `x-wqj-attempts`, in which workers write the attempts; one more for an
+               item that is redelivered while the broker has the boot id that the item carries
+    lost       the item is redelivered like that, or the header `x-wqj-lost` says so
+    doubtful   the broker marks the item as redelivered, or once did
 
-Redelivered alone is no attempt: a broker that was killed marks everything that was in a classic
-queue, and a quorum queue counts what was only looked at or on its way. From RabbitMQ 4.0 on it
-hands the mark on with what expires in it, so of what comes from a holding queue it says nothing.
+A mark of redelivery alone is no attempt. A broker that was killed marks all messages of a classic
+queue, and a quorum queue marks messages that were only looked at, or on their way. From RabbitMQ
+4.0 on, a queue passes the mark on with messages that expire in it, so the mark of a message from a
+holding queue means nothing.
 
-A copy keeps every property and header of the user, byte for byte, but for what would make a broker
-treat it otherwise than the original: CC and BCC, a user_id, a time to live, and traces of our own
-queues.
+A copy keeps all properties and headers of the user, byte for byte, except those by which a broker
+would treat it differently from the original: CC and BCC, user_id, the time to live, and traces of
+the worker's own queues.
 """
 
 import itertools
@@ -45,20 +46,20 @@ DEATHS_HEADER = "x-death"
 PERSISTENT = 2
 
 REASON_MAX_CHARACTERS = 4000
-"""A message's headers must fit one frame, whose size the broker limits."""
+"""All headers of a message must fit into one frame, whose size the broker limits."""
 
 RETURNS_FREE = 10
-"""So often may an item come back without costing an attempt where the broker's life is unknown."""
+"""How often an item may come back without costing an attempt, where the boot id is unknown."""
 
 ATTEMPTS_MAX = 2**31 - 1
-"""More than that nobody has made, and a header could not hold one more than its largest number."""
+"""The largest count that is read from a header, so that one more still fits into a header."""
 
 _WORKER_ID = os.urandom(6).hex()
 _NUMBERS = itertools.count(1)
 
 _HELD = ".wqj-held-"
 _OURS = (_HELD, ".wqj-retry-")
-"""What the names of our queues have in them."""
+"""Parts of the names of holding queues and delay queues."""
 
 _NOT_COPIED = frozenset(
     {DELIVERY_COUNT_HEADER, ATTEMPTS_HEADER, LOST_HEADER, RETURNED_HEADER, HELD_HEADER, "CC", "BCC"}
@@ -67,14 +68,15 @@ _NOT_COPIED = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class ItemHistory:
-    """What a message says.
+    """The history of an item, as its message tells it.
 
-    attempt: from 1, the present one included.
-    lost: whether the attempt before this one began and was not heard of again.
-    doubtful: whether a worker may have settled it before.
-    returns: how often it came back while nobody could tell why; at least 1 if it ever came back.
-    written: the attempts before this one, without those of so many returns.
-    last_failure: why the last attempt that failed did, or nothing.
+    attempt: the number of this attempt, from 1.
+    redelivered: whether a worker may have had the item before.
+    lost: whether the attempt before this one ended without a word.
+    doubtful: whether a worker may have settled the item before.
+    returns: how often the item came back for an unknown reason; at least 1 if it ever came back.
+    written: the attempts before this one, without those that returns cost.
+    last_failure: the reason of the last failed attempt; empty where none failed.
     """
 
     id: str
@@ -88,16 +90,18 @@ class ItemHistory:
 
 
 def read_history(properties: Properties, *, redelivered: bool, boot_id: str = "") -> ItemHistory:
-    """Return what a delivery says of its item.
+    """Return the history of a delivered item.
 
-    boot_id: of the broker, if it is known; asked for only of an item that is redelivered.
+    redelivered: the broker's mark.
+    boot_id: the broker's, needed only for a redelivered item; empty where it is unknown.
     """
     if not redelivered and not properties.has_headers:
         return ItemHistory(_text(properties.message_id) or _new_id(), 1, redelivered=False)
     headers = properties.headers
-    # What came from there is noted before anybody begins with it, so it was not begun since.
+    # A worker replaces a message from a holding queue before it works on the item, so this message
+    # was not worked on.
     redelivered = redelivered and not comes_from_holding(properties)
-    # Delivered since it was noted, and the broker has not died meanwhile: its worker has.
+    # It was delivered since that note, and the broker did not restart, so its worker has died.
     is_proved = redelivered and bool(boot_id) and _text(headers.get(BOOT_ID_HEADER)) == boot_id
     written = _count(headers.get(ATTEMPTS_HEADER)) + int(is_proved)
     returns = _count(headers.get(RETURNED_HEADER))
@@ -116,11 +120,11 @@ def read_history(properties: Properties, *, redelivered: bool, boot_id: str = ""
 
 
 def comes_from_holding(properties: Properties) -> bool:
-    """Whether an item has left a worker's holding queue, and that is not noted in it yet."""
+    """Return whether a message came from a holding queue, and no worker has replaced it yet."""
     if not properties.has_headers:
         return False
     deaths = split_array(properties.headers.find(DEATHS_HEADER)) or ()
-    return any(_tells_of(decode_field(death), _HELD) for death in deaths)
+    return any(_has_died_in(decode_field(death), _HELD) for death in deaths)
 
 
 def build_copy(
@@ -132,9 +136,12 @@ def build_copy(
     returns: int = 0,
     more: dict[str, Any] | None = None,
 ) -> Properties:
-    """Return the properties of a copy of an item, of which so many attempts have failed.
+    """Return the properties of a copy of an item.
 
-    returns: how often it came back; at least once if it is in doubt.
+    attempts: how many attempts the copy counts.
+    lost: whether the last of them was lost.
+    returns: how often the item came back; at least 1 is written for a doubtful item.
+    more: further headers.
     """
     kept = _forget_our_queues(properties.headers.without(_NOT_COPIED))
     ours: dict[str, Any] = dict(more or {})
@@ -147,14 +154,14 @@ def build_copy(
     if not properties.message_id:
         ours[ID_HEADER] = item.id
     headers = kept.with_fields({name: encode_field(value) for name, value in ours.items()})
-    # An item that was taken once is not dropped by a time to live, and a broker refuses a
-    # user_id that is not the publisher's.
+    # A time to live must not drop an item that was taken, and a broker refuses a user_id that is
+    # not the publisher's.
     without = (EXPIRATION, USER_ID)
     return properties.replace(headers=headers, without=without, delivery_mode=PERSISTENT)
 
 
 def build_returned(properties: Properties, item: ItemHistory, *, boot_id: str) -> Properties:
-    """Return the properties of an item that came back, with that noted in it."""
+    """Return the properties of the copy that replaces an item that came back."""
     more = {BOOT_ID_HEADER: boot_id} if boot_id else {}
     return build_copy(
         properties, item, attempts=item.written, lost=item.lost, returns=item.returns, more=more
@@ -173,47 +180,49 @@ def build_dead_letter(
     *,
     reason: str,
     attempts: int,
-    found: tuple[str, str],
+    origin: tuple[str, str],
 ) -> Properties:
-    """Return the properties of a dead letter, which tells so many attempts.
+    """Return the properties of a dead letter.
 
-    It carries no count that we would read: who moves it back to its queue wants it tried anew.
+    It carries no header that a worker counts, so that an item that a user moves back to its queue
+    has all its attempts again.
 
-    found: the queue and the pod where it failed.
+    attempts: how many were made, for the reader of the letter.
+    origin: the queue, and the pod of the last attempt.
     """
-    queue, pod = found
-    said = {
+    queue, pod = origin
+    fields = {
         "reason": reason[:REASON_MAX_CHARACTERS],
         "attempts": attempts,
         "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
         "pod": pod,
         "queue": queue,
     }
-    more = {f"{DEAD_LETTER_PREFIX}{name}": value for name, value in said.items()}
+    more = {f"{DEAD_LETTER_PREFIX}{name}": value for name, value in fields.items()}
     dead = build_copy(properties, item, attempts=0, more=more)
     headers = dead.headers.without((FAILURE_HEADER, RETURNED_HEADER, BOOT_ID_HEADER))
     return dead.replace(headers=headers, without=(), delivery_mode=PERSISTENT)
 
 
 def _forget_our_queues(headers: Table) -> Table:
-    """Return the headers without the broker's note that the item came back from a queue of ours."""
+    """Return the headers without the broker's notes about holding queues and delay queues."""
     deaths = split_array(headers.find(DEATHS_HEADER))
     if deaths is None:
         return headers
-    theirs = [death for death in deaths if not _tells_of(decode_field(death), *_OURS)]
-    if not theirs:
+    kept = [death for death in deaths if not _has_died_in(decode_field(death), *_OURS)]
+    if not kept:
         headers = headers.without((DEATHS_HEADER,))
-    elif len(theirs) < len(deaths):
-        headers = headers.with_fields({DEATHS_HEADER: join_array(theirs)})
+    elif len(kept) < len(deaths):
+        headers = headers.with_fields({DEATHS_HEADER: join_array(kept)})
     return headers.without(
-        f"x-{which}-death-{what}"
+        f"x-{which}-death-{field}"
         for which in ("first", "last")
         if _is_named(headers.get(f"x-{which}-death-queue"), *_OURS)
-        for what in ("queue", "reason", "exchange")
+        for field in ("queue", "reason", "exchange")
     )
 
 
-def _tells_of(death: object, *parts: str) -> bool:
+def _has_died_in(death: object, *parts: str) -> bool:
     # A producer may have written anything there.
     return isinstance(death, dict) and _is_named(death.get("queue"), *parts)
 
@@ -223,15 +232,15 @@ def _is_named(queue: object, *parts: str) -> bool:
 
 
 def _count(value: object) -> int:
-    # Whatever else a producer wrote there counts nothing.
+    # A producer may have written anything there; only a number counts.
     return min(max(value, 0), ATTEMPTS_MAX) if isinstance(value, int) else 0
 
 
 def _text(value: object) -> str:
-    # What is no UTF-8 comes as bytes.
+    # A header that is no UTF-8 is decoded as bytes.
     return value.decode(errors="backslashreplace") if isinstance(value, bytes) else str(value or "")
 
 
 def _new_id() -> str:
-    # Asking for random bytes once an item is a hundredth of a short item's time.
+    # A counter, because random bytes for each item take a hundredth of a short item's time.
     return f"{_WORKER_ID}-{next(_NUMBERS)}"

@@ -1,14 +1,15 @@
-"""RabbitMQ's management API: ready and unacked of all queues of a virtual host in one GET.
+"""Reads RabbitMQ's management API: totals of all queues of a virtual host, alarms, Raft states.
 
     messages_ready           -> ready
     messages_unacknowledged  -> in flight
 
-Tried on RabbitMQ 3.10: with `disable_stats` and `enable_queue_totals` a classic queue's numbers
-are asked of the queue itself. A quorum queue's come from a table that the leader writes every five
-seconds, so they say 0 for messages that have been there for seconds. Alarms are those of the
-cluster's health check. Reads only, and never raises for a failing API: depth is known without it.
+Tried on RabbitMQ 3.10: with `disable_stats` and `enable_queue_totals` the API asks a classic queue
+itself for its numbers. A quorum queue's numbers come from a table that the leader writes every five
+seconds, so they may be 0 for messages that arrived seconds ago. Alarms are those of the cluster's
+health check. From 4.0 on the API gives the Raft states of a quorum queue's members.
 
-From 4.0 on the Raft states of a quorum queue's members can be asked for, too.
+It only sends GET requests. A failing API is a warning and no error, because the depth is known
+without it.
 """
 
 from collections.abc import Mapping
@@ -29,14 +30,15 @@ QUERY = (
 )
 ALARMS = "health/checks/alarms"
 RESOURCES = frozenset({"memory", "disk space"})
-"""What RabbitMQ 3.10 calls them there."""
+"""The names of the resources in the answer to the health check, as RabbitMQ 3.10 has them."""
 
 _READING = Lock()
 
 _NOT_THERE = f"no management API there, or no vhost {{vhost!r}}; correct {FIELD}.management.url"
 
 NO_SUCH_PATH = frozenset({400, 404})
-"""RabbitMQ 3.10 answers the former below a wrong path to an encoded vhost."""
+"""RabbitMQ 3.10 answers 400 to an unknown path that holds an encoded vhost."""
+
 _NOT_RABBITMQ = f"the answer is not RabbitMQ's; correct {FIELD}.management.url"
 
 STATUSES: dict[int, str] = {
@@ -50,8 +52,11 @@ STATUSES: dict[int, str] = {
 
 @dataclass(frozen=True, slots=True)
 class QueueTotals:
-    """What the API says of one queue; None for a key that it left out.
+    """The API's answer for one queue; None for a key that it left out.
 
+    type: `classic`, `quorum` or `stream`.
+    state: such as `running` or `down`.
+    ready, unacked: numbers of messages.
     leader: the node of a quorum queue's leader.
     """
 
@@ -66,7 +71,7 @@ class ManagementClient:
     """The management API of one broker, over one kept connection."""
 
     def __init__(self, settings: RabbitMQConnection, url: str) -> None:
-        """Prepare; nothing is opened yet. Raises TLSFailed for unusable TLS material."""
+        """Prepare without connecting; raise TLSFailed for unusable TLS material."""
         self._settings = settings
         self._url = url
         self._vhost = quote(settings.virtual_host, safe="")
@@ -86,7 +91,7 @@ class ManagementClient:
     def read_members(self, queue: str) -> Mapping[str, str] | DepthWarning | None:
         """Return the Raft states of a quorum queue's members by node, or why they are unknown.
 
-        None: there is nothing of this path. RabbitMQ 3.10 has none for any queue.
+        None where the API lacks this path, as RabbitMQ 3.10 does.
         """
         answer = self._get(f"queues/quorum/{self._vhost}/{quote(queue, safe='')}/status")
         if isinstance(answer, DepthWarning):
@@ -100,7 +105,7 @@ class ManagementClient:
         return self._warn(_NOT_RABBITMQ) if members is None else members
 
     def read_alarms(self) -> tuple[str, ...]:
-        """Return what the cluster has run out of, such as `memory`; nothing where it can't say."""
+        """Return the resources that are short, such as `memory`; empty where the API fails."""
         answer = self._get(ALARMS)
         if isinstance(answer, DepthWarning):
             return ()
@@ -123,17 +128,17 @@ class ManagementClient:
         )
         return f"{status}: {text}"
 
-    def _warn(self, what: str) -> DepthWarning:
-        return DepthWarning(REASON, f"in flight is unknown: {self._url}: {what}")
+    def _warn(self, cause: str) -> DepthWarning:
+        return DepthWarning(REASON, f"in flight is unknown: {self._url}: {cause}")
 
 
 def parse_alarms(data: bytes) -> tuple[str, ...]:
     """Return the resources that an answer to the health check names, each once."""
     try:
-        found = read_json(data)
+        answer = read_json(data)
     except ValueError:
         return ()
-    rows = found.get("alarms") if isinstance(found, dict) else None
+    rows = answer.get("alarms") if isinstance(answer, dict) else None
     if not isinstance(rows, list):
         return ()
     named = {str(row.get("resource")) for row in rows if isinstance(row, dict)}
@@ -143,7 +148,7 @@ def parse_alarms(data: bytes) -> tuple[str, ...]:
 def parse_totals(data: bytes) -> dict[str, QueueTotals] | None:
     """Return the totals by queue name; None when the answer has another shape."""
     try:
-        # One at a time: what is read takes some twenty times the memory of the text.
+        # One answer at a time, because its objects take some twenty times the text's memory.
         with _READING:
             rows = read_json(data)
     except ValueError:

@@ -1,6 +1,6 @@
-"""GET requests to a RabbitMQ management API, each bound in time and length as a whole.
+"""Sends GET requests to a RabbitMQ management API, each with limits of time and bytes as a whole.
 
-Nothing is decoded but JSON: an answer that is compressed could be a thousand times as long.
+It decompresses no answer, because the content could be a thousand times as long.
 """
 
 import socket
@@ -27,8 +27,8 @@ from workqueuejob.brokers.socket_errors import find_unbounded
 
 CONNECT_TIMEOUT_SECONDS = 2.0
 ANSWER_SECONDS = 4.0
-MOST_BYTES = 2 * MIB
-"""A queue takes about 170: enough for 12,000 of them in one virtual host."""
+ANSWER_MAX_BYTES = 2 * MIB
+"""Enough for 12,000 queues of one virtual host, because a queue takes about 170 bytes."""
 
 FAILURES: dict[type[http.HTTPError], str] = {
     http.NameResolutionError: f"unknown host; correct {FIELD}.management.url",
@@ -46,16 +46,16 @@ PLAIN = frozenset({"", "identity"})
 
 
 class ManagementFailure(Exception):
-    """No answer can be had; the message says why, and what to change."""
+    """The API gave no usable answer; the message says why, and what to change."""
 
 
 class ManagementHTTP:
     """One kept connection to the API."""
 
     def __init__(self, settings: RabbitMQConnection, url: str) -> None:
-        """Prepare; nothing is opened yet. Raises TLSFailed for unusable TLS material."""
+        """Prepare without connecting; raise TLSFailed for unusable TLS material."""
         self._url = url
-        self._bounds = Bounds(seconds=ANSWER_SECONDS, most_bytes=MOST_BYTES)
+        self._bounds = Bounds(seconds=ANSWER_SECONDS, most_bytes=ANSWER_MAX_BYTES)
         self._headers = urllib3.make_headers(
             basic_auth=f"{settings.username}:{settings.password}" if settings.username else None,
             basic_auth_encoding="utf-8",
@@ -75,7 +75,7 @@ class ManagementHTTP:
                 "GET",
                 f"{self._path}{path}",
                 headers=self._headers,
-                # A redirect would take the credentials to a host that nobody named.
+                # A redirect would send the credentials to a host that the spec does not name.
                 redirect=False,
                 decode_content=False,
             )
@@ -119,7 +119,7 @@ class ManagementHTTP:
 
 
 def describe_failure(error: http.HTTPError) -> str:
-    """Return what failed and what to change."""
+    """Return the cause of a failure, and what to change."""
     unbounded = find_unbounded(error)
     if unbounded is not None:
         return f"{unbounded}; correct {FIELD}.management.url, or see what listens there"
@@ -137,7 +137,7 @@ def _tls_options(settings: TLSSettings) -> dict[str, Any]:
 
 
 def _open(connection: HTTPConnection, bounds: Bounds) -> BoundedSocket:
-    """Connect, with the errors by which urllib3 tells apart why it failed."""
+    """Connect; raise urllib3's error for each cause of a failure."""
     try:
         return open_socket(
             connection.host,

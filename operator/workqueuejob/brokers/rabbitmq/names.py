@@ -1,4 +1,4 @@
-"""The queues and headers that a worker adds at RabbitMQ; the user's own queue is never declared."""
+"""The names and arguments of the queues and headers that a worker adds at RabbitMQ. Pure."""
 
 import hashlib
 from typing import Any
@@ -6,53 +6,54 @@ from typing import Any
 from workqueuejob.brokers.uri import NAME_MAX_BYTES
 
 ATTEMPTS_HEADER = "x-wqj-attempts"
-"""Attempts that have failed or were lost, as far as they were written down."""
+"""How many attempts have failed or were lost, as far as workers wrote them down."""
 
 LOST_HEADER = "x-wqj-lost"
-"""On an item whose last attempt was lost, which whoever takes it next is to count."""
+"""Marks an item whose last attempt was lost; the worker that takes it next counts that."""
 
 RETURNED_HEADER = "x-wqj-returned"
-"""On an item that came back from a consumer that settled nothing: how often, where nobody can tell
-whether an attempt or the broker was the cause; at least 1."""
+"""How often an item came back unsettled while it was unknown whether its worker or the broker had
+died; at least 1."""
 
 BOOT_ID_HEADER = "x-wqj-life"
-"""In which life of the broker an item that came back was noted so."""
+"""The broker's boot id when a worker replaced an item that had come back."""
 
 HELD_HEADER = "x-wqj-held"
-"""On a copy in a worker's holding queue: a number by which the worker knows it."""
+"""On a copy in a holding queue: the number by which its worker recognizes it."""
 
 ID_HEADER = "x-wqj-id"
-"""The id of an item that came without a message_id, from its first republishing on."""
+"""The id of an item without a message_id, from its first copy on."""
 
 FAILURE_HEADER = "x-wqj-last-failure"
-"""Why the attempt before failed."""
+"""Why the last failed attempt failed."""
 
 DEAD_LETTER_PREFIX = "x-wqj-dead-letter-"
-"""Of the headers of a dead-lettered item: reason, attempts, time, pod, queue."""
+"""The prefix of the headers of a dead letter: reason, attempts, time, pod and queue."""
 
 _DIGEST_LENGTH = 16
 
 
 def delay_queue(queue: str, delay_seconds: int) -> str:
-    """Return the queue in which items rest before they come back to theirs."""
+    """Return the name of the queue for a delay, such as `work.wqj-retry-8s`."""
     return _derive(queue, f".wqj-retry-{delay_seconds}s")
 
 
 def boot_id_queue(queue: str) -> str:
-    """Return the queue by which workers know whether the broker was started again."""
+    """Return the name of the queue that holds the broker's boot id, such as `work.wqj-life`."""
     return _derive(queue, ".wqj-life")
 
 
 def holding_queue(queue: str, worker: str) -> str:
-    """Return the queue by which one worker renews an item past the broker's consumer timeout."""
+    """Return the name of a worker's holding queue, such as `work.wqj-held-POD-1a2b3c`."""
     return _derive(queue, f".wqj-held-{worker}")
 
 
 def returning_arguments(queue: str, *, ttl_ms: int, expires_ms: int) -> dict[str, Any]:
-    """Return the arguments of a queue whose items come back to `queue` after the time to live.
+    """Return the arguments of a quorum queue whose items move to `queue` after the time to live.
 
-    As a quorum queue it hands an item back with a confirm, before it lets go of it. It vanishes
-    after `expires_ms` without a consumer or a declare, whatever is in it.
+    With the strategy `at-least-once` it drops an item only after `queue` has confirmed it. RabbitMQ
+    deletes the queue, with its items, after `expires_ms` without a consumer or a declare. See
+    https://www.rabbitmq.com/docs/quorum-queues and https://www.rabbitmq.com/docs/ttl.
     """
     return {
         "x-queue-type": "quorum",
@@ -66,14 +67,14 @@ def returning_arguments(queue: str, *, ttl_ms: int, expires_ms: int) -> dict[str
 
 
 def classic_arguments(arguments: dict[str, Any]) -> dict[str, Any]:
-    """Return the arguments for a broker that refuses such a quorum queue."""
+    """Return the arguments as a classic queue, for a broker that refuses such a quorum queue."""
     quorum_only = {"x-dead-letter-strategy", "x-overflow"}
     kept = {name: value for name, value in arguments.items() if name not in quorum_only}
     return kept | {"x-queue-type": "classic"}
 
 
 def _derive(queue: str, suffix: str) -> str:
-    """Return queue and suffix, shortened in the middle to what AMQP's short string holds."""
+    """Return queue and suffix; shortened by a digest where AMQP's short string is too short."""
     name = queue + suffix
     if len(name.encode()) <= NAME_MAX_BYTES:
         return name

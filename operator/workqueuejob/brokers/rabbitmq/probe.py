@@ -1,16 +1,17 @@
-"""How deep a RabbitMQ queue is: a passive declare, and the management API where it is configured.
+"""Measures a RabbitMQ queue by a passive declare, and by the management API where it is configured.
 
-    ready      the declare's message count, or messages_ready of a classic queue
-    in_flight  messages_unacknowledged of a classic queue; that of a quorum queue is refreshed
-               every five seconds only, so it is in_flight_lately; AMQP alone does not tell
-    consumers  the declare's consumer count
-    delayed    the declares' message counts of the delay queues, asked before the queue itself
-    dead_lettered  the dead-letter queue's messages, of a classic one the unacknowledged too
-    precision  Exact when ready and in_flight were counted at one moment, else Estimated
+    ready          the declare's message count, or messages_ready of a classic queue
+    in_flight      messages_unacknowledged of a classic queue; None without the management API. That
+                   of a quorum queue is up to five seconds old, so it is in_flight_lately
+    consumers      the declare's consumer count
+    delayed        the declares' message counts of the delay queues, asked before the queue itself
+    dead_lettered  the ready messages of the dead-letter queue, with the unacknowledged ones of a
+                   classic queue where the management API tells them
+    precision      Exact when ready and in_flight were counted at one moment, else Estimated
 
-Never consumes, declares for real, purges or changes anything. Without the management API a stream,
-and a quorum queue that has lost its leader, can't be told from an empty queue: RabbitMQ answers the
-declare with zeros (tried on 3.10, 4.0 and 4.3). `queues.rabbitmq_leaders` says how to tell.
+It consumes, creates and changes nothing. Without the management API it can't tell a stream, or a
+quorum queue that has lost its leader, from an empty queue, because RabbitMQ answers the declare
+with zeros (tried on 3.10, 4.0 and 4.3). With the API, `quorum_leaders` tells.
 """
 
 import time
@@ -38,10 +39,10 @@ ALARM_REMEDIES = {
 
 @dataclass(frozen=True, slots=True)
 class RabbitMQReference:
-    """A queue of one virtual host, and the queues beside it that hold items of the same run.
+    """A queue to measure, and the queues beside it that hold items of the same run.
 
-    delay_queues: where failed items rest; one that does not exist is empty.
-    dead_letter: where items end that were tried too often.
+    delay_queues: the queues in which failed items rest; a missing one counts as empty.
+    dead_letter: the dead-letter queue; None where there is none.
     """
 
     queue: str
@@ -73,7 +74,7 @@ class RabbitMQProbe:
         self._side = SideQueueCounter(self._amqp.declare_passively, clock=clock)
 
     def begin_round(self) -> None:
-        """Read the totals anew, unless the API failed a moment ago."""
+        """Forget the totals, so that they are read again; unless the API failed a moment ago."""
         if not isinstance(self._totals, DepthWarning) or self._clock() >= self._ask_again_at:
             self._totals = None
 
@@ -87,7 +88,7 @@ class RabbitMQProbe:
             and queue not in self._found_empty
             and self._side.forget_absence(queue.delay_queues, before=started)
         ):
-            # Somebody will take this for the end, so nothing may rest in a queue made just now.
+            # A run ends on this zero, so a delay queue that was created just now must count.
             depth = self._measure(queue, totals)
         self._found_empty.discard(queue)
         if _is_empty(depth) and depth.consumers == 0:
@@ -108,7 +109,7 @@ class RabbitMQProbe:
     def _measure(
         self, queue: RabbitMQReference, totals: Mapping[str, QueueTotals] | DepthWarning
     ) -> QueueDepth:
-        # First, for an item may come back meanwhile: better seen twice than not at all.
+        # Delay queues first: an item that moves meanwhile is counted twice, and not left out.
         delayed = self._side.count_delayed(queue.delay_queues)
         declared = self._amqp.declare_passively(queue.queue)
         if isinstance(totals, DepthWarning):
@@ -117,33 +118,33 @@ class RabbitMQProbe:
             depth = build_depth(queue.queue, declared, totals.get(queue.queue))
         if not queue.delay_queues:
             return depth
-        # The totals are older than the delayed items' count.
+        # The declare, too, because the totals are older than the count of delayed items.
         return replace(depth, ready=max(depth.ready, declared.messages), delayed=delayed)
 
     def _check_leaders(
         self, queue: RabbitMQReference, totals: Mapping[str, QueueTotals] | DepthWarning
     ) -> None:
-        """Raise MeasurementUnreliable for zeros that no leader of a quorum queue said."""
+        """Raise MeasurementUnreliable for zeros that do not come from a quorum queue's leader."""
         if self._management is None or isinstance(totals, DepthWarning):
             return
         for name in (queue.queue, *queue.delay_queues):
-            found = totals.get(name)
-            if found is not None and found.type == "quorum":
-                check_state(name, found)
-                check_leader(name, found, self._management.read_members(name))
+            queue_totals = totals.get(name)
+            if queue_totals is not None and queue_totals.type == "quorum":
+                check_state(name, queue_totals)
+                check_leader(name, queue_totals, self._management.read_members(name))
 
     def _count_dead_lettered(
         self, queue: str | None, totals: Mapping[str, QueueTotals] | DepthWarning
     ) -> int | None:
         if queue is None:
             return None
-        found = None if isinstance(totals, DepthWarning) else totals.get(queue)
-        if found is not None and found.type == "classic" and found.ready is not None:
-            return found.ready + (found.unacked or 0)
+        known = None if isinstance(totals, DepthWarning) else totals.get(queue)
+        if known is not None and known.type == "classic" and known.ready is not None:
+            return known.ready + (known.unacked or 0)
         try:
             return self._side.count(queue)
         except (MeasurementUnreliable, QueueTypeUnsupported):
-            # Unknown, which is no reason not to know the queue's own depth.
+            # Unknown dead letters are no reason to raise: the queue's own depth is known.
             return None
 
     def _read_totals(self) -> Mapping[str, QueueTotals] | DepthWarning:
@@ -151,12 +152,15 @@ class RabbitMQProbe:
             return {}
         if self._totals is None:
             self._totals = self._management.read_totals()
-            # A failing API may take seconds to fail: don't let every round wait for it.
+            # A failing API may take seconds to fail, and not every round may wait for it.
             self._ask_again_at = self._clock() + MANAGEMENT_RETRY_SECONDS
         return self._totals
 
     def _read_alarms(self) -> tuple[str, ...]:
-        """Return what the cluster has run out of; only the management API tells who reads."""
+        """Return the resources that are short; AMQP reports them only to connections that publish.
+
+        Empty without the management API.
+        """
         is_answering = not isinstance(self._totals, DepthWarning)
         if self._management is None or not is_answering:
             return ()
@@ -167,10 +171,13 @@ class RabbitMQProbe:
 
 
 def build_alarm_warning(address: str, alarms: tuple[str, ...]) -> DepthWarning | None:
-    """Return what an alarm means: the broker delivers, and takes nothing from publishers."""
+    """Return the warning for alarms, under which the broker takes no messages; None without any.
+
+    alarms: keys of ALARM_REMEDIES.
+    """
     if not alarms:
         return None
-    remedies = "; ".join(ALARM_REMEDIES[one] for one in alarms)
+    remedies = "; ".join(ALARM_REMEDIES[resource] for resource in alarms)
     return DepthWarning(
         RESOURCE_ALARM,
         f"{address}: RabbitMQ has an alarm for want of {' and '.join(alarms)}, so it takes no"
@@ -185,9 +192,10 @@ def build_depth(
     *,
     warning: DepthWarning | None = None,
 ) -> QueueDepth:
-    """Put both answers together.
+    """Return the depth by a declare's answer, and by the API's where it knows the queue.
 
-    Raises QueueTypeUnsupported for a stream, and MeasurementUnreliable for numbers that can't be.
+    warning: why the API's answer is missing.
+    Raises QueueTypeUnsupported for a stream, and MeasurementUnreliable for numbers below zero.
     """
     if totals is None:
         totals = QueueTotals(type=None, state=None, ready=None, unacked=None)

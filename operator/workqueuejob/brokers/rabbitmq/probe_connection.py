@@ -1,6 +1,6 @@
-"""An AMQP connection on which queues are declared passively, every step with a deadline.
+"""The operator's AMQP connection: declares queues passively, each step with a deadline.
 
-It never consumes, publishes, or declares for real.
+It consumes, publishes and creates nothing.
 """
 
 from collections.abc import Iterator
@@ -17,13 +17,13 @@ from workqueuejob.errors import MeasurementUnreliable
 REPLY_TIMEOUT_SECONDS = 5.0
 MEASUREMENT_TIMEOUT_SECONDS = 10.0
 HEARTBEAT_SECONDS = 30
-MOST_BYTES = MIB
-"""Of the answers to one measurement; a declare's is some twenty, and a broker's first word 500."""
+ANSWERS_MAX_BYTES = MIB
+"""For the answers to one measurement. A declare's answer has some 20 bytes, the greeting 500."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeclaredQueue:
-    """A passive declare's answer: messages ready, and consumers."""
+    """The answer to a passive declare: the numbers of ready messages and of consumers."""
 
     messages: int
     consumers: int
@@ -38,7 +38,7 @@ class ProbeConnection:
         """Open the connection; raise a QueueError when that fails."""
         self._settings = settings
         self._reply_timeout_seconds = reply_timeout_seconds
-        self._bounds = Bounds(seconds=MEASUREMENT_TIMEOUT_SECONDS, most_bytes=MOST_BYTES)
+        self._bounds = Bounds(seconds=MEASUREMENT_TIMEOUT_SECONDS, most_bytes=ANSWERS_MAX_BYTES)
         self._channel: Any = None
         self._channel_closed: BaseException | None = None
         self._connection = connect(
@@ -50,13 +50,13 @@ class ProbeConnection:
         )
 
     def begin_measurement(self) -> None:
-        """Give what follows its seconds and bytes, however many queues it declares."""
+        """Start the time and byte limits of one measurement, however many queues it declares."""
         self._bounds.begin()
 
     def declare_passively(self, queue: str) -> DeclaredQueue:
-        """Return what the broker says of a queue; raise a QueueError.
+        """Return the broker's answer for a queue; raise a QueueError.
 
-        After a ConnectionFailed the connection is of no more use; after any other error it is.
+        After ConnectionFailed the connection can't be used any more; after any other error it can.
         """
         try:
             channel = self._open_channel()
@@ -76,7 +76,7 @@ class ProbeConnection:
         return DeclaredQueue(messages=method.message_count, consumers=method.consumer_count)
 
     def close(self) -> None:
-        """Close the connection politely if the broker answers in time; never raises."""
+        """Close the connection by the protocol if the broker answers in time; never raises."""
         self._connection.close()
 
     def _open_channel(self) -> Any:

@@ -1,7 +1,6 @@
-"""A message's properties as the bytes that came, which are published unchanged. Pure.
+"""A message's properties as the bytes in which they arrived, to be published unchanged. Pure.
 
-pika asks of the properties that it sends only what `BasicProperties` has for that: `INDEX`, and
-`encode`.
+pika sends any object as properties that has `INDEX` and `encode`, as its `BasicProperties` has.
 """
 
 import struct
@@ -26,7 +25,7 @@ _MORE_FLAGS = 1
 
 
 class Properties:
-    """The properties that a message has, by their flags, each as its bytes."""
+    """The properties of a message: the bytes of each, by its flag."""
 
     __slots__ = ("_fields",)
 
@@ -37,24 +36,27 @@ class Properties:
 
     @property
     def message_id(self) -> str | bytes | None:
-        """The producer's id; bytes if it is no UTF-8."""
+        """The producer's message_id; bytes where it is no UTF-8, None where there is none."""
         field = self._fields.get(MESSAGE_ID)
         return None if field is None else decode_text(field[1:])
 
     @property
     def has_headers(self) -> bool:
-        """Whether there are any."""
+        """Whether the message has any headers."""
         return len(self._fields.get(HEADERS, b"")) > 4
 
     @property
     def headers(self) -> Table:
-        """The headers, which may be none."""
+        """The headers; an empty table where there are none."""
         return read_table(self._fields.get(HEADERS, b"")[4:])
 
     def replace(
         self, *, headers: Table, without: Iterable[int], delivery_mode: int
     ) -> "Properties":
-        """Return the properties with these headers and this mode, and without some others."""
+        """Return the properties with other headers and delivery mode.
+
+        without: the flags of properties to drop.
+        """
         content = headers.encode()
         changed = {
             HEADERS: struct.pack(">I", len(content)) + content,
@@ -65,25 +67,25 @@ class Properties:
         return Properties({**kept, **changed})
 
     def encode(self) -> list[bytes]:
-        """Return what a frame holds of them."""
+        """Return the flags and the properties as the pieces of a frame."""
         flags = sum(self._fields)
         fields = (self._fields[flag] for flag in _ORDER if flag in self._fields)
         return [struct.pack(">H", flags), *fields]
 
 
 def build_properties(delivery_mode: int) -> Properties:
-    """Return the properties of a message that has no others."""
+    """Return the properties of a message that has a delivery mode and no others."""
     return Properties({DELIVERY_MODE: bytes([delivery_mode])})
 
 
 def read_properties(content: bytes) -> Properties:
-    """Return the properties of these bytes; what follows one that is cut short is left out."""
+    """Return the properties in a frame's bytes, up to the first one that is cut short."""
     if len(content) < 2:
         return Properties()
     flags, at = int.from_bytes(content[:2], "big"), 2
     more = flags & _MORE_FLAGS
     while more:
-        # AMQP has no property there.
+        # AMQP allows further flags, and defines no property for them.
         more = int.from_bytes(content[at : at + 2], "big") & _MORE_FLAGS
         at += 2
     fields: dict[int, bytes] = {}

@@ -1,9 +1,9 @@
-"""Publishing that is certain: confirmed by the broker, and refused when no queue would take it.
+"""Publishes messages until the broker has confirmed them, each straight to one queue.
 
-On a connection of its own. RabbitMQ that is short of memory or disk reads nothing more from a
-connection that publishes, acknowledgements included; so one that consumes must not publish, or the
-backlog that fills the memory could not be drained. Opened when it is needed. Publishes to the
-default exchange only, that is, straight to a queue.
+The publisher has a separate connection. A RabbitMQ that is short of memory or disk reads nothing
+more from a connection that publishes, acknowledgements included. So the connection that consumes
+must not publish, or nothing would drain the backlog that fills the memory. The connection is opened
+when it is needed. Only the default exchange is used.
 """
 
 from collections.abc import Callable
@@ -31,10 +31,10 @@ class Refused(Exception):
 
 
 class Publisher:
-    """Publishes one message after the other."""
+    """Publishes one message after the other. connect: opens a connection."""
 
     def __init__(self, connect: Callable[[], WorkerConnection]) -> None:
-        """Try once; raise AuthorizationFailed if the user may not publish."""
+        """Publish to no queue once; raise AuthorizationFailed if the user may not publish."""
         self._connect = connect
         self._connection: WorkerConnection | None = None
         self._channel: WorkerChannel | None = None
@@ -42,16 +42,16 @@ class Publisher:
         self._answers: list[Any] = []
         self._unanswered: tuple[str, bytes] | None = None
         with suppress(Unroutable, PublishingUnavailable):
-            # No queue has an empty name, so nobody gets this; but the broker asks for the
-            # permission all the same, and better now than when the first item fails.
+            # No queue has an empty name, so this message goes nowhere. But the broker checks the
+            # permission, and a refusal must show now and not when the first item fails.
             self.publish("", b"", Properties())
         self.close()
 
     def publish(self, queue: str, body: bytes, properties: Properties) -> None:
-        """Return once the broker has the message safe; raise Unroutable or Refused if not.
+        """Return once the broker has confirmed the message; raise Unroutable or Refused.
 
-        Raises PublishingUnavailable while the broker takes none. A message that was sent by then
-        is taken when it does again; who tries the same again waits for that, and sends no other.
+        Raises PublishingUnavailable while the broker takes no messages. A message that was sent by
+        then is taken later. A second call with the same message waits for that, and sends nothing.
         """
         try:
             if self._unanswered is not None:
@@ -65,13 +65,13 @@ class Publisher:
         except PublishingUnavailable:
             raise
         except BrokerUnavailable as error:
-            # Only what was to be published is in doubt, and nothing that is held.
+            # Only the message is in doubt. Items in hand came on another connection.
             self.close()
             raise PublishingUnavailable(str(error)) from error
         self._check(queue)
 
     def pump(self) -> None:
-        """Service heartbeats; let go of a connection that is lost."""
+        """Handle heartbeats; close a connection that is lost."""
         if self._connection is None:
             return
         with suppress(BrokerUnavailable), self._connection.translated:
@@ -101,7 +101,7 @@ class Publisher:
         driven = channel.connection.driven
         with channel.connection.translated:
             if driven.blocked:
-                # That it is blocked no more may be among what has come.
+                # The broker's "unblocked" may have arrived.
                 driven.pump()
             channel.wait(lambda: bool(self._answers or driven.blocked))
         if self._answers:

@@ -1,15 +1,15 @@
-"""Whether a quorum queue's zero comes from its leader.
+"""Checks that a quorum queue's zeros come from its leader; asks nothing itself.
 
-RabbitMQ answers the declare of a quorum queue whose leader is gone with zeros. What tells the two
-apart, tried with a queue whose process was ended:
+RabbitMQ answers the declare of a quorum queue that has lost its leader with zeros. The management
+API shows the difference. Tried with a queue whose process was ended:
 
-    3.10  the totals' state is `down`; the members' states can't be asked for
-    4.0   the totals' state is still `running`, for it is only about nodes; the members' states
-          say `noproc`
-    4.3   both tell
+    3.10  the totals' state is `down`; the API does not give the members' states
+    4.0   the totals' state is still `running`, because it only reflects nodes; the members' states
+          are `noproc`
+    4.3   both show it
 
-So a zero is believed where the totals call the queue running, and its leader calls itself so if
-the broker can be asked.
+So a zero is believed where the totals do not call the queue unavailable, and the leader's state is
+`leader` as far as the API gives it.
 """
 
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ LEADER = "leader"
 
 
 def check_state(queue: str, totals: QueueTotals) -> None:
-    """Raise MeasurementUnreliable for a queue that the broker calls unavailable."""
+    """Raise MeasurementUnreliable for a queue whose state means that it is unavailable."""
     if totals.state in UNAVAILABLE_STATES:
         raise MeasurementUnreliable(
             f"queue {queue!r} is {totals.state} at the broker, so its numbers mean nothing; "
@@ -36,7 +36,8 @@ def check_leader(
 ) -> None:
     """Raise MeasurementUnreliable unless the zeros of a quorum queue come from its leader.
 
-    members: their Raft states by node; None where this RabbitMQ can't be asked.
+    members: the Raft states of the members by node; a warning where the API failed; None where
+        this RabbitMQ does not give them.
     """
     if members is None:
         return
@@ -45,7 +46,7 @@ def check_leader(
             f"queue {queue!r} answers with zeros, as it does without a leader, and whether it has "
             f"one is unknown: {members.message}"
         )
-    # The broker asks the leader that it knows of, not the one that may have been elected since.
+    # The broker asks the leader that it knows, and not one that was elected since.
     state = members.get(totals.leader or "", "unknown")
     if state != LEADER:
         raise MeasurementUnreliable(

@@ -1,12 +1,13 @@
-"""All that a worker does on one connection to RabbitMQ that consumes; it ends with the connection.
+"""A worker's session with a RabbitMQ queue; it ends with the connection that consumes.
 
-    consumer    delivers the items
-    publisher   puts copies of items where they belong next, before the original is acknowledged;
-                on a connection of its own
-    delays      queues in which items rest
-    holding     keeps items beyond the broker's consumer timeout
+    consumer        delivers the items
+    publisher       publishes copies of items, before the originals are acknowledged; has a
+                    separate connection
+    delays          the queues in which items rest
+    holding queue   keeps items beyond the broker's consumer timeout
 
-Raises BrokerUnavailable when the connection is of no more use. Makes no second try.
+Raises BrokerUnavailable when the connection can't be used any more; it does not connect again.
+Decides nothing: `broker` says where an item goes.
 """
 
 import time
@@ -39,18 +40,23 @@ from workqueuejob.errors import (
 )
 
 STALE_SECONDS = 0.1
-"""After so long, what the broker sent meanwhile is looked at before anything is settled."""
+"""After so long, frames that the broker sent are handled before an item is settled."""
 
 CERTAIN_AFTER_SECONDS = 1.0
-"""An item held for so long is worth a round trip to know that its acknowledgement arrived."""
+"""An item that was held for so long is worth a round trip that confirms its acknowledgement."""
 
 MOVE_AT = 2 / 3
-"""Of the broker's consumer timeout."""
+"""The part of the consumer timeout after which a held item moves."""
 
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """What a worker was told; name: unique among the workers of a queue."""
+    """What a worker works on, and how it connects.
+
+    name: unique among the workers of a queue.
+    pod: the worker's pod, which dead letters name.
+    prefetch: how many items the broker delivers ahead.
+    """
 
     connection: RabbitMQConnection
     source: RabbitMQSource
@@ -62,15 +68,18 @@ class Assignment:
 
     @property
     def move_seconds(self) -> float:
-        """For how long an item is held before it moves."""
+        """How long an item is held before it moves to the holding queue."""
         return self.source.consumer_timeout_seconds * MOVE_AT
 
 
 class Session:
-    """One connection, with everything declared and subscribed."""
+    """A worker's connections to one queue: one consumes and settles, and one publishes copies."""
 
     def __init__(self, assignment: Assignment) -> None:
-        """Connect; raise BrokerUnavailable, or the QueueError that a person must mend."""
+        """Connect, declare the delay queues and subscribe.
+
+        Raises BrokerUnavailable, or a QueueError when a person must change something.
+        """
         self._assignment = assignment
         self._queue = assignment.source.queue
         self.connection = self._connect()
@@ -88,7 +97,7 @@ class Session:
         )
 
     def take(self, *, timeout_seconds: float) -> Delivery | None:
-        """Return an item, or None when none was ready for so long."""
+        """Return an item, or None when no item was ready within the timeout."""
         now = time.monotonic()
         ends_at = now + timeout_seconds
         self.catch_up(now)
@@ -105,12 +114,12 @@ class Session:
                 return None
 
     def owns(self, handle: Handle) -> bool:
-        """Whether the message was delivered here, and may still be settled."""
-        return handle.channel.connection is self.connection and handle.is_ours
+        """Return whether the message was delivered in this session, and may still be settled."""
+        return handle.channel.connection is self.connection and handle.is_open
 
     def ack(self, handle: Handle) -> None:
-        """Settle a message; raise LeaseLost if the broker took it back meanwhile."""
-        if not handle.is_ours:
+        """Acknowledge a message; raise LeaseLost if the broker took it back meanwhile."""
+        if not handle.is_open:
             raise LeaseLost(f"an item of queue {self._queue!r} was taken back by the broker")
         now = time.monotonic()
         with self.connection.translated:
@@ -120,12 +129,12 @@ class Session:
             self._make_certain(handle)
 
     def move(self, handle: Handle, queue: str, properties: Properties) -> None:
-        """Publish a copy, then settle the original; raise Unroutable or Refused."""
+        """Publish a copy, then acknowledge the original; raise Unroutable or Refused."""
         self.publisher.publish(queue, handle.body, properties)
         self.ack(handle)
 
     def move_to_rest(self, handle: Handle, delay_seconds: int, properties: Properties) -> None:
-        """Move an item to the queue for that delay, made anew if somebody deleted it."""
+        """Move an item to the queue for a delay, which is declared again if it was deleted."""
         try:
             self.move(handle, self.delays.find(delay_seconds), properties)
         except Unroutable:
@@ -133,33 +142,39 @@ class Session:
             self.move(handle, self.delays.find(delay_seconds), properties)
 
     def stop_fetching(self, handle: Handle) -> None:
-        """Have the settling of a held item bring no other one, until the next take."""
+        """Unsubscribe before a held item is settled, so that no other is delivered in its place.
+
+        The next `take` subscribes again.
+        """
         self._consumer.stop(held=int(handle.channel is self._consumer.channel))
 
     def give_back(self, handle: Handle, properties: Properties) -> None:
-        """Move an item to the end of its own queue; where that is full, to where it was."""
+        """Move an item to the end of its own queue; where that is full, requeue it in its place."""
         try:
             self.move(handle, self._queue, properties)
         except (Refused, Unroutable):
             self._requeue(handle)
 
     def release(self, handle: Handle, properties: Properties) -> None:
-        """Give an item back, although the broker takes no copy now: nothing new is in it."""
+        """Give an item back; requeue it where the broker takes no copies now.
+
+        The original says all that a copy would.
+        """
         try:
             self.give_back(handle, properties)
         except PublishingUnavailable:
             self._requeue(handle)
 
     def catch_up(self, now: float) -> None:
-        """Look at what the broker sent, unless that was done a moment ago.
+        """Handle what the broker sent, unless that was done a moment ago.
 
         now: on the monotonic clock.
         """
-        if now - self.connection.driven.moved_at > STALE_SECONDS:
+        if now - self.connection.driven.stepped_at > STALE_SECONDS:
             self.pump()
 
     def pump(self) -> None:
-        """Service heartbeats; notice what is lost."""
+        """Handle heartbeats, lost connections and cancelled consumers."""
         self.publisher.pump()
         with self.connection.translated:
             self.connection.driven.pump()
@@ -169,7 +184,7 @@ class Session:
         self._holding_queue.close_if_cancelled()
 
     def renew(self, held: Collection[Delivery]) -> None:
-        """Keep hold of items beyond the broker's consumer timeout."""
+        """Move items to the holding queue before the broker's consumer timeout ends."""
         self.pump()
         latest = time.monotonic() - self._assignment.move_seconds
         for delivery in held:
@@ -182,7 +197,7 @@ class Session:
         self.pump()
 
     def close(self) -> None:
-        """Give back what was not taken, and disconnect; never raises."""
+        """Give back items that were not taken, and disconnect; never raises."""
         with suppress(Exception):
             self._consumer.stop(held=0)
             while self._consumer.arrived:
@@ -220,12 +235,15 @@ class Session:
         return True
 
     def _accept(self, handle: Handle) -> Delivery | None:
-        """Return the item, or None if it went to the end of the queue to have it noted."""
+        """Return the item, or None if it was replaced by a copy at the end of the queue.
+
+        An item that came back is replaced, so that the copy says that it came back.
+        """
         must_be_noted = handle.redelivered or comes_from_holding(handle.properties)
         boot_id = self._boot_id.read() if must_be_noted else ""
         item = read_history(handle.properties, redelivered=handle.redelivered, boot_id=boot_id)
         if must_be_noted:
-            # Under an alarm it is worked on as it is, or nothing would ever clear it.
+            # Under an alarm the item is worked on as it is, because only work clears the alarm.
             with suppress(Refused, Unroutable, PublishingUnavailable):
                 self.move(
                     handle, self._queue, build_returned(handle.properties, item, boot_id=boot_id)
@@ -248,7 +266,7 @@ class Session:
         self.release(handle, copied)
 
     def _requeue(self, handle: Handle) -> None:
-        # The broker then marks it as redelivered, which counts no attempt the first time.
+        # The broker marks the message as redelivered, which costs no attempt the first time.
         with self.connection.translated:
             handle.nack()
             self.connection.driven.pump()

@@ -1,8 +1,8 @@
-"""The queues beside a run's queue: how much rests in them, without asking for absent ones for ever.
+"""Counts the messages of the queues beside a run's queue, without asking for absent ones each time.
 
-A declare of a queue that does not exist closes its channel, so absence is remembered for a while.
-What has just left a delay queue is counted for a moment longer, for RabbitMQ shows an item in
-neither queue while it hands it over.
+A declare of a missing queue closes the channel, so a queue is taken for absent for a few seconds.
+An item that has left a delay queue is counted there for a second longer, because RabbitMQ shows it
+in neither queue while it moves.
 """
 
 import time
@@ -16,7 +16,7 @@ HANDOVER_SECONDS = 1.0
 
 
 class SideQueueCounter:
-    """Counts the queues of one connection; `declare` asks the broker."""
+    """Counts on one connection. declare: declares a queue passively."""
 
     def __init__(
         self,
@@ -27,14 +27,14 @@ class SideQueueCounter:
         self._declare = declare
         self._clock = clock
         self._absent_at: dict[str, float] = {}
-        self._seen: dict[str, list[tuple[float, int]]] = {}
+        self._recent: dict[str, list[tuple[float, int]]] = {}
 
     def count_delayed(self, queues: Iterable[str]) -> int:
-        """Return the items that rest in the queues, or have left one a moment ago."""
+        """Return how many items rest in the queues, or have left them within the last second."""
         return sum(self._count_lately(queue) for queue in queues)
 
     def count(self, queue: str) -> int | None:
-        """Return the items that are ready in a queue; None when it does not exist."""
+        """Return how many items are ready in a queue; None when it does not exist."""
         now = self._clock()
         if now - self._absent_at.get(queue, float("-inf")) < ABSENT_SECONDS:
             return None
@@ -47,7 +47,10 @@ class SideQueueCounter:
         return messages
 
     def forget_absence(self, queues: Iterable[str], *, before: float) -> bool:
-        """Ask again for queues that were found absent before; return whether there are any."""
+        """Forget that queues were absent, so that they are asked again; return whether any was.
+
+        before: on the clock; absences that were noted later are kept.
+        """
         forgotten = [q for q in queues if self._absent_at.get(q, before) < before]
         for queue in forgotten:
             del self._absent_at[queue]
@@ -55,7 +58,7 @@ class SideQueueCounter:
 
     def _count_lately(self, queue: str) -> int:
         messages, now = self.count(queue) or 0, self._clock()
-        recent = [(at, n) for at, n in self._seen.get(queue, ()) if now - at <= HANDOVER_SECONDS]
+        recent = [(at, n) for at, n in self._recent.get(queue, ()) if now - at <= HANDOVER_SECONDS]
         recent = [(at, n) for at, n in recent if n > messages] + [(now, messages)]
-        self._seen[queue] = recent
+        self._recent[queue] = recent
         return max(n for _, n in recent)

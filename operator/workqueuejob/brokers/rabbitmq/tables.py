@@ -1,10 +1,10 @@
-"""AMQP tables as the bytes that they are on the wire. Pure.
+"""AMQP tables, such as a message's headers, kept as the bytes that arrived. Pure.
 
-pika decodes every header of a message when it arrives, and one that it can't decode ends the
-connection: a timestamp in milliseconds, an infinite float, a type that it doesn't know, a table
-nested a thousand deep. What it does decode it encodes differently: 0.75 becomes 0. So here a table
-stays bytes, is split into its fields, and only the fields that somebody asks for are decoded.
-A field that can't be decoded is None.
+pika decodes all headers of a message when it arrives, and a header that it can't decode ends the
+connection: a timestamp in milliseconds, an infinite float, an unknown type, or a table that is
+nested a thousand deep. It also encodes some values differently: 0.75 becomes 0. So here a table is
+split into its fields, which stay bytes, and a field is decoded when it is asked for. A field that
+can't be decoded is None.
 """
 
 import struct
@@ -16,7 +16,7 @@ from typing import Any
 from pika.data import encode_value
 
 NESTED_MAX = 16
-"""How deep a table is decoded; what is deeper is None."""
+"""How many levels of a table are decoded; deeper values are None."""
 
 _SIZES = {
     **dict.fromkeys(b"tbB", 1),
@@ -40,47 +40,49 @@ _DECIMAL = struct.Struct(">Bi")
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table's fields in their order: name, and type and value in bytes.
+    """The fields of a table.
 
-    rest: what follows the first field that can't be told apart, which belongs to the table, too.
+    fields: pairs of the name, and the type and value in bytes, in their order.
+    rest: the bytes from the first field on whose end is unknown.
     """
 
     fields: tuple[tuple[bytes, bytes], ...] = ()
     rest: bytes = b""
 
     def find(self, name: str) -> bytes:
-        """Return a field's type and value; nothing if it is not there."""
+        """Return a field's type and value in bytes; empty if the table lacks it."""
         wanted = name.encode()
         return next((field for known, field in self.fields if known == wanted), b"")
 
     def get(self, name: str) -> Any:
-        """Return a field's value; None if it is not there, or can't be decoded."""
+        """Return a field's value; None if the table lacks it, or it can't be decoded."""
         field = self.find(name)
         return decode_field(field) if field else None
 
     def decode(self) -> dict[str, Any]:
-        """Return what can be decoded of all fields."""
+        """Return the values of all fields by name; None for those that can't be decoded."""
         return _decode_fields(self.fields, NESTED_MAX)
 
     def without(self, names: Iterable[str]) -> "Table":
         """Return the table without these fields."""
         left_out = {name.encode() for name in names}
-        return Table(tuple(one for one in self.fields if one[0] not in left_out), self.rest)
+        kept = tuple((name, field) for name, field in self.fields if name not in left_out)
+        return Table(kept, self.rest)
 
     def with_fields(self, fields: dict[str, bytes]) -> "Table":
-        """Return the table with these fields besides, or instead."""
+        """Return the table with these fields added, or in place of those of the same name."""
         added = ((name.encode(), field) for name, field in fields.items())
         return Table((*self.without(fields).fields, *added), self.rest)
 
     def encode(self) -> bytes:
-        """Return the table without its length."""
+        """Return the table's bytes, without the length before them."""
         return b"".join(
             [b"%c%b%b" % (len(name), name, field) for name, field in self.fields] + [self.rest]
         )
 
 
 def read_table(content: bytes) -> Table:
-    """Return the table of these bytes, which are what follows its length."""
+    """Return the table in these bytes, which follow its length."""
     fields: list[tuple[bytes, bytes]] = []
     at = 0
     while at < len(content):
@@ -94,17 +96,17 @@ def read_table(content: bytes) -> Table:
 
 
 def split_array(field: bytes) -> list[bytes] | None:
-    """Return the fields of an array; None if it is none, or can't be told apart."""
+    """Return the fields of an array; None if `field` is no array, or a field's end is unknown."""
     if field[:1] != b"A":
         return None
-    found, at = [], 5
+    fields, at = [], 5
     while at < len(field):
         ends = _find_end(field, at)
         if ends is None:
             return None
-        found.append(field[at:ends])
+        fields.append(field[at:ends])
         at = ends
-    return found
+    return fields
 
 
 def join_array(fields: Iterable[bytes]) -> bytes:
@@ -114,7 +116,7 @@ def join_array(fields: Iterable[bytes]) -> bytes:
 
 
 def encode_field(value: Any) -> bytes:
-    """Return type and value of what is written by ourselves."""
+    """Return the type and value, in bytes, of a value that the worker writes."""
     pieces: list[bytes] = []
     encode_value(pieces, value)
     return b"".join(pieces)
@@ -138,14 +140,14 @@ def decode_field(field: bytes, nested: int = NESTED_MAX) -> Any:
             return content[4:]
         case "A" if nested:
             fields = split_array(field)
-            return None if fields is None else [decode_field(one, nested - 1) for one in fields]
+            return None if fields is None else [decode_field(part, nested - 1) for part in fields]
         case "F" if nested:
             return _decode_fields(read_table(content[4:]).fields, nested - 1)
     return None
 
 
 def decode_text(content: bytes) -> str | bytes:
-    """Return text, or the bytes of what is no UTF-8."""
+    """Return the text, or the bytes themselves where they are no UTF-8."""
     try:
         return content.decode()
     except UnicodeDecodeError:
@@ -160,7 +162,7 @@ def _decode_fields(fields: Iterable[tuple[bytes, bytes]], nested: int) -> dict[s
 
 
 def _find_end(content: bytes, at: int) -> int | None:
-    """Return where the field that begins there ends; None if nobody can tell."""
+    """Return where the field that begins at `at` ends; None if that is unknown."""
     if at >= len(content):
         return None
     kind = content[at]

@@ -1,6 +1,6 @@
-"""A worker's connection to RabbitMQ: its errors in our words, and channels that answer or end.
+"""A worker's connection to RabbitMQ: translated errors, and channels whose calls answer in time.
 
-Never declares a queue of the user's for real, and decides nothing about items.
+Decides nothing about items. The user's queue is declared passively.
 """
 
 import time
@@ -24,10 +24,14 @@ _ACCESS_REFUSED = 403
 
 
 class WorkerConnection:
-    """One connection; of no more use once it raised BrokerUnavailable."""
+    """One connection, which can't be used any more after it raised BrokerUnavailable.
+
+    translated: a context in which exceptions of pika and of the socket become errors of `errors`.
+    driven: the connection itself.
+    """
 
     def __init__(self, settings: RabbitMQConnection, *, heartbeat_seconds: int, name: str) -> None:
-        """Connect; raise BrokerUnavailable, or the QueueError that no second try would mend."""
+        """Connect; raise BrokerUnavailable, or a QueueError when a person must change something."""
         self.settings = settings
         self.translated = _Translated(settings)
         self._control: WorkerChannel | None = None
@@ -46,7 +50,7 @@ class WorkerConnection:
 
     @property
     def control(self) -> "WorkerChannel":
-        """The channel to declare on, which a refused declare closes."""
+        """The channel for declares; opened again after a refused declare has closed it."""
         if self._control is None or not self._control.is_open:
             self._control = self.open_channel()
         return self._control
@@ -63,27 +67,29 @@ class WorkerConnection:
 class WorkerChannel:
     """One channel.
 
-    closed: why the broker, or the end of the connection, closed it.
-    room_since: on the monotonic clock, since when the broker may have sent what comes next.
+    closed: why the channel was closed by the broker, or with the connection; None while it is open.
+    settled_at: when a message was last acknowledged on it, on the monotonic clock; since then the
+        broker may have sent another.
     """
 
     def __init__(self, connection: WorkerConnection) -> None:
         self.connection = connection
         self.closed: BaseException | None = None
-        self.room_since = time.monotonic()
+        self.settled_at = time.monotonic()
         with connection.translated:
             self.raw: Any = connection.driven.open_channel()
         self.raw.add_on_close_callback(self._on_closed)
 
     @property
     def is_open(self) -> bool:
-        """Whether what was delivered on it may still be acknowledged."""
+        """Whether messages that were delivered on it may still be acknowledged."""
         return self.closed is None and bool(self.raw.is_open)
 
     def call(self, method: str, *arguments: Any, queue: str, may: str = "", **named: Any) -> Any:
         """Call a method that the broker answers; return the answer.
 
-        queue, may: which queue a refusal is about, and what to grant the user then.
+        queue: the queue that a refusal is about.
+        may: what the user may not do when access is refused, and what to grant.
         """
         replies: list[Any] = []
         with self.connection.translated:
@@ -94,22 +100,22 @@ class WorkerChannel:
         return replies[0].method
 
     def wait(self, done: Callable[[], bool]) -> None:
-        """Move until it is done or the channel is closed."""
+        """Run the connection until `done` returns True or the channel is closed."""
         self.connection.driven.run_until(lambda: done() or self.closed is not None)
 
     def declare_passively(self, queue: str) -> Any:
-        """Return what the broker says of a queue; raise QueueNotFound and the like."""
+        """Return the broker's answer for a queue; raise QueueNotFound or another QueueError."""
         return self.call("queue_declare", queue, queue=queue, passive=True)
 
     def synchronize(self, *, queue: str, prefetch: int) -> None:
-        """Return once the broker has dealt with all that was sent on the channel before.
+        """Return once the broker has handled everything that was sent on the channel before.
 
-        prefetch: of the consumers that begin from now on.
+        It sends basic.qos and awaits the answer. prefetch: of consumers that begin from now on.
         """
         self.call("basic_qos", queue=queue, prefetch_count=prefetch)
 
     def raise_closed(self, queue: str, *, may: str = "") -> NoReturn:
-        """Raise what the broker closed the channel for."""
+        """Raise the error for which the broker closed the channel."""
         closed = self.closed or TimeoutError()
         if may and getattr(closed, "reply_code", None) == _ACCESS_REFUSED:
             raise AuthorizationFailed(
@@ -120,7 +126,7 @@ class WorkerChannel:
             raise translate_channel(closed, self.connection.settings, queue) from closed
 
     def close(self) -> None:
-        """Close it: what is unacknowledged on it becomes ready again."""
+        """Close the channel; its unacknowledged messages become ready again."""
         if self.is_open:
             with self.connection.translated:
                 self.raw.close()
@@ -131,9 +137,9 @@ class WorkerChannel:
 
 
 class _Translated:
-    """Raises what pika and the socket raise as errors of our tree; costs nothing while all is well.
+    """Translates exceptions of pika and of the socket; costs nothing where nothing is raised.
 
-    What another try may mend is BrokerUnavailable, and what only a person can, a QueueError.
+    Where a later try may work it raises BrokerUnavailable, else a QueueError.
     """
 
     __slots__ = ("_settings",)

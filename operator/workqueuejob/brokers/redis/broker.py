@@ -258,7 +258,7 @@ def open_broker(
     run: the run under which the server counts items.
     pod: stands in dead letters, and names a stream's consumer.
     prefetch: how many items a claim takes at once; all but the first wait for their turn.
-    Raises BrokerUnavailable when a later try may work, and any other QueueError when a person must
+    Raises BrokerUnavailable when a later try may work, and a QueueError when a person must
     change something: AuthenticationFailed, AuthorizationFailed, TLSFailed, QueueTypeUnsupported.
     """
     broker = RedisBroker(connection, source, retry=retry, run=run, pod=pod, prefetch=prefetch)

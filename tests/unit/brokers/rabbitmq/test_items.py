@@ -87,7 +87,7 @@ def test_item_that_came_back_once_says_so_in_every_copy_but_its_dead_letter(
     copied = build_returned(build_copy(properties, item, attempts=0), item, boot_id="b")
     assert copied.headers.decode()["x-wqj-returned"] == item.returns > 0
     dead = build_dead_letter(
-        copied, Delivery("1", b"", doubtful=True), reason="", attempts=1, found=("", "")
+        copied, Delivery("1", b"", doubtful=True), reason="", attempts=1, origin=("", "")
     )
     assert not {"x-wqj-returned", "x-wqj-life"} & dead.headers.decode().keys()
 
