@@ -11,13 +11,14 @@ last one always answers. The same situation always gives the same plan.
 In which order: `_RULES` has five parts, and each may rely on those before it.
 
 1. What is decided whatever the queue holds: the run has ended, its namespace goes, its time is up,
-   or the user suspends it. All of this must work while the broker can't be reached.
+   the user suspends it, or no Job can be made. All of this must work while the broker can't be
+   reached.
 2. Whether the queue's depth is known. An unknown depth is not zero, so no later rule is asked
    without one: it creates no pod, ends none, and completes no run.
 3. What has to be settled before the numbers say anything: where a log's run ends, and pods that are
    on their way out.
-4. What ends pods or the run: too many dead letters, too many failures, pods without an item, pods
-   that can't start, and an empty queue.
+4. What ends pods or the run: pods on a lost node, too many dead letters, too many failures, pods
+   without an item, pods that can't start, and an empty queue.
 5. What is left to do: the ready items get their pods.
 
 `keep_warm` is no rule, because it decides nothing by itself: it adds the pods that a Continuous
@@ -25,7 +26,8 @@ run keeps to the plan of one of the last two rules. As a rule before these it wo
 have to say, and after them it would never be asked.
 
 What every plan gets at last, whichever rule made it: deletions that would lose a wave's number are
-put off, pods that don't end are named, and doubts, scaling and outlived Jobs are written down.
+put off, pods that don't end are named, and the doubts, the scaling and the Jobs beyond the history
+limits are added.
 """
 
 from collections.abc import Callable
@@ -149,7 +151,7 @@ _RULES: tuple[Callable[[Situation], Plan | None], ...] = (
     _leave_namespace,
     # It needs no depth. Before follow_suspend, which would resume pods only for them to be ended.
     end_after_deadline,
-    # It needs no depth: who suspends a run wants no pod of it, whatever the queue holds.
+    # It needs no depth: a user who suspends a run wants no pod of it, whatever the queue holds.
     follow_suspend,
     # While no Job can be made and none runs, the obstacle is what a person has to mend; the queue
     # can wait.

@@ -65,7 +65,7 @@ class Situation:
 
     @property
     def has_workers(self) -> bool:
-        """Whether the project's worker runs in the pods, and not a program of the user."""
+        """Whether the project's worker takes the items, and not the user's program itself."""
         return self.spec.worker is not None
 
     @property

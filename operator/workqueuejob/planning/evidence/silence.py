@@ -33,7 +33,7 @@ class Silence:
 def follow_silence(
     previous: Silence | None, observed: Observed, ledger: Ledger, *, now: datetime
 ) -> Silence:
-    """Return what one more observation says.
+    """Return the pods that ended without a report, by one more observation.
 
     A worker's pod counts if its report is missing or says that it held an item. A pod of a foreign
     program counts if it was ready, is not any more, and has not succeeded. What happened to such

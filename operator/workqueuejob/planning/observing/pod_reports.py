@@ -107,7 +107,7 @@ def attach_reports(
 
 
 def add_items(reports: Iterable[PodReport]) -> CountedItems:
-    """Return the sum."""
+    """Return the sum of what the reports count."""
     every = [report.items for report in reports]
     return CountedItems(
         **{name: sum(getattr(items, name) for items in every) for name in CountedItems.model_fields}

@@ -27,7 +27,7 @@ def list_expired(
     *,
     is_needed: Callable[[ObservedJob], bool] = lambda _job: False,
 ) -> tuple[DeleteJob, ...]:
-    """Return what deletes the oldest finished Jobs beyond the run's limits.
+    """Return the actions that delete the oldest finished Jobs beyond the run's limits.
 
     is_needed: says whether the run's decisions still rest on a Job.
     """
