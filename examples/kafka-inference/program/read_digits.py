@@ -26,7 +26,7 @@ def write(key: str, reading: dict[str, int]) -> None:
 
 
 for item in Worker():
-    # The end of the block commits the item; an exception has it tried again.
+    # The end of the block commits the item; after an exception it is tried again.
     with item:
         sample = json.loads(item.body)
         (digit,) = model.predict([sample["pixels"]])

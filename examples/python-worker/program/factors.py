@@ -16,7 +16,7 @@ def factor(number: int) -> list[int]:
 
 
 for item in Worker():
-    # The end of the block acknowledges the item; an exception has it tried again.
+    # The end of the block acknowledges the item; after an exception it is tried again.
     with item:
         number = int(item.text)
         print(f"{number} = {' * '.join(map(str, factor(number)))}")
