@@ -2,7 +2,7 @@
 
 `reconcile` yields wherever the world may go on, or the process may die: between reading Jobs and
 measuring, before every request, before the status is written. A dead operator is replaced by a
-new one, which knows only what the API server stores. It follows `controller/actor.py`.
+new one, which knows only what the API server stores. It follows `controller/reconciler.py`.
 """
 
 import contextlib

@@ -19,11 +19,15 @@ from workqueuejob.controller.stuck_pods import STUCK_PODS_REREAD_SECONDS, StuckP
 from workqueuejob.controller.waiting_pods import WAITING_PODS_REREAD_SECONDS, WaitingPodWatchman
 from workqueuejob.controller.worker_reports import WorkerReports
 from workqueuejob.errors import QueueError
+from workqueuejob.names import UID_LABEL
 from workqueuejob.planning.ledger.spans import restrict
 from workqueuejob.planning.observing.observed import Observed, ObservedJob
+from workqueuejob.planning.observing.ownership import is_own_job
 from workqueuejob.planning.observing.stuck_pods import mark_stuck
 
 _MEASUREMENT_TIMEOUT_SECONDS = 5.0
+_RELIST_SECONDS = 60.0
+"""How old the list of a busy run's Jobs may be."""
 
 Wait = Callable[[float], Awaitable[None]]
 """Waits until there is news, for at most so many seconds."""
@@ -48,6 +52,35 @@ class Observer:
         self._reports = WorkerReports(namespace)
         self._pods = WaitingPodWatchman()
         self._stuck = StuckPodWatchman()
+        self._listed_at: float | None = None
+
+    @property
+    def has_listed(self) -> bool:
+        """Whether the Jobs were listed and `forget_list` was not called since."""
+        return self._listed_at is not None
+
+    def forget_list(self) -> None:
+        """Let the Jobs be listed in the next round, because what is known may be out of date."""
+        self._listed_at = None
+
+    async def list_jobs_if_due(self, resource: WorkQueueJob) -> None:
+        """List the Jobs in the first round, and again while the run is busy; raises ClusterError.
+
+        The watch brings them in between, but may miss a deletion while it reconnects.
+        """
+        now = time.monotonic()
+        is_busy = any(not job.state.is_terminal for job in self._store.jobs)
+        is_old = self._listed_at is not None and now - self._listed_at >= _RELIST_SECONDS
+        if self._listed_at is not None and not (is_busy and is_old):
+            return
+        metadata = resource.metadata
+        jobs, resource_version = await self._cluster.list_jobs(
+            metadata.namespace, label_selector=f"{UID_LABEL}={metadata.uid}"
+        )
+        # Labels can be forged, so the owner decides.
+        own = [job for job in jobs if is_own_job(job, resource)]
+        self._store.replace_all(own, resource_version=resource_version)
+        self._listed_at = now
 
     @property
     def look_again_after_seconds(self) -> list[float]:

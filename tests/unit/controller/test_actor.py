@@ -81,7 +81,7 @@ async def test_books_are_reckoned_once_for_what_was_seen_and_once_after_jobs_wer
         reckoned.append(observed)
         return reckon(observed, **fields)
 
-    monkeypatch.setattr("workqueuejob.controller.actor.reckon", count)
+    monkeypatch.setattr("workqueuejob.controller.reconciler.reckon", count)
     broker.queues["job1"].publish("a", "b", "c")
     cluster = FakeCluster(work_queue_job=a_stored_object(parallelism=2))
 

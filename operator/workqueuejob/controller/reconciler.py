@@ -1,0 +1,238 @@
+"""Reconciles one WorkQueueJob: one round from what is there to what the run needs.
+
+observe → reckon → plan → apply → status → events. Decides nothing itself: `plan` does. When there
+is a round, and what follows a failed one, the actor decides.
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from workqueuejob.api import WorkQueueJob
+from workqueuejob.controller.execution import Execution
+from workqueuejob.controller.observing import Observer, Wait
+from workqueuejob.controller.queue_follower import QueueFollower
+from workqueuejob.controller.status_writer import STATUS_INTERVAL_SECONDS, StatusWriter
+from workqueuejob.controller.store import JobStore
+from workqueuejob.controller.surroundings import Surroundings
+from workqueuejob.planning.actions import list_never_started
+from workqueuejob.planning.decision import Plan
+from workqueuejob.planning.evidence.evidence import Evidence, gather_evidence
+from workqueuejob.planning.ledger.books import Books, reckon
+from workqueuejob.planning.observing.observed import Observed
+from workqueuejob.planning.observing.ownership import is_own_job
+from workqueuejob.planning.plan import plan
+from workqueuejob.planning.rules.secret_age import is_at_work, needs_current_secrets
+from workqueuejob.planning.verdict import find_end
+
+
+class ObjectGone(Exception):
+    """The WorkQueueJob does not exist any more; another one may have its name."""
+
+
+class Reconciler:
+    """One WorkQueueJob, and what its rounds remember: Jobs, evidence, refusals, reports."""
+
+    def __init__(
+        self,
+        surroundings: Surroundings,
+        resource: WorkQueueJob,
+        *,
+        on_measurement: Callable[[], None],
+        wait_for_news: Wait,
+    ) -> None:
+        """Prepare.
+
+        on_measurement: called from the meter's thread. wait_for_news: awaited within a round.
+        """
+        self.resource = resource
+        self._cluster = surroundings.cluster
+        self._wait_for_news = wait_for_news
+        self._store = JobStore()
+        self._queue = QueueFollower(
+            surroundings.secrets,
+            surroundings.meter,
+            on_measurement,
+            allowed_hosts=surroundings.allowed_hosts,
+        )
+        self._evidence = Evidence()
+        self._evidence_of = 0
+        self._status_writer = StatusWriter(self._cluster, surroundings.instance)
+        self._execution = Execution(
+            self._cluster, self._store, self._status_writer, worker_image=surroundings.worker_image
+        )
+        self._observer = Observer(
+            self._cluster,
+            self._store,
+            queue=self._queue,
+            execution=self._execution,
+            namespace=resource.metadata.namespace,
+        )
+
+    def take_in(self, resource: WorkQueueJob) -> bool:
+        """Take in the object if it is newer than the known one; return whether it is."""
+        known, new = self.resource.metadata, resource.metadata
+        if int(new.resource_version) <= int(known.resource_version):
+            return False
+        self.resource = resource
+        return True
+
+    def put_job(self, manifest: Mapping[str, Any]) -> bool:
+        """Take in a Job if this WorkQueueJob controls it; return whether it is news."""
+        return is_own_job(manifest, self.resource) and self._store.put(manifest)
+
+    def remove_job(self, manifest: Mapping[str, Any]) -> bool:
+        """Take in a Job's deletion if the Job is this WorkQueueJob's; return whether it is news."""
+        metadata = manifest["metadata"]
+        return is_own_job(manifest, self.resource) and self._store.remove(
+            metadata["name"], uid=metadata["uid"]
+        )
+
+    def put_pod(self, manifest: Mapping[str, Any], *, is_gone: bool) -> bool:
+        """Take in a pod with the worker's label, or its deletion; return whether it is news."""
+        return self._observer.put_pod(manifest, is_gone=is_gone)
+
+    def forget_list(self) -> None:
+        """Let the Jobs be listed in the next round, because what is known may be out of date."""
+        self._observer.forget_list()
+
+    def forget_refusals(self) -> None:
+        """Let refused requests be tried again, because the API server may have been away."""
+        self._execution.forget_refusals()
+
+    def close(self) -> None:
+        """Stop measuring the queue."""
+        self._queue.close()
+
+    async def reread(self) -> None:
+        """Read the object, and forget its Jobs, because the watches may be late or miss changes.
+
+        The object as read now counts even if its version is lower, as after a restored backup.
+        Raises ClusterError, and ObjectGone if the object does not exist any more.
+        """
+        metadata = self.resource.metadata
+        manifest = await self._cluster.read_work_queue_job(metadata.namespace, metadata.name)
+        if manifest is None or manifest["metadata"]["uid"] != metadata.uid:
+            raise ObjectGone
+        self.resource = WorkQueueJob.from_manifest(manifest)
+        self._store.clear()
+
+    async def reconcile(self, *, is_repeated: bool) -> float | None:
+        """Do what the run needs now; return the seconds after which to look again unasked.
+
+        A step that fails or is abandoned costs only time: what was done stays done, and the next
+        round begins with what the API server and the broker show then.
+
+        None: the next change is awaited. is_repeated: whether the last two rounds failed or more.
+        Raises ClusterError; ObjectGone if the object does not exist any more.
+        """
+        # After conflicts in a row the watch may be behind: read the object itself.
+        if is_repeated and not self._observer.has_listed:
+            await self.reread()
+        resource = self.resource
+        # An object that is being deleted takes its Jobs with it.
+        if resource.metadata.deletion_timestamp is not None:
+            self._queue.close()
+            return None
+        # A run that has ended needs no queue. Delete what is not to be kept of it, and answer a
+        # change of its spec.
+        if find_end(resource.status.conditions) is not None:
+            self._queue.close()
+            delay = await self._execution.retire(resource)
+            await self._acknowledge(resource)
+            return delay
+        # The watches bring the Jobs, but may miss a deletion, so they are also listed now and then.
+        await self._observer.list_jobs_if_due(resource)
+        # Watch the queue that spec and Secrets lead to by now, which may be another one.
+        await self._queue.follow(resource)
+        self._forget_former_queue()
+        # Look at the Jobs and then at the queue, and reckon the books of this observation, which
+        # evidence, rules and status use.
+        observed = await self._observer.observe(resource, self._wait_for_news)
+        books = reckon(observed)
+        # Before the first Job of a template, ask the API server whether it takes one. The answer
+        # is part of what is observed.
+        if self._is_check_wanted(observed, books):
+            await self._execution.obstacles.check(self._cluster, resource)
+            observed = await self._observer.observe(resource, self._wait_for_news)
+            books = reckon(observed)
+        # Decide, by this observation and the evidence of those before it.
+        now = datetime.now(UTC)
+        self._evidence = gather_evidence(self._evidence, observed, books=books, now=now)
+        decided = plan(observed, self._evidence, books=books, now=now)
+        # A plan that must not rest on an older Secret begins again with the current one.
+        if not await self._rests_on_current_secrets(observed, decided):
+            return 0.0
+        # Carry it out, and look at the Jobs again where that has changed them.
+        observed, books, decided = await self._carry_out(observed, decided, books=books, now=now)
+        # Write the status, once, and then the Events about it.
+        await self._write_status(observed, decided, books=books, now=now)
+        # Delete finished Jobs beyond the limits: a status of an earlier round has recorded them.
+        await self._execution.expire(self.resource, decided.deletions)
+        # A run that ended just now begins its next round at once, which is that of an ended run.
+        if find_end(self.resource.status.conditions) is not None:
+            return 0.0
+        return self._next_delay(decided)
+
+    def _is_check_wanted(self, observed: Observed, books: Books) -> bool:
+        """Return whether to ask the API server first if it takes Jobs of this template."""
+        now = datetime.now(UTC)
+        evidence = gather_evidence(self._evidence, observed, books=books, now=now)
+        wanted = plan(observed, evidence, books=books, now=now).actions
+        return self._execution.is_check_wanted(observed.resource, wanted)
+
+    async def _carry_out(
+        self, observed: Observed, decided: Plan, *, books: Books, now: datetime
+    ) -> tuple[Observed, Books, Plan]:
+        """Do what is planned; return the Jobs and books after it, and the plan as it was done.
+
+        Where no Job could be made, it is the plan which says so.
+        """
+        done = await self._execution.carry_out(observed.resource, decided)
+        if decided.actions:
+            observed = await self._observer.with_current_jobs(observed)
+            withdrawn = list_never_started(done.actions if done else ())
+            books = reckon(observed, never_started=withdrawn)
+        return observed, books, done or plan(observed, self._evidence, books=books, now=now)
+
+    async def _acknowledge(self, resource: WorkQueueJob) -> None:
+        """Show in the status what a change of spec means after the end; look at no Job or queue."""
+        observed, now = Observed(resource, jobs=(), measurement=None), datetime.now(UTC)
+        books = reckon(observed)
+        decided = plan(observed, self._evidence, books=books, now=now)
+        await self._write_status(observed, decided, books=books, now=now)
+
+    async def _write_status(
+        self, observed: Observed, decided: Plan, *, books: Books, now: datetime
+    ) -> None:
+        """Write the status if it is due, and take in the object as it is stored then."""
+        written = await self._status_writer.write(observed, decided, books=books, now=now)
+        if written is not None:
+            self.take_in(written)
+
+    def _forget_former_queue(self) -> None:
+        """Drop the evidence when spec or Secrets lead to another queue; keep the run's pace."""
+        if self._evidence_of != self._queue.changes:
+            self._evidence_of = self._queue.changes
+            self._evidence = Evidence(pace=self._evidence.pace)
+
+    async def _rests_on_current_secrets(self, observed: Observed, decided: Plan) -> bool:
+        """Return whether the plan may be carried out with the Secrets that were read last."""
+        self._queue.is_at_work = is_at_work(observed)
+        measurement = observed.measurement
+        if measurement is None or not needs_current_secrets(observed, decided):
+            return True
+        return await self._queue.confirm(observed.resource, measurement)
+
+    def _next_delay(self, decided: Plan) -> float | None:
+        """Return the seconds until the first thing is due that no change announces, or None."""
+        delays = [
+            decided.recheck_after_seconds,
+            self._execution.retry_after_seconds,
+            self._queue.reread_after_seconds,
+            *self._observer.look_again_after_seconds,
+        ]
+        if self._status_writer.is_behind:
+            delays.append(STATUS_INTERVAL_SECONDS)
+        known = [delay for delay in delays if delay is not None]
+        return min(known) if known else None
