@@ -17,7 +17,7 @@ import time
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from confluent_kafka import Message, TopicPartition
+from confluent_kafka import Message
 
 from workqueuejob.brokers.broker import Delivery
 from workqueuejob.brokers.connection import KafkaConnection
@@ -26,11 +26,10 @@ from workqueuejob.brokers.kafka.dead_letters import DeadLetterSender
 from workqueuejob.brokers.kafka.partitions import Partition
 from workqueuejob.brokers.kafka.session import GroupRebalancing, KafkaSession
 from workqueuejob.brokers.kafka.subject import Subject
-from workqueuejob.contract.offsets import FRESH, NextItem, build_client_id, write_metadata
+from workqueuejob.contract.offsets import NextItem, build_client_id
 from workqueuejob.contract.retry import RetrySettings
 from workqueuejob.contract.settings import KafkaSource
 from workqueuejob.errors import (
-    BrokerUnavailable,
     DeadLetterTargetMissing,
     LeaseLost,
     WorkQueueJobError,
@@ -176,22 +175,17 @@ class KafkaBroker:
 
     def _begin(self, partition: Partition) -> Delivery | None:
         """Commit that the next item is begun, and return it; None if its partition is lost."""
-        message, before = partition.waiting[0], partition.next
-        attempts = before.attempts if partition.is_begun else before.attempts + 1
-        lost = before.is_held and not partition.is_begun
-        if not partition.is_begun:
-            begun = NextItem(attempts, is_held=True)
-            try:
-                self._committer.note(partition, message, begun)
-            except LeaseLost:
-                return None
-            partition.next, partition.is_begun = begun, True
+        message, lost = partition.waiting[0], partition.next.is_held and not partition.is_begun
+        try:
+            self._committer.begin(partition)
+        except LeaseLost:
+            return None
         partition.waiting.popleft()
         partition.in_hand = message
         return Delivery(
             id=f"{self._source.topic}/{partition.number}/{message.offset()}",
             body=message.value() or b"",
-            attempt=attempts,
+            attempt=partition.next.attempts,
             redelivered=partition.was_seen,
             lost=lost,
             handle=HeldMessage(partition, message),
@@ -200,34 +194,9 @@ class KafkaBroker:
     def _settle(self, partition: Partition, message: Message) -> None:
         """Commit the offset behind an item; begin a fetched item if that is wanted."""
         self._session.poll(0)
-        following = self._choose_following(partition) if self.fetch_ahead else None
-        offset, next_item = (message.offset() or 0) + 1, FRESH
-        offsets: list[TopicPartition] = []
-        if following is not None:
-            begun = NextItem(following.next.attempts + 1, is_held=True)
-            if following is partition:
-                begun = NextItem(1, is_held=True)
-                offset, next_item = following.waiting[0].offset() or 0, begun
-            else:
-                offsets.append(self._committer.build_note(following, following.waiting[0], begun))
-        settled = self._session.build_offset(partition, offset, write_metadata(next_item))
-        try:
-            self._committer.commit(partition, settled, *offsets)
-        except BrokerUnavailable:
-            partition.unanswered = message
-            raise
-        partition.unanswered = None
-        partition.settle(offset)
-        if following is not None:
-            following.next, following.is_begun = begun, True
+        following = self._partitions.choose_following(partition) if self.fetch_ahead else None
+        self._committer.settle(partition, message, following=following)
         self._session.hand_over()
-
-    def _choose_following(self, partition: Partition) -> Partition | None:
-        """Return a partition with a fetched item without a history; None where there is none."""
-        if partition.waiting and not partition.is_leaving:
-            return partition
-        other = self._partitions.choose()
-        return other if other is not None and other.next == FRESH and not other.is_begun else None
 
     def _put_back(self, delivery: Delivery, item: NextItem) -> None:
         held = self._check(delivery)

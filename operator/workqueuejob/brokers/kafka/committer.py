@@ -11,7 +11,7 @@ from confluent_kafka import Message, TopicPartition
 from workqueuejob.brokers.kafka.consumer import Fenced
 from workqueuejob.brokers.kafka.partitions import Partition
 from workqueuejob.brokers.kafka.session import KafkaSession
-from workqueuejob.contract.offsets import NextItem, write_metadata
+from workqueuejob.contract.offsets import FRESH, NextItem, write_metadata
 from workqueuejob.contract.settings import KafkaSource
 from workqueuejob.errors import BrokerUnavailable, LeaseLost
 
@@ -40,6 +40,40 @@ class OffsetCommitter:
     def note(self, partition: Partition, message: Message, item: NextItem) -> None:
         """Commit the history of the item that comes next; raise as `commit` does."""
         self.commit(partition, self.build_note(partition, message, item))
+
+    def begin(self, partition: Partition) -> None:
+        """Commit that the next item is begun, unless that was committed; raise as `commit` does."""
+        if not partition.is_begun:
+            begun = NextItem(partition.next.attempts + 1, is_held=True)
+            self.note(partition, partition.waiting[0], begun)
+            partition.next, partition.is_begun = begun, True
+
+    def settle(
+        self, partition: Partition, message: Message, *, following: Partition | None
+    ) -> None:
+        """Commit the offset behind an item; raise as `commit` does.
+
+        following: the partition whose next item is begun by the same commit; None begins none.
+        """
+        offset, next_item = (message.offset() or 0) + 1, FRESH
+        offsets: list[TopicPartition] = []
+        if following is not None:
+            begun = NextItem(following.next.attempts + 1, is_held=True)
+            if following is partition:
+                begun = NextItem(1, is_held=True)
+                offset, next_item = following.waiting[0].offset() or 0, begun
+            else:
+                offsets.append(self.build_note(following, following.waiting[0], begun))
+        settled = self._session.build_offset(partition, offset, write_metadata(next_item))
+        try:
+            self.commit(partition, settled, *offsets)
+        except BrokerUnavailable:
+            partition.unanswered = message
+            raise
+        partition.unanswered = None
+        partition.settle(offset)
+        if following is not None:
+            following.next, following.is_begun = begun, True
 
     def commit(self, partition: Partition, *offsets: TopicPartition) -> None:
         """Commit offsets while this member has the partition.

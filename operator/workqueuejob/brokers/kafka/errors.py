@@ -148,7 +148,7 @@ TRANSLATIONS: dict[int, Translation] = {
     codes.BAD_MSG: unreadable,
     codes.INVALID_ARG: bad_settings,
     KafkaError.REQUEST_TIMED_OUT: unreachable,
-    # Who we are, and what we may
+    # The login, and the rights
     codes.AUTHENTICATION: login_refused,
     KafkaError.SASL_AUTHENTICATION_FAILED: login_refused,
     KafkaError.UNSUPPORTED_SASL_MECHANISM: login_refused,

@@ -153,6 +153,16 @@ class Partitions:
         begun = next((partition for partition in free if partition.is_begun), None)
         return begun or next((p for p in free if not p.rest_seconds(now)), None)
 
+    def choose_following(self, partition: Partition) -> Partition | None:
+        """Return a partition whose fetched item may be begun when this partition's is settled.
+
+        It is the same partition, or another whose next item has no history; else None.
+        """
+        if partition.waiting and not partition.is_leaving:
+            return partition
+        other = self.choose()
+        return other if other is not None and other.next == FRESH and not other.is_begun else None
+
     def wants(self, partition: Partition) -> bool:
         """Return whether more records of a partition are to be fetched."""
         return not (
