@@ -87,7 +87,7 @@ def run(
 
 
 def override(settings: WorkerSettings, arguments: argparse.Namespace) -> WorkerSettings:
-    """Return the settings, with the command line's options in place of theirs."""
+    """Return the settings, where an option of the command line replaces its setting."""
     if arguments.delivery is not None:
         settings = replace(settings, delivery=arguments.delivery)
     if arguments.item_timeout_seconds is not None:

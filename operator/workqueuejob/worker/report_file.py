@@ -6,8 +6,8 @@ has written there, too, as programs do to explain how they ended. The end of tha
 of the report, and the report replaces the text. A text that was written after the last item is not
 read if the worker is killed before the next one.
 
-Where the file does not exist, as outside a pod, nothing is written. It is never created, because
-nobody would read it there. `contract.report` decides the format.
+Where the file does not exist, as outside a pod, nothing is written, and no file is created.
+`contract.report` decides the format.
 """
 
 import os
@@ -166,7 +166,7 @@ def _open(path: str | None, flags: int = 0) -> int | None:
     if path is None:
         return None
     try:
-        # Without O_CREAT: the kubelet has created the file where anybody reads it.
+        # Without O_CREAT, because the kubelet has created the file where it reads it.
         return os.open(path, os.O_RDWR | os.O_CLOEXEC | flags)
     except OSError:
         return None

@@ -3,7 +3,7 @@
     succeeded                          acknowledged
     failed, attempts left              back to the queue, after its back-off
     failed, no attempt left            dead-lettered, or discarded
-    its workers were killed too often  the same, and nobody works on it again
+    its workers were killed too often  dead-lettered, or discarded, without another attempt
     given back                         released; the attempt does not count
     interrupted by a stop              released; failed where the pod's deadline or probe stopped it
     another worker has it              nothing: the other worker settles it

@@ -6,111 +6,25 @@ a loop of its own in the calling thread. It calls no methods on channels.
 """
 
 import logging
-import os
-import socket
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
 import pika
-from pika.adapters.select_connection import IOLoop
 from pika.credentials import ExternalCredentials, PlainCredentials
 
 from workqueuejob.brokers import tls
-from workqueuejob.brokers.bounded_socket import AnswerTooLong, Bounds
+from workqueuejob.brokers.bounded_socket import Bounds
 from workqueuejob.brokers.connection import RabbitMQConnection
 from workqueuejob.brokers.rabbitmq.errors import KNOWN, TLS_FIELD, translate
-from workqueuejob.brokers.rabbitmq.frames import read_frame
+from workqueuejob.brokers.rabbitmq.pika_connection import PikaConnection, PikaLoop
 
 CONNECT_TIMEOUT_SECONDS = 4.0
 CLOSE_TIMEOUT_SECONDS = 1.0
 
 # pika logs every failed attempt with a traceback. The callers log a change of state, once.
 logging.getLogger("pika").setLevel(logging.CRITICAL)
-
-
-class _Loop(IOLoop):  # type: ignore[misc] # pika carries no types
-    """pika's loop, with a `flush` that writes at once, and a `cut_off` that closes all sockets.
-
-    For every frame, pika asks the kernel whether the socket can be written to. Nearly always it
-    can, so the question costs three system calls more than the sending. So this loop changes the
-    events of a socket only when it waits, and `flush` sends before that.
-
-    pika closes a socket only when the broker agrees, or the garbage collector finds it. Until then
-    a broker that hung goes on sending items to a consumer that is gone.
-    """
-
-    def __init__(self, bounds: Bounds | None) -> None:
-        super().__init__()
-        self.refused: AnswerTooLong | None = None
-        self._bounds = bounds
-        self._sockets: dict[int, Callable[[int, int], None]] = {}
-        self._watched: dict[int, int] = {}
-        self._wanted: dict[int, int] = {}
-
-    def add_handler(self, fd: int, handler: Callable[[int, int], None], events: int) -> None:
-        self._sockets[fd] = handler
-        self._watched[fd] = events
-        super().add_handler(fd, handler, events)
-
-    def update_handler(self, fd: int, events: int) -> None:
-        if events == self._watched[fd]:
-            self._wanted.pop(fd, None)
-        else:
-            self._wanted[fd] = events
-
-    def remove_handler(self, fd: int) -> None:
-        del self._sockets[fd], self._watched[fd]
-        self._wanted.pop(fd, None)
-        super().remove_handler(fd)
-
-    def poll(self) -> None:
-        for fd, events in self._wanted.items():
-            super().update_handler(fd, events)
-        self._watched.update(self._wanted)
-        self._wanted.clear()
-        super().poll()
-
-    def flush(self) -> bool:
-        """Send what can be sent; return whether that was everything."""
-        for fd, events in list(self._wanted.items()):
-            if events & self.WRITE:
-                self._sockets[fd](fd, self.WRITE)
-        return not self._wanted
-
-    def count(self, data: bytes) -> None:
-        """Count received bytes; raise AnswerTooLong beyond the limit."""
-        if self._bounds is not None:
-            self._bounds.count(len(data))
-
-    def cut_off(self) -> None:
-        """Shut down all sockets."""
-        for number in self._sockets:
-            with suppress(OSError), socket.socket(fileno=os.dup(number)) as duplicate:
-                duplicate.shutdown(socket.SHUT_RDWR)
-
-
-class _Connection(pika.SelectConnection):  # type: ignore[misc] # pika carries no types
-    """pika's connection, with `frames` as its decoder and a limit for the received bytes.
-
-    pika offers no hook for a decoder, and keeps the bytes of a frame however long the frame claims
-    to be. All received bytes pass through these two methods, so they are overridden; pika's modules
-    are not patched.
-    """
-
-    def _on_data_available(self, data_in: bytes) -> None:
-        loop: _Loop = self.ioloop
-        try:
-            loop.count(data_in)
-        except AnswerTooLong as error:
-            # While a connection is not open yet, pika only reports that it was lost.
-            loop.refused = error
-            raise
-        super()._on_data_available(data_in)
-
-    def _read_frame(self) -> Any:
-        return read_frame(self._frame_buffer)
 
 
 class DrivenConnection:
@@ -139,7 +53,7 @@ class DrivenConnection:
         self._reply_timeout_seconds = reply_timeout_seconds
         self._alarm: Any = None
         self._alarm_at = 0.0
-        self._loop = _Loop(bounds)
+        self._loop = PikaLoop(bounds)
         self._loop.activate_poller()
         try:
             self._connection = self._open(parameters)
@@ -200,7 +114,7 @@ class DrivenConnection:
 
     def _open(self, parameters: pika.ConnectionParameters) -> Any:
         outcome: list[Any] = []
-        _Connection.create_connection(
+        PikaConnection.create_connection(
             [parameters], on_done=outcome.append, custom_ioloop=self._loop
         )
         # Twice the time, because a name may have an IPv4 and an IPv6 address, tried in turn.

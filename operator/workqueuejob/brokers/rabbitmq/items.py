@@ -144,16 +144,16 @@ def build_copy(
     more: further headers.
     """
     kept = _forget_our_queues(properties.headers.without(_NOT_COPIED))
-    ours: dict[str, Any] = dict(more or {})
+    added: dict[str, Any] = dict(more or {})
     if attempts:
-        ours[ATTEMPTS_HEADER] = attempts
+        added[ATTEMPTS_HEADER] = attempts
     if lost:
-        ours[LOST_HEADER] = True
+        added[LOST_HEADER] = True
     if returns or item.doubtful:
-        ours[RETURNED_HEADER] = max(returns, 1)
+        added[RETURNED_HEADER] = max(returns, 1)
     if not properties.message_id:
-        ours[ID_HEADER] = item.id
-    headers = kept.with_fields({name: encode_field(value) for name, value in ours.items()})
+        added[ID_HEADER] = item.id
+    headers = kept.with_fields({name: encode_field(value) for name, value in added.items()})
     # A time to live must not drop an item that was taken, and a broker refuses a user_id that is
     # not the publisher's.
     without = (EXPIRATION, USER_ID)

@@ -225,7 +225,7 @@ TRANSLATIONS: dict[type[BaseException], Translation] = {
     redis.RedisError: _connection_error,
     sentinel.MasterNotFoundError: _no_master,
     sentinel.SlaveNotFoundError: _no_master,
-    # Who we are, and what we may
+    # The login, and the rights
     redis.AuthenticationError: _login_refused,
     redis.AuthenticationWrongNumberOfArgsError: _login_refused,
     redis.ExternalAuthProviderError: _login_refused,
