@@ -4,8 +4,8 @@ Nothing for CustomResourceDefinitions and namespaces, which kopf would watch: th
 that off (settings.scanning.disabled). Discovery is open to every service account.
 */}}
 {{- define "workqueuejob.rules" -}}
-# The objects are watched, never read singly, and changed in their status only. delete: what has ended,
-# by ttlSecondsAfterFinished.
+# The operator watches the objects, never reads a single one, and changes only their status. delete:
+# objects that have ended, by ttlSecondsAfterFinished.
 - apiGroups: [wqj.dev]
   resources: [workqueuejobs]
   verbs: [list, watch, delete]
@@ -13,11 +13,11 @@ that off (settings.scanning.disabled). Discovery is open to every service accoun
   resources: [workqueuejobs/status]
   verbs: [patch]
 # The Jobs' owner references set blockOwnerDeletion, which the admission plugin
-# OwnerReferencesPermissionEnforcement allows only to whoever may set the owner's finalizers.
+# OwnerReferencesPermissionEnforcement allows only to a client that may set the owner's finalizers.
 - apiGroups: [wqj.dev]
   resources: [workqueuejobs/finalizers]
   verbs: [update]
-# get: to see whose a Job is when its name is taken, and that it is unchanged before its pods are
+# get: to see who owns a Job when its name is taken, and that a Job is unchanged before its pods are
 # ended. patch: suspend and parallelism. delete: finished Jobs beyond the history limits.
 - apiGroups: [batch]
   resources: [jobs]
@@ -26,12 +26,12 @@ that off (settings.scanning.disabled). Discovery is open to every service accoun
 - apiGroups: [batch]
   resources: [jobs/status]
   verbs: [patch]
-# list: to see why pods don't start. watch: what workers report when they end. delete: pods of an ended
-# Job that ignore SIGTERM.
+# list: to see why pods don't start. watch: to see what workers report. delete: pods of an ended Job
+# that ignore SIGTERM.
 - apiGroups: [""]
   resources: [pods]
   verbs: [list, watch, delete]
-# One Secret at a time, by the name in a WorkQueueJob; never list, which shows them all.
+# One Secret at a time, by the name in a WorkQueueJob. Never list, which would show all Secrets.
 - apiGroups: [""]
   resources: [secrets]
   verbs: [get]
