@@ -1,7 +1,7 @@
-# Two images: the operator's, which is built unless told otherwise, and the worker's
-# (`--target worker`), which brings the worker into pods and can be built on.
+# Two images: the operator's, which is the default, and the worker's (`--target worker`), which
+# brings the worker into pods and is a base for your images.
 #
-# All stages start from one base, for the virtual environments link to the base's interpreter.
+# All stages start from one base, because the virtual environments link to the base's interpreter.
 # Anything with python3 (3.11 or newer), glibc and ca-certificates will do; Debian's is detected.
 ARG BASE_IMAGE=docker.io/library/python:3.12-slim
 
@@ -74,7 +74,7 @@ LABEL org.opencontainers.image.title="WorkQueueJob worker" \
 COPY --from=worker-environment /opt/workqueuejob /opt/workqueuejob
 COPY --from=worker-environment /opt/wqj /opt/wqj
 ENV PATH=/opt/workqueuejob/bin:${PATH} PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
-# A number, for the kubelet can't check runAsNonRoot against a name.
+# A number, because the kubelet can't check runAsNonRoot against a name.
 USER 65532:65532
 ENTRYPOINT ["wqj-worker"]
 
@@ -88,7 +88,7 @@ LABEL org.opencontainers.image.title="WorkQueueJob operator" \
       org.opencontainers.image.revision="${REVISION}"
 COPY --from=operator-environment /opt/workqueuejob /opt/workqueuejob
 ENV PATH=/opt/workqueuejob/bin:${PATH} PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
-# A number, for the kubelet can't check runAsNonRoot against a name.
+# A number, because the kubelet can't check runAsNonRoot against a name.
 USER 65532:65532
 EXPOSE 8080
 ENTRYPOINT ["workqueuejob-operator"]

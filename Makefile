@@ -37,7 +37,7 @@ model: $(VENV)/ready ## Try three times as many random schedules and properties 
 	@$(VENV)/bin/pytest -q -n 2 tests/model tests/unit/planning/test_properties.py
 
 .PHONY: model-hour
-model-hour: $(VENV)/ready ## Try random schedules of the model for an hour, ever new ones
+model-hour: $(VENV)/ready ## Try new random schedules of the model for an hour
 	@end=$$(( SECONDS + 3600 )); \
 	while (( SECONDS < end )); do \
 		HYPOTHESIS_PROFILE=long $(VENV)/bin/pytest -q -n 2 tests/model; \
@@ -75,7 +75,7 @@ kubeconfig: ## Print the path of the local cluster's kubeconfig
 	@$(LOCAL) kubeconfig
 
 .PHONY: generate
-generate: $(VENV)/ready ## Make crds/, the chart's copy and deploy/manifests/ anew from the models and the chart
+generate: $(VENV)/ready ## Generate crds/, the chart's copy and deploy/manifests/ from the models and the chart
 	@$(VENV)/bin/python crds/generate.py
 	@HELM=$$($(LOCAL) binaries)/helm $(VENV)/bin/python -m dev.sync
 
@@ -85,7 +85,7 @@ format: $(VENV)/ready ## Format the code
 	@$(VENV)/bin/ruff check --fix .
 
 .PHONY: lock
-lock: $(VENV)/ready ## Resolve the dependencies anew into the lock files
+lock: $(VENV)/ready ## Resolve the dependencies again into the lock files
 	@$(VENV)/bin/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header pyproject.toml --extra operator -o requirements.lock
 	@$(VENV)/bin/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header pyproject.toml --extra worker --extra kafka -c requirements.lock -o requirements-worker.lock
 	@$(VENV)/bin/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header pyproject.toml --all-extras --group dev -c requirements.lock -o requirements-dev.lock

@@ -1,11 +1,11 @@
-"""A work queue in Redis for items that nobody adds to any more.
+"""A work queue in Redis to which no items are added any more.
 
     job2                 the items that wait
     job2:processing      the items that are worked on
     job2:lease:<digest>  the session that works on an item; expires with its lease
 
 The item itself is its name, so that no two items may be equal. An item whose lease has expired,
-because its session died, stays where it is: whoever wants it back has to move it.
+because its session died, stays where it is until a person moves it back.
 """
 
 import hashlib
@@ -24,7 +24,7 @@ class WorkQueue:
         self._processing = f"{name}:processing"
 
     def is_empty(self) -> bool:
-        """Return whether nothing waits and nobody works."""
+        """Return whether no item waits and none is in work."""
         with self._redis.pipeline(transaction=True) as both:
             both.llen(self._waiting).llen(self._processing)
             return not any(both.execute())
