@@ -60,7 +60,9 @@ RUN /build/bin/pip --python /opt/workqueuejob/bin/python install \
         --no-index --no-deps --no-compile /build/dist/*.whl \
     && python3 -m compileall -q --invalidation-mode unchecked-hash /opt/workqueuejob/lib/python3*/site-packages/workqueuejob
 COPY dev/worker ./dev/worker
-RUN python3 -m dev.worker.make_runtime /opt/workqueuejob/lib/python3*/site-packages /opt/wqj \
+RUN python3 -m dev.worker.own_modules /opt/workqueuejob/lib/python3*/site-packages \
+    && rm /opt/workqueuejob/bin/workqueuejob-operator \
+    && python3 -m dev.worker.make_runtime /opt/workqueuejob/lib/python3*/site-packages /opt/wqj \
     && cp dev/worker/wqj-worker-install /opt/workqueuejob/bin/
 
 FROM ${BASE_IMAGE} AS worker

@@ -31,15 +31,10 @@ from confluent_kafka.admin import NewTopic
 from dev.servers.kafka import KafkaServer, running_kafka
 from dev.servers.rabbitmq import ADMIN, running_rabbitmq
 from dev.servers.redis import running_redis
-from workqueuejob.contract.settings import (
-    SETTINGS,
-    KafkaSource,
-    RabbitMQSource,
-    RedisSource,
-    Source,
-    WorkerSettings,
-    write_settings,
-)
+from workqueuejob.brokers.kafka.settings import KafkaSource
+from workqueuejob.brokers.rabbitmq.settings import RabbitMQSource
+from workqueuejob.brokers.redis.settings import RedisSource
+from workqueuejob.contract.settings import SETTINGS, Source, WorkerSettings, write_settings
 
 QUEUE = "bench"
 KAFKA_PARTITIONS = 3

@@ -9,9 +9,9 @@ from collections import deque
 from dataclasses import dataclass, field, replace
 
 from workqueuejob.api import Precision
-from workqueuejob.brokers.connection import RabbitMQConnection
 from workqueuejob.brokers.depth import QueueDepth
-from workqueuejob.brokers.rabbitmq.probe import RabbitMQReference
+from workqueuejob.brokers.rabbitmq.reference import RabbitMQReference
+from workqueuejob.brokers.rabbitmq.settings import RabbitMQConnection
 from workqueuejob.errors import (
     AuthenticationFailed,
     ConnectionFailed,

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import threading
+import time
 from pathlib import Path
 from typing import IO
 
@@ -27,6 +28,7 @@ PROGRAMS = (
     "kubectl",
     "kubelet",
 )
+UNUSED_SECONDS = 7 * 24 * 3600
 # Go calls a program by its main package, which is `server` in etcd's module.
 BUILT_AS = {"server": "etcd"}
 
@@ -67,6 +69,7 @@ def ensure_binaries(layout: Layout) -> Path:
     store = layout.cache / "bin"
     target = store / build_cache_key(go_mod, go_sum, ldflags)
     if target.is_dir():
+        os.utime(target)
         return target
     with exclusive(layout.cache / "bin.lock"):
         if not target.is_dir():
@@ -80,8 +83,18 @@ def ensure_binaries(layout: Layout) -> Path:
                 "GOFLAGS": "-mod=readonly",
             }
             _build(go, environment, target, ldflags=ldflags, log=layout.cache / "build.log")
-            _remove_others(store, target)
+            remove_unused(store)
     return target
+
+
+def remove_unused(store: Path) -> None:
+    """Remove builds that no checkout has used for a week: half a gigabyte each.
+
+    A program that still runs keeps its file.
+    """
+    for build in store.iterdir():
+        if time.time() - build.stat().st_mtime > UNUSED_SECONDS:
+            shutil.rmtree(build, ignore_errors=True)
 
 
 def _build(go: Go, environment: dict[str, str], target: Path, *, ldflags: str, log: Path) -> None:
@@ -152,10 +165,3 @@ class _Progress:
     def describe(self) -> str:
         of_total = f" of at most {self.total}" if self.total else ""
         return f"{self._done}{of_total} packages, {self._last}"
-
-
-def _remove_others(store: Path, kept: Path) -> None:
-    """Remove other sets of programs, half a gigabyte each. A running program keeps its file."""
-    for other in store.iterdir():
-        if other != kept:
-            shutil.rmtree(other, ignore_errors=True)

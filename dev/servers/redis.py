@@ -21,7 +21,7 @@ import trustme
 from dev.servers.installation import Installation, find_installation
 from dev.servers.ports import find_free_ports
 from dev.servers.suspension import suspended
-from workqueuejob.brokers.connection import RedisConnection, Sentinel
+from workqueuejob.brokers.redis.settings import RedisConnection, Sentinel
 
 __all__ = ["RedisServer", "Sentinels", "redis_server", "running_redis", "running_sentinels"]
 

@@ -22,6 +22,7 @@ from pathlib import Path
 from zipfile import ZipFile, ZipInfo
 
 from dev.worker.check_runtime import check_runtime, name_module
+from dev.worker.own_modules import find_own_modules
 
 HERE = Path(__file__).parent
 PYTHON = Path(sys.executable).resolve()
@@ -43,8 +44,6 @@ KEPT_ENCODINGS = re.compile(
 )
 # The C library opens them to look up a name or to end a thread, so `ldd` does not list them.
 OPENED_LATER = ("libgcc_s.so.1", "libnss_dns.so.2", "libnss_files.so.2", "libresolv.so.2")
-# The other parts of the package are only the operator's.
-OWN_PARTS = ("__init__.py", "errors.py", "names.py", "contract", "brokers", "worker")
 
 
 def main() -> None:
@@ -100,14 +99,14 @@ def add_standard_library(archive: ZipFile) -> None:
 def add_packages(archive: ZipFile, packages: Path) -> None:
     """Add pure packages beside the standard library; without `site` Python looks nowhere else."""
     own, compiled = packages / "workqueuejob", find_compiled_packages(packages)
-    left_out = read_left_out()
+    needed = find_own_modules(packages)
     for source in find_sources(packages):
         name = source.relative_to(packages)
         if name.parts[0] in compiled:
             continue
         if not source.is_relative_to(own):
             add_module(archive, source, name)
-        elif source.relative_to(own).parts[0] in OWN_PARTS and not is_left_out(name, left_out):
+        elif source in needed:
             add_module(archive, source, name, keep_docstrings=True)
 
 

@@ -14,10 +14,11 @@ from pika.exceptions import AMQPError
 from dev.servers.rabbitmq import ADMIN, RabbitMQServer, rabbitmq_server
 from dev.servers.redis import redis_server
 from tests.fake_broker import FakeBroker
-from workqueuejob.brokers.connection import RabbitMQConnection
 from workqueuejob.brokers.depth import QueueDepth
 from workqueuejob.brokers.probe import Probe
-from workqueuejob.brokers.rabbitmq.probe import RabbitMQReference, connect
+from workqueuejob.brokers.rabbitmq.probe import connect
+from workqueuejob.brokers.rabbitmq.reference import RabbitMQReference
+from workqueuejob.brokers.rabbitmq.settings import RabbitMQConnection
 
 __all__ = ["rabbitmq_server", "redis_server"]
 

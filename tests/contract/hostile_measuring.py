@@ -13,17 +13,13 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from tests.builders import a_work_queue_job
-from workqueuejob.brokers.connection import (
-    BrokerConnection,
-    KafkaConnection,
-    RabbitMQConnection,
-    RedisConnection,
-    Sentinel,
-    TLSSettings,
-)
+from workqueuejob.brokers.connection import BrokerConnection, TLSSettings
 from workqueuejob.brokers.depth import QueueDepth
 from workqueuejob.brokers.hosts import ALL_HOSTS
+from workqueuejob.brokers.kafka.settings import KafkaConnection
 from workqueuejob.brokers.rabbitmq.management import ManagementClient
+from workqueuejob.brokers.rabbitmq.settings import RabbitMQConnection
+from workqueuejob.brokers.redis.settings import RedisConnection, Sentinel
 from workqueuejob.brokers.references import build_reference, connect
 from workqueuejob.errors import QueueError
 

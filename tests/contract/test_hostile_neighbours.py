@@ -8,10 +8,12 @@ from typing import Any
 from tests.builders import a_work_queue_job
 from tests.fake_broker import FakeBroker
 from tests.hostile_server import Act, drip, flood, hostile_server, say, silent
-from workqueuejob.brokers.connection import KafkaConnection, RabbitMQConnection, RedisConnection
 from workqueuejob.brokers.depth import Measurement
 from workqueuejob.brokers.hosts import ALL_HOSTS
-from workqueuejob.brokers.rabbitmq.probe import RabbitMQReference
+from workqueuejob.brokers.kafka.settings import KafkaConnection
+from workqueuejob.brokers.rabbitmq.reference import RabbitMQReference
+from workqueuejob.brokers.rabbitmq.settings import RabbitMQConnection
+from workqueuejob.brokers.redis.settings import RedisConnection
 from workqueuejob.brokers.references import build_reference, connect
 from workqueuejob.errors import ConnectionFailed
 from workqueuejob.measuring.meter import Meter, Watch

@@ -22,14 +22,14 @@ from confluent_kafka.admin import (
 )
 
 from dev.servers.kafka import ADMIN, ANN, KafkaServer, kafka_server
-from workqueuejob.brokers.connection import KafkaConnection, TLSSettings
+from workqueuejob.brokers.connection import TLSSettings
 from workqueuejob.brokers.depth import QueueDepth
 from workqueuejob.brokers.hosts import AllowedHosts, parse_host_pattern
 from workqueuejob.brokers.kafka.broker import KafkaBroker, open_broker
 from workqueuejob.brokers.kafka.probe import connect
 from workqueuejob.brokers.kafka.reference import KafkaReference
+from workqueuejob.brokers.kafka.settings import KafkaConnection, KafkaSource
 from workqueuejob.contract.retry import RetrySettings
-from workqueuejob.contract.settings import KafkaSource
 from workqueuejob.errors import (
     AuthenticationFailed,
     AuthorizationFailed,

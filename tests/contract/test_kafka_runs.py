@@ -23,7 +23,7 @@ from workqueuejob.brokers.depth import Measurement, QueueDepth
 from workqueuejob.brokers.hosts import ALL_HOSTS
 from workqueuejob.brokers.references import build_reference, connect
 from workqueuejob.brokers.resolving import resolve_connection
-from workqueuejob.contract.settings import read_settings
+from workqueuejob.brokers.worker_settings import read_settings
 from workqueuejob.errors import QueueError
 from workqueuejob.planning.actions import CreateWave
 from workqueuejob.planning.evidence.evidence import Evidence, gather_evidence
@@ -35,7 +35,7 @@ from workqueuejob.planning.pods.environment import build_environment
 from workqueuejob.planning.pods.worker_environment import build_worker_environment
 from workqueuejob.planning.status.status import build_status
 from workqueuejob.planning.verdict import ConditionType, find_condition, find_end
-from workqueuejob.worker.opening import open_broker
+from workqueuejob.worker.connecting import open_broker
 
 __all__ = ["kafka_server"]
 

@@ -9,9 +9,10 @@ import pytest
 from dev.servers.redis import RedisServer
 from tests.contract.conftest import RabbitMQBench
 from tests.writings import Writings
-from workqueuejob.brokers.rabbitmq.probe import RabbitMQReference, connect
+from workqueuejob.brokers.rabbitmq.probe import connect
+from workqueuejob.brokers.rabbitmq.reference import RabbitMQReference
 from workqueuejob.brokers.redis import probe as redis
-from workqueuejob.brokers.redis.probe import RedisReference
+from workqueuejob.brokers.redis.reference import RedisReference
 from workqueuejob.errors import QueueError
 
 RIGHT, WRONG = "r1ght s3cret/@:%", "wr0ng s3cret/@:%"

@@ -7,9 +7,9 @@ import pytest
 
 from tests.contract.conftest import Bench, eventually
 from workqueuejob.api import Precision
-from workqueuejob.brokers.connection import RabbitMQConnection
 from workqueuejob.brokers.probe import Probe
-from workqueuejob.brokers.rabbitmq.probe import RabbitMQReference
+from workqueuejob.brokers.rabbitmq.reference import RabbitMQReference
+from workqueuejob.brokers.rabbitmq.settings import RabbitMQConnection
 from workqueuejob.errors import (
     AuthenticationFailed,
     ConnectionFailed,

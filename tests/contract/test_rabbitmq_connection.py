@@ -7,10 +7,12 @@ from dataclasses import replace
 import pytest
 
 from tests.contract.conftest import Bench, RabbitMQBench
-from workqueuejob.brokers.connection import RabbitMQConnection, TLSSettings
+from workqueuejob.brokers.connection import TLSSettings
 from workqueuejob.brokers.probe import Probe
-from workqueuejob.brokers.rabbitmq.probe import RabbitMQReference, connect
+from workqueuejob.brokers.rabbitmq.probe import connect
 from workqueuejob.brokers.rabbitmq.probe_connection import ProbeConnection
+from workqueuejob.brokers.rabbitmq.reference import RabbitMQReference
+from workqueuejob.brokers.rabbitmq.settings import RabbitMQConnection
 from workqueuejob.errors import (
     AuthenticationFailed,
     AuthorizationFailed,

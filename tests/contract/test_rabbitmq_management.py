@@ -7,10 +7,11 @@ import pytest
 
 from tests.contract.conftest import Bench, RabbitMQBench
 from workqueuejob.api import Precision
-from workqueuejob.brokers.connection import RabbitMQConnection, TLSSettings
+from workqueuejob.brokers.connection import TLSSettings
 from workqueuejob.brokers.depth import QueueDepth
 from workqueuejob.brokers.probe import Probe
-from workqueuejob.brokers.rabbitmq.probe import RabbitMQReference
+from workqueuejob.brokers.rabbitmq.reference import RabbitMQReference
+from workqueuejob.brokers.rabbitmq.settings import RabbitMQConnection
 from workqueuejob.errors import MeasurementUnreliable, QueueTypeUnsupported
 
 pytestmark = pytest.mark.rabbitmq

@@ -8,9 +8,10 @@ from contextlib import closing
 import pytest
 
 from tests.contract.conftest import RabbitMQBench
-from workqueuejob.brokers.connection import RabbitMQConnection
 from workqueuejob.brokers.depth import Measurement, QueueDepth
-from workqueuejob.brokers.rabbitmq.probe import RabbitMQReference, connect
+from workqueuejob.brokers.rabbitmq.probe import connect
+from workqueuejob.brokers.rabbitmq.reference import RabbitMQReference
+from workqueuejob.brokers.rabbitmq.settings import RabbitMQConnection
 from workqueuejob.errors import ConnectionFailed
 from workqueuejob.measuring.backoff import MeterPace
 from workqueuejob.measuring.meter import Meter

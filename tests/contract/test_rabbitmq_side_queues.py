@@ -6,11 +6,11 @@ from collections.abc import Callable
 import pytest
 
 from tests.contract.conftest import Bench, RabbitMQBench
-from workqueuejob.brokers.connection import RabbitMQConnection
 from workqueuejob.brokers.depth import QueueDepth
 from workqueuejob.brokers.probe import Probe
 from workqueuejob.brokers.rabbitmq.names import classic_arguments, delay_queue, returning_arguments
-from workqueuejob.brokers.rabbitmq.probe import RabbitMQReference
+from workqueuejob.brokers.rabbitmq.reference import RabbitMQReference
+from workqueuejob.brokers.rabbitmq.settings import RabbitMQConnection
 
 pytestmark = pytest.mark.rabbitmq
 

@@ -16,16 +16,17 @@ from dev.servers.redis import (
     require,
     running_sentinels,
 )
-from workqueuejob.brokers.connection import RedisConnection, Sentinel, TLSSettings
+from workqueuejob.brokers.connection import TLSSettings
 from workqueuejob.brokers.depth import QueueDepth
 from workqueuejob.brokers.hosts import AllowedHosts, parse_host_pattern
 from workqueuejob.brokers.redis.broker import RedisBroker, open_broker
-from workqueuejob.brokers.redis.probe import RedisReference, connect
+from workqueuejob.brokers.redis.probe import connect
+from workqueuejob.brokers.redis.reference import RedisReference
 from workqueuejob.brokers.redis.scripts import LIST_SCRIPTS
+from workqueuejob.brokers.redis.settings import RedisConnection, RedisSource, Sentinel
 from workqueuejob.contract.dead_letters import dead_key
 from workqueuejob.contract.report import ItemCounts
 from workqueuejob.contract.retry import RetrySettings
-from workqueuejob.contract.settings import RedisSource
 from workqueuejob.errors import (
     AuthenticationFailed,
     AuthorizationFailed,

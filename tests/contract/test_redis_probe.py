@@ -11,7 +11,8 @@ import pytest
 from dev.servers.redis import RedisServer, redis_server
 from tests.contract.worker.redis_bench import RedisListBench, RedisStreamBench
 from workqueuejob.api import Precision
-from workqueuejob.brokers.redis.probe import RedisProbe, RedisReference, connect
+from workqueuejob.brokers.redis.probe import RedisProbe, connect
+from workqueuejob.brokers.redis.reference import RedisReference
 from workqueuejob.contract.dead_letters import dead_key
 from workqueuejob.contract.report import ItemCounts
 

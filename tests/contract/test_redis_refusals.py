@@ -7,9 +7,10 @@ from dataclasses import replace
 import pytest
 
 from dev.servers.redis import RedisServer, redis_server
-from workqueuejob.brokers.connection import RedisConnection
 from workqueuejob.brokers.depth import QueueDepth
-from workqueuejob.brokers.redis.probe import RedisReference, connect
+from workqueuejob.brokers.redis.probe import connect
+from workqueuejob.brokers.redis.reference import RedisReference
+from workqueuejob.brokers.redis.settings import RedisConnection
 from workqueuejob.errors import MeasurementUnreliable
 
 __all__ = ["redis_server"]

@@ -20,11 +20,12 @@ from dev.servers.redis import RedisServer, redis_server
 from workqueuejob.brokers.broker import Delivery
 from workqueuejob.brokers.redis.broker import RedisBroker, open_broker
 from workqueuejob.brokers.redis.keys import build_keys
-from workqueuejob.brokers.redis.probe import RedisProbe, RedisReference, connect
+from workqueuejob.brokers.redis.probe import RedisProbe, connect
+from workqueuejob.brokers.redis.reference import RedisReference
+from workqueuejob.brokers.redis.settings import RedisSource
 from workqueuejob.contract.dead_letters import dead_key
 from workqueuejob.contract.report import ItemCounts
 from workqueuejob.contract.retry import RetrySettings
-from workqueuejob.contract.settings import RedisSource
 from workqueuejob.errors import LeaseLost
 
 if TYPE_CHECKING:

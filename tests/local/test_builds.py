@@ -1,10 +1,17 @@
 """What a build depends on, and what it borrows from the machine."""
 
+import os
+import time
 from pathlib import Path
 
 import pytest
 
-from dev.local.binaries import build_ldflags, find_kubernetes_version
+from dev.local.binaries import (
+    UNUSED_SECONDS,
+    build_ldflags,
+    find_kubernetes_version,
+    remove_unused,
+)
 from dev.local.build_settings import lend_maven, render_apt_config, render_pip_config
 from dev.local.buildah import find_stale, full_name
 from dev.local.contents import hash_inputs, is_ignored, parse_ignore
@@ -120,3 +127,14 @@ def test_maven_is_lent_this_machines_settings_where_nothing_of_them_stays(tmp_pa
     (home / ".m2" / "settings.xml").write_text("<settings/>")
     assert lend_maven(trust, {"HOME": str(home)}).split() == options
     assert (trust / ".m2" / "settings.xml").read_text() == "<settings/>"
+
+
+def test_programs_of_another_checkout_stay_until_nobody_has_used_them_for_a_week(
+    tmp_path: Path,
+) -> None:
+    for name, unused_seconds in (("own", 0), ("other", UNUSED_SECONDS / 2), ("old", 2e6)):
+        (tmp_path / name).mkdir()
+        used_at = time.time() - unused_seconds
+        os.utime(tmp_path / name, (used_at, used_at))
+    remove_unused(tmp_path)
+    assert {build.name for build in tmp_path.iterdir()} == {"own", "other"}

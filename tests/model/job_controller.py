@@ -23,8 +23,9 @@ from tests.model.pods import (
     end,
 )
 from tests.model.queue import Queue
+from workqueuejob.brokers.worker_settings import read_settings
 from workqueuejob.contract import exit_codes
-from workqueuejob.contract.settings import SETTINGS, read_settings
+from workqueuejob.contract.settings import SETTINGS
 from workqueuejob.errors import Conflict, JobNameConflict, NotFound
 from workqueuejob.names import KUEUE_LABEL, WAVE_LABEL
 

@@ -24,8 +24,10 @@ from tests.model.workers import Worker
 from workqueuejob.api import Condition, WorkQueueJob
 from workqueuejob.api.spec import RunPolicy
 from workqueuejob.api.template_text import TemplateText
+from workqueuejob.brokers.kafka.settings import KafkaSource
+from workqueuejob.brokers.worker_settings import read_settings
 from workqueuejob.contract.offsets import LogOffsets, read_offsets
-from workqueuejob.contract.settings import SETTINGS, KafkaSource, read_settings
+from workqueuejob.contract.settings import SETTINGS
 from workqueuejob.planning.ledger.spans import find_span
 from workqueuejob.planning.verdict import ConditionType, find_end
 

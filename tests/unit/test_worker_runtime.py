@@ -100,8 +100,10 @@ def test_runtime_holds_nothing_of_the_operator(runtime: Path) -> None:
 
     own = {Path(name).parts[1] for name in modules if name.startswith("workqueuejob/")}
 
-    assert own == {"__init__.pyc", "errors.pyc", "names.pyc", "contract", "brokers", "worker"}
-    assert not [name for name in modules if Path(name).stem in {"probe", "resolve", "depth"}]
+    assert own == {"__init__.pyc", "errors.pyc", "contract", "brokers", "worker"}
+    assert not [
+        name for name in modules if Path(name).stem in {"probe", "resolve", "depth", "traits"}
+    ]
     assert not [name for name in modules if name.startswith("pydantic")]
 
 

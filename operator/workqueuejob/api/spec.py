@@ -89,6 +89,17 @@ class QueueSource(Model):
     (topic, consumerGroup, startFrom) is immutable. How the brokers are reached (bootstrapServers,
     SASL, TLS) may change during a run."""
 
+    @property
+    def broker(self) -> str | None:
+        """The name of the member that is set; None if it is one that is not known here."""
+        members = type(self).model_fields
+        return next((name for name in members if getattr(self, name) is not None), None)
+
+    @property
+    def source(self) -> RabbitMQQueue | RedisQueue | KafkaQueue | None:
+        """The member that is set; None if it is one that is not known here."""
+        return self.rabbitmq or self.redis or self.kafka
+
 
 class JobMetadata(Model):
     """Labels and annotations that the operator puts onto the Jobs, beside its own labels."""

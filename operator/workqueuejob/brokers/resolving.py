@@ -6,47 +6,22 @@ and no repr, message or error holds a password, a private key or a URI that coul
 
 from collections.abc import Mapping
 
-from workqueuejob.api import (
-    TLS,
-    CredentialsSecretReference,
-    KafkaCredentialsSecretReference,
-    KafkaQueue,
-    QueueSource,
-    RabbitMQQueue,
-    RedisCredentialsSecretReference,
-    RedisQueue,
-    URISecretReference,
-)
+from workqueuejob.api import TLS, QueueSource
 from workqueuejob.brokers.connection import BrokerConnection
 from workqueuejob.brokers.hosts import AllowedHosts
-from workqueuejob.brokers.kafka.resolve import resolve_kafka
-from workqueuejob.brokers.rabbitmq.resolve import resolve_rabbitmq
-from workqueuejob.brokers.redis.resolve import resolve_redis
+from workqueuejob.brokers.registry import ROOMS, find_room
 from workqueuejob.brokers.secrets import SecretReader
 from workqueuejob.errors import QueueTypeUnsupported
-
-_Login = (
-    URISecretReference
-    | CredentialsSecretReference
-    | RedisCredentialsSecretReference
-    | KafkaCredentialsSecretReference
-)
 
 
 def required_secrets(queue: QueueSource) -> frozenset[str]:
     """Return the names of the Secrets that `resolve_connection` needs, in the same namespace."""
-    source = queue.rabbitmq or queue.redis or queue.kafka
-    if source is None:
+    if queue.broker is None or queue.source is None:
         return frozenset()
-    tls = source.tls or TLS()
-    references = (*_logins(source), tls.ca_secret_ref, tls.client_certificate_secret_ref)
-    return frozenset(reference.name for reference in references if reference is not None)
-
-
-def _logins(source: RabbitMQQueue | RedisQueue | KafkaQueue) -> tuple[_Login | None, ...]:
-    if isinstance(source, KafkaQueue):
-        return (source.sasl.credentials_secret_ref if source.sasl else None,)
-    return source.uri_secret_ref, source.credentials_secret_ref
+    tls = queue.source.tls or TLS()
+    references = (tls.ca_secret_ref, tls.client_certificate_secret_ref)
+    certificates = (reference.name for reference in references if reference is not None)
+    return frozenset((*find_room(queue.broker).resolve.list_logins(queue.source), *certificates))
 
 
 def resolve_connection(
@@ -62,15 +37,18 @@ def resolve_connection(
     or TLSFailed; each names the Secret, the key and the field. Raises HostNotAllowed, with host
     and field, for every host that is named and may not be connected to.
     """
-    reader = SecretReader(secrets, namespace)
-    if queue.rabbitmq is not None:
-        return resolve_rabbitmq(
-            queue.rabbitmq, reader, namespace=namespace, allowed_hosts=allowed_hosts
+    if queue.broker is None:
+        raise QueueTypeUnsupported(
+            f"spec.queue names no broker that is known here; set {_list_brokers()}"
         )
-    if queue.redis is not None:
-        return resolve_redis(queue.redis, reader, namespace=namespace, allowed_hosts=allowed_hosts)
-    if queue.kafka is not None:
-        return resolve_kafka(queue.kafka, reader, namespace=namespace, allowed_hosts=allowed_hosts)
-    raise QueueTypeUnsupported(
-        "spec.queue names no broker that is known here; set rabbitmq, redis or kafka"
+    return find_room(queue.broker).resolve.resolve(
+        queue.source,
+        SecretReader(secrets, namespace),
+        namespace=namespace,
+        allowed_hosts=allowed_hosts,
     )
+
+
+def _list_brokers() -> str:
+    *others, last = [room.name for room in ROOMS]
+    return f"{', '.join(others)} or {last}"

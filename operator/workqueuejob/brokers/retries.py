@@ -1,6 +1,7 @@
 """What becomes of items whose attempt failed, and where they may rest meanwhile."""
 
 from workqueuejob.api import WorkQueueJob, WorkQueueJobSpec
+from workqueuejob.brokers.traits import read_traits
 from workqueuejob.contract.retry import RetrySettings
 
 
@@ -19,9 +20,10 @@ def list_delays(resource: WorkQueueJob) -> tuple[int, ...]:
     """Return every delay that an item of the run may be resting for, in seconds, shortest first.
 
     Those of former settings too: pods that run keep the settings that they were made with, and
-    an item goes on resting when nobody would put it there any more. Redis keeps all in one place.
+    an item goes on resting when nobody would put it there any more. Empty where all rest in one
+    place.
     """
-    if resource.spec.worker is None or resource.spec.queue.rabbitmq is None:
+    if resource.spec.worker is None or not read_traits(resource.spec.queue).rests_by_delay:
         return ()
     queue = resource.status.queue
     known = set(queue.retry_delays_seconds) if queue else set()

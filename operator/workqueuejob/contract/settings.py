@@ -5,11 +5,16 @@ certificates come by variables of their own, which the kubelet fills in from Sec
 """
 
 import json
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from collections.abc import Callable
+from dataclasses import Field, asdict, dataclass, field
+from typing import Any, ClassVar, Protocol
 
 from workqueuejob.contract.probes import ProbeSettings, read_probe
 from workqueuejob.contract.retry import RetrySettings
+
+BROKER_URL = "BROKER_URL"
+QUEUE = "QUEUE"
+"""What Kubernetes' documents call them, for a user's own program and for a worker anywhere."""
 
 SETTINGS = "WQJ_SETTINGS"
 BROKER_URI = "WQJ_BROKER_URI"
@@ -33,71 +38,21 @@ PRIVATE_VARIABLES = frozenset(
 )
 """What the user's command does not inherit from the worker."""
 
-DEFAULT_LEASE_SECONDS = 30
 DEFAULT_GRACE_SECONDS = 30
 DEFAULT_CONSUMER_TIMEOUT_SECONDS = 1800
-DEFAULT_SESSION_TIMEOUT_SECONDS = 45
-DEFAULT_MAX_POLL_INTERVAL_SECONDS = 300
 DEFAULT_TERMINATION_MESSAGE_PATH = "/dev/termination-log"
 
 
-@dataclass(frozen=True, slots=True)
-class RabbitMQSource:
-    """A RabbitMQ queue. The virtual host is None when the URI holds it.
+class Source(Protocol):
+    """The queue that a worker takes items from, a dataclass of its broker's room."""
 
-    consumer_timeout_seconds: after which the broker takes an unacknowledged item back.
-    """
+    broker: ClassVar[str]
+    """The room's name."""
 
-    queue: str
-    host: str | None = None
-    port: int | None = None
-    virtual_host: str | None = None
-    auth_mechanism: str = "PLAIN"
-    consumer_timeout_seconds: int = DEFAULT_CONSUMER_TIMEOUT_SECONDS
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
 
 
-@dataclass(frozen=True, slots=True)
-class RedisSource:
-    """A Redis list, or a stream when there is a consumer group.
-
-    start_from: where a group that does not exist yet begins: Earliest or Latest.
-    """
-
-    key: str
-    consumer_group: str | None = None
-    start_from: str = "Earliest"
-    host: str | None = None
-    port: int | None = None
-    database: int | None = None
-    sentinel_master: str | None = None
-    sentinel_addresses: tuple[str, ...] = ()
-    lease_seconds: int = DEFAULT_LEASE_SECONDS
-
-
-@dataclass(frozen=True, slots=True)
-class KafkaSource:
-    """A topic as one consumer group sees it.
-
-    start_from: where a partition begins of which the group has committed nothing.
-    starts: where they begin instead, as `kafka_offsets.LogOffsets` writes it; from Latest on.
-    targets: the ends up to which to work, in the same form; None follows.
-    session_timeout_seconds: after which the group takes a silent worker's partitions away.
-    max_poll_interval_seconds: the same for one whose poll loop is stuck; also for how long a
-        rebalance waits for a worker at the most.
-    """
-
-    bootstrap_servers: tuple[str, ...]
-    topic: str
-    consumer_group: str
-    start_from: str = "Earliest"
-    starts: str | None = None
-    targets: str | None = None
-    sasl_mechanism: str | None = None
-    session_timeout_seconds: float = DEFAULT_SESSION_TIMEOUT_SECONDS
-    max_poll_interval_seconds: float = DEFAULT_MAX_POLL_INTERVAL_SECONDS
-
-
-Source = RabbitMQSource | RedisSource | KafkaSource
+ReadSource = Callable[[str, dict[str, Any]], Source]
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,37 +106,31 @@ class WorkerSettings:
     termination_message_path: str = DEFAULT_TERMINATION_MESSAGE_PATH
 
 
-_SOURCES: dict[str, type[RabbitMQSource] | type[RedisSource] | type[KafkaSource]] = {
-    "rabbitmq": RabbitMQSource,
-    "redis": RedisSource,
-    "kafka": KafkaSource,
-}
-_LISTS = ("sentinel_addresses", "bootstrap_servers")
-
-
 def write_settings(settings: WorkerSettings) -> str:
-    """Return the value of `WQJ_SETTINGS`."""
-    broker = next(name for name, kind in _SOURCES.items() if isinstance(settings.source, kind))
-    said = {key: value for key, value in asdict(settings).items() if value is not None}
-    said["source"] = {key: value for key, value in said["source"].items() if value is not None}
-    return json.dumps({"broker": broker, **said}, separators=(",", ":"))
+    """Return the value of `WQJ_SETTINGS`, without what is None."""
+    written = _drop_unset(asdict(settings))
+    written["source"] = _drop_unset(written["source"])
+    return json.dumps({"broker": settings.source.broker, **written}, separators=(",", ":"))
 
 
-def read_settings(text: str) -> WorkerSettings:
-    """Return what `write_settings` wrote; raises ValueError, KeyError or TypeError otherwise."""
-    found: dict[str, Any] = json.loads(text)
-    kind = _SOURCES[found.pop("broker")]
-    source = found.pop("source")
-    for name in _LISTS:
-        if name in source:
-            source[name] = tuple(source[name])
-    tls = found.pop("tls", None)
-    if "probes" in found:
-        found["probes"] = tuple(read_probe(probe) for probe in found["probes"])
+def read_settings(text: str, read_source: ReadSource) -> WorkerSettings:
+    """Return what `write_settings` wrote; raises ValueError, KeyError or TypeError otherwise.
+
+    read_source: returns the source of the broker of that name.
+    """
+    written: dict[str, Any] = json.loads(text)
+    source = read_source(written.pop("broker"), written.pop("source"))
+    tls = written.pop("tls", None)
+    if "probes" in written:
+        written["probes"] = tuple(read_probe(probe) for probe in written["probes"])
     return WorkerSettings(
-        source=kind(**source),
-        retry=RetrySettings(**found.pop("retry")),
-        delivery=DeliverySettings(**found.pop("delivery")),
+        source=source,
+        retry=RetrySettings(**written.pop("retry")),
+        delivery=DeliverySettings(**written.pop("delivery")),
         tls=None if tls is None else TLSChoice(**tls),
-        **found,
+        **written,
     )
+
+
+def _drop_unset(values: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if value is not None}

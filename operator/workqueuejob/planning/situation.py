@@ -6,6 +6,7 @@ from datetime import datetime
 from workqueuejob.api import CountsBefore, WorkQueueJobSpec
 from workqueuejob.api.spec import RunPolicy
 from workqueuejob.brokers.depth import QueueDepth
+from workqueuejob.brokers.traits import read_traits
 from workqueuejob.planning.evidence.evidence import Evidence
 from workqueuejob.planning.evidence.proof import (
     RETURN_SECONDS,
@@ -122,9 +123,10 @@ class Situation:
     def is_dead_letter_target_missing(self) -> bool:
         """Whether the queue or topic for dead letters is missing, so that no item may be tried.
 
-        Redis makes its keys by itself.
+        Some brokers make it by themselves.
         """
-        is_wanted = self.spec.queue.redis is None and self.spec.dead_letter_name is not None
+        is_made = read_traits(self.spec.queue).makes_dead_letter_target
+        is_wanted = not is_made and self.spec.dead_letter_name is not None
         return is_wanted and self.depth.dead_lettered is None
 
     @property

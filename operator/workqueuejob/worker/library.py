@@ -14,13 +14,12 @@ from workqueuejob.contract import exit_codes
 from workqueuejob.contract.notices import say
 from workqueuejob.contract.settings import WorkerSettings
 from workqueuejob.errors import HandlerInvalid, SettingsInvalid, WorkQueueJobError
-from workqueuejob.worker.connecting import read_environment
+from workqueuejob.worker.connecting import open_broker, read_environment
 from workqueuejob.worker.engine import Engine
 from workqueuejob.worker.forking import REFUSED, disown_in_children
 from workqueuejob.worker.handlers import refuse_unfinished, refuse_unfit
 from workqueuejob.worker.item import Item
 from workqueuejob.worker.lease_renewer import LeaseRenewer
-from workqueuejob.worker.opening import open_broker
 from workqueuejob.worker.reconnecting import Timing
 from workqueuejob.worker.sigterm import SigtermHandler
 from workqueuejob.worker.stop_request import StopRequest

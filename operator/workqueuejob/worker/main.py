@@ -22,10 +22,9 @@ from workqueuejob.contract.settings import (
 from workqueuejob.errors import WorkQueueJobError
 from workqueuejob.worker.command import Runner, find_program
 from workqueuejob.worker.command_input import ARGUMENT, ENVIRONMENT, FILE, CommandInput
-from workqueuejob.worker.connecting import read_environment
+from workqueuejob.worker.connecting import open_broker, read_environment
 from workqueuejob.worker.engine import Engine
 from workqueuejob.worker.lease_renewer import LeaseRenewer
-from workqueuejob.worker.opening import open_broker
 from workqueuejob.worker.process import adopt_orphans
 from workqueuejob.worker.report_file import ReportFile
 from workqueuejob.worker.stop_request import StopRequest

@@ -1,6 +1,16 @@
-"""The public name of the queue in memory, which tests of users' programs import."""
+"""What tests of users' programs import: a queue in memory, and a worker's settings."""
 
 from workqueuejob.brokers.memory.broker import MemoryBroker
 from workqueuejob.brokers.memory.queue import MemoryDeadLetter, MemoryQueue
+from workqueuejob.brokers.memory.settings import MemorySource
+from workqueuejob.contract.retry import RetrySettings
+from workqueuejob.contract.settings import WorkerSettings
 
-__all__ = ["MemoryBroker", "MemoryDeadLetter", "MemoryQueue"]
+__all__ = [
+    "MemoryBroker",
+    "MemoryDeadLetter",
+    "MemoryQueue",
+    "MemorySource",
+    "RetrySettings",
+    "WorkerSettings",
+]

@@ -49,8 +49,8 @@ class Timing:
 class Capabilities:
     """What a connected broker can do besides moving items; without a broker, nothing of it.
 
-    Kafka divides a queue between its workers. RabbitMQ and Kafka may leave a settlement without an
-    answer. With most brokers, acknowledging an item may bring the next one.
+    Some brokers divide a queue between its workers. Some may leave a settlement without an answer.
+    With most, acknowledging an item may bring the next one.
     """
 
     def __init__(self, broker: Broker | None = None) -> None:

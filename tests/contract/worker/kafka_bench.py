@@ -20,10 +20,9 @@ from confluent_kafka.admin import NewPartitions, NewTopic, OffsetSpec
 from dev.servers.kafka import KafkaServer
 from tests.contract.worker.bench import DeadLetter
 from tests.contract.worker.places import Here, Place
-from workqueuejob.brokers.connection import KafkaConnection
 from workqueuejob.brokers.kafka.broker import KafkaBroker, open_broker
+from workqueuejob.brokers.kafka.settings import KafkaConnection, KafkaSource
 from workqueuejob.contract.retry import RetrySettings
-from workqueuejob.contract.settings import KafkaSource
 
 LARGE = {"max.message.bytes": str(4 << 20)}
 

@@ -13,11 +13,10 @@ from dev.servers.rabbitmq_configuration import QUORUM_TICK_SECONDS
 from tests.contract.worker.bench import DeadLetter
 from tests.contract.worker.places import Here, Place
 from workqueuejob.brokers.broker import Broker
-from workqueuejob.brokers.connection import RabbitMQConnection
 from workqueuejob.brokers.rabbitmq.broker import open_broker
 from workqueuejob.brokers.rabbitmq.names import DEAD_LETTER_PREFIX, boot_id_queue
+from workqueuejob.brokers.rabbitmq.settings import RabbitMQConnection, RabbitMQSource
 from workqueuejob.contract.retry import RetrySettings
-from workqueuejob.contract.settings import RabbitMQSource
 
 QUEUE = "job/1"
 DEAD = "job/1 dead"

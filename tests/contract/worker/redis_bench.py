@@ -11,11 +11,11 @@ from dev.servers.redis import RedisServer
 from tests.contract.worker.bench import DeadLetter
 from tests.contract.worker.places import Here, Place
 from workqueuejob.brokers.redis.broker import RedisBroker, open_broker
-from workqueuejob.brokers.redis.probe import RedisReference
 from workqueuejob.brokers.redis.probe import connect as connect_probe
+from workqueuejob.brokers.redis.reference import RedisReference
+from workqueuejob.brokers.redis.settings import RedisSource
 from workqueuejob.contract.dead_letters import dead_key
 from workqueuejob.contract.retry import RetrySettings
-from workqueuejob.contract.settings import RedisSource
 
 _numbers = itertools.count(1)
 

@@ -17,10 +17,11 @@ from tests.contract.worker.memory_bench import MemoryBench
 from tests.contract.worker.rabbitmq_bench import DEAD, RabbitMQWorkerBench
 from tests.contract.worker.redis_bench import RedisListBench
 from tests.contract.worker.test_worker_contract import eventually_left
+from workqueuejob.brokers.redis.settings import RedisSource
 from workqueuejob.contract import settings as names
 from workqueuejob.contract.dead_letters import dead_key
 from workqueuejob.contract.retry import RetrySettings
-from workqueuejob.contract.settings import RedisSource, Source, WorkerSettings, write_settings
+from workqueuejob.contract.settings import Source, WorkerSettings, write_settings
 
 PATIENCE_SECONDS = 120
 

@@ -33,13 +33,13 @@ from tests.contract.worker.test_worker_contract import (
     take,
 )
 from workqueuejob.brokers.broker import Broker, Delivery
-from workqueuejob.brokers.connection import RabbitMQConnection, TLSSettings
+from workqueuejob.brokers.connection import TLSSettings
 from workqueuejob.brokers.rabbitmq.items import RETURNS_FREE
 from workqueuejob.brokers.rabbitmq.names import boot_id_queue, delay_queue
 from workqueuejob.brokers.rabbitmq.properties import Properties
+from workqueuejob.brokers.rabbitmq.settings import RabbitMQConnection, RabbitMQSource
 from workqueuejob.brokers.rabbitmq.tables import Table
 from workqueuejob.contract.retry import RetrySettings
-from workqueuejob.contract.settings import RabbitMQSource
 from workqueuejob.errors import (
     AuthenticationFailed,
     AuthorizationFailed,

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workqueuejob.api import QueueSource
-from workqueuejob.brokers.connection import RabbitMQConnection
 from workqueuejob.brokers.hosts import AllowedHosts, HostPattern, parse_host_pattern
+from workqueuejob.brokers.rabbitmq.settings import RabbitMQConnection
 from workqueuejob.brokers.resolving import resolve_connection
 from workqueuejob.errors import HostNotAllowed
 

@@ -5,8 +5,8 @@ from typing import Any
 from tests.builders import NAME, NAMESPACE, UID, a_template
 from workqueuejob.api import ObjectMetadata, WorkQueueJob, WorkQueueJobSpec
 from workqueuejob.brokers.kafka.reference import KafkaReference
-from workqueuejob.brokers.rabbitmq.probe import RabbitMQReference
-from workqueuejob.brokers.redis.probe import RedisReference
+from workqueuejob.brokers.rabbitmq.reference import RabbitMQReference
+from workqueuejob.brokers.redis.reference import RedisReference
 from workqueuejob.brokers.references import build_reference
 
 WORKER = {"worker": {"source": "Image"}}

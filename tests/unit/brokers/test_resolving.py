@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from workqueuejob.api import QueueSource
-from workqueuejob.brokers.connection import KafkaConnection, RabbitMQConnection
 from workqueuejob.brokers.hosts import ALL_HOSTS, resolve_host
+from workqueuejob.brokers.kafka.settings import KafkaConnection
+from workqueuejob.brokers.rabbitmq.settings import RabbitMQConnection
 from workqueuejob.brokers.resolving import (
     required_secrets,
     resolve_connection,

@@ -9,7 +9,7 @@ import pytest
 
 from tests.builders import NAMESPACE
 from tests.fake_broker import FakeBroker, FakeProbe
-from workqueuejob.brokers.connection import RabbitMQConnection
+from workqueuejob.brokers.rabbitmq.settings import RabbitMQConnection
 from workqueuejob.cluster.api import ClusterAPI
 from workqueuejob.controller.secret_reads import SecretReads
 

@@ -8,7 +8,7 @@ from structlog.testing import capture_logs
 
 from tests.fake_broker import FakeBroker, FakeProbe
 from workqueuejob.brokers.depth import Measurement, QueueDepth
-from workqueuejob.brokers.rabbitmq.probe import RabbitMQReference
+from workqueuejob.brokers.rabbitmq.reference import RabbitMQReference
 from workqueuejob.errors import (
     AuthenticationFailed,
     ConnectionFailed,

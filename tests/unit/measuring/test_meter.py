@@ -8,9 +8,9 @@ from dataclasses import replace
 import pytest
 
 from tests.fake_broker import FakeBroker, FakeProbe
-from workqueuejob.brokers.connection import RabbitMQConnection
 from workqueuejob.brokers.depth import Measurement, QueueDepth
-from workqueuejob.brokers.rabbitmq.probe import RabbitMQReference
+from workqueuejob.brokers.rabbitmq.reference import RabbitMQReference
+from workqueuejob.brokers.rabbitmq.settings import RabbitMQConnection
 from workqueuejob.errors import ConnectionFailed
 from workqueuejob.measuring.backoff import MeterPace
 from workqueuejob.measuring.meter import Meter

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from tests.builders import NAMESPACE, UID, a_template, a_work_queue_job, a_worker_spec
+from workqueuejob.brokers.worker_settings import read_settings
 from workqueuejob.contract import exit_codes
 from workqueuejob.contract.probes import ProbeSettings
-from workqueuejob.contract.settings import read_settings
 from workqueuejob.errors import TemplateInvalid
 from workqueuejob.names import job_name
 from workqueuejob.planning.actions import CreateWave

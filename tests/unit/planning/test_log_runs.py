@@ -21,7 +21,8 @@ from tests.builders import (
 from tests.reckoning import build_status, plan
 from workqueuejob.api import QueueStatus, RunOffsets, WorkQueueJobStatus
 from workqueuejob.brokers.depth import QueueDepth
-from workqueuejob.contract.settings import KafkaSource, read_settings
+from workqueuejob.brokers.kafka.settings import KafkaSource
+from workqueuejob.brokers.worker_settings import read_settings
 from workqueuejob.errors import ConnectionFailed
 from workqueuejob.planning.actions import CreateWave, GrowWave
 from workqueuejob.planning.decision import Plan

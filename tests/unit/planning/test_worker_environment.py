@@ -6,17 +6,13 @@ import pytest
 
 from tests.builders import UID, a_template, a_work_queue_job, a_worker_spec
 from workqueuejob.api import WorkQueueJob
+from workqueuejob.brokers.kafka.settings import KafkaSource
+from workqueuejob.brokers.rabbitmq.settings import RabbitMQSource
+from workqueuejob.brokers.redis.settings import RedisSource
 from workqueuejob.brokers.retries import build_retry
+from workqueuejob.brokers.worker_settings import read_settings
 from workqueuejob.contract.retry import RetrySettings
-from workqueuejob.contract.settings import (
-    DeliverySettings,
-    KafkaSource,
-    RabbitMQSource,
-    RedisSource,
-    TLSChoice,
-    WorkerSettings,
-    read_settings,
-)
+from workqueuejob.contract.settings import DeliverySettings, TLSChoice, WorkerSettings
 from workqueuejob.planning.pods.worker_environment import build_worker_environment
 
 CERTIFICATES = {

@@ -6,8 +6,9 @@ from typing import Any
 
 from workqueuejob.brokers.broker import Broker
 from workqueuejob.brokers.memory.broker import MemoryBroker, MemoryQueue
+from workqueuejob.brokers.redis.settings import RedisSource
 from workqueuejob.contract.retry import RetrySettings
-from workqueuejob.contract.settings import RedisSource, WorkerSettings
+from workqueuejob.contract.settings import WorkerSettings
 from workqueuejob.worker.engine import Engine
 from workqueuejob.worker.item import Item
 from workqueuejob.worker.reconnecting import Timing

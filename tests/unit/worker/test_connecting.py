@@ -1,21 +1,11 @@
 import pytest
 
-from workqueuejob.brokers.connection import (
-    KafkaConnection,
-    RabbitMQConnection,
-    RedisConnection,
-    Sentinel,
-    TLSSettings,
-)
+from workqueuejob.brokers.connection import TLSSettings
+from workqueuejob.brokers.kafka.settings import KafkaConnection, KafkaSource
+from workqueuejob.brokers.rabbitmq.settings import RabbitMQConnection, RabbitMQSource
+from workqueuejob.brokers.redis.settings import RedisConnection, RedisSource, Sentinel
 from workqueuejob.contract import settings as names
-from workqueuejob.contract.settings import (
-    KafkaSource,
-    RabbitMQSource,
-    RedisSource,
-    TLSChoice,
-    WorkerSettings,
-    write_settings,
-)
+from workqueuejob.contract.settings import TLSChoice, WorkerSettings, write_settings
 from workqueuejob.errors import SettingsInvalid
 from workqueuejob.worker.connecting import build_connection, pod_name, read_environment
 

@@ -187,7 +187,8 @@ def test_worker_is_not_used_by_a_child_that_it_was_made_before(tmp_path: Path) -
 
 def test_child_makes_a_worker_of_its_own(tmp_path: Path) -> None:
     loop = f"""{FORK}
-from workqueuejob.contract.settings import RedisSource, WorkerSettings
+from workqueuejob.brokers.redis.settings import RedisSource
+from workqueuejob.contract.settings import WorkerSettings
 from workqueuejob.worker import Worker
 from workqueuejob.brokers.memory.broker import MemoryBroker, MemoryQueue
 def work():

@@ -15,11 +15,11 @@ from typing import Any
 
 from workqueuejob.brokers.broker import Delivery
 from workqueuejob.brokers.memory.broker import MemoryBroker, MemoryQueue
+from workqueuejob.brokers.redis.settings import RedisSource
 from workqueuejob.contract.retry import RetrySettings
 from workqueuejob.contract.settings import (
     SETTINGS,
     DeliverySettings,
-    RedisSource,
     WorkerSettings,
     write_settings,
 )

@@ -20,15 +20,14 @@ from dataclasses import dataclass
 from confluent_kafka import Message
 
 from workqueuejob.brokers.broker import Delivery
-from workqueuejob.brokers.connection import KafkaConnection
 from workqueuejob.brokers.kafka.committer import OffsetCommitter
 from workqueuejob.brokers.kafka.dead_letters import DeadLetterSender
 from workqueuejob.brokers.kafka.partitions import Partition
 from workqueuejob.brokers.kafka.session import GroupRebalancing, KafkaSession
+from workqueuejob.brokers.kafka.settings import KafkaConnection, KafkaSource
 from workqueuejob.brokers.kafka.subject import Subject
 from workqueuejob.contract.offsets import NextItem, build_client_id
 from workqueuejob.contract.retry import RetrySettings
-from workqueuejob.contract.settings import KafkaSource
 from workqueuejob.errors import (
     DeadLetterTargetMissing,
     LeaseLost,

@@ -13,8 +13,9 @@ from typing import Any
 
 from confluent_kafka import KafkaError
 
-from workqueuejob.brokers.connection import KafkaConnection, TLSSettings
+from workqueuejob.brokers.connection import TLSSettings
 from workqueuejob.brokers.kafka import codes
+from workqueuejob.brokers.kafka.settings import KafkaConnection
 
 CONNECT_TIMEOUT_MS = 3000
 REPLY_TIMEOUT_MS = 10_000

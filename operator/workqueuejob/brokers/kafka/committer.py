@@ -11,8 +11,8 @@ from confluent_kafka import Message, TopicPartition
 from workqueuejob.brokers.kafka.consumer import Fenced
 from workqueuejob.brokers.kafka.partitions import Partition
 from workqueuejob.brokers.kafka.session import KafkaSession
+from workqueuejob.brokers.kafka.settings import KafkaSource
 from workqueuejob.contract.offsets import FRESH, NextItem, write_metadata
-from workqueuejob.contract.settings import KafkaSource
 from workqueuejob.errors import BrokerUnavailable, LeaseLost
 
 REBALANCE_SECONDS = 15.0

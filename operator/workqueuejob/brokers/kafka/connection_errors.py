@@ -8,8 +8,8 @@ import re
 from confluent_kafka import KafkaError
 
 from workqueuejob.brokers.bounded_socket import MIB
-from workqueuejob.brokers.connection import KAFKA_FIELD as FIELD
 from workqueuejob.brokers.kafka import codes
+from workqueuejob.brokers.kafka.settings import FIELD
 from workqueuejob.brokers.kafka.subject import Subject
 from workqueuejob.errors import AuthenticationFailed, ConnectionFailed, QueueError, TLSFailed
 

@@ -10,13 +10,12 @@ from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from workqueuejob.brokers.connection import KafkaConnection
 from workqueuejob.brokers.immortality import keep_for_ever
 from workqueuejob.brokers.kafka import codes
 from workqueuejob.brokers.kafka.client import ReportedErrors, build_client_settings
 from workqueuejob.brokers.kafka.errors import read_error, translate
+from workqueuejob.brokers.kafka.settings import KafkaConnection, KafkaSource
 from workqueuejob.brokers.kafka.subject import Subject
-from workqueuejob.contract.settings import KafkaSource
 from workqueuejob.errors import (
     BrokerUnavailable,
     ConnectionFailed,

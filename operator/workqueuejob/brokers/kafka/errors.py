@@ -8,7 +8,6 @@ from typing import TypeAlias
 
 from confluent_kafka import KafkaError, KafkaException
 
-from workqueuejob.brokers.connection import KAFKA_FIELD as FIELD
 from workqueuejob.brokers.kafka import codes
 from workqueuejob.brokers.kafka.client import ReportedErrors
 from workqueuejob.brokers.kafka.connection_errors import (
@@ -20,6 +19,7 @@ from workqueuejob.brokers.kafka.connection_errors import (
     unreachable,
     unreadable,
 )
+from workqueuejob.brokers.kafka.settings import FIELD
 from workqueuejob.brokers.kafka.subject import Subject
 from workqueuejob.errors import (
     AuthorizationFailed,

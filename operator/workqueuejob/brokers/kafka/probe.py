@@ -33,13 +33,13 @@ from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from workqueuejob.api.status import Precision
 from workqueuejob.brokers.bounded_socket import MIB
-from workqueuejob.brokers.connection import KafkaConnection
 from workqueuejob.brokers.depth import QueueDepth
 from workqueuejob.brokers.hosts import ALL_HOSTS, AllowedHosts
 from workqueuejob.brokers.kafka import codes
 from workqueuejob.brokers.kafka.client import ReportedErrors, build_client_settings
 from workqueuejob.brokers.kafka.errors import build_group_in_use, read_error, translate
 from workqueuejob.brokers.kafka.reference import KafkaReference
+from workqueuejob.brokers.kafka.settings import KafkaConnection
 from workqueuejob.brokers.kafka.subject import Subject
 from workqueuejob.brokers.positions import LogPositions, PartitionPosition, measure_lag
 from workqueuejob.contract.offsets import (

@@ -1,16 +1,20 @@
 """From a Kafka queue's spec and its Secrets to the settings of a connection."""
 
 from workqueuejob.api.kafka import KafkaQueue, KafkaSASL
-from workqueuejob.brokers.connection import KAFKA_FIELD as FIELD
-from workqueuejob.brokers.connection import KafkaConnection
 from workqueuejob.brokers.hosts import AllowedHosts, resolve_host
+from workqueuejob.brokers.kafka.settings import FIELD, KafkaConnection
 from workqueuejob.brokers.secrets import SecretReader, read_tls
 
 
-def resolve_kafka(
+def list_logins(source: KafkaQueue) -> tuple[str, ...]:
+    """Return the names of the Secrets with user name, password or URI."""
+    return (source.sasl.credentials_secret_ref.name,) if source.sasl else ()
+
+
+def resolve(
     source: KafkaQueue, reader: SecretReader, *, namespace: str, allowed_hosts: AllowedHosts
 ) -> KafkaConnection:
-    """Return the connection's settings; raises as `settings.resolve_connection` does."""
+    """Return the connection's settings; raises as `resolving.resolve_connection` does."""
     servers = []
     for server in source.bootstrap_servers:
         name, _, port = server.rpartition(":")

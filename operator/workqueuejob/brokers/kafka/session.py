@@ -12,7 +12,6 @@ from contextlib import suppress
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from workqueuejob.brokers.connection import KafkaConnection
 from workqueuejob.brokers.kafka import codes
 from workqueuejob.brokers.kafka.consumer import (
     REQUEST_TIMEOUT_SECONDS,
@@ -21,13 +20,13 @@ from workqueuejob.brokers.kafka.consumer import (
 )
 from workqueuejob.brokers.kafka.errors import read_error
 from workqueuejob.brokers.kafka.partitions import Partition, Partitions
+from workqueuejob.brokers.kafka.settings import KafkaConnection, KafkaSource
 from workqueuejob.contract.offsets import (
     NextItem,
     read_metadata,
     read_offsets,
     write_metadata,
 )
-from workqueuejob.contract.settings import KafkaSource
 from workqueuejob.errors import BrokerUnavailable, WorkQueueJobError
 
 JOIN_TIMEOUT_SECONDS = 5.0

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from workqueuejob.brokers.connection import KafkaConnection
+from workqueuejob.brokers.kafka.settings import KafkaConnection
 
 
 @dataclass(frozen=True, slots=True)

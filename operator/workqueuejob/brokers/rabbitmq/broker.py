@@ -16,12 +16,11 @@ import uuid
 from collections.abc import Collection
 
 from workqueuejob.brokers.broker import Broker, Delivery
-from workqueuejob.brokers.connection import RabbitMQConnection
 from workqueuejob.brokers.rabbitmq.items import build_copy, build_dead_letter, build_failed
 from workqueuejob.brokers.rabbitmq.publisher import Refused, Unroutable
 from workqueuejob.brokers.rabbitmq.session import Assignment, Session
+from workqueuejob.brokers.rabbitmq.settings import RabbitMQConnection, RabbitMQSource
 from workqueuejob.contract.retry import RetrySettings
-from workqueuejob.contract.settings import RabbitMQSource
 from workqueuejob.errors import (
     BrokerUnavailable,
     DeadLetterTargetMissing,

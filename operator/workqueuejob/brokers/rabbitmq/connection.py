@@ -16,9 +16,9 @@ from pika.credentials import ExternalCredentials, PlainCredentials
 
 from workqueuejob.brokers import tls
 from workqueuejob.brokers.bounded_socket import Bounds
-from workqueuejob.brokers.connection import RabbitMQConnection
 from workqueuejob.brokers.rabbitmq.errors import KNOWN, TLS_FIELD, translate
 from workqueuejob.brokers.rabbitmq.pika_connection import PikaConnection, PikaLoop
+from workqueuejob.brokers.rabbitmq.settings import RabbitMQConnection
 
 CONNECT_TIMEOUT_SECONDS = 4.0
 CLOSE_TIMEOUT_SECONDS = 1.0

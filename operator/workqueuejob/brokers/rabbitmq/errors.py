@@ -8,8 +8,7 @@ from pika import exceptions as pika
 from pika.adapters.utils import connection_workflow as workflow
 
 from workqueuejob.brokers import tls
-from workqueuejob.brokers.connection import RABBITMQ_FIELD as FIELD
-from workqueuejob.brokers.connection import RabbitMQConnection
+from workqueuejob.brokers.rabbitmq.settings import FIELD, RabbitMQConnection
 from workqueuejob.brokers.socket_errors import (
     Translation,
     build_socket_translations,

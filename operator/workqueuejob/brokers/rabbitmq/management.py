@@ -17,10 +17,9 @@ from dataclasses import dataclass
 from threading import Lock
 from urllib.parse import quote
 
-from workqueuejob.brokers.connection import RABBITMQ_FIELD as FIELD
-from workqueuejob.brokers.connection import RabbitMQConnection
 from workqueuejob.brokers.depth import MOST, DepthWarning
 from workqueuejob.brokers.rabbitmq.management_http import ManagementFailure, ManagementHTTP
+from workqueuejob.brokers.rabbitmq.settings import FIELD, RabbitMQConnection
 from workqueuejob.contract.plain_json import read_json
 
 REASON = "ManagementUnavailable"

@@ -21,8 +21,8 @@ from workqueuejob.brokers.bounded_socket import (
     bind_tls,
     open_socket,
 )
-from workqueuejob.brokers.connection import RABBITMQ_FIELD as FIELD
-from workqueuejob.brokers.connection import RabbitMQConnection, TLSSettings
+from workqueuejob.brokers.connection import TLSSettings
+from workqueuejob.brokers.rabbitmq.settings import FIELD, RabbitMQConnection
 from workqueuejob.brokers.socket_errors import find_unbounded
 
 CONNECT_TIMEOUT_SECONDS = 2.0

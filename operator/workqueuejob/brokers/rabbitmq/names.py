@@ -3,7 +3,7 @@
 import hashlib
 from typing import Any
 
-from workqueuejob.brokers.uri import NAME_MAX_BYTES
+from workqueuejob.brokers.rabbitmq.settings import NAME_MAX_BYTES
 
 ATTEMPTS_HEADER = "x-wqj-attempts"
 """How many attempts have failed or were lost, as far as workers wrote them down."""

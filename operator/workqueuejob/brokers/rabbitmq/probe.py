@@ -16,14 +16,16 @@ with zeros (tried on 3.10, 4.0 and 4.3). With the API, `quorum_leaders` tells.
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from workqueuejob.api import Precision
-from workqueuejob.brokers.connection import RabbitMQConnection
 from workqueuejob.brokers.depth import DepthWarning, QueueDepth
+from workqueuejob.brokers.hosts import ALL_HOSTS, AllowedHosts
 from workqueuejob.brokers.rabbitmq.management import ManagementClient, QueueTotals
 from workqueuejob.brokers.rabbitmq.probe_connection import DeclaredQueue, ProbeConnection
 from workqueuejob.brokers.rabbitmq.quorum_leaders import check_leader, check_state
+from workqueuejob.brokers.rabbitmq.reference import RabbitMQReference
+from workqueuejob.brokers.rabbitmq.settings import RabbitMQConnection
 from workqueuejob.brokers.rabbitmq.side_queues import SideQueueCounter
 from workqueuejob.errors import MeasurementUnreliable, QueueTypeUnsupported
 
@@ -35,22 +37,6 @@ ALARM_REMEDIES = {
     "memory": "give it more memory, or raise vm_memory_high_watermark",
     "disk space": "free some, or lower disk_free_limit",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class RabbitMQReference:
-    """A queue to measure, and the queues beside it that hold items of the same run.
-
-    delay_queues: the queues in which failed items rest; a missing one counts as empty.
-    dead_letter: the dead-letter queue; None where there is none.
-    """
-
-    queue: str
-    delay_queues: tuple[str, ...] = ()
-    dead_letter: str | None = None
-
-    def __str__(self) -> str:
-        return self.queue
 
 
 class RabbitMQProbe:
@@ -237,6 +223,11 @@ def _check(queue: str, declared: DeclaredQueue, totals: QueueTotals) -> None:
         )
 
 
-def connect(settings: RabbitMQConnection) -> RabbitMQProbe:
-    """Open a probe; raise a QueueError when the broker can't be reached or refuses."""
+def connect(
+    settings: RabbitMQConnection, _allowed_hosts: AllowedHosts = ALL_HOSTS
+) -> RabbitMQProbe:
+    """Open a probe; raise a QueueError when the broker can't be reached or refuses.
+
+    A broker names no other hosts, so there are none to check.
+    """
     return RabbitMQProbe(settings)

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from workqueuejob.brokers.bounded_socket import MIB, Bounds
-from workqueuejob.brokers.connection import RabbitMQConnection
 from workqueuejob.brokers.rabbitmq.connection import connect
 from workqueuejob.brokers.rabbitmq.errors import KNOWN, translate, translate_channel
+from workqueuejob.brokers.rabbitmq.settings import RabbitMQConnection
 from workqueuejob.errors import MeasurementUnreliable
 
 REPLY_TIMEOUT_SECONDS = 5.0

@@ -3,28 +3,34 @@
 from urllib.parse import urlsplit
 
 from workqueuejob.api import AuthMechanism, RabbitMQQueue
-from workqueuejob.brokers.connection import (
+from workqueuejob.brokers.connection import TLSSettings, bracket
+from workqueuejob.brokers.hosts import AllowedHosts, resolve_host
+from workqueuejob.brokers.rabbitmq.settings import (
     AMQP_PORT,
     AMQPS_PORT,
     DEFAULT_CREDENTIALS,
     DEFAULT_VIRTUAL_HOST,
+    FIELD,
+    RabbitMQAddress,
     RabbitMQConnection,
-    TLSSettings,
-    bracket,
+    parse_uri,
 )
-from workqueuejob.brokers.connection import RABBITMQ_FIELD as FIELD
-from workqueuejob.brokers.hosts import AllowedHosts, resolve_host
 from workqueuejob.brokers.secrets import SecretReader, read_tls
-from workqueuejob.brokers.uri import BrokerAddress, parse_uri
 from workqueuejob.errors import TLSFailed
 
 _URL_PORTS = {"http": 80, "https": 443}
 
 
-def resolve_rabbitmq(
+def list_logins(source: RabbitMQQueue) -> tuple[str, ...]:
+    """Return the names of the Secrets with user name, password or URI."""
+    references = (source.uri_secret_ref, source.credentials_secret_ref)
+    return tuple(reference.name for reference in references if reference is not None)
+
+
+def resolve(
     source: RabbitMQQueue, reader: SecretReader, *, namespace: str, allowed_hosts: AllowedHosts
 ) -> RabbitMQConnection:
-    """Return the connection's settings; raises as `settings.resolve_connection` does."""
+    """Return the connection's settings; raises as `resolving.resolve_connection` does."""
     address = _read_address(source, reader)
     tls = _read_tls(source, reader, encrypted=address.encrypted)
     username, password = _choose_credentials(source, address)
@@ -62,7 +68,7 @@ def _resolve_management(
     return f"{parts.scheme}://{bracket(host)}{colon}{port}{parts.path.rstrip('/')}"
 
 
-def _read_address(source: RabbitMQQueue, reader: SecretReader) -> BrokerAddress:
+def _read_address(source: RabbitMQQueue, reader: SecretReader) -> RabbitMQAddress:
     reference = source.uri_secret_ref
     if reference is not None:
         where = f"{FIELD}.uriSecretRef"
@@ -74,7 +80,7 @@ def _read_address(source: RabbitMQQueue, reader: SecretReader) -> BrokerAddress:
         where = f"{FIELD}.credentialsSecretRef"
         username = reader.read_text(credentials.name, credentials.username_key, field=where)
         password = reader.read_text(credentials.name, credentials.password_key, field=where)
-    return BrokerAddress(
+    return RabbitMQAddress(
         host=source.host or "",
         port=source.port,
         virtual_host=source.vhost,
@@ -83,7 +89,7 @@ def _read_address(source: RabbitMQQueue, reader: SecretReader) -> BrokerAddress:
     )
 
 
-def _choose_credentials(source: RabbitMQQueue, address: BrokerAddress) -> tuple[str, str]:
+def _choose_credentials(source: RabbitMQQueue, address: RabbitMQAddress) -> tuple[str, str]:
     if address.username is not None:
         return address.username, address.password or ""
     return ("", "") if source.auth_mechanism is AuthMechanism.EXTERNAL else DEFAULT_CREDENTIALS

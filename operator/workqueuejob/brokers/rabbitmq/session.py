@@ -16,7 +16,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from workqueuejob.brokers.broker import Delivery
-from workqueuejob.brokers.connection import RabbitMQConnection
 from workqueuejob.brokers.rabbitmq.boot_id import BrokerBootId
 from workqueuejob.brokers.rabbitmq.consumer import Consumer, Handle
 from workqueuejob.brokers.rabbitmq.delay_queues import DelayQueues
@@ -29,9 +28,9 @@ from workqueuejob.brokers.rabbitmq.items import (
 )
 from workqueuejob.brokers.rabbitmq.properties import Properties
 from workqueuejob.brokers.rabbitmq.publisher import Publisher, Refused, Unroutable
+from workqueuejob.brokers.rabbitmq.settings import RabbitMQConnection, RabbitMQSource
 from workqueuejob.brokers.rabbitmq.worker_connection import WorkerConnection
 from workqueuejob.contract.retry import RetrySettings
-from workqueuejob.contract.settings import RabbitMQSource
 from workqueuejob.errors import (
     BrokerUnavailable,
     LeaseLost,

@@ -7,9 +7,9 @@ import time
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from workqueuejob.brokers.connection import RabbitMQConnection
 from workqueuejob.brokers.rabbitmq.connection import DrivenConnection, connect
 from workqueuejob.brokers.rabbitmq.errors import KNOWN, translate, translate_channel
+from workqueuejob.brokers.rabbitmq.settings import RabbitMQConnection
 from workqueuejob.errors import (
     AuthorizationFailed,
     BrokerUnavailable,

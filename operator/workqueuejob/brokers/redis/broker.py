@@ -20,11 +20,10 @@ from collections.abc import Collection
 from typing import Any
 
 from workqueuejob.brokers.broker import Delivery
-from workqueuejob.brokers.connection import RedisConnection
 from workqueuejob.brokers.redis.items import Claim, build_dead_letter, read_claimed
 from workqueuejob.brokers.redis.session import RedisSession
+from workqueuejob.brokers.redis.settings import RedisConnection, RedisSource
 from workqueuejob.contract.retry import RetrySettings
-from workqueuejob.contract.settings import RedisSource
 from workqueuejob.errors import LeaseLost, WorkQueueJobError
 
 POLL_SECONDS = 0.05

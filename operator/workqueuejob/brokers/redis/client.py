@@ -19,13 +19,13 @@ from redis.sentinel import MasterNotFoundError
 
 from workqueuejob.brokers import tls
 from workqueuejob.brokers.bounded_socket import Bounds
-from workqueuejob.brokers.connection import RedisConnection, Sentinel
 from workqueuejob.brokers.redis.connection import (
     CONNECT_TIMEOUT_SECONDS,
     TLS_FIELD,
     ContextConnection,
     PlainConnection,
 )
+from workqueuejob.brokers.redis.settings import RedisConnection, Sentinel
 
 REPLY_TIMEOUT_SECONDS = 5.0
 SENTINEL_TIMEOUT_SECONDS = 1.0

@@ -16,11 +16,11 @@ from workqueuejob.brokers.bounded_socket import (
     bind_tls,
     open_socket,
 )
-from workqueuejob.brokers.connection import REDIS_FIELD
+from workqueuejob.brokers.redis.settings import FIELD
 from workqueuejob.errors import ConnectionFailed
 
 CONNECT_TIMEOUT_SECONDS = 3.0
-TLS_FIELD = f"{REDIS_FIELD}.tls"
+TLS_FIELD = f"{FIELD}.tls"
 
 
 class PlainConnection(Connection):
@@ -72,7 +72,7 @@ class ContextConnection(SSLConnection):
             sock.close()
             raise ConnectionFailed(
                 f"{self.host}:{self.port}: no answer to the TLS handshake; correct"
-                f" {REDIS_FIELD}.port, remove {TLS_FIELD} if the server has no TLS, or start the"
+                f" {FIELD}.port, remove {TLS_FIELD} if the server has no TLS, or start the"
                 " server"
             ) from error
         if isinstance(wrapped, BoundedTLSSocket):

@@ -7,8 +7,7 @@ the table lacks. Messages hold addresses and names of users, commands and keys, 
 from redis import exceptions as redis
 from redis import sentinel
 
-from workqueuejob.brokers.connection import REDIS_FIELD as FIELD
-from workqueuejob.brokers.connection import RedisConnection
+from workqueuejob.brokers.redis.settings import FIELD, RedisConnection
 from workqueuejob.brokers.socket_errors import (
     Translation,
     build_socket_translations,

@@ -12,14 +12,12 @@ Redis deletes empty lists, so a missing key is an empty queue. Changes no key: t
 tries, to learn whether the server takes writes, has no effect.
 """
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from typing import Any
 
 from redis.exceptions import NoPermissionError
 
 from workqueuejob.brokers.bounded_socket import MIB, Bounds
-from workqueuejob.brokers.connection import REDIS_FIELD as FIELD
-from workqueuejob.brokers.connection import RedisConnection
 from workqueuejob.brokers.depth import DepthWarning, QueueDepth
 from workqueuejob.brokers.hosts import ALL_HOSTS, AllowedHosts
 from workqueuejob.brokers.redis.client import REPLY_TIMEOUT_SECONDS, close_client, open_client
@@ -32,9 +30,10 @@ from workqueuejob.brokers.redis.errors import (
     translate,
 )
 from workqueuejob.brokers.redis.keys import build_keys, processing_key
+from workqueuejob.brokers.redis.reference import RedisReference
 from workqueuejob.brokers.redis.scripts import LIST_SCRIPTS, STREAM_SCRIPTS
+from workqueuejob.brokers.redis.settings import FIELD, RedisConnection
 from workqueuejob.contract.report import ItemCounts
-from workqueuejob.contract.settings import DEFAULT_LEASE_SECONDS
 from workqueuejob.errors import MeasurementUnreliable, QueueError, QueueTypeUnsupported
 
 MEMORY_FULL = "MemoryFull"
@@ -43,29 +42,6 @@ ANSWER_MAX_BYTES = MIB
 
 MISSHAPEN = (ValueError, TypeError, LookupError, AttributeError, RecursionError)
 """The exceptions of redis-py, and of the functions below, for an answer that is not Redis'."""
-
-
-@dataclass(frozen=True, slots=True)
-class RedisReference:
-    """A list to measure or, with a consumer group, a stream.
-
-    start_from: where a group that does not exist yet begins: Earliest or Latest.
-    processing_key: where a foreign program keeps the items that it works on; None for
-        `<key>:processing`.
-    worker: whether `wqj-worker` drains the queue, or else a foreign program.
-    dead_letter: the key of the dead-letter target; None where there is none.
-    run: the run whose counters are read; empty reads none.
-    lease_seconds: after how long a worker takes a stream's pending entry over.
-    """
-
-    key: str
-    consumer_group: str | None = None
-    start_from: str = "Earliest"
-    processing_key: str | None = None
-    worker: bool = True
-    dead_letter: str | None = None
-    run: str = ""
-    lease_seconds: float = DEFAULT_LEASE_SECONDS
 
 
 class RedisProbe:

@@ -1,17 +1,28 @@
 """From a Redis queue's spec and its Secrets to the settings of a connection."""
 
 from workqueuejob.api.redis import RedisQueue
-from workqueuejob.brokers.connection import REDIS_FIELD as FIELD
-from workqueuejob.brokers.connection import REDIS_PORT, RedisConnection, Sentinel
 from workqueuejob.brokers.hosts import AllowedHosts, resolve_host
+from workqueuejob.brokers.redis.settings import (
+    FIELD,
+    REDIS_PORT,
+    RedisAddress,
+    RedisConnection,
+    Sentinel,
+    parse_uri,
+)
 from workqueuejob.brokers.secrets import SecretReader, read_tls
-from workqueuejob.brokers.uri import BrokerAddress, parse_redis_uri
 
 
-def resolve_redis(
+def list_logins(source: RedisQueue) -> tuple[str, ...]:
+    """Return the names of the Secrets with user name, password or URI."""
+    references = (source.uri_secret_ref, source.credentials_secret_ref)
+    return tuple(reference.name for reference in references if reference is not None)
+
+
+def resolve(
     source: RedisQueue, reader: SecretReader, *, namespace: str, allowed_hosts: AllowedHosts
 ) -> RedisConnection:
-    """Return the connection's settings; raises as `settings.resolve_connection` does."""
+    """Return the connection's settings; raises as `resolving.resolve_connection` does."""
     address = _read_address(source, reader)
     host = resolve_host(address.host, namespace) if address.host else ""
     port = address.port or REDIS_PORT
@@ -35,13 +46,13 @@ def resolve_redis(
     )
 
 
-def _read_address(source: RedisQueue, reader: SecretReader) -> BrokerAddress:
+def _read_address(source: RedisQueue, reader: SecretReader) -> RedisAddress:
     reference = source.uri_secret_ref
     if reference is not None:
         where = f"{FIELD}.uriSecretRef"
         uri = reader.read_text(reference.name, reference.key, field=where)
         located = reader.locate(reference.name, reference.key, field=where)
-        return parse_redis_uri(uri, where=located)
+        return parse_uri(uri, where=located)
     credentials = source.credentials_secret_ref
     username = password = None
     if credentials is not None:
@@ -49,7 +60,7 @@ def _read_address(source: RedisQueue, reader: SecretReader) -> BrokerAddress:
         password = reader.read_text(credentials.name, credentials.password_key, field=where)
         if credentials.username_key is not None:
             username = reader.read_text(credentials.name, credentials.username_key, field=where)
-    return BrokerAddress(
+    return RedisAddress(
         host=source.host or "",
         port=source.port,
         username=username,

@@ -7,14 +7,12 @@ nothing.
 
 from typing import TYPE_CHECKING, Any
 
-from workqueuejob.brokers.connection import REDIS_FIELD as FIELD
-from workqueuejob.brokers.connection import RedisConnection
 from workqueuejob.brokers.redis.client import close_client, open_client
 from workqueuejob.brokers.redis.errors import KNOWN, is_wrong_type, translate
 from workqueuejob.brokers.redis.keys import build_keys
 from workqueuejob.brokers.redis.script_call import Argument, ScriptCall
 from workqueuejob.brokers.redis.scripts import LIST_SCRIPTS, STREAM_SCRIPTS
-from workqueuejob.contract.settings import RedisSource
+from workqueuejob.brokers.redis.settings import FIELD, RedisConnection, RedisSource
 from workqueuejob.errors import (
     BrokerUnavailable,
     ConnectionFailed,

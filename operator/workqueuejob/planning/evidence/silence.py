@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from workqueuejob.api import WorkQueueJobSpec
 from workqueuejob.brokers.depth import QueueDepth
-from workqueuejob.contract.settings import DEFAULT_CONSUMER_TIMEOUT_SECONDS
+from workqueuejob.brokers.traits import read_traits
 from workqueuejob.planning.ledger.run import Ledger
 from workqueuejob.planning.observing.observed import Observed, ObservedJob
 
@@ -65,9 +65,7 @@ def seconds_awaited(
 
 
 def _find_timeout(spec: WorkQueueJobSpec) -> timedelta:
-    rabbitmq = spec.queue.rabbitmq
-    asked = rabbitmq.consumer_timeout_seconds if rabbitmq is not None else None
-    return timedelta(seconds=asked or DEFAULT_CONSUMER_TIMEOUT_SECONDS)
+    return timedelta(seconds=read_traits(spec.queue).consumer_timeout_seconds)
 
 
 def _count_newly_silent(before: tuple[ObservedJob, ...], after: tuple[ObservedJob, ...]) -> int:

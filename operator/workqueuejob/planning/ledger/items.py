@@ -1,7 +1,7 @@
 """Counts the run's items: how many were seen, and what became of them.
 
 What remains is always measured, never derived. What is done comes from the best source there is: a
-broker that counts in the same step in which it settles (Redis), or the reports of workers. Without
+broker that counts in the same step in which it settles, or the reports of workers. Without
 either it is inferred from the fall of the queue's depth or from the pods, and is called so.
 """
 
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from workqueuejob.api.busy_period import BusyPeriod, CountsBefore
 from workqueuejob.api.status import Accounting, CountedItems, ItemsStatus, QueueStatus
 from workqueuejob.brokers.depth import MOST, QueueDepth
+from workqueuejob.brokers.traits import read_traits
 from workqueuejob.contract.report import ItemCounts
 from workqueuejob.planning.ledger.run import Ledger
 from workqueuejob.planning.observing.observed import Observed, count_active
@@ -40,7 +41,7 @@ def count_items(observed: Observed, ledger: Ledger, doubt: Doubt) -> ItemsStatus
 
 def _count(observed: Observed, depth: QueueDepth, ledger: Ledger, doubt: Doubt) -> ItemsStatus:
     spec = observed.resource.spec
-    if spec.worker is not None and spec.queue.redis is not None:
+    if spec.worker is not None and read_traits(spec.queue).counts_settled:
         return _counted_by_broker(observed, depth, ledger.counted)
     if spec.worker is not None:
         return _reported_by_workers(observed, depth, ledger.counted)

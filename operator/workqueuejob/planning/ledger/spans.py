@@ -10,6 +10,7 @@ from workqueuejob.api import RunOffsets, WorkQueueJob
 from workqueuejob.api.spec import RunPolicy
 from workqueuejob.brokers.depth import MOST, Measurement, QueueDepth
 from workqueuejob.brokers.positions import LogSpan, is_same_topic, measure_lag
+from workqueuejob.brokers.traits import read_traits
 from workqueuejob.contract.offsets import LogOffsets
 from workqueuejob.errors import QueueReplaced
 
@@ -63,9 +64,9 @@ def follows(resource: WorkQueueJob) -> bool:
 
 
 def _explain_replaced(resource: WorkQueueJob) -> QueueReplaced:
-    kafka = resource.spec.queue.kafka
+    traits = read_traits(resource.spec.queue)
     return QueueReplaced(
-        f"topic {kafka.topic if kafka else ''!r} was deleted and created anew since the run began,"
+        f"{traits.noun} {traits.name!r} was deleted and created anew since the run began,"
         " so nothing is known of how much of it is to be done; create the WorkQueueJob anew to work"
         " on what is in it now"
     )

@@ -12,6 +12,8 @@ from typing import Any
 
 from workqueuejob.api import WorkQueueJob, WorkQueueJobSpec
 from workqueuejob.api.template_text import MOST_BYTES
+from workqueuejob.brokers.sides import Variable
+from workqueuejob.brokers.traits import read_traits
 from workqueuejob.contract.exit_codes import KILLED, STOPPED_EARLY
 from workqueuejob.errors import TemplateInvalid
 from workqueuejob.names import (
@@ -28,7 +30,7 @@ from workqueuejob.names import (
 )
 from workqueuejob.planning.actions import CreateWave
 from workqueuejob.planning.ledger.spans import find_span, write_span
-from workqueuejob.planning.pods.environment import Variable, build_environment
+from workqueuejob.planning.pods.environment import build_environment
 from workqueuejob.planning.pods.injection import inject_worker
 from workqueuejob.planning.pods.template_shape import check_shape, read_variable_names
 from workqueuejob.planning.pods.worker_environment import build_worker_environment
@@ -126,12 +128,18 @@ def _parse_template(spec: WorkQueueJobSpec) -> Manifest:
 def _describe_queue(resource: WorkQueueJob) -> Manifest:
     """Return the fields of the queue that pods get, without those that only the operator reads."""
     queue, span = resource.spec.queue.to_manifest(), find_span(resource)
-    for name in ("management", "surplusPodTimeoutSeconds"):
-        queue.get("rabbitmq", {}).pop(name, None)
-    queue.get("redis", {}).get("list", {}).pop("processingKey", None)
+    for path in read_traits(resource.spec.queue).operator_only:
+        _remove(queue, (str(resource.spec.queue.broker), *path))
     if span is not None:
         queue["offsets"] = write_span(span).to_manifest()
     return queue
+
+
+def _remove(manifest: Manifest, path: tuple[str, ...]) -> None:
+    *parents, name = path
+    for parent in parents:
+        manifest = manifest.get(parent, {})
+    manifest.pop(name, None)
 
 
 def _build_owner(resource: WorkQueueJob) -> Manifest:

@@ -7,25 +7,16 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from workqueuejob.api import (
-    TLS,
-    KafkaQueue,
-    RabbitMQQueue,
-    StartFrom,
-    Verification,
-    WorkQueueJob,
-)
-from workqueuejob.api.redis import RedisQueue
+from workqueuejob.api import TLS, Verification, WorkQueueJob
+from workqueuejob.brokers.registry import find_room
 from workqueuejob.brokers.retries import build_retry
+from workqueuejob.brokers.sides import Variable
+from workqueuejob.brokers.variables import from_reference, from_secret, plain
 from workqueuejob.contract import settings as names
 from workqueuejob.contract.settings import (
-    DEFAULT_CONSUMER_TIMEOUT_SECONDS,
     DEFAULT_GRACE_SECONDS,
     DEFAULT_TERMINATION_MESSAGE_PATH,
     DeliverySettings,
-    KafkaSource,
-    RabbitMQSource,
-    RedisSource,
     Source,
     TLSChoice,
     WorkerSettings,
@@ -33,9 +24,6 @@ from workqueuejob.contract.settings import (
 )
 from workqueuejob.planning.ledger.spans import find_span
 from workqueuejob.planning.observing.endings import read_probes
-from workqueuejob.planning.pods.environment import Variable, from_secret, plain, refer_to_login
-
-_Queue = RabbitMQQueue | RedisQueue | KafkaQueue
 
 
 def build_worker_environment(
@@ -45,28 +33,29 @@ def build_worker_environment(
 
     is_warm: whether it is to wait for its first item.
     """
-    spec = resource.spec
-    source = spec.queue.rabbitmq or spec.queue.redis or spec.queue.kafka
-    if source is None:
+    queue = resource.spec.queue
+    if queue.broker is None or queue.source is None:
         return []
-    settings = replace(_build_settings(resource, source, container), waits_for_first=is_warm)
+    environment = find_room(queue.broker).environment
+    source = environment.build_source(queue.source, find_span(resource))
+    settings = _build_settings(resource, source, container)
     return [
         {"name": names.POD_NAME, "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
-        *_refer_to_credentials(source),
-        *_refer_to_certificates(source.tls),
-        plain(names.SETTINGS, write_settings(settings)),
+        *environment.refer_to_login(queue.source),
+        *_refer_to_certificates(queue.source.tls),
+        plain(names.SETTINGS, write_settings(replace(settings, waits_for_first=is_warm))),
     ]
 
 
 def _build_settings(
-    resource: WorkQueueJob, source: _Queue, container: Mapping[str, Any]
+    resource: WorkQueueJob, source: Source, container: Mapping[str, Any]
 ) -> WorkerSettings:
     spec, worker = resource.spec, resource.spec.worker
     pod = spec.template.parse()["spec"]
     return WorkerSettings(
-        source=_build_source(resource, source),
+        source=source,
         retry=build_retry(spec),
-        tls=_build_tls(source.tls),
+        tls=_build_tls(spec.queue.source.tls if spec.queue.source else None),
         delivery=(
             DeliverySettings(str(worker.delivery.type), worker.delivery.variable)
             if worker
@@ -84,83 +73,16 @@ def _build_settings(
     )
 
 
-def _build_source(resource: WorkQueueJob, source: _Queue) -> Source:
-    match source:
-        case RabbitMQQueue():
-            return _rabbitmq_source(source)
-        case RedisQueue():
-            return _redis_source(source)
-        case KafkaQueue():
-            return _kafka_source(resource, source)
-
-
-def _rabbitmq_source(rabbitmq: RabbitMQQueue) -> RabbitMQSource:
-    return RabbitMQSource(
-        queue=rabbitmq.queue,
-        host=rabbitmq.host,
-        port=rabbitmq.port,
-        virtual_host=rabbitmq.vhost,
-        auth_mechanism=str(rabbitmq.auth_mechanism),
-        consumer_timeout_seconds=(
-            rabbitmq.consumer_timeout_seconds or DEFAULT_CONSUMER_TIMEOUT_SECONDS
-        ),
-    )
-
-
-def _redis_source(redis: RedisQueue) -> RedisSource:
-    return RedisSource(
-        key=redis.key,
-        consumer_group=redis.stream.consumer_group if redis.stream else None,
-        host=redis.host,
-        port=redis.port,
-        database=redis.database,
-        sentinel_master=redis.sentinel.master_name if redis.sentinel else None,
-        sentinel_addresses=redis.sentinel.addresses if redis.sentinel else (),
-        lease_seconds=redis.lease_seconds,
-    )
-
-
-def _kafka_source(resource: WorkQueueJob, kafka: KafkaQueue) -> KafkaSource:
-    span = find_span(resource)
-    ends = span.ends if span else None
-    begins_there = ends is None or kafka.start_from is StartFrom.LATEST
-    return KafkaSource(
-        bootstrap_servers=kafka.bootstrap_servers,
-        topic=kafka.topic,
-        consumer_group=kafka.consumer_group,
-        start_from=str(kafka.start_from),
-        starts=span.starts.write() if span and begins_there else None,
-        targets=ends.write() if ends else None,
-        sasl_mechanism=None if kafka.sasl is None else str(kafka.sasl.mechanism),
-    )
-
-
 def _build_tls(tls: TLS | None) -> TLSChoice | None:
     if tls is None:
         return None
     return TLSChoice(server_name=tls.server_name, verify=tls.verification is Verification.FULL)
 
 
-def _refer_to_credentials(source: _Queue) -> list[Variable]:
-    if isinstance(source, KafkaQueue):
-        return refer_to_login(source)
-    if source.uri_secret_ref is not None:
-        reference = source.uri_secret_ref
-        return [from_secret(names.BROKER_URI, reference.name, reference.key)]
-    credentials = source.credentials_secret_ref
-    if credentials is None:
-        return []
-    keys = {
-        names.BROKER_USERNAME: credentials.username_key,
-        names.BROKER_PASSWORD: credentials.password_key,
-    }
-    return [from_secret(name, credentials.name, key) for name, key in keys.items() if key]
-
-
 def _refer_to_certificates(tls: TLS | None) -> list[Variable]:
     variables = []
     if tls is not None and (ca := tls.ca_secret_ref) is not None:
-        variables.append(from_secret(names.TLS_CA, ca.name, ca.key))
+        variables.append(from_reference(names.TLS_CA, ca))
     if tls is not None and (pair := tls.client_certificate_secret_ref) is not None:
         variables.append(from_secret(names.TLS_CERTIFICATE, pair.name, pair.certificate_key))
         variables.append(from_secret(names.TLS_PRIVATE_KEY, pair.name, pair.private_key_key))

@@ -6,6 +6,7 @@ in the broker's numbers alone, so several spaced measurements must agree.
 """
 
 from workqueuejob.api import ItemsStatus
+from workqueuejob.brokers.traits import read_traits
 from workqueuejob.planning.decision import (
     IDLE_RECHECK_SECONDS,
     RECHECK_SECONDS,
@@ -114,7 +115,7 @@ def _await_item(situation: Situation) -> Plan | None:
         return None
     if situation.is_continuous and not situation.is_busy:
         return None
-    message = item_messages.awaited(depth, silence.pods, seconds)
+    message = item_messages.awaited(situation.spec, depth, silence.pods, seconds)
     verdict = Verdict(Progress.VERIFYING_DRAINED, message)
     return Plan(verdict, recheck_after_seconds=IDLE_RECHECK_SECONDS)
 
@@ -154,8 +155,7 @@ def _is_surplus_timed_out(situation: Situation) -> bool:
 
 
 def _surplus_timeout_seconds(situation: Situation) -> int | None:
-    rabbitmq = situation.spec.queue.rabbitmq
     # A worker leaves by itself, and may hold what the queue doesn't show.
-    if rabbitmq is None or situation.has_workers:
+    if situation.has_workers:
         return None
-    return rabbitmq.surplus_pod_timeout_seconds
+    return read_traits(situation.spec.queue).surplus_timeout_seconds

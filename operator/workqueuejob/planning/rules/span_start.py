@@ -1,7 +1,8 @@
 """The rule that records where a run begins and ends in a partitioned log, before its first wave."""
 
-from workqueuejob.api import StartFrom, WorkQueueJob
+from workqueuejob.api import WorkQueueJob
 from workqueuejob.brokers.positions import LogPositions, LogSpan, is_same_topic
+from workqueuejob.brokers.traits import read_traits
 from workqueuejob.contract.offsets import LogOffsets
 from workqueuejob.planning.decision import Plan
 from workqueuejob.planning.ledger.spans import find_span, follows, read_span
@@ -41,5 +42,4 @@ def _choose_span(resource: WorkQueueJob, log: LogPositions) -> LogSpan:
 
 
 def _is_from_latest(resource: WorkQueueJob) -> bool:
-    kafka = resource.spec.queue.kafka
-    return kafka is not None and kafka.start_from is StartFrom.LATEST
+    return read_traits(resource.spec.queue).starts_at_end

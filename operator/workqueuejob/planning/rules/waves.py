@@ -1,5 +1,6 @@
 """The rule that gives ready items their pods: within the waves that run, or by a new wave."""
 
+from workqueuejob.brokers.traits import Abandonment, read_traits
 from workqueuejob.planning.actions import Action, CreateWave, GrowWave, RaiseParallelism
 from workqueuejob.planning.decision import IDLE_RECHECK_SECONDS, RECHECK_SECONDS, Plan
 from workqueuejob.planning.evidence.futility import (
@@ -218,10 +219,10 @@ def _describe_work(situation: Situation) -> Verdict:
         return waiting
     if situation.evidence.abandoned is not None:
         return _describe_abandoned(situation)
-    if _is_stalled_at_redis(situation):
-        return Verdict(
-            Progress.WORKING, item_messages.stalled(situation.spec, situation.depth, active)
-        )
+    abandonment = _find_stalled(situation)
+    if abandonment is not None:
+        message = item_messages.stalled(abandonment, situation.depth, active)
+        return Verdict(Progress.WORKING, message)
     if situation.lasts(situation.evidence.foreign, seconds=_FOREIGN_SUSPICION_SECONDS):
         return Verdict(Progress.WORKING, messages.working_with_strangers(situation.depth, active))
     if situation.spec.parallelism == 0 and not active:
@@ -241,27 +242,29 @@ def _count_at_work(situation: Situation, active: int) -> int:
     return min(active, held)
 
 
-def _is_stalled_at_redis(situation: Situation) -> bool:
-    """Return whether items may be stuck in a processing list, where a dead program's items stay."""
-    redis, depth = situation.spec.queue.redis, situation.depth
-    return (
-        redis is not None
-        and situation.spec.worker is None
-        and bool(depth.in_flight)
-        and situation.lasts(situation.evidence.idle, seconds=redis.lease_seconds)
-    )
+def _find_stalled(situation: Situation) -> Abandonment | None:
+    """Return how to get back what a foreign program's pods hold, if none may work on it."""
+    abandonment = _find_abandonment(situation)
+    if abandonment is None or not situation.depth.in_flight:
+        return None
+    is_idle = situation.lasts(situation.evidence.idle, seconds=abandonment.seconds)
+    return abandonment if is_idle else None
 
 
 def _describe_abandoned(situation: Situation) -> Verdict:
-    """Return the verdict that items are held although the run has no pod.
-
-    A worker's lease runs out by itself; what a foreign program holds stays held.
-    """
-    depth, spec = situation.depth, situation.spec
-    seconds = spec.queue.redis.lease_seconds if spec.queue.redis else 0
-    if spec.worker is None and situation.lasts(situation.evidence.abandoned, seconds=seconds):
-        return Verdict(Progress.ITEMS_ABANDONED, item_messages.abandoned(spec, depth))
+    """Return the verdict that items are held although the run has no pod."""
+    depth, abandonment = situation.depth, _find_abandonment(situation)
+    since = situation.evidence.abandoned
+    if abandonment is not None and situation.lasts(since, seconds=abandonment.seconds):
+        return Verdict(Progress.ITEMS_ABANDONED, item_messages.abandoned(abandonment, depth))
     return Verdict(Progress.WORKING, item_messages.held_by_nobody(depth))
+
+
+def _find_abandonment(situation: Situation) -> Abandonment | None:
+    """Return how to get back what a foreign program holds; a worker's leases run out."""
+    if situation.spec.worker is not None:
+        return None
+    return read_traits(situation.spec.queue).abandonment
 
 
 def _recheck_delay(situation: Situation) -> float:

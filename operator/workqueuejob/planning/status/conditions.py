@@ -5,8 +5,8 @@ from datetime import datetime
 from typing import assert_never
 
 from workqueuejob.api.status import Condition, ConditionStatus
-from workqueuejob.brokers.address import queue_address
 from workqueuejob.brokers.depth import DepthWarning, QueueDepth
+from workqueuejob.brokers.traits import queue_address
 from workqueuejob.errors import MeasurementUnreliable, QueueError
 from workqueuejob.planning.decision import Plan
 from workqueuejob.planning.observing.observed import Observed

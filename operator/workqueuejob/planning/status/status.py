@@ -15,9 +15,9 @@ from workqueuejob.api.status import (
     PodsStatus,
     QueueStatus,
 )
-from workqueuejob.brokers.address import queue_address
 from workqueuejob.brokers.depth import QueueDepth
 from workqueuejob.brokers.retries import list_delays
+from workqueuejob.brokers.traits import queue_address
 from workqueuejob.names import NAME_LABEL
 from workqueuejob.planning.decision import Plan
 from workqueuejob.planning.ledger.books import Books, doubt_items

@@ -3,8 +3,8 @@
 import math
 
 from workqueuejob.api import FailurePolicy, ItemsStatus, WorkQueueJobSpec
-from workqueuejob.brokers.address import processing_key
 from workqueuejob.brokers.depth import QueueDepth
+from workqueuejob.brokers.traits import Abandonment, read_traits
 from workqueuejob.planning.ledger.items import count_put_aside, count_settled
 from workqueuejob.planning.wording import count
 
@@ -17,7 +17,7 @@ def held_by_nobody(depth: QueueDepth) -> str:
     )
 
 
-def awaited(depth: QueueDepth, pods: int, seconds: float) -> str:
+def awaited(spec: WorkQueueJobSpec, depth: QueueDepth, pods: int, seconds: float) -> str:
     """Say that the end waits for an item that may come back, and for how long at most."""
     held = depth.in_flight_known or 0
     return (
@@ -25,29 +25,30 @@ def awaited(depth: QueueDepth, pods: int, seconds: float) -> str:
         f" {'is' if held == 1 else 'are'} in flight, and {count(pods, 'pod')} may have ended with"
         f" an item in hand: waiting until {'it is' if held == 1 else 'they are'} settled or"
         f" {'comes' if held == 1 else 'come'} back, for at most"
-        f" {count(math.ceil(seconds / 60), 'minute')} (RabbitMQ's consumer timeout)"
+        f" {count(math.ceil(seconds / 60), 'minute')} ({read_traits(spec.queue).consumer_timeout})"
     )
 
 
-def abandoned(spec: WorkQueueJobSpec, depth: QueueDepth) -> str:
+def abandoned(abandonment: Abandonment, depth: QueueDepth) -> str:
     """Say that a foreign program left items behind, and how to get them back."""
-    return f"no pod is left to settle what is held: {_bring_back(spec, depth)}"
+    held = count(depth.in_flight or 0, "item")
+    return f"no pod is left to settle what is held: {held} {abandonment.recovery}"
 
 
-def stalled(spec: WorkQueueJobSpec, depth: QueueDepth, pods: int) -> str:
+def stalled(abandonment: Abandonment, depth: QueueDepth, pods: int) -> str:
     """Say that a foreign program's pods may wait while no pod works on what is held."""
+    held = count(depth.in_flight or 0, "item")
     return (
         f"{count(pods, 'pod')} at work, and nothing has moved for longer than"
-        " spec.queue.redis.leaseSeconds; if no pod works on what is held:"
-        f" {_bring_back(spec, depth)}"
+        f" {abandonment.field}; if no pod works on what is held: {held} {abandonment.recovery}"
     )
 
 
 def dead_letter_target_missing(spec: WorkQueueJobSpec) -> str:
     """Say that the dead-letter target is missing, so that no item is tried."""
-    kind = "queue" if spec.queue.kafka is None else "topic"
+    noun = read_traits(spec.queue).noun
     return (
-        f"{kind} {spec.dead_letter_name!r} of spec.retry.deadLetter is missing, or can't be"
+        f"{noun} {spec.dead_letter_name!r} of spec.retry.deadLetter is missing, or can't be"
         " looked at, so no new pod is started; create it, bring it back, or set"
         " spec.retry.onExhausted to Discard"
     )
@@ -68,19 +69,3 @@ def resting(depth: QueueDepth) -> str:
     """Say that nothing is left but items between two attempts."""
     rest = "rests" if depth.delayed == 1 else "rest"
     return f"nothing is ready; {count(depth.delayed, 'item')} {rest} until the next attempt"
-
-
-def _bring_back(spec: WorkQueueJobSpec, depth: QueueDepth) -> str:
-    held, redis = count(depth.in_flight or 0, "item"), spec.queue.redis
-    if redis is not None and redis.stream is not None:
-        group = redis.stream.consumer_group
-        return (
-            f"{held} pending in consumer group {group}; XCLAIM or XACK it"
-            f" (XPENDING {redis.key} {group} shows which), or let spec.worker do the taking"
-        )
-    key, processing = (redis.key, processing_key(redis)) if redis else ("", "")
-    return (
-        f"{held} in {processing}, where a program such as rediswq never looks again; move it back"
-        f" with LMOVE {processing} {key} LEFT RIGHT, or let spec.worker do the taking, whose leases"
-        " run out"
-    )

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from workqueuejob.api import ItemsStatus, WorkQueueJobSpec
 from workqueuejob.brokers.depth import QueueDepth
+from workqueuejob.brokers.traits import read_traits
 from workqueuejob.names import KUEUE_LABEL, job_name
 from workqueuejob.planning.actions import CreateWave, GrowWave, RaiseParallelism
 from workqueuejob.planning.evidence.futility import count_idle_exits, futility_delay_seconds
@@ -121,12 +122,7 @@ def surplus_waiting(spec: WorkQueueJobSpec, pods: int) -> str:
         f"the queue is empty and nothing has moved for a while, with {count(pods, 'pod')} still"
         " active: whether they work or wait for an item that never comes can't be told"
     )
-    if spec.queue.rabbitmq is None:
-        return f"{seen}; let the program exit when the queue is empty, or set spec.worker"
-    return (
-        f"{seen} without spec.queue.rabbitmq.management; set it, or set"
-        " spec.queue.rabbitmq.surplusPodTimeoutSeconds to more seconds than an item takes"
-    )
+    return f"{seen}{read_traits(spec.queue).telling_apart}"
 
 
 def verifying(situation: Situation, seconds: float) -> str:

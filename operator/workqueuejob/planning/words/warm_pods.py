@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from workqueuejob.brokers.traits import read_traits
 from workqueuejob.planning.observing.observed import JobState, ObservedJob, count_active
 from workqueuejob.planning.situation import Situation
 from workqueuejob.planning.wording import count, describe_depth
@@ -42,7 +43,7 @@ def remaining(situation: Situation) -> str:
     if situation.depth.in_flight_known is None:
         return (
             f"{pods} active, of which some are kept warm and not needed any more: whether they hold"
-            " an item is not known without spec.queue.rabbitmq.management"
+            f" an item is not known without {read_traits(situation.spec.queue).knowing_held}"
         )
     return (
         f"{pods} active ({describe_depth(situation.depth)}); those that were kept warm and are not"

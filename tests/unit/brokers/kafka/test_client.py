@@ -2,8 +2,9 @@
 
 import pytest
 
-from workqueuejob.brokers.connection import KafkaConnection, TLSSettings
+from workqueuejob.brokers.connection import TLSSettings
 from workqueuejob.brokers.kafka.client import ReportedErrors, build_client_settings
+from workqueuejob.brokers.kafka.settings import KafkaConnection
 
 SERVERS = ("k1:9092", "k2:9092")
 

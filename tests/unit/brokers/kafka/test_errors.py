@@ -4,7 +4,7 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException
 
 from workqueuejob import errors
-from workqueuejob.brokers.connection import KafkaConnection, TLSSettings
+from workqueuejob.brokers.connection import TLSSettings
 from workqueuejob.brokers.kafka import codes
 from workqueuejob.brokers.kafka.client import ReportedErrors
 from workqueuejob.brokers.kafka.errors import (
@@ -13,6 +13,7 @@ from workqueuejob.brokers.kafka.errors import (
     read_error,
     translate,
 )
+from workqueuejob.brokers.kafka.settings import KafkaConnection
 from workqueuejob.brokers.kafka.subject import Subject
 
 CONNECTION = KafkaConnection(

@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 
 from workqueuejob.api.kafka import KafkaQueue
-from workqueuejob.brokers.connection import KafkaConnection, TLSSettings
+from workqueuejob.brokers.connection import TLSSettings
 from workqueuejob.brokers.hosts import ALL_HOSTS, AllowedHosts, parse_host_pattern
-from workqueuejob.brokers.kafka.resolve import resolve_kafka
+from workqueuejob.brokers.kafka import resolve as room
+from workqueuejob.brokers.kafka.settings import KafkaConnection
 from workqueuejob.brokers.secrets import SecretReader
 from workqueuejob.errors import HostNotAllowed, SecretKeyMissing, SecretNotFound
 
@@ -23,7 +24,7 @@ def resolve(
     manifest = {"bootstrapServers": ["kafka:9092"], "topic": "t", "consumerGroup": "g", **kafka}
     reader = SecretReader(secrets or {}, "shop")
     queue = KafkaQueue.from_manifest(manifest)
-    return resolve_kafka(queue, reader, namespace="shop", allowed_hosts=allowed_hosts)
+    return room.resolve(queue, reader, namespace="shop", allowed_hosts=allowed_hosts)
 
 
 def test_hosts_without_a_dot_are_of_the_work_queue_jobs_namespace() -> None:

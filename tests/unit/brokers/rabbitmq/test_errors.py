@@ -11,8 +11,9 @@ import pytest
 from pika.adapters.utils import connection_workflow as workflow
 
 from workqueuejob import errors
-from workqueuejob.brokers.connection import RabbitMQConnection, TLSSettings
+from workqueuejob.brokers.connection import TLSSettings
 from workqueuejob.brokers.rabbitmq.errors import TRANSLATIONS, translate, translate_channel
+from workqueuejob.brokers.rabbitmq.settings import RabbitMQConnection
 
 SETTINGS = RabbitMQConnection(host="mq.shop.svc", username="ann", password="hush")
 

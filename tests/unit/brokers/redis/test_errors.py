@@ -10,8 +10,8 @@ import redis.exceptions
 import redis.sentinel
 
 from workqueuejob import errors
-from workqueuejob.brokers.connection import RedisConnection, Sentinel
 from workqueuejob.brokers.redis.errors import REPLIES, TRANSLATIONS, translate
+from workqueuejob.brokers.redis.settings import RedisConnection, Sentinel
 
 SETTINGS = RedisConnection(host="redis.shop.svc", username="ann", password="hush")
 

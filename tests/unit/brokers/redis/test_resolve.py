@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from workqueuejob.api import QueueSource
-from workqueuejob.brokers.connection import RedisConnection, Sentinel, TLSSettings
+from workqueuejob.brokers.connection import TLSSettings
 from workqueuejob.brokers.hosts import ALL_HOSTS
+from workqueuejob.brokers.redis.settings import RedisConnection, Sentinel
 from workqueuejob.brokers.resolving import required_secrets, resolve_connection
 from workqueuejob.errors import CredentialsNotURLSafe, SecretKeyMissing, TLSFailed
 

@@ -1,0 +1,64 @@
+"""The variables by which pods find a Redis list or stream. Pure; secrets stay references."""
+
+from workqueuejob.api import RedisQueue
+from workqueuejob.brokers.connection import join_address
+from workqueuejob.brokers.positions import LogSpan
+from workqueuejob.brokers.redis.settings import REDIS_PORT, RedisSource
+from workqueuejob.brokers.sides import Variable
+from workqueuejob.brokers.variables import build_url, from_reference, from_secret, plain
+from workqueuejob.contract.settings import (
+    BROKER_PASSWORD,
+    BROKER_URI,
+    BROKER_URL,
+    BROKER_USERNAME,
+    QUEUE,
+)
+
+
+def build_variables(queue: RedisQueue) -> list[Variable]:
+    """Return `BROKER_URL` and `QUEUE`, and before them what the URL refers to."""
+    return [*_build_url(queue), plain(QUEUE, queue.key)]
+
+
+def refer_to_login(queue: RedisQueue) -> list[Variable]:
+    """Return the variables of URI, or of user name and password, as far as there are any."""
+    if queue.uri_secret_ref is not None:
+        return [from_reference(BROKER_URI, queue.uri_secret_ref)]
+    credentials = queue.credentials_secret_ref
+    if credentials is None:
+        return []
+    variables = [from_secret(BROKER_PASSWORD, credentials.name, credentials.password_key)]
+    if credentials.username_key is not None:
+        username = from_secret(BROKER_USERNAME, credentials.name, credentials.username_key)
+        variables.insert(0, username)
+    return variables
+
+
+def build_source(queue: RedisQueue, _span: LogSpan | None) -> RedisSource:
+    """Return the list or stream as our worker's settings name it."""
+    return RedisSource(
+        key=queue.key,
+        consumer_group=queue.stream.consumer_group if queue.stream else None,
+        host=queue.host,
+        port=queue.port,
+        database=queue.database,
+        sentinel_master=queue.sentinel.master_name if queue.sentinel else None,
+        sentinel_addresses=queue.sentinel.addresses if queue.sentinel else (),
+        lease_seconds=queue.lease_seconds,
+    )
+
+
+def _build_url(queue: RedisQueue) -> list[Variable]:
+    """Return a URL as redis-py and redis-cli -u read it; none with Sentinel, which has no URL."""
+    if queue.uri_secret_ref is not None:
+        return [from_reference(BROKER_URL, queue.uri_secret_ref)]
+    if queue.host is None:
+        return []
+    scheme = "rediss" if queue.tls is not None else "redis"
+    address = f"{join_address(queue.host, queue.port or REDIS_PORT)}/{queue.database or 0}"
+    credentials = queue.credentials_secret_ref
+    if credentials is None:
+        return [plain(BROKER_URL, f"{scheme}://{address}")]
+    username = "" if credentials.username_key is None else f"$({BROKER_USERNAME})"
+    login = f"{username}:$({BROKER_PASSWORD})"
+    return [*refer_to_login(queue), build_url(f"{scheme}://{login}@{address}")]
