@@ -91,8 +91,7 @@ def read_result(report: Path, server: Server, *, version: str, seconds: float) -
     """Return the result in pytest's report; without a report nothing has passed."""
     counts = dict.fromkeys(("tests", "failures", "errors", "skipped"), 0)
     if report.exists():
-        # The pytest above wrote it, so it is no foreign XML.
-        suite = ET.parse(report).getroot().find("testsuite")  # noqa: S314
+        suite = ET.parse(report).getroot().find("testsuite")  # noqa: S314 - pytest wrote it
         if suite is not None:
             counts = {name: int(suite.get(name, "0")) for name in counts}
     failed = counts["failures"] + counts["errors"]

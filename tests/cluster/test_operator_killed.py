@@ -27,7 +27,7 @@ def test_operator_killed_ten_times_makes_no_job_twice_and_ends_the_same(
     """On a cluster that is not local, its pod is deleted with no grace instead."""
     seed = random.randrange(1_000_000)  # noqa: S311 - not for secrets
     print(f"seed {seed}")  # noqa: T201 - shown when it fails
-    moments = random.Random(seed)  # noqa: S311
+    moments = random.Random(seed)  # noqa: S311 - the seed repeats a run
     items = [f"item-{number:02}" for number in range(FIRST + (KILLS - 1) * BURST)]
     assert len(items) == 60
     workspace.publish(items[:FIRST])

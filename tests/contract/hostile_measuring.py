@@ -56,7 +56,7 @@ def _find_reason(broker: str, port: int) -> tuple[str, str]:
     settings, spec = _settings(broker, port)
     with suppress(ImportError):
         # So that a client's own size is no growth.
-        import confluent_kafka.admin  # noqa: F401
+        import confluent_kafka.admin  # noqa: F401 - see above
     try:
         probe = connect(settings, allowed_hosts=ALL_HOSTS)
         try:

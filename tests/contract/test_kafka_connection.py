@@ -75,7 +75,7 @@ def plain(server: KafkaServer) -> KafkaConnection:
 
 
 def encrypted(server: KafkaServer, **settings: bytes | bool) -> KafkaConnection:
-    tls = TLSSettings(**{"ca": server.certificates.ca, **settings})  # type: ignore[arg-type]
+    tls = TLSSettings(**{"ca": server.certificates.ca, **settings})  # type: ignore[arg-type] # a test names the fields
     return KafkaConnection((f"{server.host}:{server.ports.tls}",), tls=tls)
 
 

@@ -33,7 +33,7 @@ class Probed(KafkaBench):
 
     def reference(self, **how: str | bool | None) -> KafkaReference:
         told: dict[str, str | bool | None] = {"run": RUN, "dead_letter": self.dead_letter, **how}
-        return KafkaReference(self.topic, self.source.consumer_group, **told)  # type: ignore[arg-type]
+        return KafkaReference(self.topic, self.source.consumer_group, **told)  # type: ignore[arg-type] # a test names the fields
 
     def measure(self, **how: str | bool | None) -> QueueDepth:
         return self.probe.measure(self.reference(**how))
@@ -53,7 +53,7 @@ def bench(kafka_server: KafkaServer, stack: ExitStack) -> Probed:
 @pytest.fixture
 def broker(bench: Probed, stack: ExitStack) -> Callable[..., KafkaBroker]:
     def open_broker(**settings: object) -> KafkaBroker:
-        opened = bench.connect(**{"run": RUN, **settings})  # type: ignore[arg-type]
+        opened = bench.connect(**{"run": RUN, **settings})  # type: ignore[arg-type] # a test names the fields
         stack.callback(opened.close)
         return opened
 

@@ -7,7 +7,7 @@ is passed by whoever finds nothing behind it.
 """
 
 from collections import deque
-from collections.abc import Callable  # noqa: TC003
+from collections.abc import Callable  # noqa: TC003 - no block for one import
 
 from tests.model.clock import Clock
 from tests.model.queue import Queue

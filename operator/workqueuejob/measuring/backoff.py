@@ -9,7 +9,7 @@ Jitter = Callable[[float, float], float]
 
 def draw(low: float, high: float) -> float:
     """Return a random number between the two; not for secrets."""
-    return random.uniform(low, high)  # noqa: S311
+    return random.uniform(low, high)  # noqa: S311 - jitter
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,7 +84,7 @@ def test_any_number_of_deaths_costs_what_waits_no_attempt(
         for bench in benches:
             broker = bench.connect(retry=ONCE)
             # Each time another one is looked at; it is given back, and marked by then.
-            broker.release(surviving(lambda: broker.take(timeout_seconds=10)))  # noqa: B023
+            broker.release(surviving(lambda: broker.take(timeout_seconds=10)))  # noqa: B023 - called at once
             broker.close()
     for bench in benches:
         broker = bench.connect(retry=ONCE)
@@ -102,7 +102,7 @@ def test_acknowledgement_that_a_killed_broker_forgets_is_counted_as_uncertain(
     for bench, broker in zip(benches, brokers, strict=True):
         bench.produce(*ITEMS[:20])
         for _ in range(ACKNOWLEDGED):
-            broker.ack(surviving(lambda: broker.take(timeout_seconds=10)))  # noqa: B023
+            broker.ack(surviving(lambda: broker.take(timeout_seconds=10)))  # noqa: B023 - called at once
     die(mortal)
     for broker in brokers:
         counts = drain(broker)

@@ -216,7 +216,7 @@ def at_start(
 
 
 def resource_time() -> Any:
-    return an_observation().measurement.time  # type: ignore[union-attr]
+    return an_observation().measurement.time  # type: ignore[union-attr] # it has one
 
 
 def test_former_dead_letters_are_those_of_before_the_first_wave() -> None:

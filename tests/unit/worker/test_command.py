@@ -17,7 +17,7 @@ SHELL = ("run", "--", "sh", "-c")
 
 
 def run(directory: Path, items: list[str], *command: str, **more: object) -> Ended:
-    return WorkerProcess(directory, items, *command, **more).end()  # type: ignore[arg-type]
+    return WorkerProcess(directory, items, *command, **more).end()  # type: ignore[arg-type] # a test names the options
 
 
 # How an item is handed over

@@ -106,7 +106,7 @@ class Consumer:
             self._await_quiet(self._prefetch - held)
             # pika's basic_cancel rejects messages that arrive meanwhile. The broker would count an
             # attempt for each, although no worker has seen it.
-            self.channel.raw._send_method(spec.Basic.Cancel(tag, nowait=True))  # noqa: SLF001
+            self.channel.raw._send_method(spec.Basic.Cancel(tag, nowait=True))  # noqa: SLF001 - see above
             self.channel.synchronize(queue=self._queue, prefetch=self._prefetch)
 
     def is_known_idle(self) -> bool:
