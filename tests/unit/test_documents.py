@@ -21,6 +21,11 @@ DOCUMENTS = sorted(
     [*ROOT.glob("*.md"), *(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.md"))]
 )
 
+PLAIN_DOCUMENTS = [
+    path for path in DOCUMENTS if path.name != "CHANGELOG.md" and not path.name[:4].isdigit()
+]
+"""All but decisions, which stay as they were written, and the changelog."""
+
 CONDITION_FIELDS = frozenset({"lastTransitionTime", "type", "status", "reason"})
 """Those that every Kubernetes object has."""
 
@@ -29,6 +34,7 @@ _CODE = re.compile(r"`[^`\n]*`")
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
 _HEADING = re.compile(r"^#{1,6} +(.+?)\s*$", re.MULTILINE)
 _ELSEWHERE = re.compile(r"[a-z]+:")
+_READ_TWICE = re.compile(r"\b(?:anew|told|somebody|nobody|whoever|lest)\b", re.IGNORECASE)
 _IMAGE = re.compile(r'<img [^>]*\bsrc="([^"]+)"')
 _MODULE = re.compile(r"python3? -u? ?-m ([a-z_]+(?:\.[a-z_]+)+)")
 _PLACEHOLDER = re.compile(r"NNNN|NAME|[<>*…{}$]|seed-N")
@@ -140,6 +146,14 @@ def test_every_module_that_a_document_runs_exists(document: Path) -> None:
     for module in _MODULE.findall(document.read_text()):
         path = ROOT / module.replace(".", "/")
         assert path.with_suffix(".py").is_file() or (path / "__main__.py").is_file(), module
+
+
+@pytest.mark.parametrize("document", PLAIN_DOCUMENTS, ids=name_of)
+def test_no_document_has_a_word_that_is_read_twice(document: Path) -> None:
+    """Messages that are quoted keep their words."""
+    text = _CODE.sub("", _FENCED.sub("", document.read_text()))
+
+    assert _READ_TWICE.findall(text) == []
 
 
 def test_where_is_what_names_files_and_what_is_in_them() -> None:
