@@ -1,6 +1,5 @@
 """The rule that gives ready items their pods: within the waves that run, or by a new wave."""
 
-from workqueuejob.brokers.traits import Abandonment, read_traits
 from workqueuejob.planning.actions import Action, CreateWave, GrowWave, RaiseParallelism
 from workqueuejob.planning.decision import IDLE_RECHECK_SECONDS, RECHECK_SECONDS, Plan
 from workqueuejob.planning.evidence.futility import (
@@ -13,8 +12,7 @@ from workqueuejob.planning.evidence.futility import (
 from workqueuejob.planning.ledger.items import Doubt
 from workqueuejob.planning.observing.observed import JobState, ObservedJob, count_active
 from workqueuejob.planning.pods.job_manifest import hash_template
-from workqueuejob.planning.rules.endings import find_waiting_pods
-from workqueuejob.planning.rules.hindrances import find_hindrance
+from workqueuejob.planning.rules.at_work import describe_work
 from workqueuejob.planning.situation import Situation
 from workqueuejob.planning.sizing.sizing import (
     MAX_COMPLETIONS,
@@ -24,11 +22,7 @@ from workqueuejob.planning.sizing.sizing import (
     size,
 )
 from workqueuejob.planning.verdict import Progress, Verdict
-from workqueuejob.planning.words import items as item_messages
 from workqueuejob.planning.words import messages
-
-_FOREIGN_SUSPICION_SECONDS = 5.0
-"""The time for which the queue must have too many consumers before the status says so."""
 
 _STALLED_SECONDS = 3.0
 """The time after which a missing pod is taken to be in a back-off.
@@ -57,7 +51,7 @@ def plan_waves(situation: Situation) -> Plan:
     )
     if not may_create:
         return Plan(
-            _describe_work(situation),
+            describe_work(situation),
             raises,
             messages.raised(raises) if raises else None,
             recheck_after_seconds=_recheck_delay(situation),
@@ -209,62 +203,6 @@ def _raise_waves(
             raises.append(RaiseParallelism(job.name, parallelism, job.resource_version))
             room -= more
     return tuple(raises), room
-
-
-def _describe_work(situation: Situation) -> Verdict:
-    """Return the verdict of a run that makes no wave: at work, or what it waits for."""
-    active = count_active(situation.jobs)
-    waiting = find_hindrance(situation) or find_waiting_pods(situation)
-    if waiting is not None:
-        return waiting
-    if situation.evidence.abandoned is not None:
-        return _describe_abandoned(situation)
-    abandonment = _find_stalled(situation)
-    if abandonment is not None:
-        message = item_messages.stalled(abandonment, situation.depth, active)
-        return Verdict(Progress.WORKING, message)
-    if situation.lasts(situation.evidence.foreign, seconds=_FOREIGN_SUSPICION_SECONDS):
-        return Verdict(Progress.WORKING, messages.working_with_strangers(situation.depth, active))
-    if situation.spec.parallelism == 0 and not active:
-        return Verdict(Progress.WORKING, messages.NO_PARALLELISM)
-    at_work = _count_at_work(situation, active)
-    if situation.depth.delayed and not at_work and not situation.depth.ready:
-        return Verdict(Progress.WORKING, item_messages.resting(situation.depth))
-    wanted = situation.most if active > situation.most else None
-    return Verdict(Progress.WORKING, messages.working(at_work, of=active, wanted=wanted))
-
-
-def _count_at_work(situation: Situation, active: int) -> int:
-    """Return how many pods have something to do; warm pods may have nothing."""
-    held, depth = situation.depth.in_flight_known, situation.depth
-    if depth.ready or held is None or not any(j.is_warm for j in situation.observed.unfinished):
-        return active
-    return min(active, held)
-
-
-def _find_stalled(situation: Situation) -> Abandonment | None:
-    """Return how to get back what a foreign program's pods hold, if none may work on it."""
-    abandonment = _find_abandonment(situation)
-    if abandonment is None or not situation.depth.in_flight:
-        return None
-    is_idle = situation.lasts(situation.evidence.idle, seconds=abandonment.seconds)
-    return abandonment if is_idle else None
-
-
-def _describe_abandoned(situation: Situation) -> Verdict:
-    """Return the verdict that items are held although the run has no pod."""
-    depth, abandonment = situation.depth, _find_abandonment(situation)
-    since = situation.evidence.abandoned
-    if abandonment is not None and situation.lasts(since, seconds=abandonment.seconds):
-        return Verdict(Progress.ITEMS_ABANDONED, item_messages.abandoned(abandonment, depth))
-    return Verdict(Progress.WORKING, item_messages.held_by_nobody(depth))
-
-
-def _find_abandonment(situation: Situation) -> Abandonment | None:
-    """Return how to get back what a foreign program holds; a worker's leases run out."""
-    if situation.spec.worker is not None:
-        return None
-    return read_traits(situation.spec.queue).abandonment
 
 
 def _recheck_delay(situation: Situation) -> float:
