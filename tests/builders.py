@@ -12,7 +12,7 @@ from typing import Any
 
 from workqueuejob.api import ObjectMetadata, WorkQueueJob, WorkQueueJobSpec, WorkQueueJobStatus
 from workqueuejob.brokers.depth import Measurement, QueueDepth
-from workqueuejob.brokers.positions import LogPositions, PartitionPosition, measure_lag
+from workqueuejob.brokers.positions import PartitionPosition, TopicPositions, measure_lag
 from workqueuejob.contract.report import ItemCounts, write_report
 from workqueuejob.errors import QueueError, WorkQueueJobError
 from workqueuejob.names import (
@@ -205,12 +205,12 @@ def a_depth(ready: int = 0, in_flight: int | None = 0, **fields: Any) -> QueueDe
     return QueueDepth(ready=ready, in_flight=in_flight, consumers=consumers, **fields)
 
 
-def a_log(*partitions: tuple[int, int, int | None], topic_id: str = "id") -> LogPositions:
+def a_log(*partitions: tuple[int, int, int | None], topic_id: str = "id") -> TopicPositions:
     """Return partitions of a start, an end and the group's offset, as of a Kafka topic."""
-    return LogPositions(topic_id, tuple(PartitionPosition(*one) for one in partitions))
+    return TopicPositions(topic_id, tuple(PartitionPosition(*one) for one in partitions))
 
 
-def a_log_depth(log: LogPositions, *, worker: bool = True, **fields: Any) -> QueueDepth:
+def a_log_depth(log: TopicPositions, *, worker: bool = True, **fields: Any) -> QueueDepth:
     """Return what a probe says of a log; what a foreign program holds it can't say."""
     depth = QueueDepth(ready=0, in_flight=0 if worker else None, dead_lettered=0, log=log)
     return replace(depth.with_lag(measure_lag(log, now=NOON.timestamp())), **fields)

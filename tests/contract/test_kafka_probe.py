@@ -13,7 +13,7 @@ from workqueuejob.brokers.depth import QueueDepth
 from workqueuejob.brokers.kafka.broker import KafkaBroker
 from workqueuejob.brokers.kafka.probe import KafkaProbe, connect
 from workqueuejob.brokers.kafka.reference import KafkaReference
-from workqueuejob.brokers.positions import Lag, LogSpan, is_same_topic, measure_lag
+from workqueuejob.brokers.positions import Lag, TopicSpan, is_same_topic, measure_lag
 from workqueuejob.errors import ConsumerGroupInUse, QueueNotFound
 
 __all__ = ["kafka_server"]
@@ -63,7 +63,7 @@ def broker(bench: Probed, stack: ExitStack) -> Callable[..., KafkaBroker]:
 Broker = Callable[..., KafkaBroker]
 
 
-def write_ends(span: LogSpan) -> str:
+def write_ends(span: TopicSpan) -> str:
     assert span.ends is not None
     return span.ends.write()
 

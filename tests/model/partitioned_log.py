@@ -13,12 +13,12 @@ from tests.model.clock import Clock
 from tests.model.queue import Queue
 from workqueuejob.brokers.depth import QueueDepth
 from workqueuejob.brokers.positions import (
-    LogPositions,
-    LogSpan,
     PartitionPosition,
+    TopicPositions,
+    TopicSpan,
     measure_lag,
 )
-from workqueuejob.contract.offsets import LogOffsets, NextItem
+from workqueuejob.contract.offsets import NextItem, TopicOffsets
 
 PARTITIONS = 4
 SESSION_SECONDS = 45.0
@@ -40,8 +40,8 @@ class PartitionedLog(Queue):
         super().__init__(clock)
         self.entries: list[list[int | None]] = [[] for _ in range(PARTITIONS)]
         self.committed = [0] * PARTITIONS
-        self.find_span: Callable[[], LogSpan | None] = lambda: None
-        self.find_targets: Callable[[str], LogOffsets | None] = lambda _pod: None
+        self.find_span: Callable[[], TopicSpan | None] = lambda: None
+        self.find_targets: Callable[[str], TopicOffsets | None] = lambda _pod: None
         self._owners: dict[int, str] = {}
         self._until: dict[str, float] = {}
         self._joined: dict[str, float] = {}
@@ -59,9 +59,9 @@ class PartitionedLog(Queue):
         return lag.ready + lag.in_flight + lag.delayed
 
     @property
-    def positions(self) -> LogPositions:
+    def positions(self) -> TopicPositions:
         """What a probe finds."""
-        return LogPositions("id", tuple(self._find_position(one) for one in range(PARTITIONS)))
+        return TopicPositions("id", tuple(self._find_position(one) for one in range(PARTITIONS)))
 
     def measure(self) -> QueueDepth:
         """Return what a probe says."""

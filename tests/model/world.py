@@ -26,7 +26,7 @@ from workqueuejob.api.spec import RunPolicy
 from workqueuejob.api.template_text import TemplateText
 from workqueuejob.brokers.kafka.settings import KafkaSource
 from workqueuejob.brokers.worker_settings import read_settings
-from workqueuejob.contract.offsets import LogOffsets, read_offsets
+from workqueuejob.contract.offsets import TopicOffsets, read_offsets
 from workqueuejob.contract.settings import SETTINGS
 from workqueuejob.planning.ledger.spans import find_span
 from workqueuejob.planning.verdict import ConditionType, find_end
@@ -225,7 +225,7 @@ class World:
         current = self.store.current
         return current.status.observed_generation == current.metadata.generation
 
-    def _find_targets(self, pod: str) -> LogOffsets | None:
+    def _find_targets(self, pod: str) -> TopicOffsets | None:
         """Return the ends that a pod was told, by its Job."""
         job = next((job for job in self.jobs if pod.startswith(f"{job.name}-")), None)
         if job is None:

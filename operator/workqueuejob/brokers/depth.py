@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from workqueuejob.api.status import Precision
-from workqueuejob.brokers.positions import Lag, LogPositions
+from workqueuejob.brokers.positions import Lag, TopicPositions
 from workqueuejob.contract.report import ItemCounts
 from workqueuejob.errors import QueueError
 
@@ -47,7 +47,7 @@ class QueueDepth:
     precision: Precision = Precision.EXACT
     counts: ItemCounts | None = None
     warning: DepthWarning | None = None
-    log: LogPositions | None = None
+    log: TopicPositions | None = None
     partitions: int | None = None
     removed: int = 0
     later: int | None = None

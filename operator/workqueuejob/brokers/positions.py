@@ -6,18 +6,18 @@ compaction removed. They are done when our worker has committed the end behind t
 
 from dataclasses import dataclass
 
-from workqueuejob.contract.offsets import FRESH, LogOffsets, NextItem
+from workqueuejob.contract.offsets import FRESH, NextItem, TopicOffsets
 
 
 @dataclass(frozen=True, slots=True)
-class LogSpan:
+class TopicSpan:
     """From where to where a run works, in each partition; ends of None follow.
 
     starts: where a partition begins of which the group has committed nothing.
     """
 
-    starts: LogOffsets
-    ends: LogOffsets | None = None
+    starts: TopicOffsets
+    ends: TopicOffsets | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,21 +38,21 @@ class PartitionPosition:
 
 
 @dataclass(frozen=True, slots=True)
-class LogPositions:
+class TopicPositions:
     """A topic's partitions, by number; topic_id is another one when it was created anew."""
 
     topic_id: str
     partitions: tuple[PartitionPosition, ...]
 
-    def span(self, *, from_latest: bool = False, follows: bool = False) -> LogSpan:
+    def span(self, *, from_latest: bool = False, follows: bool = False) -> TopicSpan:
         """Return what a run is to work on that starts now.
 
         from_latest: whether a group that has committed nothing begins at the end.
         follows: whether it goes on for ever.
         """
         bases = tuple(_find_base(one, begin=_begin(one, from_latest)) for one in self.partitions)
-        ends = LogOffsets(self.topic_id, tuple(one.end for one in self.partitions))
-        return LogSpan(LogOffsets(self.topic_id, bases), None if follows else ends)
+        ends = TopicOffsets(self.topic_id, tuple(one.end for one in self.partitions))
+        return TopicSpan(TopicOffsets(self.topic_id, bases), None if follows else ends)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ class Lag:
 
 
 def measure_lag(
-    log: LogPositions, *, now: float, span: LogSpan | None = None, from_latest: bool = False
+    log: TopicPositions, *, now: float, span: TopicSpan | None = None, from_latest: bool = False
 ) -> Lag:
     """Return what is left of a run's span or, without one, up to the ends.
 
@@ -98,7 +98,7 @@ def measure_lag(
     )
 
 
-def is_same_topic(log: LogPositions, known: LogOffsets) -> bool:
+def is_same_topic(log: TopicPositions, known: TopicOffsets) -> bool:
     """Whether offsets are of this topic, and not of a namesake before it.
 
     A topic keeps its id and never loses partitions.

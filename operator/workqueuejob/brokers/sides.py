@@ -55,7 +55,7 @@ class EnvironmentSide(Protocol):
     def build_source(self, queue: Any, span: Any) -> Source:
         """Return the queue as our worker's settings name it.
 
-        span: the `brokers.positions.LogSpan` that a run works on, where there is one.
+        span: the `brokers.positions.TopicSpan` that a run works on, where there is one.
         """
         ...
 

@@ -18,7 +18,7 @@ _CLIENT_PREFIX = "wqj"
 
 
 @dataclass(frozen=True, slots=True)
-class LogOffsets:
+class TopicOffsets:
     """An offset for each partition of a topic; 0 for a partition that was added later.
 
     topic_id: a topic that was deleted and created again has another id; then the offsets are void.
@@ -38,7 +38,7 @@ class LogOffsets:
         return ",".join(map(str, self.offsets))
 
     @classmethod
-    def read(cls, topic_id: str, text: str) -> "LogOffsets":
+    def read(cls, topic_id: str, text: str) -> "TopicOffsets":
         """Return the offsets in a text like `1042,1040,0`; raise ValueError for any other text."""
         return cls(topic_id, tuple(int(offset) for offset in text.split(",") if offset))
 
@@ -47,12 +47,12 @@ class LogOffsets:
         return f"{self.topic_id}:{self.text}"
 
 
-def read_offsets(text: str) -> LogOffsets:
-    """Return the offsets that `LogOffsets.write` wrote; raise ValueError for any other text."""
+def read_offsets(text: str) -> TopicOffsets:
+    """Return the offsets that `TopicOffsets.write` wrote; raise ValueError for any other text."""
     topic_id, separator, offsets = text.partition(":")
     if not separator:
         raise ValueError(f"{text[:40]!r} is not a topic's id and an offset for each partition")
-    return LogOffsets.read(topic_id, offsets)
+    return TopicOffsets.read(topic_id, offsets)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ Values only; `plan.py` chooses which rule's plan it is.
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from workqueuejob.brokers.positions import LogSpan
+from workqueuejob.brokers.positions import TopicSpan
 from workqueuejob.planning.actions import Action, DeleteJob, end_running_jobs
 from workqueuejob.planning.ledger.items import Doubt
 from workqueuejob.planning.ledger.periods import PeriodEnd
@@ -34,7 +34,7 @@ class Plan:
     decision: str | None = None
     """One sentence for `status.lastDecision`; None where nothing was decided."""
 
-    span: LogSpan | None = None
+    span: TopicSpan | None = None
     """What of a partitioned log the run works on from now on; None leaves what is recorded."""
 
     doubt: Doubt = field(default_factory=Doubt)

@@ -6,20 +6,20 @@ import pytest
 
 from workqueuejob.brokers.positions import (
     Lag,
-    LogPositions,
-    LogSpan,
     PartitionPosition,
+    TopicPositions,
+    TopicSpan,
     is_same_topic,
     measure_lag,
 )
-from workqueuejob.contract.offsets import LogOffsets, NextItem
+from workqueuejob.contract.offsets import NextItem, TopicOffsets
 
 NOW = 1_000.0
 HALFWAY = PartitionPosition(start=0, end=10, committed=4)
 
 
-def log(*partitions: PartitionPosition) -> LogPositions:
-    return LogPositions("id", partitions)
+def log(*partitions: PartitionPosition) -> TopicPositions:
+    return TopicPositions("id", partitions)
 
 
 def lag_of(*partitions: PartitionPosition, from_latest: bool = False) -> Lag:
@@ -78,11 +78,11 @@ def test_what_retention_removed_first_is_expired() -> None:
     assert lag_of(PartitionPosition(7, 10)).removed == 0
 
 
-def span(starts: tuple[int, ...], ends: tuple[int, ...] | None) -> LogSpan:
-    return LogSpan(LogOffsets("id", starts), None if ends is None else LogOffsets("id", ends))
+def span(starts: tuple[int, ...], ends: tuple[int, ...] | None) -> TopicSpan:
+    return TopicSpan(TopicOffsets("id", starts), None if ends is None else TopicOffsets("id", ends))
 
 
-def lag_within(wanted: LogSpan, *partitions: PartitionPosition) -> Lag:
+def lag_within(wanted: TopicSpan, *partitions: PartitionPosition) -> Lag:
     return measure_lag(log(*partitions), now=NOW, span=wanted)
 
 
@@ -128,11 +128,11 @@ def test_run_works_on_what_is_between_the_group_and_the_ends_of_now() -> None:
 @pytest.mark.parametrize(
     ("known", "same"),
     [
-        (LogOffsets("id", (10,)), True),
-        (LogOffsets("id", (10, 5)), True),
-        (LogOffsets("other", (10, 5)), False),
-        (LogOffsets("id", (10, 5, 7)), False),
+        (TopicOffsets("id", (10,)), True),
+        (TopicOffsets("id", (10, 5)), True),
+        (TopicOffsets("other", (10, 5)), False),
+        (TopicOffsets("id", (10, 5, 7)), False),
     ],
 )
-def test_topic_that_was_created_anew_is_another_one(known: LogOffsets, same: bool) -> None:
+def test_topic_that_was_created_anew_is_another_one(known: TopicOffsets, same: bool) -> None:
     assert is_same_topic(log(HALFWAY, HALFWAY), known) is same

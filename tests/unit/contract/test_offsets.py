@@ -4,8 +4,8 @@ import pytest
 
 from workqueuejob.contract.offsets import (
     FRESH,
-    LogOffsets,
     NextItem,
+    TopicOffsets,
     build_client_id,
     is_own_client,
     read_metadata,
@@ -16,16 +16,16 @@ from workqueuejob.contract.offsets import (
 
 @pytest.mark.parametrize("offsets", [(), (0,), (1042, 1040, 0, 77)])
 def test_ends_are_read_back(offsets: tuple[int, ...]) -> None:
-    ends = LogOffsets("IUbsfe94QKSwMdTvRj3M/w", offsets)
+    ends = TopicOffsets("IUbsfe94QKSwMdTvRj3M/w", offsets)
     assert read_offsets(ends.write()) == ends
 
 
 def test_ends_are_compact() -> None:
-    assert LogOffsets("id", (5, 0, 12)).write() == "id:5,0,12"
+    assert TopicOffsets("id", (5, 0, 12)).write() == "id:5,0,12"
 
 
 def test_partition_that_came_later_ended_at_0() -> None:
-    assert [LogOffsets("id", (5, 7)).at(number) for number in (0, 1, 2)] == [5, 7, 0]
+    assert [TopicOffsets("id", (5, 7)).at(number) for number in (0, 1, 2)] == [5, 7, 0]
 
 
 @pytest.mark.parametrize("text", ["", "id", "id:1,x"])

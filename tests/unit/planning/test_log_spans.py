@@ -8,8 +8,8 @@ import pytest
 from tests.builders import a_log, a_log_depth, a_measurement, a_work_queue_job, after
 from workqueuejob.api import QueueStatus, RunOffsets, WorkQueueJob, WorkQueueJobStatus
 from workqueuejob.brokers.depth import QueueDepth
-from workqueuejob.brokers.positions import LogPositions, LogSpan, PartitionPosition
-from workqueuejob.contract.offsets import LogOffsets, NextItem
+from workqueuejob.brokers.positions import PartitionPosition, TopicPositions, TopicSpan
+from workqueuejob.contract.offsets import NextItem, TopicOffsets
 from workqueuejob.errors import ConnectionFailed, QueueReplaced
 from workqueuejob.planning.ledger.spans import find_span, restrict, write_span
 
@@ -31,11 +31,11 @@ def restricted(depth: QueueDepth, resource: WorkQueueJob) -> QueueDepth:
 
 
 def test_what_status_keeps_is_read_back() -> None:
-    span = LogSpan(LogOffsets("id", (0, 2)), LogOffsets("id", (6, 4)))
+    span = TopicSpan(TopicOffsets("id", (0, 2)), TopicOffsets("id", (6, 4)))
     assert write_span(span) == DRAINS
     assert find_span(a_run()) == span
-    assert write_span(LogSpan(LogOffsets("id", (6, 4)))) == FOLLOWS
-    assert find_span(a_run(FOLLOWS, **LATEST)) == LogSpan(LogOffsets("id", (6, 4)))
+    assert write_span(TopicSpan(TopicOffsets("id", (6, 4)))) == FOLLOWS
+    assert find_span(a_run(FOLLOWS, **LATEST)) == TopicSpan(TopicOffsets("id", (6, 4)))
 
 
 @pytest.mark.parametrize("empty", ["", "0"])
@@ -52,7 +52,7 @@ def test_record_of_another_kind_of_run_does_not_hold() -> None:
 
 
 def test_run_that_goes_on_for_ever_by_now_keeps_where_it_began() -> None:
-    assert find_span(a_run(run_policy="Continuous")) == LogSpan(LogOffsets("id", (0, 2)))
+    assert find_span(a_run(run_policy="Continuous")) == TopicSpan(TopicOffsets("id", (0, 2)))
 
 
 def test_what_comes_after_the_start_is_not_waited_for() -> None:
@@ -90,7 +90,7 @@ def test_run_that_follows_works_on_all_of_a_topic_that_was_created_anew() -> Non
 def test_what_rests_is_due_by_the_time_of_the_measurement() -> None:
     due_at = after(5).timestamp()
     resting = PartitionPosition(0, 9, 5, next=NextItem(1, due_at=due_at))
-    depth = a_log_depth(LogPositions("id", (resting, PartitionPosition(0, 4, 4))))
+    depth = a_log_depth(TopicPositions("id", (resting, PartitionPosition(0, 4, 4))))
     measured = replace(a_measurement(depth), time=after(4))
     for now, ready, delayed in ((4, 0, 1), (5, 1, 0)):
         found = restrict(replace(measured, time=after(now)), a_run()).result

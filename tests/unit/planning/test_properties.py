@@ -30,8 +30,8 @@ from workqueuejob.api.spec import RunPolicy
 from workqueuejob.api.status import CountedItems, ItemsStatus, QueueStatus
 from workqueuejob.brokers.depth import QueueDepth
 from workqueuejob.brokers.positions import (
-    LogPositions,
     PartitionPosition,
+    TopicPositions,
     measure_lag,
 )
 from workqueuejob.contract.offsets import NextItem
@@ -189,7 +189,7 @@ partitions = st.builds(
     is_owned=st.booleans(),
 )
 logs = st.builds(
-    LogPositions, topic_id=st.just("id"), partitions=st.lists(partitions, min_size=2, max_size=4)
+    TopicPositions, topic_id=st.just("id"), partitions=st.lists(partitions, min_size=2, max_size=4)
 )
 WARM: dict[str, Any] = {"autoscale": {"min_parallelism": 4}}
 KINDS: dict[str, dict[str, Any]] = {
@@ -510,7 +510,7 @@ def test_nothing_is_made_on_a_log_before_its_ends_are_recorded(
 @effort(400)
 @given(logs, st.booleans(), st.integers(0, 12))
 def test_what_is_left_of_a_log_and_what_came_later_are_all_there_is(
-    log: LogPositions, from_latest: bool, more: int
+    log: TopicPositions, from_latest: bool, more: int
 ) -> None:
     now = NOW.timestamp()
     span = log.span(from_latest=from_latest)

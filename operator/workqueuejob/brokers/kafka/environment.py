@@ -2,7 +2,7 @@
 
 from workqueuejob.api import KafkaQueue, StartFrom
 from workqueuejob.brokers.kafka.settings import KafkaSource
-from workqueuejob.brokers.positions import LogSpan
+from workqueuejob.brokers.positions import TopicSpan
 from workqueuejob.brokers.sides import Variable
 from workqueuejob.brokers.variables import from_secret, plain
 from workqueuejob.contract.settings import BROKER_PASSWORD, BROKER_USERNAME, QUEUE
@@ -34,7 +34,7 @@ def refer_to_login(queue: KafkaQueue) -> list[Variable]:
     ]
 
 
-def build_source(queue: KafkaQueue, span: LogSpan | None) -> KafkaSource:
+def build_source(queue: KafkaQueue, span: TopicSpan | None) -> KafkaSource:
     """Return the topic as our worker's settings name it, with the offsets that a run works on."""
     ends = span.ends if span else None
     begins_there = ends is None or queue.start_from is StartFrom.LATEST

@@ -41,7 +41,7 @@ from workqueuejob.brokers.kafka.errors import build_group_in_use, read_error, tr
 from workqueuejob.brokers.kafka.reference import KafkaReference
 from workqueuejob.brokers.kafka.settings import KafkaConnection
 from workqueuejob.brokers.kafka.subject import Subject
-from workqueuejob.brokers.positions import LogPositions, PartitionPosition, measure_lag
+from workqueuejob.brokers.positions import PartitionPosition, TopicPositions, measure_lag
 from workqueuejob.contract.offsets import (
     FRESH,
     is_own_client,
@@ -122,7 +122,7 @@ class KafkaProbe:
 
     def _find_positions(
         self, queue: KafkaReference, subject: Subject
-    ) -> tuple[LogPositions, _Members]:
+    ) -> tuple[TopicPositions, _Members]:
         topic_id, numbers = self._describe_topic(queue.topic, subject)
         every = [TopicPartition(queue.topic, number) for number in numbers]
         timeout = REQUEST_TIMEOUT_SECONDS
@@ -147,7 +147,7 @@ class KafkaProbe:
                 is_owned=own.partition in members.owned,
             )
             positions.append(position)
-        return LogPositions(topic_id, tuple(positions)), members
+        return TopicPositions(topic_id, tuple(positions)), members
 
     def _describe_topic(self, topic: str, subject: Subject) -> tuple[str, list[int]]:
         """Return a topic's id, and the numbers of its partitions in order."""

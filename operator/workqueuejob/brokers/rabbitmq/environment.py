@@ -4,7 +4,7 @@ from urllib.parse import quote
 
 from workqueuejob.api import AuthMechanism, RabbitMQQueue
 from workqueuejob.brokers.connection import join_address
-from workqueuejob.brokers.positions import LogSpan
+from workqueuejob.brokers.positions import TopicSpan
 from workqueuejob.brokers.rabbitmq.settings import (
     AMQP_PORT,
     AMQPS_PORT,
@@ -42,7 +42,7 @@ def refer_to_login(queue: RabbitMQQueue) -> list[Variable]:
     ]
 
 
-def build_source(queue: RabbitMQQueue, _span: LogSpan | None) -> RabbitMQSource:
+def build_source(queue: RabbitMQQueue, _span: TopicSpan | None) -> RabbitMQSource:
     """Return the queue as our worker's settings name it."""
     return RabbitMQSource(
         queue=queue.queue,

@@ -2,7 +2,7 @@
 
 from workqueuejob.api import RedisQueue
 from workqueuejob.brokers.connection import join_address
-from workqueuejob.brokers.positions import LogSpan
+from workqueuejob.brokers.positions import TopicSpan
 from workqueuejob.brokers.redis.settings import REDIS_PORT, RedisSource
 from workqueuejob.brokers.sides import Variable
 from workqueuejob.brokers.variables import build_url, from_reference, from_secret, plain
@@ -34,7 +34,7 @@ def refer_to_login(queue: RedisQueue) -> list[Variable]:
     return variables
 
 
-def build_source(queue: RedisQueue, _span: LogSpan | None) -> RedisSource:
+def build_source(queue: RedisQueue, _span: TopicSpan | None) -> RedisSource:
     """Return the list or stream as our worker's settings name it."""
     return RedisSource(
         key=queue.key,

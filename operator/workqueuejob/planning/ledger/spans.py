@@ -9,32 +9,32 @@ from dataclasses import replace
 from workqueuejob.api import RunOffsets, WorkQueueJob
 from workqueuejob.api.spec import RunPolicy
 from workqueuejob.brokers.depth import MOST, Measurement, QueueDepth
-from workqueuejob.brokers.positions import LogSpan, is_same_topic, measure_lag
+from workqueuejob.brokers.positions import TopicSpan, is_same_topic, measure_lag
 from workqueuejob.brokers.traits import read_traits
-from workqueuejob.contract.offsets import LogOffsets
+from workqueuejob.contract.offsets import TopicOffsets
 from workqueuejob.errors import QueueReplaced
 
 
-def read_span(resource: WorkQueueJob) -> LogSpan | None:
+def read_span(resource: WorkQueueJob) -> TopicSpan | None:
     """Return the recorded span, without its ends if the run has become Continuous."""
     queue = resource.status.queue
     recorded = queue.offsets if queue else None
     if recorded is None:
         return None
     topic_id, ends = recorded.topic_id, None if follows(resource) else recorded.ends
-    return LogSpan(
-        LogOffsets.read(topic_id, recorded.starts),
-        None if ends is None else LogOffsets.read(topic_id, ends),
+    return TopicSpan(
+        TopicOffsets.read(topic_id, recorded.starts),
+        None if ends is None else TopicOffsets.read(topic_id, ends),
     )
 
 
-def find_span(resource: WorkQueueJob) -> LogSpan | None:
+def find_span(resource: WorkQueueJob) -> TopicSpan | None:
     """Return the span that the run works on; None while it is not recorded, or need not be."""
     span = read_span(resource)
     return None if span is None or (span.ends is None and not follows(resource)) else span
 
 
-def write_span(span: LogSpan) -> RunOffsets:
+def write_span(span: TopicSpan) -> RunOffsets:
     """Return a span as status keeps it."""
     return RunOffsets(
         topic_id=span.starts.topic_id,
@@ -52,7 +52,7 @@ def restrict(measurement: Measurement, resource: WorkQueueJob) -> Measurement:
         if span.ends is not None:
             return replace(measurement, result=_explain_replaced(resource))
         # All of it came after the run had begun.
-        span = LogSpan(LogOffsets(depth.log.topic_id, ()))
+        span = TopicSpan(TopicOffsets(depth.log.topic_id, ()))
     lag = measure_lag(depth.log, now=measurement.time.timestamp(), span=span)
     later = None if span.ends is None else min(lag.later, MOST)
     return replace(measurement, result=replace(depth.with_lag(lag), later=later))

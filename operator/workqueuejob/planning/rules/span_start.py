@@ -1,9 +1,9 @@
 """The rule that records where a run begins and ends in a partitioned log, before its first wave."""
 
 from workqueuejob.api import WorkQueueJob
-from workqueuejob.brokers.positions import LogPositions, LogSpan, is_same_topic
+from workqueuejob.brokers.positions import TopicPositions, TopicSpan, is_same_topic
 from workqueuejob.brokers.traits import read_traits
-from workqueuejob.contract.offsets import LogOffsets
+from workqueuejob.contract.offsets import TopicOffsets
 from workqueuejob.planning.decision import Plan
 from workqueuejob.planning.ledger.spans import find_span, follows, read_span
 from workqueuejob.planning.situation import Situation
@@ -29,16 +29,16 @@ def record_span(situation: Situation) -> Plan | None:
     return Plan(verdict, decision=message, span=span, recheck_after_seconds=0.0)
 
 
-def _choose_span(resource: WorkQueueJob, log: LogPositions) -> LogSpan:
+def _choose_span(resource: WorkQueueJob, log: TopicPositions) -> TopicSpan:
     """Return the span from now on; a run that has begun before goes on from there."""
     recorded, is_endless = read_span(resource), follows(resource)
     fresh = log.span(from_latest=_is_from_latest(resource), follows=is_endless)
     if recorded is None:
         return fresh
     if is_same_topic(log, recorded.starts):
-        return LogSpan(recorded.starts, fresh.ends)
+        return TopicSpan(recorded.starts, fresh.ends)
     # All records of a topic that was created again came after the run had begun.
-    return LogSpan(LogOffsets(log.topic_id, ()), fresh.ends)
+    return TopicSpan(TopicOffsets(log.topic_id, ()), fresh.ends)
 
 
 def _is_from_latest(resource: WorkQueueJob) -> bool:

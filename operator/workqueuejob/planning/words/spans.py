@@ -2,11 +2,11 @@
 
 from workqueuejob.api import ItemsStatus
 from workqueuejob.brokers.depth import QueueDepth
-from workqueuejob.brokers.positions import LogSpan
+from workqueuejob.brokers.positions import TopicSpan
 from workqueuejob.planning.wording import count
 
 
-def recorded(depth: QueueDepth, span: LogSpan) -> str:
+def recorded(depth: QueueDepth, span: TopicSpan) -> str:
     """Say where in the log the run ends, or begins."""
     partitions = count(len(depth.log.partitions) if depth.log else 0, "partition")
     if span.ends is None:
