@@ -79,12 +79,12 @@ def _time_work_queue_job(workspace: Workspace, items: int, parallelism: int) -> 
     """Return the seconds until the last pod has succeeded, without the proof of the drain."""
     workspace.publish([str(number) for number in range(items)])
     started = time.monotonic()
-    workspace.apply(a_manifest(workspace, "ours", command=COMMAND, parallelism=parallelism))
+    workspace.apply(a_manifest(workspace, "scaled", command=COMMAND, parallelism=parallelism))
     workspace.kubectl(
-        "wait", f"--for=jsonpath={{.status.pods.succeeded}}={items}", "wqj/ours", "--timeout=600s"
+        "wait", f"--for=jsonpath={{.status.pods.succeeded}}={items}", "wqj/scaled", "--timeout=600s"
     )
     elapsed = time.monotonic() - started
-    workspace.kubectl("wait", "--for=condition=Complete", "wqj/ours", "--timeout=60s")
+    workspace.kubectl("wait", "--for=condition=Complete", "wqj/scaled", "--timeout=60s")
     return elapsed
 
 

@@ -52,7 +52,7 @@ def _install(cluster: Cluster) -> None:
 
 
 def _write_letters(cluster: Cluster) -> None:
-    with step(f"make the topics {', '.join(TOPICS)} anew"):
+    with step(f"make the topics {', '.join(TOPICS)}"):
         _delete(cluster, "job/write-letters", f"wqj/{NAME}")
         for topic, partitions in TOPICS.items():
             name = ("--topic", topic)

@@ -52,7 +52,7 @@ def check_runtime(target: Path, left_behind: frozenset[str]) -> None:
     """Exit with a message unless the runtime has all that a worker and its clients import.
 
     left_behind: the modules that left_out.txt keeps out. Imports within the standard library are
-    not checked here, because they differ between versions of Python; tests check those of theirs.
+    not checked here, because versions of Python differ in them; the tests check those of theirs.
     """
     run_python(target, IMPORT_ALL)
     missing = {

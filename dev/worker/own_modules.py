@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Which modules of our own package a worker needs; run as a program, it removes the others.
+"""Find the project's modules that a worker needs; run as a program, this removes the others.
 
-What `workqueuejob.worker` imports, and the worker's sides of every broker's room, which are
-imported by name when their broker is used. Found in the source, so no import is missed because
-nothing reached it yet. Standard library only.
+A worker needs what `workqueuejob.worker` imports, and the worker's side of every broker's room,
+which the registry imports by name when its broker is used. The imports are read from the source, so
+that those inside of functions are found as well. Only the standard library is imported.
 """
 
 import ast
@@ -38,7 +38,7 @@ def _find_roots(packages: Path) -> Iterator[Path]:
 
 
 def _find_imported(packages: Path, path: Path) -> Iterator[Path]:
-    """Yield what a module imports of our own, and the packages that it is in."""
+    """Yield the project's modules that a module imports, and the packages that it is in."""
     for parent in path.parents:
         init = parent / "__init__.py"
         if parent != packages and parent.is_relative_to(packages) and init.exists():

@@ -67,7 +67,7 @@ def count_processed(workspace: Workspace, name: str, items: Sequence[str]) -> Co
     wanted = set(items)
     printed = Counter(line for line in workspace.logs(name) if line in wanted)
     unseen = sorted(wanted - set(printed))
-    assert not unseen, f"items that nobody has processed: {unseen}"
+    assert not unseen, f"items that no pod has processed: {unseen}"
     return printed
 
 

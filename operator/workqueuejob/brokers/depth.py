@@ -8,8 +8,8 @@ from workqueuejob.brokers.positions import Lag, TopicPositions
 from workqueuejob.contract.report import ItemCounts
 from workqueuejob.errors import QueueError
 
-MOST = 1_000_000_000
-"""Of whatever is counted in offsets, so that status can hold sums of it."""
+COUNT_MAX = 1_000_000_000
+"""The largest count of messages that is believed or reported. Status can hold sums of such."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +56,11 @@ class QueueDepth:
         """Return this depth of a log with other numbers."""
         return replace(
             self,
-            ready=min(lag.ready, MOST),
+            ready=min(lag.ready, COUNT_MAX),
             in_flight=None if self.in_flight is None else lag.in_flight,
-            delayed=min(lag.delayed, MOST),
+            delayed=min(lag.delayed, COUNT_MAX),
             partitions=lag.partitions,
-            removed=min(lag.removed, MOST),
+            removed=min(lag.removed, COUNT_MAX),
         )
 
     @property

@@ -103,7 +103,7 @@ class Measuring(Generic[QueueT]):
         if self._runner is None and may_replace and has_room:
             self._go_on()
         if self._runner is None:
-            self.line.tell_newcomers()
+            self.line.notify_newcomers()
 
     @property
     def left_behind(self) -> int:
@@ -116,7 +116,7 @@ class Measuring(Generic[QueueT]):
         with self._lock:
             self._runner = None
             self.line = self.line.hand_over()
-        self.line.tell_all(
+        self.line.notify_all(
             ConnectionFailed(
                 f"{self.line.address}: a measurement did not end within {limit_seconds:g} s and was"
                 " given up; correct the host in spec.queue, or see why looking up its name takes so"

@@ -50,7 +50,7 @@ class Line(Generic[QueueT]):
         now = self._environment.clock()
         self.wake_at = now
         if self._broken is not None and now < self._retry_at:
-            self.tell_newcomers()
+            self.notify_newcomers()
         elif now >= self._last_start + self._environment.pace.gap_seconds:
             self._run_round(now)
         self.wake_at = self._next_due()
@@ -68,7 +68,7 @@ class Line(Generic[QueueT]):
         successor.stay_broken(failures=self._failures + 1)
         return successor
 
-    def tell_all(self, error: ConnectionFailed) -> None:
+    def notify_all(self, error: ConnectionFailed) -> None:
         """Publish an error to all listeners; it answers every request until the next try."""
         measurement = Measurement(self._environment.clock(), datetime.now(UTC), error)
         self._broken = measurement
@@ -77,7 +77,7 @@ class Line(Generic[QueueT]):
             queue.take_wanting()
             queue.publish(measurement, list(queue.listeners))
 
-    def tell_newcomers(self) -> None:
+    def notify_newcomers(self) -> None:
         """Publish the lasting error to queues that were watched only after it was published."""
         for _, queue in self.list_queues():
             if queue.latest is None and self._broken is not None:

@@ -58,7 +58,7 @@ class Listener:
     wanting: bool = True
     """Whether it has requested a measurement that has not begun."""
 
-    def tell(self, measurement: Measurement) -> None:
+    def notify(self, measurement: Measurement) -> None:
         """Call the watcher; if it raises, log that and go on."""
         try:
             self.on_measurement(measurement)
@@ -93,7 +93,7 @@ class WatchedQueue:
         before, self.latest = self.latest, measurement
         changed = before is None or not same_result(before, measurement)
         for listener in list(self.listeners) if changed else answered:
-            listener.tell(measurement)
+            listener.notify(measurement)
         return changed
 
 

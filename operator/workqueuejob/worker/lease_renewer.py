@@ -15,14 +15,10 @@ from workqueuejob.worker.engine import Engine
 TICK_SECONDS = 1.0
 
 
-def _do_nothing() -> None:
-    """Stand in for a callback that is not set."""
-
-
 class LeaseRenewer:
     """One daemon thread for one engine. on_tick: called once a second, in that thread."""
 
-    def __init__(self, engine: Engine, *, on_tick: Callable[[], None] = _do_nothing) -> None:
+    def __init__(self, engine: Engine, *, on_tick: Callable[[], None] = lambda: None) -> None:
         self._engine = engine
         self._on_tick = on_tick
         self._closing = threading.Event()

@@ -47,8 +47,8 @@ class Settlement:
     ) -> None:
         self.held: Item | None = None
         self.is_disowned = False
-        self.on_lost: Callable[[], None] = _do_nothing
-        self.on_refused: Callable[[WorkQueueJobError], None] = _do_nothing
+        self.on_lost: Callable[[], None] = lambda: None
+        self.on_refused: Callable[[WorkQueueJobError], None] = lambda _: None
         self._retry = settings.retry
         self._quota = settings.quota
         self._broker = broker
@@ -215,10 +215,6 @@ class Settlement:
         with self._broker.lock:
             self.note_lost(item)
             self.held = None
-
-
-def _do_nothing(*_: object) -> None:
-    """Stand in for a callback that is not set."""
 
 
 def _at_once() -> bool:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from threading import Lock
 from urllib.parse import quote
 
-from workqueuejob.brokers.depth import MOST, DepthWarning
+from workqueuejob.brokers.depth import COUNT_MAX, DepthWarning
 from workqueuejob.brokers.rabbitmq.management_http import ManagementFailure, ManagementHTTP
 from workqueuejob.brokers.rabbitmq.settings import FIELD, RabbitMQConnection
 from workqueuejob.contract.plain_json import read_json
@@ -181,7 +181,7 @@ def parse_members(data: bytes) -> dict[str, str] | None:
 def _count(value: object) -> int | None:
     if not isinstance(value, int) or isinstance(value, bool):
         return None
-    return value if abs(value) <= MOST else None
+    return value if abs(value) <= COUNT_MAX else None
 
 
 def _text(value: object) -> str | None:

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from workqueuejob.api import RunOffsets, WorkQueueJob
 from workqueuejob.api.spec import RunPolicy
-from workqueuejob.brokers.depth import MOST, Measurement, QueueDepth
+from workqueuejob.brokers.depth import COUNT_MAX, Measurement, QueueDepth
 from workqueuejob.brokers.positions import TopicSpan, is_same_topic, measure_lag
 from workqueuejob.brokers.traits import read_traits
 from workqueuejob.contract.offsets import TopicOffsets
@@ -54,7 +54,7 @@ def restrict(measurement: Measurement, resource: WorkQueueJob) -> Measurement:
         # All of it came after the run had begun.
         span = TopicSpan(TopicOffsets(depth.log.topic_id, ()))
     lag = measure_lag(depth.log, now=measurement.time.timestamp(), span=span)
-    later = None if span.ends is None else min(lag.later, MOST)
+    later = None if span.ends is None else min(lag.later, COUNT_MAX)
     return replace(measurement, result=replace(depth.with_lag(lag), later=later))
 
 
