@@ -44,7 +44,14 @@ class Auditor:
             assert count_settled(items) <= len(self._queue.settled) + len(self._queue.dead), items
         if self._is_exact(items):
             told = (items.succeeded, items.dead_lettered)
-            ours = [by for by in self._queue.settled.values() if not is_stranger(by)]
+            # A success whose acknowledgement the broker forgot stays one until the item is done
+            # again.
+            succeeded = self._queue.forgotten | self._queue.settled
+            ours = [
+                item
+                for item, consumer in succeeded.items()
+                if item not in self._queue.dead and not is_stranger(consumer)
+            ]
             assert told == (len(ours), len(self._queue.dead)), items
 
     def _judge_end(self, end: Condition) -> None:
@@ -67,7 +74,7 @@ class Auditor:
         gone = deleted or self._controller.deleted_jobs
         killed = [p for p in self._ended_pods if p.has_run and p.exit_code == exit_codes.KILLED]
         lost = [pod for pod in self._controller.live_pods if pod.is_lost]
-        if not gone and not killed and not lost and not self._queue.has_forgotten:
+        if not gone and not killed and not lost and not self._queue.forgotten:
             assert is_counted, "every pod that ran has reported"
         # What a pod had reported that was deleted between two operators, nobody knows.
         return is_counted and not (gone and self.has_restarted)

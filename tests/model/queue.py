@@ -22,14 +22,13 @@ class Queue:
     hidden: who holds its item out of sight. returning: items out of sight whose holder is dead.
     counts: what the broker itself counts; None where it doesn't.
     may_forget: whether it loses an acknowledgement when it is killed.
-    has_forgotten: whether it ever lost an acknowledgement that a worker has counted.
+    forgotten: by which consumer items were settled whose acknowledgements it lost.
     keeps_connections: it does not notice that one is dead, as while nothing is sent on it.
     """
 
     counts: ItemCounts | None = None
     keeps_connections = False
     may_forget = True
-    has_forgotten = False
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
@@ -41,6 +40,7 @@ class Queue:
         self.returning: dict[int, float] = {}
         self.settled: dict[int, str] = {}
         self.dead: dict[int, str] = {}
+        self.forgotten: dict[int, str] = {}
         self.consumers: list[str] = []
         self.attempts: Counter[int] = Counter()
         self.published = 0
@@ -118,9 +118,8 @@ class Queue:
 
     def forget(self, item: int) -> None:
         """Be killed before an acknowledgement was written down; the item comes back."""
-        del self.settled[item]
+        self.forgotten[item] = self.settled.pop(item)
         self.returned.add(item)
-        self.has_forgotten = True
         self.ready.appendleft(item)
         self._deliver()
 

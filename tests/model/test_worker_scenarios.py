@@ -210,6 +210,20 @@ def test_ledger_says_that_an_item_may_have_been_counted_twice(detail: Detail) ->
 
 
 @pytest.mark.parametrize("detail", RABBITMQ)
+def test_success_that_the_broker_forgot_is_counted_beside_the_item_that_is_left(
+    detail: Detail,
+) -> None:
+    worker = Worker()
+    world = a_world(worker, detail=detail, items=1, backoff_limit=0)
+    let_take(world)
+    world.pass_round(Step.WORK)
+    world.queue.forget(0)
+    worker.give_up(world.controller.live_pods[0], world.queue)
+    items = finish(world)
+    assert (items.total, items.succeeded, items.remaining) == (2, 1, 1)
+
+
+@pytest.mark.parametrize("detail", RABBITMQ)
 def test_ledger_says_that_a_job_was_deleted_before_its_pods_could_tell(detail: Detail) -> None:
     world = a_world(detail=detail, items=6)
     let_take(world)

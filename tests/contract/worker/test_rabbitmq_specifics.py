@@ -494,9 +494,8 @@ def start_worker(bench: RabbitMQWorkerBench) -> "subprocess.Popen[str]":
     """Start a process that takes an item, waits for a line, and acknowledges."""
     script = f"""
         from workqueuejob.errors import LeaseLost
-        from workqueuejob.brokers.connection import RabbitMQConnection
+        from workqueuejob.brokers.rabbitmq.settings import RabbitMQConnection, RabbitMQSource
         from workqueuejob.contract.retry import RetrySettings
-        from workqueuejob.contract.settings import RabbitMQSource
         from workqueuejob.brokers.rabbitmq.broker import open_broker
 
         connection = RabbitMQConnection(
