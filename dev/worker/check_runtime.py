@@ -23,7 +23,7 @@ PYC_HEADER_BYTES = 16
 
 IMPORT_ALL = """
 import importlib, pkgutil, socket, sys
-import confluent_kafka, encodings.idna, pika, redis, redis.sentinel, ssl
+import encodings.idna, ssl
 import workqueuejob.brokers, workqueuejob.contract, workqueuejob.worker
 for package in (workqueuejob.brokers, workqueuejob.contract, workqueuejob.worker):
     for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):

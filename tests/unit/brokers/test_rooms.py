@@ -2,6 +2,7 @@
 
 import ast
 import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import cast
@@ -56,6 +57,15 @@ def test_source_and_connection_name_their_room(room: Room) -> None:
     classes = [value for value in vars(room.settings).values() if isinstance(value, type)]
     named = [cast("str", value.broker) for value in classes if hasattr(value, "broker")]
     assert named == [room.name, room.name]
+
+
+def test_import_linter_keeps_every_room_apart() -> None:
+    """A wildcard would match the modules that the rooms share as well."""
+    project = tomllib.loads((PACKAGE.parents[1] / "pyproject.toml").read_text())
+    contracts = project["tool"]["importlinter"]["contracts"]
+    apart = next(contract for contract in contracts if contract["type"] == "independence")
+    rooms = {init.parent.name for init in (PACKAGE / "brokers").glob("*/__init__.py")}
+    assert set(apart["modules"]) == {f"workqueuejob.brokers.{room}" for room in rooms}
 
 
 def test_no_module_outside_of_the_rooms_says_a_brokers_name() -> None:
