@@ -92,7 +92,7 @@ lock: $(VENV)/ready ## Resolve the dependencies again into the lock files
 
 .PHONY: clean
 clean: cluster-down ## Stop the local cluster and remove what was built in this folder
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .grimp_cache .import_linter_cache
 
 $(VENV)/ready: requirements-dev.lock pyproject.toml
 	@$(PYTHON) -m dev.prepare $(VENV)
