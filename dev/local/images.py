@@ -1,4 +1,4 @@
-"""`build-image`: builds a Dockerfile of the project without a daemon or a registry, and imports it.
+"""`build-image`: builds a Dockerfile of the project, without daemon or image registry; imports it.
 
 Builds are isolated by chroot only, because they run only the project's own files.
 """

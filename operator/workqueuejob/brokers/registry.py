@@ -1,6 +1,7 @@
-"""The brokers that are known, one line each, and the room in which everything about one lies.
+"""Lists the brokers, one line each. Each has a room: a folder with its modules.
 
-A room has a module for each side of a broker, and `brokers.sides` says what each must offer:
+Its model of the spec is in `api`. A room has a module for each side of a broker, and
+`brokers.sides` says what each must offer:
 
     settings     where a queue is and how to get in, as values      operator and worker, pure
     traits       what the planner must know of a queue              operator, pure

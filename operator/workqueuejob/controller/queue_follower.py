@@ -41,7 +41,10 @@ class QueueFollower:
         allowed_hosts: AllowedHosts,
     ) -> None:
         self.is_at_work = False
-        """Whether the run has pods or items, which the actor sets: Secrets are read more often."""
+        """Whether the run has pods or items, so that Secrets are read more often.
+
+        The reconciler sets it.
+        """
         self.changes = 0
         """How often a watch has been closed, mostly because connection or queue changed."""
         self._secrets = secrets

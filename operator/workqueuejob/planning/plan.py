@@ -1,8 +1,9 @@
 """Decides what to do next: asks the rules in order, and the first that answers decides.
 
-What is observed: a reconcile looks at the Jobs and then at the queue (`observing`), reckons what
-the run has done so far (`ledger`), and adds what it saw to the evidence of earlier looks
-(`evidence`). All of this is one `Situation`, which every rule is given.
+What is observed: the controller's `observing.py` looks at the Jobs and then at the queue, and
+`planning/observing` reads them as values. The reconciler has `ledger` reckon what the run has done
+so far, and `evidence` add what was seen to earlier looks. All of this is one `Situation`, which
+every rule is given.
 
 What may be decided: one `Plan`, with actions on Jobs, the verdict that the status shows, and the
 time of the next look. A rule that has nothing to say returns None, and the next one is asked. The
@@ -14,7 +15,7 @@ In which order: `_RULES` has five parts, and each may rely on those before it.
    the user suspends it, or no Job can be made. All of this must work while the broker can't be
    reached.
 2. Whether the queue's depth is known. An unknown depth is not zero, so no later rule is asked
-   without one: it creates no pod, ends none, and completes no run.
+   without one. While it is unknown, no pod is created or ended and no run completes.
 3. What has to be settled before the numbers say anything: where a log's run ends, and pods that are
    on their way out.
 4. What ends pods or the run: pods on a lost node, too many dead letters, too many failures, pods
@@ -22,8 +23,8 @@ In which order: `_RULES` has five parts, and each may rely on those before it.
 5. What is left to do: the ready items get their pods.
 
 `keep_warm` is no rule, because it decides nothing by itself: it adds the pods that a Continuous
-run keeps to the plan of one of the last two rules. As a rule before these it would hide what they
-have to say, and after them it would never be asked.
+run keeps to the plan of one of the last two rules. Before them it would hide their answers; after
+them it would never run.
 
 What every plan gets at last, whichever rule made it: deletions that would lose a wave's number are
 put off, pods that don't end are named, and the doubts, the scaling and the Jobs beyond the history

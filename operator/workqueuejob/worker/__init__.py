@@ -1,4 +1,6 @@
-"""The worker: takes items, has them worked on, and settles them, each at least once.
+"""The worker: takes items, has them worked on, and settles them.
+
+Each item is worked on at least once.
 
     from workqueuejob.worker import Worker
 

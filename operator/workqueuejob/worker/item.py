@@ -52,7 +52,7 @@ class Item:
     loop takes the next item. KeyboardInterrupt releases the item and goes on.
 
     is_lost: whether another worker has taken it over; then it can't be settled here any more.
-    is_settled: whether it was settled here.
+    is_settled: whether this delivery of it was settled here, also by a retry or by giving it back.
     """
 
     __slots__ = ("_settler", "delivery", "is_lost", "is_settled")

@@ -1,4 +1,4 @@
-"""What becomes of an item in hand: it is settled by how its work ended and by the retry settings.
+"""What becomes of an item in hand, by how its work ended and by the retry settings.
 
     succeeded                          acknowledged
     failed, attempts left              back to the queue, after its back-off
@@ -7,6 +7,9 @@
     given back                         released; the attempt does not count
     interrupted by a stop              released; failed where the pod's deadline or probe stopped it
     another worker has it              nothing: the other worker settles it
+
+Each of these but the last settles the delivery. Success, a dead letter and a discard settle the
+item as well: it does not come again.
 
 An outage of the broker delays a settlement until the worker's grace is over. Takes no items.
 """
