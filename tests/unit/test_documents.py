@@ -173,6 +173,19 @@ def test_where_is_what_names_files_and_what_is_in_them() -> None:
             assert re.search(rf"^ *(def|class|async def)? ?{name}\b", text, re.MULTILINE), name
 
 
+def test_every_long_module_has_a_reason_for_its_length() -> None:
+    section = (ROOT / "CONTRIBUTING.md").read_text().partition("### Modules of other lengths")[2]
+    listed = set(re.findall(r"`([^`]+\.py)`", section.partition("\n## ")[0]))
+
+    long = {
+        path.relative_to(PACKAGE).as_posix()
+        for path in PACKAGE.rglob("*.py")
+        if len(path.read_text().splitlines()) > 250
+    }
+
+    assert long <= listed
+
+
 def find_files(pattern: str) -> list[Path]:
     """Return the files that a path, relative to the package or to the root, may stand for."""
     found = [path for start in (PACKAGE, ROOT) for path in start.glob(pattern)]
