@@ -5,9 +5,11 @@ What the API server stores is read with `WorkQueueJob.from_manifest`, and a stat
 """
 
 from workqueuejob.api.autoscale import Autoscale, ScalingStatus
+from workqueuejob.api.broker_queue import BrokerQueue
 from workqueuejob.api.busy_period import BusyPeriod, CountsBefore
 from workqueuejob.api.kafka import KafkaQueue, KafkaSASL, SASLMechanism, StartFrom
 from workqueuejob.api.pod_failure_policy import PodFailurePolicy
+from workqueuejob.api.queue import QueueSource
 from workqueuejob.api.rabbitmq import AuthMechanism, ManagementAPI, RabbitMQQueue
 from workqueuejob.api.redis import RedisList, RedisQueue, RedisSentinel, RedisStream
 from workqueuejob.api.resource import ObjectMetadata, WorkQueueJob
@@ -24,7 +26,6 @@ from workqueuejob.api.spec import (
     EmptyStart,
     JobMetadata,
     Mode,
-    QueueSource,
     RunPolicy,
     WorkQueueJobSpec,
 )
@@ -59,6 +60,7 @@ __all__ = [
     "Accounting",
     "AuthMechanism",
     "Autoscale",
+    "BrokerQueue",
     "BusyPeriod",
     "CASecretReference",
     "ClientCertificateSecretReference",

@@ -9,6 +9,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from workqueuejob.api.base import Model, Rule, RuleReason, atomic_list, immutable
+from workqueuejob.api.broker_queue import BrokerQueue
 from workqueuejob.api.scalars import HostAndPort
 from workqueuejob.api.secrets import KafkaCredentialsSecretReference
 from workqueuejob.api.tls import TLS
@@ -51,8 +52,63 @@ class KafkaSASL(Model):
     """Secret with the password. It also holds the user name, unless username is set."""
 
 
-class KafkaQueue(Model):
+_SPEC_RULES: tuple[Rule, ...] = (
+    Rule(
+        rule="!has(self.queue.kafka) || self.mode == 'Fine'",
+        message=(
+            "mode Coarse has no meaning on a partitioned log, whose items are settled in order by"
+            " the pod that has their partition; set mode: Fine, and leave itemsPerPod out"
+        ),
+        field_path=".mode",
+        reason=RuleReason.INVALID,
+    ),
+    Rule(
+        rule=(
+            "!has(self.queue.kafka) || self.queue.kafka.startFrom != 'Latest'"
+            " || self.runPolicy != 'UntilDrained' || oldSelf.hasValue()"
+        ),
+        message=(
+            "queue.kafka.startFrom must not be Latest with runPolicy UntilDrained: there would be"
+            " nothing to drain; use Earliest, or runPolicy: Continuous"
+        ),
+        field_path=".queue.kafka.startFrom",
+        reason=RuleReason.FORBIDDEN,
+        # A run that was Continuous may wind down.
+        knows_old_self=True,
+    ),
+    Rule(
+        rule=(
+            "!has(self.worker) || !has(self.queue.kafka) || (has(self.retry)"
+            " && (has(self.retry.deadLetter) || self.retry.onExhausted == 'Discard'))"
+        ),
+        message=(
+            "retry must say what becomes of an item after its last attempt, with worker and"
+            " kafka; set retry.deadLetter.name to a topic that exists, or retry.onExhausted to"
+            " Discard"
+        ),
+        field_path=".retry",
+        reason=RuleReason.REQUIRED,
+    ),
+    Rule(
+        rule=(
+            "!has(self.retry) || !has(self.retry.deadLetter) || !has(self.queue.kafka)"
+            " || (self.retry.deadLetter.name.size() <= 249"
+            f" && self.retry.deadLetter.name.matches('{_TOPIC_NAME}'))"
+        ),
+        message=(
+            "retry.deadLetter.name must be the name of a topic, with kafka: at most 249 letters,"
+            " digits, dots, underscores and hyphens; correct it"
+        ),
+        field_path=".retry.deadLetter.name",
+    ),
+)
+
+
+class KafkaQueue(BrokerQueue):
     """One topic of a Kafka cluster, and the consumer group that reads it."""
+
+    name_fields = ("topic",)
+    spec_rules = _SPEC_RULES
 
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
@@ -104,56 +160,3 @@ class KafkaQueue(Model):
 
     tls: TLS | None = None
     """TLS to the brokers. {} means TLS with the system's certificate authorities. Unset: no TLS."""
-
-
-KAFKA_RULES: tuple[Rule, ...] = (
-    Rule(
-        rule="!has(self.queue.kafka) || self.mode == 'Fine'",
-        message=(
-            "mode Coarse has no meaning on a partitioned log, whose items are settled in order by"
-            " the pod that has their partition; set mode: Fine, and leave itemsPerPod out"
-        ),
-        field_path=".mode",
-        reason=RuleReason.INVALID,
-    ),
-    Rule(
-        rule=(
-            "!has(self.queue.kafka) || self.queue.kafka.startFrom != 'Latest'"
-            " || self.runPolicy != 'UntilDrained' || oldSelf.hasValue()"
-        ),
-        message=(
-            "queue.kafka.startFrom must not be Latest with runPolicy UntilDrained: there would be"
-            " nothing to drain; use Earliest, or runPolicy: Continuous"
-        ),
-        field_path=".queue.kafka.startFrom",
-        reason=RuleReason.FORBIDDEN,
-        # A run that was Continuous may wind down.
-        knows_old_self=True,
-    ),
-    Rule(
-        rule=(
-            "!has(self.worker) || !has(self.queue.kafka) || (has(self.retry)"
-            " && (has(self.retry.deadLetter) || self.retry.onExhausted == 'Discard'))"
-        ),
-        message=(
-            "retry must say what becomes of an item after its last attempt, with worker and"
-            " kafka; set retry.deadLetter.name to a topic that exists, or retry.onExhausted to"
-            " Discard"
-        ),
-        field_path=".retry",
-        reason=RuleReason.REQUIRED,
-    ),
-    Rule(
-        rule=(
-            "!has(self.retry) || !has(self.retry.deadLetter) || !has(self.queue.kafka)"
-            " || (self.retry.deadLetter.name.size() <= 249"
-            f" && self.retry.deadLetter.name.matches('{_TOPIC_NAME}'))"
-        ),
-        message=(
-            "retry.deadLetter.name must be the name of a topic, with kafka: at most 249 letters,"
-            " digits, dots, underscores and hyphens; correct it"
-        ),
-        field_path=".retry.deadLetter.name",
-    ),
-)
-"""Rules over the spec as a whole, for kafka's part of it."""

@@ -18,6 +18,7 @@ from workqueuejob.api.base import (
     immutable,
     not_with_uri,
 )
+from workqueuejob.api.broker_queue import BrokerQueue
 from workqueuejob.api.scalars import HostName, PlainURL, Port, PositiveSeconds
 from workqueuejob.api.secrets import CredentialsSecretReference, URISecretReference
 from workqueuejob.api.tls import TLS
@@ -59,8 +60,10 @@ class ManagementAPI(Model):
     WorkQueueJob's namespace. https uses the certificates of tls."""
 
 
-class RabbitMQQueue(Model):
+class RabbitMQQueue(BrokerQueue):
     """One queue in one virtual host of a RabbitMQ."""
+
+    name_fields = ("queue",)
 
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(

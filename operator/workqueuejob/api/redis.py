@@ -17,9 +17,11 @@ from workqueuejob.api.base import (
     immutable,
     not_with_uri,
 )
+from workqueuejob.api.broker_queue import BrokerQueue
 from workqueuejob.api.scalars import HostAndPort, HostName, Port
 from workqueuejob.api.secrets import RedisCredentialsSecretReference, URISecretReference
 from workqueuejob.api.tls import TLS
+from workqueuejob.contract.dead_letters import dead_key
 
 RedisKey = Annotated[str, Field(min_length=1, max_length=512)]
 Database = Annotated[int, Field(ge=0, le=1_000_000)]
@@ -100,8 +102,10 @@ class RedisStream(Model):
     Without worker, your program creates it. Immutable."""
 
 
-class RedisQueue(Model):
+class RedisQueue(BrokerQueue):
     """One list or stream in one Redis database."""
+
+    name_fields = ("list.key", "stream.key")
 
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
@@ -187,3 +191,8 @@ class RedisQueue(Model):
         """The key of the list or stream."""
         source = self.list or self.stream
         return source.key if source else ""
+
+    @property
+    def default_dead_letter(self) -> str:
+        """A list or stream beside the queue's, which Redis makes with its first entry."""
+        return dead_key(self.key)

@@ -8,10 +8,8 @@ from pydantic import Field
 
 from workqueuejob.api.autoscale import Autoscale
 from workqueuejob.api.base import Model, Rule, RuleReason
-from workqueuejob.api.kafka import KAFKA_RULES, KafkaQueue
 from workqueuejob.api.pod_failure_policy import PodFailurePolicy
-from workqueuejob.api.rabbitmq import RabbitMQQueue
-from workqueuejob.api.redis import RedisQueue
+from workqueuejob.api.queue import BROKER_RULES, DEAD_LETTER_ELSEWHERE, QueueSource
 from workqueuejob.api.scalars import (
     Annotations,
     Count,
@@ -24,7 +22,6 @@ from workqueuejob.api.scalars import (
 from workqueuejob.api.spec_rules import SPEC_RULES
 from workqueuejob.api.template import PodTemplate
 from workqueuejob.api.worker import FailurePolicy, OnExhausted, Retry, WorkerSource, WorkerSpec
-from workqueuejob.contract.dead_letters import dead_key
 from workqueuejob.names import GROUP
 
 
@@ -47,58 +44,6 @@ class EmptyStart(StrEnum):
 
     COMPLETE = "Complete"
     WAIT = "Wait"
-
-
-class QueueSource(Model):
-    """The queue that holds the items. It has one member for each kind of broker, and exactly one of
-    them is set."""
-
-    rules: ClassVar[tuple[Rule, ...]] = (
-        Rule(
-            rule=(
-                "[has(self.rabbitmq), has(self.redis), has(self.kafka)]"
-                ".filter(member, member).size() == 1"
-            ),
-            message="spec.queue must have exactly one member; set rabbitmq, redis or kafka",
-            reason=RuleReason.REQUIRED,
-        ),
-        Rule(
-            rule=(
-                "has(self.rabbitmq) == has(oldSelf.rabbitmq)"
-                " && has(self.redis) == has(oldSelf.redis)"
-                " && has(self.kafka) == has(oldSelf.kafka)"
-            ),
-            message=(
-                "the kind of spec.queue is immutable; create another WorkQueueJob for another"
-                " broker"
-            ),
-            reason=RuleReason.FORBIDDEN,
-        ),
-    )
-
-    rabbitmq: RabbitMQQueue | None = None
-    """A RabbitMQ queue. Which queue it is (queue and vhost) is immutable. How the queue is reached
-    (host, credentials, TLS) may change during a run."""
-
-    redis: RedisQueue | None = None
-    """A Redis list or stream. Which one it is (key, consumer group, database) is immutable. How it
-    is reached (host, credentials, TLS) may change during a run."""
-
-    kafka: KafkaQueue | None = None
-    """A Kafka topic that a consumer group reads. It needs mode Fine. Which topic and group they are
-    (topic, consumerGroup, startFrom) is immutable. How the brokers are reached (bootstrapServers,
-    SASL, TLS) may change during a run."""
-
-    @property
-    def broker(self) -> str | None:
-        """The name of the member that is set; None if it is one that is not known here."""
-        members = type(self).model_fields
-        return next((name for name in members if getattr(self, name) is not None), None)
-
-    @property
-    def source(self) -> RabbitMQQueue | RedisQueue | KafkaQueue | None:
-        """The member that is set; None if it is one that is not known here."""
-        return self.rabbitmq or self.redis or self.kafka
 
 
 class JobMetadata(Model):
@@ -124,7 +69,7 @@ class JobMetadata(Model):
 class WorkQueueJobSpec(Model):
     """What you ask for."""
 
-    rules = (*SPEC_RULES, *KAFKA_RULES)
+    rules = (*SPEC_RULES, DEAD_LETTER_ELSEWHERE, *BROKER_RULES)
 
     queue: QueueSource
     """The queue that holds the items. Exactly one member is set. Which member it is, is
@@ -255,7 +200,7 @@ class WorkQueueJobSpec(Model):
             return None
         if retry.dead_letter is not None:
             return retry.dead_letter.name
-        return dead_key(self.queue.redis.key) if self.queue.redis else None
+        return self.queue.source.default_dead_letter if self.queue.source else None
 
     @property
     def is_worker_injected(self) -> bool:

@@ -6,16 +6,6 @@ each rule says nothing of what another one refuses.
 
 from workqueuejob.api.base import Rule, RuleReason
 
-_NAMES_OF_QUEUES = ("rabbitmq.queue", "redis.list.key", "redis.stream.key", "kafka.topic")
-
-
-def _is_dead_letter_of(name: str) -> str:
-    """Return what is true if the queue's member has that name: `has` wants each step by itself."""
-    steps = name.split(".")
-    found = [f"has(self.queue.{'.'.join(steps[:n])})" for n in range(1, len(steps))]
-    return f"({' && '.join(found)} && self.queue.{name} == self.retry.deadLetter.name)"
-
-
 # While none is named, only a single container can be meant: another rule demands the name.
 _IS_WORKED = (
     "(has(self.worker.containerName) ? c.name == self.worker.containerName"
@@ -120,16 +110,6 @@ SPEC_RULES: tuple[Rule, ...] = (
         ),
         field_path=".retry",
         reason=RuleReason.REQUIRED,
-    ),
-    Rule(
-        rule=(
-            "!has(self.retry) || !has(self.retry.deadLetter)"
-            f" || !({' || '.join(map(_is_dead_letter_of, _NAMES_OF_QUEUES))})"
-        ),
-        message=(
-            "retry.deadLetter.name must not be the queue that the items come from; name another one"
-        ),
-        field_path=".retry.deadLetter.name",
     ),
     Rule(
         rule=(

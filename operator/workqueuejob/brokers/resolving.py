@@ -18,7 +18,7 @@ def required_secrets(queue: QueueSource) -> frozenset[str]:
     """Return the names of the Secrets that `resolve_connection` needs, in the same namespace."""
     if queue.broker is None or queue.source is None:
         return frozenset()
-    tls = queue.source.tls or TLS()
+    tls = queue.source.encryption or TLS()
     references = (tls.ca_secret_ref, tls.client_certificate_secret_ref)
     certificates = (reference.name for reference in references if reference is not None)
     return frozenset((*find_room(queue.broker).resolve.list_logins(queue.source), *certificates))

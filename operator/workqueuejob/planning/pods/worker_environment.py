@@ -42,7 +42,7 @@ def build_worker_environment(
     return [
         {"name": names.POD_NAME, "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
         *environment.refer_to_login(queue.source),
-        *_refer_to_certificates(queue.source.tls),
+        *_refer_to_certificates(queue.source.encryption),
         plain(names.SETTINGS, write_settings(replace(settings, waits_for_first=is_warm))),
     ]
 
@@ -55,7 +55,7 @@ def _build_settings(
     return WorkerSettings(
         source=source,
         retry=build_retry(spec),
-        tls=_build_tls(spec.queue.source.tls if spec.queue.source else None),
+        tls=_build_tls(spec.queue.source.encryption if spec.queue.source else None),
         delivery=(
             DeliverySettings(str(worker.delivery.type), worker.delivery.variable)
             if worker
