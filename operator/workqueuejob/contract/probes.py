@@ -1,4 +1,4 @@
-"""A container's probes, as the operator writes them and the worker runs them. Pure."""
+"""Container probes, as the operator writes them and the worker runs them. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class ProbeSettings:
-    """One probe: a command, a TCP port, or an HTTP port and path.
+    """One container probe: a command, a TCP port, or an HTTP port and path.
 
     kind: `livenessProbe` or `startupProbe`.
     host: None for the pod's own.
@@ -27,7 +27,10 @@ class ProbeSettings:
 
 
 def read_probe(written: Mapping[str, Any]) -> ProbeSettings:
-    """Return the probe that is written as JSON; raise TypeError or ValueError for any other."""
+    """Return the container probe that is written as JSON.
+
+    Raises TypeError or ValueError for any other JSON.
+    """
     command = tuple(written.get("command") or ())
     headers = tuple((name, value) for name, value in written.get("headers") or ())
     return ProbeSettings(**{**written, "command": command, "headers": headers})

@@ -80,12 +80,12 @@ class WorkerSettings:
 
     run: under which the run's items are counted at a broker that can count (the WorkQueueJob's
         UID); empty counts nowhere.
-    quota: items to settle before the pod is done; None works until the queue is drained.
-    idle_seconds: how long nothing must be ready before a worker takes the queue for drained.
+    quota: items to settle before the pod is done; None sets no limit.
+    idle_seconds: how long nothing must be ready before a worker ends.
     waits_for_first: whether it waits without end for its first item, in a pod that is kept warm.
     grace_seconds: between SIGTERM and SIGKILL, the pod's terminationGracePeriodSeconds.
     deadline_seconds: the pod's activeDeadlineSeconds; None sets no limit.
-    probes: those that may end the worker's container; None where there are none.
+    probes: the container probes that may end it; None where there are none.
     item_timeout_seconds: None sets no limit.
     prefix_output: whether each line that a command prints gets its item's id.
     """

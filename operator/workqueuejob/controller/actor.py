@@ -49,7 +49,7 @@ class Actor:
             wait_for_news=self._wait_for_news,
         )
         self._retrying = Retrying()
-        self.busy_since: float | None = None
+        self.round_began_at: float | None = None
         """When the present round began, on the monotonic clock; None between two rounds."""
         self._task = asyncio.create_task(self._run(), name=f"actor {resource.metadata.name}")
 
@@ -132,7 +132,7 @@ class Actor:
 
     async def _step(self) -> float | None:
         """Reconcile once; return the seconds after which to reconcile without news, or None."""
-        self.busy_since = time.monotonic()
+        self.round_began_at = time.monotonic()
         try:
             with RECONCILES.time():
                 delay = await self._reconciler.reconcile(is_repeated=self._retrying.is_repeated)
@@ -151,7 +151,7 @@ class Actor:
         except Exception as error:  # noqa: BLE001 - one object's bug must not end its neighbours
             return self._retrying.meet(type(error).__name__, error)
         finally:
-            self.busy_since = None
+            self.round_began_at = None
         self._retrying.succeed()
         return delay
 

@@ -27,7 +27,7 @@ from workqueuejob.planning.observing.stuck_pods import mark_stuck
 
 _MEASUREMENT_TIMEOUT_SECONDS = 5.0
 _RELIST_SECONDS = 60.0
-"""How old the list of a busy run's Jobs may be."""
+"""How old the list of Jobs may be while one of them is not over."""
 
 Wait = Callable[[float], Awaitable[None]]
 """Waits until there is news, for at most so many seconds."""
@@ -64,14 +64,14 @@ class Observer:
         self._listed_at = None
 
     async def list_jobs_if_due(self, resource: WorkQueueJob) -> None:
-        """List the Jobs in the first round, and again while the run is busy; raises ClusterError.
+        """List the Jobs in the first round, and again while one is not over; raises ClusterError.
 
         The watch brings them in between, but may miss a deletion while it reconnects.
         """
         now = time.monotonic()
-        is_busy = any(not job.state.is_terminal for job in self._store.jobs)
+        is_any_left = any(not job.state.is_terminal for job in self._store.jobs)
         is_old = self._listed_at is not None and now - self._listed_at >= _RELIST_SECONDS
-        if self._listed_at is not None and not (is_busy and is_old):
+        if self._listed_at is not None and not (is_any_left and is_old):
             return
         metadata = resource.metadata
         jobs, resource_version = await self._cluster.list_jobs(

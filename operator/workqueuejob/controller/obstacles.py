@@ -57,11 +57,11 @@ class Obstacles:
 
     @property
     def retry_after_seconds(self) -> float | None:
-        """Seconds until the next attempt; None without an obstacle."""
+        """Seconds until the next try; None without an obstacle."""
         return max(0.0, self._retry_at - time.monotonic()) if self.current else None
 
     def meet(self, obstacle: ClusterError) -> None:
-        """Remember a refusal; the pause before the next attempt doubles, from 2 to 30 seconds."""
+        """Remember a refusal; the pause before the next try doubles, from 2 to 30 seconds."""
         self.current = name_refusal(obstacle)
         self._is_namespace_terminating |= isinstance(obstacle, NamespaceTerminating)
         self._retry_at = time.monotonic() + self._delay_seconds

@@ -37,7 +37,7 @@ class Refusals:
 
     @property
     def retry_after_seconds(self) -> float | None:
-        """Seconds until the next attempt; None without a refusal."""
+        """Seconds until the next try; None without a refusal."""
         if not self._refused:
             return None
         earliest = min(refusal.retry_at for refusal in self._refused.values())
@@ -54,7 +54,7 @@ class Refusals:
         return refusal is None or time.monotonic() >= refusal.retry_at
 
     def meet(self, action: Change, error: ClusterError) -> None:
-        """Remember a refusal; the pause before the next attempt doubles, from 2 to 30 seconds."""
+        """Remember a refusal; the pause before the next try doubles, from 2 to 30 seconds."""
         known = self._refused.get(_key(action))
         delay = min(_LONGEST_DELAY_SECONDS, known.delay_seconds * 2) if known else None
         seconds = delay or _FIRST_DELAY_SECONDS

@@ -33,7 +33,7 @@ from workqueuejob.planning.pods.job_manifest import WorkerImage
 
 _log = structlog.get_logger(__name__)
 
-_STUCK_SECONDS = 120.0
+_HANGING_SECONDS = 120.0
 _DEFINITION_RETRY_SECONDS = 1.0
 
 
@@ -95,7 +95,7 @@ class _Process:
         hide = expose_objects(self._operator.count_by_reason)
         try:
             async with serve_http(
-                port=self._settings.http_port, alive=self._find_stuck, ready=self._find_unready
+                port=self._settings.http_port, alive=self._find_hanging, ready=self._find_unready
             ):
                 _log.info(
                     "operator started",
@@ -147,14 +147,14 @@ class _Process:
             return None if self._watching.is_set() else "the watches have not started"
         return self._leadership.problem
 
-    def _find_stuck(self) -> str | None:
-        """Return what has been under way for more than _STUCK_SECONDS, so that a restart is due."""
+    def _find_hanging(self) -> str | None:
+        """Return what has lasted for more than _HANGING_SECONDS, so that a restart is due."""
         now = time.monotonic()
         for actor in self._operator.actors:
-            if actor.busy_since is not None and now - actor.busy_since > _STUCK_SECONDS:
+            if actor.round_began_at is not None and now - actor.round_began_at > _HANGING_SECONDS:
                 metadata = actor.resource.metadata
                 return f"reconciling {metadata.namespace}/{metadata.name} does not end"
-        if self._meter.late_seconds() > _STUCK_SECONDS:
+        if self._meter.late_seconds() > _HANGING_SECONDS:
             return "nobody looks for measurements that do not end"
         return None
 

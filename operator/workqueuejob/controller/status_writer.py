@@ -1,7 +1,7 @@
 """Writes one WorkQueueJob's status when it has changed, and then its Events.
 
 A change of numbers only is written every 2 seconds at most. An Event is written after the status
-that it is about. If the status can't be written, the next attempt repeats the change and its Event.
+that it is about. If the status can't be written, the next try repeats the change and its Event.
 """
 
 import time

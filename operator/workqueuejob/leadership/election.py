@@ -96,10 +96,10 @@ class Leadership:
 
     async def acquire(self) -> None:
         """Wait until this process leads; try every few seconds."""
-        wait = await self.attempt()
+        wait = await self.try_once()
         while wait:
             await asyncio.sleep(wait)
-            wait = await self.attempt()
+            wait = await self.try_once()
         LEADER.set(1)
         _log.info("leading", identity=self._identity)
 
@@ -110,12 +110,12 @@ class Leadership:
             await asyncio.sleep(wait)
             wait = await self.renew()
 
-    async def attempt(self) -> float:
-        """Take the Lease if it is free; return 0, or the seconds until the next attempt."""
+    async def try_once(self) -> float:
+        """Take the Lease if it is free; return 0, or the seconds until the next try."""
         try:
             lease = await self._leases.read()
             if lease is not None:
-                wait = self._watch(lease)
+                wait = self._sight(lease)
                 if wait > 0:
                     return wait
             await self._claim(lease)
@@ -162,7 +162,7 @@ class Leadership:
             else:
                 _log.info("Lease given up", identity=self._identity)
 
-    def _watch(self, lease: Lease) -> float:
+    def _sight(self, lease: Lease) -> float:
         """Return the seconds until the next look at the Lease; 0 when it is free."""
         now = self._clock()
         self._sighting = sight(self._sighting, lease, now=now)

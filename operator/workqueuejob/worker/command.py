@@ -4,7 +4,7 @@ exit 0                              the item succeeded
 exit n, killed, timed out           the item failed, with that as the reason
 the item can't be passed on         the item failed, because another worker can't pass it either
 the worker's grace is over          the command is ended and the item given back; it failed
-                                    where the pod's own deadline or probe ended it
+                                    where the pod's deadline or a container probe ended it
 the lease is lost                   the command is ended; another worker settles the item
 the program can't be started        the item is given back, and the worker ends
 the pod lacks memory, files, space  the item failed, because it may be the cause, and the worker

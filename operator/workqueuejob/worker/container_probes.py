@@ -1,4 +1,4 @@
-"""Runs a container's probe from inside the container, as the kubelet runs it from outside.
+"""Runs a container probe from inside the container, as the kubelet runs it from outside.
 
 Only reads the answer; `stop_cause` decides what a failing probe means.
 """
@@ -16,7 +16,7 @@ from workqueuejob.contract.settings import PRIVATE_VARIABLES
 
 
 def is_failing(probe: ProbeSettings) -> bool:
-    """Return whether a probe fails; a probe that can't be run does not fail."""
+    """Return whether a container probe fails; one that can't be run does not fail."""
     if probe.command:
         return _is_command_failing(probe)
     try:

@@ -76,7 +76,7 @@ class Worker:
         connect = _build_opener(settings, broker, prefetch)
         self._engine = Engine(settings, connect, stop=self._stop, timing=timing)
         self._engine.settlement.on_refused = self._end
-        self._sigterm = SigtermHandler(self._stop, busy=self._engine.broker.lock.locked)
+        self._sigterm = SigtermHandler(self._stop, in_call=self._engine.broker.lock.locked)
         self._renewer = LeaseRenewer(self._engine, on_tick=self._end_overdue_work)
         self._state = "new"
         disown_in_children(self)

@@ -30,5 +30,5 @@ def describe_deadline(deadline_seconds: int | None) -> str:
 
 
 def describe_probe(kind: str) -> str:
-    """Return why an item failed whose work was stopped while its container's probe failed."""
+    """Return why an item failed whose work was stopped while a container probe failed."""
     return f"not done when the container was stopped, because its {kind} failed"

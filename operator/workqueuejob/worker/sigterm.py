@@ -23,15 +23,15 @@ class SigtermHandler:
     allowed: whether it may raise, because the user's code works on an item.
     happened: whether it has raised.
     installed: whether it handles SIGTERM now.
-    busy: returns whether a call of the broker runs, which an exception would break off half-way.
+    in_call: returns whether a call of the broker runs, which an exception would break off half-way.
     """
 
-    def __init__(self, stop: StopRequest, *, busy: Callable[[], bool]) -> None:
+    def __init__(self, stop: StopRequest, *, in_call: Callable[[], bool]) -> None:
         self.allowed = False
         self.happened = False
         self.installed = False
         self._stop = stop
-        self._busy = busy
+        self._in_call = in_call
         self._before: Any = None
 
     def install(self) -> None:
@@ -69,6 +69,6 @@ class SigtermHandler:
 
     def _handle(self, _signal: int, _frame: FrameType | None) -> None:
         self._stop.request()
-        if self.allowed and self._stop.expired and not (self.happened or self._busy()):
+        if self.allowed and self._stop.expired and not (self.happened or self._in_call()):
             self.happened = True
             raise Interrupted(exit_codes.STOPPED_EARLY)

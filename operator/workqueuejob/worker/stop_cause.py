@@ -1,8 +1,8 @@
 """Whether the item in hand is to blame for a stop; requests no stop and settles nothing.
 
 The kubelet sends the same SIGTERM to a container for every reason. The worker recognizes its pod's
-deadline by the time, and a failing probe by running the probe once more. Any other stop is no fault
-of the item.
+deadline by the time, and a failing container probe by running that probe once more. Any other stop
+is no fault of the item.
 """
 
 import threading
@@ -15,7 +15,7 @@ from workqueuejob.worker.stop_request import StopRequest
 
 
 class StopCause:
-    """Runs the container's probes once, in a separate thread, after a stop was requested."""
+    """Runs the container probes once, in a separate thread, after a stop was requested."""
 
     def __init__(
         self, settings: WorkerSettings, stop: StopRequest, *, clock: Callable[[], float]
@@ -31,7 +31,7 @@ class StopCause:
         self._failed: str | None = None
 
     def look(self) -> None:
-        """Start to run the probes, while the work that may make them fail still goes on."""
+        """Start to run the container probes, while the work that may make them fail goes on."""
         if self._probes and not self._has_looked:
             self._has_looked = True
             threading.Thread(target=self._run_probes, name="wqj-probes", daemon=True).start()
@@ -40,7 +40,7 @@ class StopCause:
         """Return why the item in hand has failed; None where the stop is no fault of the item.
 
         An item that the pod's deadline interrupts would be interrupted in the next pod, too. A
-        probe that has not answered within its timeout has failed.
+        container probe that has not answered within its timeout has failed.
         """
         limit, age = self._deadline_seconds, self._stop.requested_at - self._started_at
         if is_deadline(age, limit):

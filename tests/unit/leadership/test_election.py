@@ -78,15 +78,15 @@ def a_replica(store: FakeLease, clock: Clock, name: str) -> Leadership:
 async def leader(store: FakeLease, clock: Clock) -> Leadership:
     """Return a replica of the name `first` that has just taken the Lease."""
     replica = a_replica(store, clock, "first")
-    await replica.attempt()
+    await replica.try_once()
     return replica
 
 
 async def test_the_first_leads_and_the_second_stands_by(store: FakeLease, clock: Clock) -> None:
     first, second = a_replica(store, clock, "first"), a_replica(store, clock, "second")
 
-    assert await first.attempt() == 0
-    assert await second.attempt() == TIMES.retry_seconds
+    assert await first.try_once() == 0
+    assert await second.try_once() == TIMES.retry_seconds
 
     first.require()
     with pytest.raises(NotLeading):
@@ -96,12 +96,12 @@ async def test_the_first_leads_and_the_second_stands_by(store: FakeLease, clock:
 
 async def test_who_stands_by_writes_nothing(store: FakeLease, clock: Clock) -> None:
     first, second = a_replica(store, clock, "first"), a_replica(store, clock, "second")
-    await first.attempt()
+    await first.try_once()
 
     for _ in range(20):
         clock.now += 2
         await first.renew()
-        await second.attempt()
+        await second.try_once()
 
     assert set(store.writes) == {"first"}
 
@@ -110,10 +110,10 @@ async def test_a_killed_leader_is_succeeded_when_its_lease_has_expired(
     store: FakeLease, clock: Clock
 ) -> None:
     first, second = a_replica(store, clock, "first"), a_replica(store, clock, "second")
-    await first.attempt()
+    await first.try_once()
     killed_at = clock.now
 
-    while wait := await second.attempt():
+    while wait := await second.try_once():
         clock.now += wait
 
     assert store.holder == "second"
@@ -140,12 +140,12 @@ async def test_the_old_leader_may_write_no_more_before_another_may(
     store: FakeLease, clock: Clock
 ) -> None:
     first, second = a_replica(store, clock, "first"), a_replica(store, clock, "second")
-    await first.attempt()
-    await second.attempt()
+    await first.try_once()
+    await second.try_once()
 
     for _ in range(200):
         clock.now += 0.1
-        await second.attempt()
+        await second.try_once()
         assert not (first.leads and second.leads)
 
     assert second.leads or store.holder == "second"
@@ -160,7 +160,7 @@ async def test_age_counts_from_before_the_renewal_was_sent(store: FakeLease, clo
 
     leader = Leadership(SlowLease(), "first", times=TIMES, clock=clock)
 
-    await leader.attempt()
+    await leader.try_once()
 
     assert not leader.leads
 
@@ -221,14 +221,14 @@ async def test_a_lease_that_was_deleted_by_hand_is_made_anew(
 
 async def test_a_clean_end_hands_over_at_once(store: FakeLease, clock: Clock) -> None:
     first, second = a_replica(store, clock, "first"), a_replica(store, clock, "second")
-    await first.attempt()
-    await second.attempt()
+    await first.try_once()
+    await second.try_once()
 
     await first.release()
 
     with pytest.raises(NotLeading):
         first.require()
-    assert await second.attempt() == 0
+    assert await second.try_once() == 0
     second.require()
 
 
@@ -245,8 +245,8 @@ async def test_a_clean_end_after_an_unanswered_renewal_hands_over_too(
 
 async def test_who_does_not_lead_gives_nothing_up(store: FakeLease, clock: Clock) -> None:
     first, second = a_replica(store, clock, "first"), a_replica(store, clock, "second")
-    await first.attempt()
-    await second.attempt()
+    await first.try_once()
+    await second.try_once()
 
     await second.release()
 
@@ -256,9 +256,9 @@ async def test_who_does_not_lead_gives_nothing_up(store: FakeLease, clock: Clock
 async def test_a_process_that_starts_again_under_its_name_need_not_wait(
     store: FakeLease, clock: Clock
 ) -> None:
-    await a_replica(store, clock, "pod_uid").attempt()
+    await a_replica(store, clock, "pod_uid").try_once()
 
-    assert await a_replica(store, clock, "pod_uid").attempt() == 0
+    assert await a_replica(store, clock, "pod_uid").try_once() == 0
 
 
 async def test_of_two_that_see_a_free_lease_one_leads(store: FakeLease, clock: Clock) -> None:
@@ -266,10 +266,10 @@ async def test_of_two_that_see_a_free_lease_one_leads(store: FakeLease, clock: C
         async def read(self) -> Lease | None:
             return None
 
-    await a_replica(store, clock, "first").attempt()
+    await a_replica(store, clock, "first").try_once()
     late = Late(lease=store.lease)
 
-    assert await Leadership(late, "second", times=TIMES, clock=clock).attempt() > 0
+    assert await Leadership(late, "second", times=TIMES, clock=clock).try_once() > 0
     assert late.holder == "first"
 
 
@@ -280,7 +280,7 @@ async def test_a_lease_that_cannot_be_read_is_a_problem_in_the_servers_words(
     assert replica.problem == "the Lease has not been read yet"
     store.failure = ClusterError("leases is forbidden")
 
-    assert await replica.attempt() == TIMES.retry_seconds
+    assert await replica.try_once() == TIMES.retry_seconds
 
     assert "leases is forbidden" in (replica.problem or "")
 

@@ -180,7 +180,7 @@ def test_waves_that_settle_nothing_pause_the_run() -> None:
     run = a_continuous_run(
         {"waves": 6, "waves_without_progress": 2, "current_busy_period": BUSY}, parallelism=2
     )
-    still = Movement(depth=3, newest=6, attempt_after=5, still_after=5)
+    still = Movement(items_left=3, newest=6, attempt_after=5, still_after=5)
     futile = Evidence(quiet=a_streak(25, until=60), movement=still)
 
     decided = decide(an_observation(a_finished_job(6), depth=a_depth(3), resource=run), futile)

@@ -194,7 +194,7 @@ class TestPodsThatLeaveThoughItemsAreReady:
 
     def moved_at(self, succeeded: int) -> Evidence:
         movement = Movement(
-            depth=3, newest=1, attempt_after=0, still_after=1, done=0, succeeded=succeeded
+            items_left=3, newest=1, attempt_after=0, still_after=1, done=0, succeeded=succeeded
         )
         return Evidence(movement=movement)
 

@@ -13,7 +13,7 @@ from workqueuejob.planning.observing.observed import JobState, ObservedJob
 from workqueuejob.planning.rules.history import list_expired
 from workqueuejob.planning.verdict import RUN_FAILED
 
-MOVED = Evidence(movement=Movement(depth=1, newest=9, attempt_after=9, still_after=9))
+MOVED = Evidence(movement=Movement(items_left=1, newest=9, attempt_after=9, still_after=9))
 
 
 def a_run(*open_waves: int, **spec: Any) -> WorkQueueJob:
@@ -68,7 +68,7 @@ def test_deletion_names_this_very_job() -> None:
 
 
 def test_run_keeps_the_jobs_of_an_attempt_that_is_being_judged() -> None:
-    judged = Evidence(movement=Movement(depth=1, newest=9, attempt_after=5, still_after=4))
+    judged = Evidence(movement=Movement(items_left=1, newest=9, attempt_after=5, still_after=4))
     run = a_run(successful_jobs_history_limit=0)
     observed = an_observation(a_finished_job(5), a_finished_job(6), depth=a_depth(1), resource=run)
 

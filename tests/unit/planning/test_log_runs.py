@@ -236,7 +236,7 @@ def test_topic_that_was_created_anew_stops_the_run_with_a_reason() -> None:
 
 
 def test_lag_that_a_foreign_program_does_not_pass_is_a_warning() -> None:
-    stuck = Movement(depth=1, newest=2, attempt_after=1, still_after=1)
+    stuck = Movement(items_left=1, newest=2, attempt_after=1, still_after=1)
     pods = a_finished_job(2, succeeded=1)
     seen: dict[str, Any] = {"depth": behind(1, 0, 0, worker=False, consumers=0), "spec": FOREIGN}
     status = status_of(pods, evidence=Evidence(movement=stuck), **seen)

@@ -38,7 +38,7 @@ UNREACHABLE = ConnectionFailed("mq:5672: refused")
 DRAINED = Evidence(drained=a_streak(10, until=60))
 SURPLUS = Evidence(surplus=a_streak(60, until=60))
 BLIND: dict[str, Any] = {"rabbitmq": {"surplus_pod_timeout_seconds": 30}}
-FUTILE = Movement(depth=3, newest=1, attempt_after=0, still_after=0)
+FUTILE = Movement(items_left=3, newest=1, attempt_after=0, still_after=0)
 
 
 def decide(observed: Observed, evidence: Evidence | None = None, *, at: float = 60) -> Plan:

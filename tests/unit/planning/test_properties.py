@@ -135,7 +135,7 @@ evidence_of_all_kinds = st.builds(
     movement=st.none()
     | st.builds(
         Movement,
-        depth=small,
+        items_left=small,
         newest=st.just(3),
         attempt_after=st.integers(0, 3),
         still_after=st.integers(0, 3),

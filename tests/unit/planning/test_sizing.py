@@ -7,9 +7,9 @@ from workqueuejob.brokers.depth import QueueDepth
 from workqueuejob.planning.observing.observed import JobState, ObservedJob
 from workqueuejob.planning.sizing.sizing import (
     cap_completions,
+    count_free_pods,
     count_held,
     count_missing,
-    count_room,
     size,
 )
 
@@ -131,7 +131,7 @@ def test_with_foreign_consumers_only_pods_seen_to_run_are_taken_to_hold(
     ],
 )
 def test_room_is_what_parallelism_leaves(jobs: tuple[ObservedJob, ...], room: int) -> None:
-    assert count_room(4, jobs) == room
+    assert count_free_pods(4, jobs) == room
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ from workqueuejob.planning.observing.stuck_pods import (
     find_stuck_pods,
     mark_stuck,
 )
-from workqueuejob.planning.sizing.sizing import count_room, size
+from workqueuejob.planning.sizing.sizing import count_free_pods, size
 from workqueuejob.planning.verdict import PODS_STUCK, Progress
 
 SECOND = timedelta(seconds=1)
@@ -101,7 +101,7 @@ def test_message_names_the_nodes_and_what_to_do() -> None:
 def test_stuck_pod_takes_room_only_while_its_job_may_replace_it(
     job: ObservedJob, room: int
 ) -> None:
-    assert count_room(2, (job,)) == room
+    assert count_free_pods(2, (job,)) == room
 
 
 def test_completions_behind_a_stuck_pod_take_no_item() -> None:

@@ -374,7 +374,7 @@ def test_wave_that_waits_for_kueue_says_so() -> None:
 # Failing
 
 
-STILL = Movement(depth=0, newest=9, attempt_after=8, still_after=8)
+STILL = Movement(items_left=0, newest=9, attempt_after=8, still_after=8)
 MOVED = replace(STILL, still_after=9)
 
 

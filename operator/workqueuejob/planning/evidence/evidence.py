@@ -180,7 +180,7 @@ def _follow_pace(
 ) -> Pace | None:
     if observed.resource.spec.autoscale is None or items is None:
         return None
-    settled, pods = count_settled(items), _count_busy(observed, depth)
+    settled, pods = count_settled(items), _count_working(observed, depth)
     if previous.pace is not None:
         return follow_pace(previous.pace, settled=settled, pods=pods, now=now)
     scaling = observed.resource.status.scaling
@@ -190,8 +190,8 @@ def _follow_pace(
     )
 
 
-def _count_busy(observed: Observed, depth: QueueDepth) -> int:
-    """Return how many pods are busy with items.
+def _count_working(observed: Observed, depth: QueueDepth) -> int:
+    """Return how many pods work on items.
 
     In mode Coarse the time of a pod's start is part of what its item takes, so pods that are not
     there yet count.

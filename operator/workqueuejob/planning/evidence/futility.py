@@ -28,7 +28,7 @@ def count_futile_pods(evidence: Evidence, jobs: tuple[ObservedJob, ...]) -> int:
     And a useful wave seems futile if between two reads as many items arrive as it settles.
     """
     movement = evidence.movement
-    if movement is None or not movement.depth:
+    if movement is None or not movement.items_left:
         return 0
     judged_after = max(movement.attempt_after, movement.still_after)
     return sum(job.succeeded for job in jobs if job.wave > judged_after)

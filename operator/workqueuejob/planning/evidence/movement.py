@@ -1,11 +1,11 @@
 """Follows from read to read whether waves move anything. Decides nothing.
 
-What moves is the queue's depth, or what workers and the broker count: an item may be tried several
-times before it leaves the queue.
+What moves is the number of items left, or what workers and the broker count: an item may be tried
+several times before it leaves the queue.
 
-Waves overlap, so a single wave can't be judged. An attempt is: all waves from one moment at which
-the run has no pod to the next. Waves are compared by number, not by time, because a Job's creation
-is known to the second only, and a fast pod needs less.
+Waves overlap, so a single wave can't be judged. What is judged is an attempt of the run: all waves
+from one moment at which the run has no pod to the next. Waves are compared by number, not by time,
+because a Job's creation is known to the second only, and a fast pod needs less.
 """
 
 from dataclasses import dataclass
@@ -15,10 +15,10 @@ from workqueuejob.planning.observing.observed import ObservedJob
 
 @dataclass(frozen=True, slots=True)
 class Movement:
-    """What an unbroken series of successful reads says about the queue's depth."""
+    """What an unbroken series of successful reads says about the items left."""
 
-    depth: int
-    """The items left, as last read."""
+    items_left: int
+    """As last read."""
 
     newest: int
     """The newest wave at the last read."""
@@ -27,20 +27,20 @@ class Movement:
     """The newest wave before the attempt; later ones belong to the attempt."""
 
     still_after: int
-    """The newest wave when the depth last moved; later ones have not moved it."""
+    """The newest wave when anything last moved; later ones have not moved it."""
 
     has_moved: bool = False
-    """Whether the depth was seen to move during the attempt."""
+    """Whether anything was seen to move during the attempt."""
 
     done: int = 0
     """A number that changes whenever workers or the broker count an item or an attempt."""
 
     succeeded: int = 0
-    """The pods that had succeeded when the depth last moved."""
+    """The pods that had succeeded when anything last moved."""
 
 
 def begin_movement(
-    jobs: tuple[ObservedJob, ...], depth: int, *, succeeded: int, done: int = 0
+    jobs: tuple[ObservedJob, ...], items_left: int, *, succeeded: int, done: int = 0
 ) -> Movement:
     """Return what a first read says: nothing yet about the waves that are there.
 
@@ -48,7 +48,7 @@ def begin_movement(
     """
     newest = _newest_wave(jobs)
     return Movement(
-        depth=depth,
+        items_left=items_left,
         newest=newest,
         attempt_after=newest,
         still_after=newest,
@@ -60,7 +60,7 @@ def begin_movement(
 def follow_movement(
     previous: Movement,
     jobs: tuple[ObservedJob, ...],
-    depth: int,
+    items_left: int,
     *,
     was_quiet: bool,
     succeeded: int,
@@ -74,9 +74,9 @@ def follow_movement(
     newest = max(previous.newest, _newest_wave(jobs))
     begins = was_quiet and newest > previous.newest
     # A smaller number means that the broker has lost its counters; that counts as a move too.
-    moves = depth != previous.depth or done != previous.done
+    moves = items_left != previous.items_left or done != previous.done
     return Movement(
-        depth=depth,
+        items_left=items_left,
         newest=newest,
         attempt_after=previous.newest if begins else previous.attempt_after,
         still_after=newest if moves else previous.still_after,

@@ -1,9 +1,9 @@
-"""Finds out what of its own spec ended a pod: its container's probes, or its deadline. Pure.
+"""Finds out what of its own spec ended a pod: its container probes, or its deadline. Pure.
 
-A worker that gets SIGTERM gives its item back, and can't see who sent the signal. While a node is
-drained that must not count as an attempt. But it must where the item itself makes a probe fail, or
-the item would be tried without an end. So a worker knows its container's probes, and asks them
-itself when it is stopped.
+A worker that gets SIGTERM gives its item back, and can't see who sent the signal. Under
+`kubectl drain` that must not count as an attempt. But it must where the item itself makes a
+container probe fail, or the item would be tried without an end. So a worker knows its container
+probes, and asks them itself when it is stopped.
 """
 
 from collections.abc import Iterable, Mapping
@@ -14,15 +14,15 @@ from workqueuejob.contract.probes import ProbeSettings
 Manifest = Mapping[str, Any]
 
 PROBES = ("livenessProbe", "startupProbe")
-"""The probes that end a container."""
+"""The container probes that end a container."""
 
 DEADLINE_EXCEEDED = "DeadlineExceeded"
 
 
 def read_probes(container: Manifest) -> tuple[ProbeSettings, ...] | None:
-    """Return the probes that may end a container and that its worker can ask; None without any.
+    """Return the container probes that may end it and that its worker can ask; None without any.
 
-    The worker speaks no gRPC. A probe that the API server would refuse is left out, because the API
+    The worker speaks no gRPC. One that the API server would refuse is left out, because the API
     server will say so.
     """
     read = (_read_probe(kind, container) for kind in PROBES)

@@ -80,7 +80,7 @@ class ObservedJob:
     """Why one of its workers could not go on, in the worker's words."""
 
     ended_by: str | None = None
-    """What of the template ended one of its pods: a probe, or the pods' deadline."""
+    """What of the template ended one of its pods: a container probe, or the pods' deadline."""
 
     is_queued: bool = False
     """Whether Kueue suspends, resumes and resizes it; the operator doesn't then."""

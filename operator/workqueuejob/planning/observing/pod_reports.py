@@ -36,8 +36,9 @@ class PodReport:
     """Whether it exited 0, so that its Job counts it."""
 
     died_idle: bool = False
-    """Whether it was killed without an item in hand, or ended by its probe or deadline before it
-    had settled or tried one. Its Job doesn't count this as a failure, so the operator does."""
+    """Whether it was killed without an item in hand, or ended by its container probe or deadline
+    before it had settled or tried one. Its Job doesn't count this as a failure; the operator does.
+    """
 
     complaint: str | None = None
     """Why it could not go on, if it ended with an error."""

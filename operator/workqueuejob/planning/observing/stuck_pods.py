@@ -18,7 +18,7 @@ from workqueuejob.planning.wording import count
 MARGIN = timedelta(seconds=30)
 """The time after its grace period in which a pod is not stuck yet.
 
-Clocks differ, and a kubelet may be busy.
+Clocks differ, and a kubelet may be late.
 """
 
 _ENDED = frozenset({"Succeeded", "Failed"})

@@ -22,12 +22,12 @@ def end_outdated_waves(situation: Situation) -> Plan | None:
     if situation.observed.pod_problem is None:
         return None
     current = hash_template(situation.observed.resource)
-    stuck = [job for job in situation.observed.unfinished if _is_stuck(job, current)]
-    if not stuck or is_anything_held(situation.depth):
+    waiting = [job for job in situation.observed.unfinished if _waits_in_vain(job, current)]
+    if not waiting or is_anything_held(situation.depth):
         return None
-    message = messages.outdated(stuck)
+    message = messages.outdated(waiting)
     return plan_end_of(
-        stuck,
+        waiting,
         succeeded=False,
         reason=TEMPLATE_CHANGED,
         message=message,
@@ -35,7 +35,7 @@ def end_outdated_waves(situation: Situation) -> Plan | None:
     )
 
 
-def _is_stuck(job: ObservedJob, current: str) -> bool:
+def _waits_in_vain(job: ObservedJob, current: str) -> bool:
     """Return whether a Job has a former template and no pod that runs or is being ended."""
     runs = job.ready > 0 or job.terminating > job.stuck
     return job.state is JobState.RUNNING and not runs and job.template_hash != current

@@ -15,14 +15,14 @@ from workqueuejob.planning.words import messages
 
 def end_stuck_waves(situation: Situation) -> Plan | None:
     """End the waves that can have no pod but stuck ones. They succeed, by the pods before these."""
-    stuck = [job for job in situation.observed.unfinished if _is_stuck(job)]
+    stuck = [job for job in situation.observed.unfinished if _has_only_stuck_pods(job)]
     if not stuck:
         return None
     message = messages.stuck_waves_ended(stuck)
     return plan_end_of(stuck, succeeded=True, reason=PODS_STUCK, message=message, with_grace=True)
 
 
-def _is_stuck(job: ObservedJob) -> bool:
+def _has_only_stuck_pods(job: ObservedJob) -> bool:
     """Return whether a Job has only stuck pods and makes none beside them."""
     is_running = job.state is JobState.RUNNING and not job.suspended
     has_only_stuck = job.stuck > 0 and not job.active and job.share <= job.stuck

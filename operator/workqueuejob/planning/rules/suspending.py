@@ -9,7 +9,7 @@ from workqueuejob.planning.actions import SetSuspend, change_suspend, end_runnin
 from workqueuejob.planning.decision import Plan
 from workqueuejob.planning.observing.observed import JobState
 from workqueuejob.planning.situation import Situation
-from workqueuejob.planning.sizing.sizing import count_room, count_taken
+from workqueuejob.planning.sizing.sizing import count_free_pods, count_taken
 from workqueuejob.planning.verdict import RUN_SUSPENDED, Progress, Verdict
 from workqueuejob.planning.words import messages
 
@@ -47,18 +47,18 @@ def _suspend(situation: Situation) -> Plan:
 def _resume(situation: Situation) -> tuple[SetSuspend, ...]:
     """Return the actions that resume the Jobs, oldest first, with no more pods than may run now.
 
-    With room for 2 pods, two suspended Jobs of 3 pods each are resumed with parallelism 2 and 0.
-    The second gets room when the first leaves it some. A pod that has not been ended yet keeps its
+    If 2 pods may run, two suspended Jobs of 3 pods each are resumed with parallelism 2 and 0.
+    The second gets pods when the first needs fewer. A pod that has not been ended yet keeps its
     place.
     """
     jobs = situation.observed.listed
     asleep = [job for job in jobs if job.suspended and not job.is_queued]
-    room = count_room(situation.most, tuple(job for job in jobs if job not in asleep))
+    free_pods = count_free_pods(situation.most, tuple(job for job in jobs if job not in asleep))
     changes: list[SetSuspend] = []
     for job in asleep:
         parallelism = None
-        if job.share > max(room, job.active):
-            parallelism = max(room, job.active, 0)
+        if job.share > max(free_pods, job.active):
+            parallelism = max(free_pods, job.active, 0)
         changes.append(SetSuspend(job.name, False, job.resource_version, parallelism))
-        room -= count_taken(job, share=job.share if parallelism is None else parallelism)
+        free_pods -= count_taken(job, share=job.share if parallelism is None else parallelism)
     return tuple(changes)

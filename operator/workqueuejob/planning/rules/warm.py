@@ -16,7 +16,7 @@ from workqueuejob.planning.pods.job_manifest import hash_template
 from workqueuejob.planning.rules.failures import is_given_up
 from workqueuejob.planning.rules.hindrances import find_hindrance
 from workqueuejob.planning.situation import Situation
-from workqueuejob.planning.sizing.sizing import count_room
+from workqueuejob.planning.sizing.sizing import count_free_pods
 from workqueuejob.planning.verdict import WARM_PODS_NOT_NEEDED, Progress, Verdict
 from workqueuejob.planning.words import messages
 from workqueuejob.planning.words import warm_pods as warm_messages
@@ -24,7 +24,7 @@ from workqueuejob.planning.words import warm_pods as warm_messages
 _MOST_WAVES = 25
 """The most warm waves that may be unfinished at once.
 
-Each replacement is a wave by itself, and other waves need room beside them.
+Each replacement is a wave by itself, and other waves must be possible beside them.
 """
 
 
@@ -36,7 +36,7 @@ def keep_warm(situation: Situation, plan: Plan) -> Plan:
     plan = _await_end(situation, _describe(situation, plan))
     missing = min(
         situation.kept - count_open(situation.jobs),
-        count_room(situation.spec.parallelism, situation.jobs),
+        count_free_pods(situation.spec.parallelism, situation.jobs),
     )
     if missing <= 0 or situation.depth.ready or plan.actions:
         return plan

@@ -41,10 +41,10 @@ def plan_waves(situation: Situation) -> Plan:
         stalled=_count_stalled(situation),
         parallelism=situation.most,
     )
-    raises, room = _raise_waves(observed.unfinished, sizing.room)
+    raises, free_pods = _raise_waves(observed.unfinished, sizing.free_pods)
     may_create = (
         sizing.wanted > 0
-        and room > 0
+        and free_pods > 0
         and observed.obstacle is None
         and not situation.is_dead_letter_target_missing
         and len(observed.listed) < MAX_UNFINISHED_WAVES
@@ -58,13 +58,13 @@ def plan_waves(situation: Situation) -> Plan:
         )
     if _is_growing_in_vain(situation):
         return _wait_for_straggler(situation, raises)
-    grow = _find_growth(situation, pods=min(sizing.wanted, room))
+    grow = _find_growth(situation, pods=min(sizing.wanted, free_pods))
     if grow is not None:
         return _grow(situation, raises, grow)
     if count_futile_pods(situation.evidence, observed.jobs):
-        return _retry_after_futile_wave(situation, few=min(sizing.wanted, room))
-    completions = _count_completions(situation, wanted=sizing.wanted, room=room)
-    wave = _next_wave(situation, completions=completions, parallelism=min(room, completions))
+        return _retry_after_futile_wave(situation, few=min(sizing.wanted, free_pods))
+    completions = _count_completions(situation, wanted=sizing.wanted, free_pods=free_pods)
+    wave = _next_wave(situation, completions=completions, parallelism=min(free_pods, completions))
     return Plan(
         Verdict(Progress.WORKING, messages.working(count_active(observed.jobs) + wave.parallelism)),
         (*raises, wave),
@@ -86,16 +86,16 @@ def _count_stalled(situation: Situation) -> int:
     return count_missing(situation.jobs) if lasts else 0
 
 
-def _count_completions(situation: Situation, *, wanted: int, room: int) -> int:
+def _count_completions(situation: Situation, *, wanted: int, free_pods: int) -> int:
     """Return the completions of a new wave; a Fine wave has as many pods at once."""
     if situation.spec.mode == "Fine":
-        return min(wanted, room)
+        return min(wanted, free_pods)
     capped = cap_completions(situation.spec, wanted)
     scaling = situation.scaling
     if scaling is None:
         return capped
     pods = -(-scaling.items_ahead // situation.spec.items_settled_per_pod)
-    return min(capped, max(pods, room))
+    return min(capped, max(pods, free_pods))
 
 
 def _find_growth(situation: Situation, *, pods: int) -> GrowWave | None:
@@ -192,17 +192,17 @@ def _describe_futility(situation: Situation, futile: int, delay: float) -> Verdi
 
 
 def _raise_waves(
-    unfinished: tuple[ObservedJob, ...], room: int
+    unfinished: tuple[ObservedJob, ...], free_pods: int
 ) -> tuple[tuple[RaiseParallelism, ...], int]:
-    """Return the actions that give room to waves with waiting completions, and the room left."""
+    """Return the actions that give waves with waiting completions more pods, and the pods left."""
     raises: list[RaiseParallelism] = []
     for job in unfinished:
-        more = 0 if job.is_queued or job.stuck else min(room, job.open - job.parallelism)
+        more = 0 if job.is_queued or job.stuck else min(free_pods, job.open - job.parallelism)
         if more > 0:
             parallelism = job.parallelism + more
             raises.append(RaiseParallelism(job.name, parallelism, job.resource_version))
-            room -= more
-    return tuple(raises), room
+            free_pods -= more
+    return tuple(raises), free_pods
 
 
 def _recheck_delay(situation: Situation) -> float:

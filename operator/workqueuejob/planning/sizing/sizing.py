@@ -1,8 +1,8 @@
-"""Reckons how many completions the queue still needs, and how many pods there is room for.
+"""Reckons how many completions the queue still needs, and how many pods may still be added.
 
 A ready item is spoken for if an open completion that holds no item will take it. With a prefetch of
-1 every consumer is busy as long as items are ready. So the broker's count of consumers, or better
-of unacked items, says how many of the run's active pods hold one.
+1 every consumer holds an item as long as items are ready. So the broker's count of consumers, or
+better of unacked items, says how many of the run's active pods hold one.
 
 8 items are ready and 5 completions are open, of which 2 hold an item: 3 of the 8 are spoken for,
 and 5 completions more are wanted.
@@ -39,7 +39,7 @@ class Sizing:
     wanted: int
     """Completions that are missing for the ready items that none will take."""
 
-    room: int
+    free_pods: int
     """Pods that may still be added within `parallelism`; negative after it was lowered."""
 
 
@@ -69,8 +69,8 @@ def size(
     if depth.partitions is not None:
         # A pod without a partition gets no item, and each open completion takes one at least.
         wanted = min(wanted, max(0, depth.partitions - (available - stalled)))
-    room = count_room(spec.parallelism if parallelism is None else parallelism, jobs)
-    return Sizing(held=held, unheld=unheld, wanted=wanted, room=room)
+    free_pods = count_free_pods(spec.parallelism if parallelism is None else parallelism, jobs)
+    return Sizing(held=held, unheld=unheld, wanted=wanted, free_pods=free_pods)
 
 
 def count_held(jobs: tuple[ObservedJob, ...], depth: QueueDepth) -> int:
@@ -90,7 +90,7 @@ def is_foreign_consumer_present(jobs: tuple[ObservedJob, ...], depth: QueueDepth
     return depth.consumers is not None and depth.consumers > possible
 
 
-def count_room(parallelism: int, jobs: tuple[ObservedJob, ...]) -> int:
+def count_free_pods(parallelism: int, jobs: tuple[ObservedJob, ...]) -> int:
     """Return how many pods more may run within a parallelism.
 
     A completion that waits for its back-off keeps its place, because its pod may come at any time.
@@ -99,10 +99,10 @@ def count_room(parallelism: int, jobs: tuple[ObservedJob, ...]) -> int:
 
 
 def count_taken(job: ObservedJob, *, share: int) -> int:
-    """Return for how many pods a Job keeps the room if it may have so many at once.
+    """Return how many of the allowed pods a Job takes up if it may have so many at once.
 
     A pod that terminates is within the share, because with `podReplacementPolicy: Failed` the next
-    pod is made when it is gone. A stuck pod takes room only within the share: there its Job may
+    pod is made when it is gone. A stuck pod counts only within the share: there its Job may
     make a pod when it goes after all, but not once the Job has ended.
     """
     return max(share, job.active + job.terminating - job.stuck)

@@ -207,11 +207,11 @@ def no_progress(situation: Situation, futile_pods: int, waves: int) -> str:
     )
 
 
-def _what_then(situation: Situation, attempts: int) -> str:
+def _what_then(situation: Situation, tries: int) -> str:
     """Say how it goes on once a person has mended the cause."""
     if not situation.is_continuous:
         return " and create the WorkQueueJob anew"
-    delay = futility_delay_seconds(attempts)
+    delay = futility_delay_seconds(tries)
     return f"; the next attempt is made {delay:.0f} s after the last pod has ended"
 
 
