@@ -50,7 +50,7 @@ class WorkQueueJobError(Exception):
 
 
 class QueueError(WorkQueueJobError):
-    """The queue can't be measured. While it can't, no pod is created and no run is finished."""
+    """The queue can't be measured. While it can't, no Job is created and no run completes."""
 
 
 class ConnectionFailed(QueueError):

@@ -123,7 +123,7 @@ class Reconciler:
         A step that fails or is abandoned costs only time: what was done stays done, and the next
         round begins with what the API server and the broker show then.
 
-        None: the next change is awaited. is_repeated: whether the last two rounds failed or more.
+        None: the next change is awaited. is_repeated: whether at least the last two rounds failed.
         Raises ClusterError; ObjectGone if the object does not exist any more.
         """
         # After conflicts in a row the watch may be behind: read the object itself.
@@ -160,7 +160,7 @@ class Reconciler:
         now = datetime.now(UTC)
         self._evidence = gather_evidence(self._evidence, observed, books=books, now=now)
         decided = plan(observed, self._evidence, books=books, now=now)
-        # A plan that must not rest on an older Secret begins again with the current one.
+        # If Secrets changed the queue, start a new round.
         if not await self._rests_on_current_secrets(observed, decided):
             return 0.0
         # Carry it out, and look at the Jobs again where that has changed them.
@@ -186,7 +186,7 @@ class Reconciler:
     ) -> tuple[Observed, Books, Plan]:
         """Do what is planned; return the Jobs and books after it, and the plan as it was done.
 
-        Where no Job could be made, it is the plan which says so.
+        Where no Job could be made, it returns a plan that reports it.
         """
         done = await self._execution.carry_out(observed.resource, decided)
         if decided.actions:

@@ -15,16 +15,16 @@ In which order: `_RULES` has five parts, and each may rely on those before it.
    the user suspends it, or no Job can be made. All of this must work while the broker can't be
    reached.
 2. Whether the queue's depth is known. An unknown depth is not zero, so no later rule is asked
-   without one. While it is unknown, no pod is created or ended and no run completes.
+   without one. While it is unknown, only part 1 acts: no Job is created and no run completes.
 3. What has to be settled before the numbers say anything: where a log's run ends, and pods that are
    on their way out.
-4. What ends pods or the run: pods on a lost node, too many dead letters, too many failures, pods
-   without an item, pods that can't start, and an empty queue.
+4. What ends pods or the run: pods on a lost node, too many dead letters, warm waves that are not
+   needed, too many failures, pods without an item, pods that can't start, and an empty queue.
 5. What is left to do: the ready items get their pods.
 
 `keep_warm` is no rule, because it decides nothing by itself: it adds the pods that a Continuous
-run keeps to the plan of one of the last two rules. Before them it would hide their answers; after
-them it would never run.
+run keeps to the plan of one of the last two rules. Asked earlier, `keep_warm` would hide their
+answers; asked later, it would never be asked.
 
 What every plan gets at last, whichever rule made it: deletions that would lose a wave's number are
 put off, pods that don't end are named, and the doubts, the scaling and the Jobs beyond the history
@@ -157,7 +157,7 @@ _RULES: tuple[Callable[[Situation], Plan | None], ...] = (
     # While no Job can be made and none runs, the obstacle is what a person has to mend; the queue
     # can wait.
     _report_obstacle,
-    # Every rule from here on asks for the depth.
+    # No rule from here on is asked without the depth.
     _wait_for_measurement,
     # What is left of a log is only known with its ends, and the pods are given them too.
     record_span,

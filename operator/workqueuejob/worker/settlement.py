@@ -5,7 +5,7 @@
     failed, no attempt left            dead-lettered, or discarded
     its workers were killed too often  dead-lettered, or discarded, without another attempt
     given back                         released; the attempt does not count
-    interrupted by a stop              released; failed where the pod's deadline or probe stopped it
+    interrupted by a stop              released; failed where deadline or container probe stopped it
     another worker has it              nothing: the other worker settles it
 
 Each of these but the last settles the delivery. Success, a dead letter and a discard settle the

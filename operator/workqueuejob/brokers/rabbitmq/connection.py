@@ -23,7 +23,7 @@ from workqueuejob.brokers.rabbitmq.settings import RabbitMQConnection
 CONNECT_TIMEOUT_SECONDS = 4.0
 CLOSE_TIMEOUT_SECONDS = 1.0
 
-# pika logs every failed attempt with a traceback. The callers log a change of state, once.
+# pika logs every failed try with a traceback. The callers log a change of state, once.
 logging.getLogger("pika").setLevel(logging.CRITICAL)
 
 
