@@ -20,7 +20,7 @@ demo-kafka: ## The same cluster with a Kafka: a small model reads handwritten po
 	@$(PYTHON) -u -m dev.demo_kafka
 
 .PHONY: test
-test: $(VENV)/ready ## Run everything: style, types, layers, unit, contract, chart, CRD and cluster tests
+test: $(VENV)/ready ## Run what CI runs: style, types, layers, unit, contract, chart, CRD and cluster tests
 	@$(PYTHON) -u -m dev.check
 
 .PHONY: check
