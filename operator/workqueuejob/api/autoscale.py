@@ -33,14 +33,14 @@ class Autoscale(Model):
     Default: 0."""
 
     items_per_worker: PositiveCount | None = None
-    """How many items that are left need one pod. For example, 120 items with itemsPerWorker 50 get
-    3 pods. Never more pods than parallelism. Unset: does not decide."""
+    """How many remaining items get one pod. For example, with itemsPerWorker 50, 120 items get
+    3 pods. There are never more pods than parallelism. Unset: the field has no effect."""
 
     finish_within_seconds: PositiveSeconds | None = None
-    """In how many seconds the work should be done, counted from status.startTime or, with runPolicy
-    Continuous, from the start of the busy period. The operator runs as many pods as that takes. It
-    calculates the number from the time that items have taken lately. When the time is over, it runs
-    as many pods as parallelism allows. Unset: does not decide."""
+    """In how many seconds the work should be done. They count from status.startTime or, with
+    runPolicy Continuous, from the start of the busy period. The operator runs as many pods as it
+    needs for that. It calculates the number from the time that items have taken lately. When the
+    time is over, it runs as many pods as parallelism allows. Unset: the field has no effect."""
 
 
 class ScalingStatus(Model):

@@ -16,17 +16,18 @@ class QueueSource(Model):
     rules: ClassVar[tuple[Rule, ...]]
 
     rabbitmq: RabbitMQQueue | None = None
-    """A RabbitMQ queue. Which queue it is (queue and vhost) is immutable. How the queue is reached
-    (host, credentials, TLS) may change during a run."""
+    """A RabbitMQ queue. The fields that name it (queue and vhost) are immutable. The fields that
+    say how to reach it (host, credentials, TLS) may change during a run."""
 
     redis: RedisQueue | None = None
-    """A Redis list or stream. Which one it is (key, consumer group, database) is immutable. How it
-    is reached (host, credentials, TLS) may change during a run."""
+    """A Redis list or stream. The fields that name it (key, consumer group, database) are
+    immutable. The fields that say how to reach it (host, credentials, TLS) may change during a
+    run."""
 
     kafka: KafkaQueue | None = None
-    """A Kafka topic that a consumer group reads. It needs mode Fine. Which topic and group they are
-    (topic, consumerGroup, startFrom) is immutable. How the brokers are reached (bootstrapServers,
-    SASL, TLS) may change during a run."""
+    """A Kafka topic that a consumer group reads. It needs mode Fine. The fields topic,
+    consumerGroup and startFrom are immutable. The fields that say how to reach the brokers
+    (bootstrapServers, SASL, TLS) may change during a run."""
 
     @property
     def broker(self) -> str | None:

@@ -138,10 +138,10 @@ class RabbitMQQueue(BrokerQueue):
 
     surplus_pod_timeout_seconds: PositiveSeconds | None = None
     """After how many seconds with an empty queue and no change the operator ends the pods that are
-    left, for programs that wait for a message for ever. It also ends a pod that still works on its
-    item, so choose more seconds than the longest item takes. Unset: the operator ends no pod
-    because of time. The run waits for the pods and says so in its conditions. It can't be set with
-    worker, which ends by itself."""
+    left. Set it if your program waits for a message for ever. The operator also ends a pod that
+    still works on its item, so choose more seconds than the longest item takes. Unset: the operator
+    ends no pod because of time. The run waits for the pods and says so in its conditions. It can't
+    be set with worker, which ends by itself."""
 
     consumer_timeout_seconds: ConsumerTimeout | None = None
     """The broker's consumer_timeout in seconds, at least 10. After that time RabbitMQ takes an

@@ -183,8 +183,8 @@ class RedisQueue(BrokerQueue):
     lease_seconds: LeaseSeconds = 30
     """After how many seconds without a sign of life a worker loses its item to another worker, from
     5 to 3600. A worker renews its lease while it works, so an item may take longer. Without worker:
-    for how many seconds items must be held while no pod is left before the run reports them as
-    abandoned. Default: 30."""
+    after how many seconds without a pod the run reports items that are still held as abandoned.
+    Default: 30."""
 
     @property
     def key(self) -> str:

@@ -72,8 +72,7 @@ class WorkQueueJobSpec(Model):
     rules = (*SPEC_RULES, DEAD_LETTER_ELSEWHERE, *BROKER_RULES)
 
     queue: QueueSource
-    """The queue that holds the items. Exactly one member is set. Which member it is, is
-    immutable."""
+    """The queue that holds the items. Exactly one member is set. This choice is immutable."""
 
     mode: Mode = Mode.COARSE
     """How pods share the items. Coarse: a pod settles itemsPerPod items and exits 0, so a run has
@@ -131,9 +130,9 @@ class WorkQueueJobSpec(Model):
     Continuous this is counted in one busy period. It needs worker. Unset: any number."""
 
     suspend: bool = False
-    """true suspends the run: the operator suspends its Jobs, which ends their pods, and an item
-    that a pod was working on goes back to the queue. false starts or resumes the run. The counts
-    are kept. Default: false."""
+    """true suspends the run: the operator suspends its Jobs, which ends their pods. A pod may
+    finish its item within its grace period. Otherwise the item goes back to the queue. false starts
+    or resumes the run. The counts are kept. Default: false."""
 
     active_deadline_seconds: PositiveSeconds | None = None
     """The most seconds that the run may take, counted from status.startTime. The operator does not
@@ -147,8 +146,8 @@ class WorkQueueJobSpec(Model):
     0: at once. Not with runPolicy Continuous. Unset: never."""
 
     backoff_limit: Count = 6
-    """How many pods of the whole run may fail, not of each Job. When more have failed, the operator
-    plans no new pods, running pods finish, and the run is Failed with the reason
+    """How many pods may fail in the whole run, over all of its Jobs. When more have failed, the
+    operator plans no new pods, running pods finish, and the run is Failed with the reason
     BackoffLimitExceeded. With runPolicy Continuous the number applies to one busy period. The run
     then pauses instead of failing, longer each time, and tries again. With worker an item's failure
     does not fail its pod: see retry and failurePolicy. Default: 6."""

@@ -135,8 +135,8 @@ class QueueStatus(Model):
     Absent: unknown, or the run has no end."""
 
     removed: LargeCount | None = None
-    """Kafka: how many offsets the topic's retention removed before the consumer group reached them,
-    and that the group has not passed yet. Absent: none."""
+    """Kafka: how many offsets the topic's retention removed before the consumer group reached them.
+    Offsets that the group has passed since then do not count. Absent: none."""
 
     precision: Precision | None = None
     """Exact: the broker counted the items. Estimated: it could only estimate them."""
@@ -170,16 +170,16 @@ class ItemsStatus(Model):
     """How many attempts failed, including those whose worker was killed."""
 
     expired: LargeCount | None = None
-    """How many offsets of a Kafka topic its retention removed during the run before they were
+    """How many offsets the retention of a Kafka topic removed during the run before they were
     worked on. They are not part of total. Absent: none."""
 
     accounting: Accounting | None = None
     """How reliable the numbers are. Counted: every settled item was counted by the broker or by the
     worker that settled it. Inferred: the operator worked out at least one number from succeeded
-    pods, itemsPerPod or the queue's depth. With worker, four things are inferred: what running pods
-    have not reported yet; at most one item of each pod that was killed; items that came back to a
-    RabbitMQ queue, because a worker may have counted them before; and everything that a pod settled
-    whose report can't be read."""
+    pods, itemsPerPod or the queue's depth. With worker, four things are inferred: items that
+    running pods have settled and not reported yet; at most one item of each pod that was killed;
+    items that came back to a RabbitMQ queue, because a worker may have counted them before; and all
+    items of pods whose report can't be read."""
 
 
 class PodsStatus(Model):
@@ -226,7 +226,7 @@ class JobStatus(Model):
     """Name of the Job."""
 
     wave: PositiveCount
-    """Number of the wave that the Job is, from 1."""
+    """Number of the Job's wave, from 1."""
 
     completions: LargeCount | None = None
     """How many pods must succeed until the Job is complete."""
