@@ -41,7 +41,7 @@ class Rule:
 class Model(BaseModel):
     """A frozen part of the resource: snake_case here, camelCase in a manifest.
 
-    Unknown fields are ignored, for an object may have been written by a newer operator.
+    Unknown fields are ignored, because a newer operator may have written the object.
     """
 
     model_config = ConfigDict(

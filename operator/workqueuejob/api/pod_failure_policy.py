@@ -94,8 +94,8 @@ class PodFailureRule(Model):
 
     action: FailureAction
     """FailJob: the other pods of the Job are ended, and the run is Failed with the reason
-    PodFailurePolicy. FailIndex: the pod is not replaced, and what is left of its items gets another
-    wave. Ignore: the pod is replaced and does not count towards backoffLimit. Count: the pod counts
+    PodFailurePolicy. FailIndex: the pod is not replaced, and another wave gets its remaining items.
+    Ignore: the pod is replaced and does not count towards backoffLimit. Count: the pod counts
     towards backoffLimit, as it does without a rule."""
 
     on_exit_codes: OnExitCodes | None = None

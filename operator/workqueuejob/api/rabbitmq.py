@@ -138,16 +138,17 @@ class RabbitMQQueue(BrokerQueue):
 
     surplus_pod_timeout_seconds: PositiveSeconds | None = None
     """After how many seconds with an empty queue and no change the operator ends the pods that are
-    left. Set it if your program waits for a message for ever. The operator also ends a pod that
-    still works on its item, so choose more seconds than the longest item takes. Unset: the operator
-    ends no pod because of time. The run waits for the pods and says so in its conditions. It can't
-    be set with worker, which ends by itself."""
+    left. Set it if your program waits for a message for ever. Unless the management API reports
+    items in flight, the operator also ends a pod that still works on its item. So choose more
+    seconds than the longest item takes. Unset: the operator ends no pod because of time. The run
+    waits for the pods and says so in its conditions. It can't be set with worker, which ends by
+    itself."""
 
     consumer_timeout_seconds: ConsumerTimeout | None = None
     """The broker's consumer_timeout in seconds, at least 10. After that time RabbitMQ takes an
-    unacknowledged item back. The worker renews an item before that, so an item may take longer. Set
-    this field if the broker's consumer_timeout is shorter than 1800. It needs worker. Unset: 1800,
-    which is RabbitMQ's default."""
+    unacknowledged item back. The worker renews its hold before that, so an item may take longer.
+    Set this field if the broker's consumer_timeout is shorter than 1800 seconds. It needs worker.
+    Unset: 1800, which is RabbitMQ's default."""
 
     tls: TLS | None = None
     """TLS to the broker. {} means TLS with the system's certificate authorities. Unset: no TLS,

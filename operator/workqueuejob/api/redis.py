@@ -80,7 +80,7 @@ class RedisList(Model):
     """Key of the list to which your own program moves an item while it works on it, as rediswq in
     the Kubernetes documentation does. Its length is the number of items in flight. Unset: the key
     with :processing behind it, such as job2:processing. It can't be set with worker, because the
-    worker's leases show what is in flight."""
+    worker's leases show the items in flight."""
 
 
 class RedisStream(Model):
