@@ -173,7 +173,7 @@ _RULES: tuple[Callable[[Situation], Plan | None], ...] = (
     end_after_too_many_failures,
     # Before the rule for outdated waves: where no item is left, a wave has succeeded.
     end_surplus,
-    # Before new waves, because its pods take the room of those that could start.
+    # Before new waves, because its pods count within `parallelism` beside those that could start.
     end_outdated_waves,
     # Nothing is left: the run is complete, or waits.
     _end_or_keep_warm,

@@ -1,4 +1,4 @@
-"""How many completions are missing, and how many pods there is room for."""
+"""How many completions are missing, and how many pods may still be added."""
 
 import pytest
 
@@ -111,7 +111,7 @@ def test_with_foreign_consumers_only_pods_seen_to_run_are_taken_to_hold(
 
 
 @pytest.mark.parametrize(
-    ("jobs", "room"),
+    ("jobs", "free_pods"),
     [
         pytest.param((), 4, id="all of it without Jobs"),
         pytest.param((a_job(),), 2, id="a Job keeps its share before its pods exist"),
@@ -130,8 +130,10 @@ def test_with_foreign_consumers_only_pods_seen_to_run_are_taken_to_hold(
         pytest.param((a_finished_job(),), 4, id="a finished Job takes none"),
     ],
 )
-def test_room_is_what_parallelism_leaves(jobs: tuple[ObservedJob, ...], room: int) -> None:
-    assert count_free_pods(4, jobs) == room
+def test_free_pods_are_what_parallelism_leaves(
+    jobs: tuple[ObservedJob, ...], free_pods: int
+) -> None:
+    assert count_free_pods(4, jobs) == free_pods
 
 
 @pytest.mark.parametrize(

@@ -84,7 +84,7 @@ def test_message_names_the_nodes_and_what_to_do() -> None:
 
 
 @pytest.mark.parametrize(
-    ("job", "room"),
+    ("job", "free_pods"),
     [
         pytest.param(a_job(terminating=1, stuck=1, active=1), 0, id="its Job may replace it"),
         pytest.param(
@@ -99,9 +99,9 @@ def test_message_names_the_nodes_and_what_to_do() -> None:
     ],
 )
 def test_stuck_pod_takes_room_only_while_its_job_may_replace_it(
-    job: ObservedJob, room: int
+    job: ObservedJob, free_pods: int
 ) -> None:
-    assert count_free_pods(2, (job,)) == room
+    assert count_free_pods(2, (job,)) == free_pods
 
 
 def test_completions_behind_a_stuck_pod_take_no_item() -> None:
