@@ -120,7 +120,7 @@ def _test_in_two_lanes() -> int:
 
 def _test_without_cluster(output: IO[str]) -> int:
     return _run_quietly(*TYPES, output=output) or _pytest(
-        *SERVED, *QUICK, "-m", f"not {CROWD}", "--no-loadscope-reorder", workers=6, output=output
+        *SERVED, *QUICK, "-m", f"not {CROWD}", "--no-loadscope-reorder", workers=4, output=output
     )
 
 

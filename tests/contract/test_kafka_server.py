@@ -13,9 +13,9 @@ __all__ = ["kafka_server"]
 pytestmark = pytest.mark.kafka
 
 
-def brokers_seen(**settings: Any) -> int:
+def brokers_seen(*, timeout_seconds: int = 20, **settings: Any) -> int:
     client = AdminClient({"log_level": 0, **settings})
-    return len(client.list_topics(timeout=3).brokers)
+    return len(client.list_topics(timeout=timeout_seconds).brokers)
 
 
 @pytest.mark.parametrize("mechanism", ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"])
@@ -41,7 +41,9 @@ def test_encrypted_listener_has_a_certificate_of_its_ca(kafka_server: KafkaServe
     certificates = kafka_server.certificates
     assert brokers_seen(**settings, **{"ssl.ca.pem": certificates.ca.decode()}) == 1
     with pytest.raises(KafkaException):
-        brokers_seen(**settings, **{"ssl.ca.pem": certificates.other_ca.decode()})
+        brokers_seen(
+            timeout_seconds=3, **settings, **{"ssl.ca.pem": certificates.other_ca.decode()}
+        )
 
 
 def test_restarted_node_keeps_what_it_held(kafka_server: KafkaServer) -> None:

@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.rabbitmq, pytest.mark.starts_early, pytest.mark.timeou
 
 ITEMS = tuple(b"%d" % number for number in range(200))
 ACKNOWLEDGED = 10
-IDLE_SECONDS = 2.0
+IDLE_SECONDS = 5.0
 ONCE = RetrySettings(max_attempts=1, dead_letter=DEAD)
 
 
