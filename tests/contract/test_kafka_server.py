@@ -1,5 +1,6 @@
 """The tests' own Kafka lets in by every listener, and keeps what it is given."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ __all__ = ["kafka_server"]
 pytestmark = pytest.mark.kafka
 
 
-def brokers_seen(*, timeout_seconds: int = 20, **settings: Any) -> int:
+def brokers_seen(settings: Mapping[str, Any], *, timeout_seconds: float = 20) -> int:
     client = AdminClient({"log_level": 0, **settings})
     return len(client.list_topics(timeout=timeout_seconds).brokers)
 
@@ -30,7 +31,7 @@ def test_administrator_logs_in(kafka_server: KafkaServer, mechanism: str, encryp
         "sasl.username": ADMIN[0],
         "sasl.password": ADMIN[1],
     }
-    assert brokers_seen(**settings) == 1
+    assert brokers_seen(settings) == 1
 
 
 def test_encrypted_listener_has_a_certificate_of_its_ca(kafka_server: KafkaServer) -> None:
@@ -39,11 +40,10 @@ def test_encrypted_listener_has_a_certificate_of_its_ca(kafka_server: KafkaServe
         "security.protocol": "SSL",
     }
     certificates = kafka_server.certificates
-    assert brokers_seen(**settings, **{"ssl.ca.pem": certificates.ca.decode()}) == 1
+    assert brokers_seen(settings | {"ssl.ca.pem": certificates.ca.decode()}) == 1
+    other = settings | {"ssl.ca.pem": certificates.other_ca.decode()}
     with pytest.raises(KafkaException):
-        brokers_seen(
-            timeout_seconds=3, **settings, **{"ssl.ca.pem": certificates.other_ca.decode()}
-        )
+        brokers_seen(other, timeout_seconds=3)
 
 
 def test_restarted_node_keeps_what_it_held(kafka_server: KafkaServer) -> None:
