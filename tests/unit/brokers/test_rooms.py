@@ -28,7 +28,6 @@ SIDES: dict[str, type] = {
 PACKAGE = Path(workqueuejob.__file__).parent
 OTHER_NAMES = ("rabbit", "amqp", "valkey", "sentinel")
 NAMES = re.compile("|".join([*OTHER_NAMES, *(room.name for room in ROOMS)]), re.IGNORECASE)
-PYPROJECT = PACKAGE.parents[1] / "pyproject.toml"
 ROOMED = ("api/", *(f"brokers/{room.name}/" for room in ROOMS))
 EXCEPTIONS = {
     "brokers/registry.py": "the table of the rooms",
@@ -52,12 +51,6 @@ def test_room_is_found_by_its_name() -> None:
 
 def test_every_member_of_the_spec_has_a_room() -> None:
     assert set(QueueSource.model_fields) == {room.name for room in ROOMS}
-
-
-def test_rooms_are_held_apart_by_the_linter() -> None:
-    contracts = tomllib.loads(PYPROJECT.read_text())["tool"]["importlinter"]["contracts"]
-    (independence,) = (contract for contract in contracts if contract["type"] == "independence")
-    assert {f"workqueuejob.brokers.{room.name}" for room in ROOMS} <= {*independence["modules"]}
 
 
 @pytest.mark.parametrize("room", ROOMS, ids=lambda room: room.name)
