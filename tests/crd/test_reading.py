@@ -242,7 +242,7 @@ def test_kubectl_get_all_lists_it(api_server: ApiServer, create: Create) -> None
         ("wqj.spec.template.spec", "kubectl explain job.spec.template.spec"),
         ("wqj.status.queue.inFlight", "spec.queue.rabbitmq.management"),
         ("wqj.status.items.accounting", "Counted: every settled item was counted"),
-        ("wqj.status.jobs", "Number of the wave"),
+        ("wqj.status.jobs", "Number of the Job's wave"),
     ],
 )
 def test_kubectl_explain_teaches(api_server: ApiServer, field: str, words: str) -> None:
