@@ -88,7 +88,7 @@ def _test_with_cluster() -> int:
     try:
         return (
             _test_in_two_lanes()
-            or _pytest("tests/cluster", "-m", f"not {ALONE}", *ONE_BY_ONE, workers=6)
+            or _pytest("tests/cluster", "-m", f"not {ALONE}", *ONE_BY_ONE, workers=4)
             # Quietly, here and below, so that the test runner's line is the last one. It comes
             # after the suites, because only a whole run shows which grants no request uses.
             or _run_quietly("python", "-m", "tests.cluster.grants", "--since", begun)

@@ -36,7 +36,7 @@ def drain(workspace: Workspace, path: str, name: str) -> Manifest:
 
 def wait_until_complete(workspace: Workspace, name: str) -> Manifest:
     """Return the WorkQueueJob when it is complete; fail when it ends otherwise."""
-    workspace.wait_for_end(name, seconds=120)
+    workspace.wait_for_end(name, seconds=240)
     workspace.kubectl("wait", "--for=condition=Complete", f"wqj/{name}", "--timeout=1s")
     return workspace.work_queue_job(name)
 

@@ -69,6 +69,10 @@ def test_continuous_run_starts_from_zero_and_goes_back_to_it(
     assert ended["status"]["items"]["succeeded"] == 12
 
 
+LONG_SECONDS = 120
+LONG = f"{LONG_SECONDS} long"
+
+
 @pytest.mark.starts_early
 def test_hundred_short_items_do_not_wait_for_a_long_one(workspace: Workspace) -> None:
     short = [f"1 short-{number:03}" for number in range(100)]
@@ -80,7 +84,7 @@ def test_hundred_short_items_do_not_wait_for_a_long_one(workspace: Workspace) ->
             retry={"deadLetter": {"name": f"{workspace.queue}.dead"}},
         )
     )  # fmt: skip
-    workspace.publish(["60 long"])
+    workspace.publish([LONG])
     poll(
         lambda: [pod for pod in workspace.pods("overlap") if pod["status"]["phase"] == "Running"],
         bool,
@@ -92,10 +96,10 @@ def test_hundred_short_items_do_not_wait_for_a_long_one(workspace: Workspace) ->
     workspace.wait_until(
         "overlap",
         lambda wqj: (wqj["status"]["items"].get("succeeded") or 0) >= len(short),
-        seconds=58,
+        seconds=LONG_SECONDS - 10,
     )
     assert "long" not in workspace.logs("overlap")
-    done = workspace.wait_until("overlap", has_settled(len(short) + 1), seconds=90)
+    done = workspace.wait_until("overlap", has_settled(len(short) + 1), seconds=LONG_SECONDS)
     assert done["status"]["waves"] >= 2
-    numbers = [item.split()[1] for item in [*short, "60 long"]]
+    numbers = [item.split()[1] for item in [*short, LONG]]
     assert count_processed(workspace, "overlap", numbers).total() == len(numbers)
