@@ -66,7 +66,7 @@ def bring_up(layout: Layout) -> None:
 def prepare_machine(layout: Layout) -> None:
     """Make what the cluster needs outside of its state directory: bridge, rules, control groups."""
     layout.run.mkdir(parents=True, exist_ok=True, mode=0o711)
-    (layout.run / "owner").write_text(str(layout.state))
+    write_private(layout.run / "owner", str(layout.state))
     made = ensure_network(layout.state / "sysctls.json")
     made = ensure_forwarding() or made
     ensure_groups()
@@ -86,7 +86,7 @@ def prepare_images(layout: Layout) -> None:
     """Make ready what image builds need: the packages, and containerd, started if it is not up."""
     install_packages(NODE_PACKAGES, log=layout.logs / "packages.log")
     layout.run.mkdir(parents=True, exist_ok=True, mode=0o711)
-    (layout.run / "owner").write_text(str(layout.state))
+    write_private(layout.run / "owner", str(layout.state))
     _write_configuration(layout)
     start_containerd(layout, ProcessTable(layout.pids, layout.logs))
 

@@ -9,7 +9,7 @@ from dev.workspaces.workspace import Manifest, Workspace, reason_of
 
 from .examples import drain, run_to_end, start_broker
 
-pytestmark = [pytest.mark.cluster, pytest.mark.starts_early, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.cluster, pytest.mark.starts_early, pytest.mark.timeout(600)]
 
 TOPICS = {"digits": 6, "readings": 3, "digits-failed": 1}
 MESSAGES = 900
