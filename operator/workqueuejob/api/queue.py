@@ -51,12 +51,13 @@ MEMBERS = {name: _find_member(name) for name in QueueSource.model_fields}
 
 _HAS = [f"has(self.{name})" for name in MEMBERS]
 _UNCHANGED = [f"has(self.{name}) == has(oldSelf.{name})" for name in MEMBERS]
-_CHOICES = f"{', '.join([*MEMBERS][:-1])} or {[*MEMBERS][-1]}"
+CHOICES = f"{', '.join([*MEMBERS][:-1])} or {[*MEMBERS][-1]}"
+"""The members, as messages list them: `rabbitmq, redis or kafka`."""
 
 QueueSource.rules = (
     Rule(
         rule=f"[{', '.join(_HAS)}].filter(member, member).size() == 1",
-        message=f"spec.queue must have exactly one member; set {_CHOICES}",
+        message=f"spec.queue must have exactly one member; set {CHOICES}",
         reason=RuleReason.REQUIRED,
     ),
     Rule(

@@ -7,10 +7,11 @@ and no repr, message or error holds a password, a private key or a URI that coul
 from collections.abc import Mapping
 
 from workqueuejob.api import TLS, QueueSource
+from workqueuejob.api.queue import CHOICES
 from workqueuejob.brokers.connection import BrokerConnection
 from workqueuejob.brokers.hosts import AllowedHosts
-from workqueuejob.brokers.registry import ROOMS, find_room
-from workqueuejob.brokers.secrets import SecretReader
+from workqueuejob.brokers.registry import find_room
+from workqueuejob.brokers.secrets import SecretReader, list_secret_names
 from workqueuejob.errors import QueueTypeUnsupported
 
 
@@ -19,8 +20,7 @@ def required_secrets(queue: QueueSource) -> frozenset[str]:
     if queue.broker is None or queue.source is None:
         return frozenset()
     tls = queue.source.encryption or TLS()
-    references = (tls.ca_secret_ref, tls.client_certificate_secret_ref)
-    certificates = (reference.name for reference in references if reference is not None)
+    certificates = list_secret_names(tls.ca_secret_ref, tls.client_certificate_secret_ref)
     return frozenset((*find_room(queue.broker).resolve.list_logins(queue.source), *certificates))
 
 
@@ -38,17 +38,10 @@ def resolve_connection(
     and field, for every host that is named and may not be connected to.
     """
     if queue.broker is None:
-        raise QueueTypeUnsupported(
-            f"spec.queue names no broker that is known here; set {_list_brokers()}"
-        )
+        raise QueueTypeUnsupported(f"spec.queue names no broker that is known here; set {CHOICES}")
     return find_room(queue.broker).resolve.resolve(
         queue.source,
         SecretReader(secrets, namespace),
         namespace=namespace,
         allowed_hosts=allowed_hosts,
     )
-
-
-def _list_brokers() -> str:
-    *others, last = [room.name for room in ROOMS]
-    return f"{', '.join(others)} or {last}"

@@ -19,9 +19,8 @@ def build_retry(spec: WorkQueueJobSpec) -> RetrySettings:
 def list_delays(resource: WorkQueueJob) -> tuple[int, ...]:
     """Return every delay that an item of the run may be resting for, in seconds, shortest first.
 
-    Those of former settings too: pods that run keep the settings that they were made with, and
-    an item goes on resting when nobody would put it there any more. Empty where all rest in one
-    place.
+    Delays of former settings are among them, because running pods keep the settings that they were
+    made with, and an item stays where it rests. Empty where items rest in one place for all delays.
     """
     if resource.spec.worker is None or not read_traits(resource.spec.queue).rests_by_delay:
         return ()

@@ -5,12 +5,23 @@ Works on data that somebody else fetched, and never puts a value into a message.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 from workqueuejob.api import TLS, Verification
 from workqueuejob.brokers.connection import TLSSettings
 from workqueuejob.errors import SecretKeyMissing, SecretNotFound, TLSFailed
 
 PEM_MARK = b"-----BEGIN "
+
+
+class _Reference(Protocol):
+    @property
+    def name(self) -> str: ...
+
+
+def list_secret_names(*references: _Reference | None) -> tuple[str, ...]:
+    """Return the names of the Secrets that are referred to; a reference may be unset."""
+    return tuple(reference.name for reference in references if reference is not None)
 
 
 @dataclass(frozen=True, slots=True)

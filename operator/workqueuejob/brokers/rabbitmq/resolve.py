@@ -15,7 +15,7 @@ from workqueuejob.brokers.rabbitmq.settings import (
     RabbitMQConnection,
     parse_uri,
 )
-from workqueuejob.brokers.secrets import SecretReader, read_tls
+from workqueuejob.brokers.secrets import SecretReader, list_secret_names, read_tls
 from workqueuejob.errors import TLSFailed
 
 _URL_PORTS = {"http": 80, "https": 443}
@@ -23,8 +23,7 @@ _URL_PORTS = {"http": 80, "https": 443}
 
 def list_logins(source: RabbitMQQueue) -> tuple[str, ...]:
     """Return the names of the Secrets with user name, password or URI."""
-    references = (source.uri_secret_ref, source.credentials_secret_ref)
-    return tuple(reference.name for reference in references if reference is not None)
+    return list_secret_names(source.uri_secret_ref, source.credentials_secret_ref)
 
 
 def resolve(

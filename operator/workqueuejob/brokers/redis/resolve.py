@@ -10,13 +10,12 @@ from workqueuejob.brokers.redis.settings import (
     Sentinel,
     parse_uri,
 )
-from workqueuejob.brokers.secrets import SecretReader, read_tls
+from workqueuejob.brokers.secrets import SecretReader, list_secret_names, read_tls
 
 
 def list_logins(source: RedisQueue) -> tuple[str, ...]:
     """Return the names of the Secrets with user name, password or URI."""
-    references = (source.uri_secret_ref, source.credentials_secret_ref)
-    return tuple(reference.name for reference in references if reference is not None)
+    return list_secret_names(source.uri_secret_ref, source.credentials_secret_ref)
 
 
 def resolve(
