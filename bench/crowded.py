@@ -18,7 +18,7 @@ from dev.environment import NAMESPACE, RELEASE, Cluster
 from dev.workspaces.api import connect
 from dev.workspaces.broker import Broker, forwarded_broker
 from dev.workspaces.prepared import prepare
-from dev.workspaces.workspace import Manifest, Workspace, a_manifest, open_workspace, poll
+from dev.workspaces.workspace import Manifest, Workspace, a_manifest, measured_workspace, poll
 from tests.cluster.operator_process import await_leader
 from tests.crowd import create_finished_pods, create_foreign_jobs
 
@@ -85,7 +85,7 @@ def _measure(cluster: Cluster, broker: Broker, title: str, limit: str) -> Round:
 
 
 def _time_run(cluster: Cluster, broker: Broker) -> float:
-    with _workspace(cluster, broker) as workspace:
+    with measured_workspace(cluster, broker) as workspace:
         workspace.publish(FRUITS)
         started = time.monotonic()
         workspace.apply(a_manifest(workspace, "fruits", parallelism=2))
@@ -111,7 +111,7 @@ def _compare(without: Sequence[Round], beside: Sequence[Round]) -> None:
 @contextmanager
 def _crowd(cluster: Cluster, broker: Broker, *, jobs: int, pods: int) -> Iterator[None]:
     """Have foreign Jobs and finished pods in a namespace, after the Job controller's first look."""
-    with _workspace(cluster, broker) as workspace:
+    with measured_workspace(cluster, broker) as workspace:
         api = connect(cluster).client
         create_foreign_jobs(api, jobs, namespace=workspace.namespace)
         create_finished_pods(api, pods, namespace=workspace.namespace)
@@ -122,18 +122,6 @@ def _crowd(cluster: Cluster, broker: Broker, *, jobs: int, pods: int) -> Iterato
 def _count_unseen(workspace: Workspace) -> int:
     """Return how many Jobs the Job controller has not yet called suspended."""
     return sum(not (job.get("status") or {}).get("conditions") for job in workspace.jobs())
-
-
-@contextmanager
-def _workspace(cluster: Cluster, broker: Broker) -> Iterator[Workspace]:
-    workspace = open_workspace(cluster, broker)
-    try:
-        yield workspace
-    finally:
-        workspace.close()
-        # A deletion that goes on would slow the next run.
-        namespace = f"namespace/{workspace.namespace}"
-        cluster.kubectl("wait", "--for=delete", namespace, "--timeout=900s")
 
 
 def _is_ready(pod: Manifest) -> bool:

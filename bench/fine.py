@@ -10,8 +10,7 @@ takes about three minutes.
 import argparse
 import statistics
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from dev.environment import Cluster
@@ -19,7 +18,7 @@ from dev.workspaces.broker import Broker, forwarded_broker
 from dev.workspaces.prepared import prepare
 from dev.workspaces.redis import forwarded_redis
 from dev.workspaces.worker_jobs import a_rabbitmq_queue, a_redis_list, a_worker_job
-from dev.workspaces.workspace import Manifest, Workspace, open_workspace, poll
+from dev.workspaces.workspace import Manifest, Workspace, measured_workspace, poll
 
 EIGHT = ("apple", "banana", "cherry", "date", "fig", "grape", "lemon", "melon")
 NINE = (*EIGHT, "orange")
@@ -63,7 +62,7 @@ def _compare(example: Example, pairs: int, cluster: Cluster, broker: Broker) -> 
     times: dict[str, list[tuple[float, float]]] = {"Coarse": [], "Fine": []}
     for _ in range(pairs):
         for mode, measured in times.items():
-            with _workspace(cluster, broker) as workspace:
+            with measured_workspace(cluster, broker) as workspace:
                 measured.append(_time_run(workspace, mode, example))
     coarse, fine = (
         [statistics.median(column) for column in zip(*times[mode], strict=True)]
@@ -93,17 +92,6 @@ def _time_run(workspace: Workspace, mode: str, example: Example) -> tuple[float,
     settled = time.monotonic() - started
     workspace.kubectl("wait", "--for=condition=Complete", "wqj/timed", "--timeout=120s")
     return settled, time.monotonic() - started
-
-
-@contextmanager
-def _workspace(cluster: Cluster, broker: Broker) -> Iterator[Workspace]:
-    workspace = open_workspace(cluster, broker)
-    try:
-        yield workspace
-    finally:
-        workspace.close()
-        # A deletion that goes on would slow the next run.
-        cluster.kubectl("wait", "--for=delete", f"namespace/{workspace.namespace}")
 
 
 if __name__ == "__main__":

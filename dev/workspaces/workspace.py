@@ -3,7 +3,8 @@
 import json
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -159,6 +160,21 @@ def open_workspace(cluster: Cluster, broker: Broker) -> Workspace:
     name = f"wqj-test-{uuid.uuid4().hex[:8]}"
     connect(cluster).create_namespace(a_namespace(name))
     return Workspace(cluster, broker, name)
+
+
+@contextmanager
+def measured_workspace(cluster: Cluster, broker: Broker) -> Iterator[Workspace]:
+    """Open a workspace for a measurement, and wait at the end until its namespace is gone.
+
+    A deletion that goes on would slow the next measurement.
+    """
+    workspace = open_workspace(cluster, broker)
+    try:
+        yield workspace
+    finally:
+        workspace.close()
+        namespace = f"namespace/{workspace.namespace}"
+        cluster.kubectl("wait", "--for=delete", namespace, "--timeout=900s")
 
 
 def a_manifest(
