@@ -104,10 +104,8 @@ def add_packages(archive: ZipFile, packages: Path) -> None:
         name = source.relative_to(packages)
         if name.parts[0] in compiled:
             continue
-        if not source.is_relative_to(own):
+        if source in needed or not source.is_relative_to(own):
             add_module(archive, source, name)
-        elif source in needed:
-            add_module(archive, source, name, keep_docstrings=True)
 
 
 def copy_compiled_packages(packages: Path, library: Path) -> list[Path]:
@@ -134,11 +132,9 @@ def find_compiled_packages(packages: Path) -> set[str]:
     return {path.relative_to(packages).parts[0] for path in packages.rglob("*.cpython-*.so")}
 
 
-def add_module(
-    archive: ZipFile, source: Path, name: Path, *, keep_docstrings: bool = False
-) -> None:
+def add_module(archive: ZipFile, source: Path, name: Path) -> None:
     """Add a module's bytecode under the name that Python looks for when there is no source."""
-    code = compile_module(source, name, keep_docstrings=keep_docstrings)
+    code = compile_module(source, name)
     archive.writestr(ZipInfo(str(name.with_suffix(".pyc"))), code)
 
 
@@ -199,14 +195,13 @@ def is_left_out(name: Path, left_out: frozenset[str]) -> bool:
     return any(".".join(parts[: end + 1]) in left_out for end in range(len(parts)))
 
 
-def compile_module(source: Path, name: Path, *, keep_docstrings: bool = False) -> bytes:
+def compile_module(source: Path, name: Path) -> bytes:
     """Return a module's bytecode in the format of a .pyc file.
 
     Assertions stay. Docstrings go, because they are half of the size.
     """
     tree = ast.parse(source.read_bytes())
-    if not keep_docstrings:
-        remove_docstrings(tree)
+    remove_docstrings(tree)
     code = compile(tree, str(name), "exec", dont_inherit=True, optimize=0)
     # PEP 552: flags, then zeros for the time and the size of the source.
     return importlib.util.MAGIC_NUMBER + bytes(12) + marshal.dumps(code)
