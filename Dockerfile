@@ -46,6 +46,7 @@ RUN /build/bin/pip --python /opt/workqueuejob/bin/python install \
 COPY --from=wheel /build/dist /build/dist
 RUN /build/bin/pip --python /opt/workqueuejob/bin/python install \
         --no-index --no-deps --no-compile /build/dist/*.whl \
+    && rm -r /opt/workqueuejob/bin/wqj-worker /opt/workqueuejob/lib/python3*/site-packages/workqueuejob/worker \
     && python3 -m compileall -q --invalidation-mode unchecked-hash /opt/workqueuejob/lib/python3*/site-packages/workqueuejob
 
 FROM build AS worker-environment
