@@ -23,6 +23,14 @@ demo-kafka: ## The same cluster with a Kafka: a small model reads handwritten po
 test: $(VENV)/ready ## Run what CI runs: style, types, layers, unit, contract, chart, CRD and cluster tests
 	@$(PYTHON) -u -m dev.check
 
+.PHONY: nightly
+nightly: $(VENV)/ready ## Run all that is too long for `make test`, and print one summary
+	@$(VENV)/bin/python -u -m dev.nightly
+
+.PHONY: long-tests
+long-tests: $(VENV)/ready ## Run the tests that `make test` leaves out
+	@$(PYTHON) -u -m dev.check --nightly
+
 .PHONY: check
 check: $(VENV)/ready ## Run only what is quick and needs no server: style, types, layers and unit tests
 	@$(PYTHON) -u -m dev.check --quick
@@ -33,7 +41,7 @@ runtime: $(VENV)/ready ## Hold the runtime that travels into pods to the worker'
 	@$(VENV)/bin/pytest -q -n 2 --dist loadfile tests/contract/worker --in-runtime
 
 .PHONY: model
-model: $(VENV)/ready ## Try three times as many random schedules and properties as `make test` does
+model: $(VENV)/ready ## Try seven times as many random schedules and properties as `make test` does
 	@$(VENV)/bin/pytest -q -n 2 tests/model tests/unit/planning/test_properties.py
 
 .PHONY: model-hour

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Run the checks, the quickest first; the last line of the output is the test runner's.
 
-`--quick` runs only checks that need no server and no cluster. `--install` installs those and runs
-nothing. What was started for the tests is stopped; a local cluster that was up before stays up.
+`--quick` runs only checks that need no server and no cluster. `--nightly` runs only the tests that
+`make test` leaves out. `--install` installs servers and programs, and runs nothing. What was
+started for the tests is stopped; a local cluster that was up before stays up.
 """
 
 import argparse
@@ -36,6 +37,7 @@ TYPES = ("mypy", "operator", "dev", "crds", "tests", "bench")
 QUICK = ("tests/unit", "tests/model", "tests/local")
 SERVED = ("tests/contract", "tests/crd", "tests/chart")
 ALONE = "disturbs_the_operator"
+NIGHTLY = "nightly"
 CROWD = "crowd"
 """What `make crowd` runs, with nothing beside it."""
 ONE_BY_ONE = ("--dist", "load", "--maxschedchunk", "1")
@@ -46,12 +48,16 @@ def main() -> int:
     """Return the exit code of the first check that fails, or 0."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="no server, no cluster")
+    parser.add_argument("--nightly", action="store_true", help="only what make test leaves out")
     parser.add_argument("--install", action="store_true", help="install what tests need; run none")
     options = parser.parse_args()
     quick: bool = options.quick
     if options.install:
         _install()
         return 0
+    if options.nightly:
+        _install()
+        return _test_with_cluster(NIGHTLY)
     checks = STATIC | {"types": TYPES} if quick else STATIC
     for title, command in checks.items():
         with step(title):
@@ -60,9 +66,9 @@ def main() -> int:
             return code
     os.environ.setdefault("HYPOTHESIS_PROFILE", "short")
     if quick:
-        return _pytest(*QUICK, workers=2)
+        return _pytest(*QUICK, "-m", f"not {NIGHTLY}", workers=2)
     _install()
-    return _test_with_cluster()
+    return _test_with_cluster(f"not {NIGHTLY}")
 
 
 def _install() -> None:
@@ -82,16 +88,14 @@ def _run_quietly(program: str, *arguments: str, output: IO[str] = sys.stdout) ->
     return done.returncode
 
 
-def _test_with_cluster() -> int:
+def _test_with_cluster(chosen: str) -> int:
     was_up = _is_up()
     begun = datetime.now(UTC).isoformat()
     try:
         return (
-            _test_in_two_lanes()
-            or _pytest("tests/cluster", "-m", f"not {ALONE}", *ONE_BY_ONE, workers=4)
-            # Quietly, here and below, so that the test runner's line is the last one. It comes
-            # after the suites, because only a whole run shows which grants no request uses.
-            or _run_quietly("python", "-m", "tests.cluster.grants", "--since", begun)
+            _test_in_two_lanes(chosen)
+            or _pytest("tests/cluster", "-m", f"{chosen} and not {ALONE}", *ONE_BY_ONE, workers=4)
+            or _check_grants(chosen, begun)
         )
     finally:
         if was_up or "KUBE_CONTEXT" in os.environ:
@@ -100,17 +104,17 @@ def _test_with_cluster() -> int:
             subprocess.run([LOCAL, "down"], check=True, capture_output=True)
 
 
-def _test_in_two_lanes() -> int:
+def _test_in_two_lanes(chosen: str) -> int:
     """Run tests that need no cluster while a cluster is made and disturbed; return an exit code.
 
     The cluster's lane mostly waits. The other lane's output is written when it has ended, because a
     reader can follow one of them only.
     """
     with tempfile.TemporaryFile("w+") as output, ThreadPoolExecutor() as pool:
-        without_cluster = pool.submit(_test_without_cluster, output)
+        without_cluster = pool.submit(_test_without_cluster, chosen, output)
         _prepared("up")
         os.environ[IS_PREPARED] = "yes"
-        disturbed = _pytest("tests/cluster", "-m", ALONE, workers=0)
+        disturbed = _pytest("tests/cluster", "-m", f"{chosen} and {ALONE}", workers=0)
         with step("types, and the tests that need no cluster"):
             code = without_cluster.result()
         output.seek(0)
@@ -118,10 +122,21 @@ def _test_in_two_lanes() -> int:
     return code or disturbed
 
 
-def _test_without_cluster(output: IO[str]) -> int:
+def _test_without_cluster(chosen: str, output: IO[str]) -> int:
+    suites, marks = (*SERVED, *QUICK), f"{chosen} and not {CROWD}"
     return _run_quietly(*TYPES, output=output) or _pytest(
-        *SERVED, *QUICK, "-m", f"not {CROWD}", "--no-loadscope-reorder", workers=4, output=output
+        *suites, "-m", marks, "--no-loadscope-reorder", workers=4, output=output
     )
+
+
+def _check_grants(chosen: str, begun: str) -> int:
+    """Compare the operator's rights with its requests; a part of the tests doesn't need them all.
+
+    Quietly, so that the test runner's line is the last one.
+    """
+    if chosen == NIGHTLY:
+        return 0
+    return _run_quietly("python", "-m", "tests.cluster.grants", "--since", begun)
 
 
 def _is_up() -> bool:

@@ -16,6 +16,7 @@ PROOF_SECONDS = 5
 """An empty queue is looked at for so long before the run is complete."""
 
 
+@pytest.mark.nightly
 def test_run_finishes_in_time_with_hardly_more_pods_than_it_needs(
     workspace: Workspace, redis: Redis
 ) -> None:

@@ -56,7 +56,9 @@ def test_poison_in_a_redis_list_is_put_aside_with_its_reason(
     assert all(letter["pod"].startswith("poison-") for letter in letters)
 
 
-@pytest.mark.parametrize("queue_type", ["classic", "quorum"])
+@pytest.mark.parametrize(
+    "queue_type", [pytest.param("classic", marks=pytest.mark.nightly), "quorum"]
+)
 def test_poison_in_a_rabbitmq_queue_is_put_aside_with_its_reason(
     workspace: Workspace, queue_type: str
 ) -> None:
@@ -170,6 +172,7 @@ def test_missing_dead_letter_queue_is_told_before_any_item_is_tried(workspace: W
     assert ended_as(ended) == ("Complete", "Drained")
 
 
+@pytest.mark.nightly
 def test_item_that_rests_for_a_former_delay_is_waited_for(workspace: Workspace) -> None:
     workspace.publish(["again"])
     command = '[ "$ITEM_ATTEMPT" = 2 ] && awk 1'

@@ -34,6 +34,7 @@ def filled(workspace: Workspace) -> Workspace:
     return workspace
 
 
+@pytest.mark.nightly
 def test_program_that_talks_to_redis_itself_drains_the_list(filled: Workspace) -> None:
     ended = drain(filled, "fine-redis/workqueuejob.yaml", "job-wq-2")
 

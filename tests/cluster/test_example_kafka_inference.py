@@ -15,6 +15,7 @@ TOPICS = {"digits": 6, "readings": 3, "digits-failed": 1}
 MESSAGES = 900
 
 
+@pytest.mark.nightly
 def test_letters_are_read_in_the_order_of_their_digits_and_again_after_a_reset(
     workspace: Workspace,
 ) -> None:

@@ -53,6 +53,7 @@ def test_scaling_down_ends_no_pod_that_works(workspace: Workspace, redis: Redis)
     assert_ledger_adds_up(ended)
 
 
+@pytest.mark.nightly
 def test_items_that_arrive_while_draining_are_drained_too(
     workspace: Workspace, redis: Redis
 ) -> None:

@@ -134,6 +134,7 @@ def logs(cluster: Cluster, namespace: str, name: str) -> str:
     return done.stdout
 
 
+@pytest.mark.nightly
 def test_python_runs_where_there_is_none(cluster: Cluster, namespace: str) -> None:
     python = [*LAUNCHER[:-2], "-c", REPORT]
 

@@ -50,6 +50,7 @@ def test_fine_workers_killed_twelve_times_lose_nothing(
     _assert_only_killed_pods_failed(workspace, "killed", kills)
 
 
+@pytest.mark.nightly
 def test_coarse_workers_killed_at_random_lose_nothing(
     cluster: Cluster, workspace: Workspace
 ) -> None:

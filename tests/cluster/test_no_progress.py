@@ -33,6 +33,7 @@ def test_failing_command_that_exits_0_ends_in_no_progress_with_the_numbers(
     assert workspace.broker.depth(workspace.queue) == len(ITEMS)
 
 
+@pytest.mark.nightly
 def test_program_that_exits_1_ends_in_backoff_limit_exceeded(workspace: Workspace) -> None:
     workspace.publish(ITEMS)
 

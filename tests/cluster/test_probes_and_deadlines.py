@@ -62,6 +62,7 @@ def test_item_that_makes_the_liveness_probe_fail_is_put_aside(
     assert "livenessProbe" in letter["reason"]
 
 
+@pytest.mark.nightly
 def test_item_that_outlasts_its_pods_deadline_is_put_aside(
     workspace: Workspace, redis: Redis
 ) -> None:

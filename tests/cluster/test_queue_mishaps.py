@@ -45,6 +45,7 @@ def test_queue_that_is_deleted_is_told_and_its_successor_is_drained(workspace: W
     assert workspace.broker.depth(workspace.queue) == 0
 
 
+@pytest.mark.nightly
 def test_list_that_somebody_deleted_ends_the_run_with_what_was_in_work(
     workspace: Workspace, redis: Redis
 ) -> None:

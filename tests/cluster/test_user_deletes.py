@@ -46,6 +46,7 @@ def test_orphans_of_a_deletion_finish_their_wave(workspace: Workspace) -> None:
     assert workspace.broker.depth(workspace.queue) == 0
 
 
+@pytest.mark.nightly
 def test_namesake_of_a_deleted_run_starts_anew_beside_its_orphans(workspace: Workspace) -> None:
     workspace.publish(ITEMS)
     workspace.apply(_a_run(workspace, "again", seconds=3))
@@ -83,6 +84,7 @@ def test_items_of_pods_that_a_user_deleted_are_processed_by_others(workspace: Wo
     workspace.broker.remove(done)
 
 
+@pytest.mark.nightly
 def test_pods_whose_job_a_user_took_away_finish_what_they_hold(workspace: Workspace) -> None:
     workspace.publish(ITEMS)
     workspace.apply(_a_run(workspace, "torn", seconds=5))

@@ -122,6 +122,7 @@ def test_kept_pods_take_items_at_once_and_end_with_the_run(
     assert count_processed(workspace, "shop", burst).total() == 30
 
 
+@pytest.mark.nightly
 def test_pods_that_wait_at_rabbitmq_give_way_to_an_edited_template(workspace: Workspace) -> None:
     for queue in (workspace.queue, f"{workspace.queue}.dead"):
         workspace.broker.declare(queue)
@@ -153,6 +154,7 @@ def test_pods_that_wait_at_rabbitmq_give_way_to_an_edited_template(workspace: Wo
     assert datetime.fromisoformat(begun) < datetime.fromisoformat(over)
 
 
+@pytest.mark.nightly
 def test_worker_that_can_not_start_is_not_started_over_and_over(workspace: Workspace) -> None:
     manifest = a_worker_job(
         workspace, "broken", runPolicy="Continuous", parallelism=2, backoffLimit=0,

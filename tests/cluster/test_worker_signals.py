@@ -82,7 +82,7 @@ def test_frozen_worker_does_not_acknowledge_what_another_took_over(
     assert "lost" in workspace.kubectl("logs", name)
 
 
-@pytest.mark.parametrize("kind", ["redis", "rabbitmq"])
+@pytest.mark.parametrize("kind", [pytest.param("redis", marks=pytest.mark.nightly), "rabbitmq"])
 def test_item_longer_than_every_lease_is_processed_once(
     workspace: Workspace, redis: Redis, kind: str
 ) -> None:

@@ -4,7 +4,7 @@ import os
 
 from hypothesis import settings
 
-EXAMPLES = {"short": 0.3, "default": 1, "long": 20}
+EXAMPLES = {"short": 0.15, "default": 1, "long": 20}
 """How many times as many examples as by default."""
 
 

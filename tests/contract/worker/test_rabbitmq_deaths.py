@@ -74,6 +74,7 @@ def test_death_of_the_broker_dead_letters_nothing(
         broker.close()
 
 
+@pytest.mark.nightly
 def test_any_number_of_deaths_costs_what_waits_no_attempt(
     benches: Sequence[RabbitMQWorkerBench], mortal: RabbitMQServer
 ) -> None:
