@@ -94,7 +94,7 @@ def _test_with_cluster(chosen: str) -> int:
     try:
         return (
             _test_in_two_lanes(chosen)
-            or _pytest("tests/cluster", "-m", f"{chosen} and not {ALONE}", *ONE_BY_ONE, workers=4)
+            or _pytest("tests/cluster", "-m", f"{chosen} and not {ALONE}", *ONE_BY_ONE, workers=5)
             or _check_grants(chosen, begun)
         )
     finally:

@@ -12,6 +12,7 @@ COSTLY = {
     "kube-apiserver": re.compile(r"tests/crd/"),
     # Where Kafka is needed, the runtime that travels into pods often is, too.
     "Kafka": re.compile(r"tests/contract/.*(kafka|runtime)|tests/unit/test_worker_runtime"),
+    "RabbitMQ": re.compile(r"tests/contract/.*(rabbitmq|classic|quorum)"),
 }
 """What takes long to make, and the ids of the tests that share it."""
 

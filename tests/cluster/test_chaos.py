@@ -26,6 +26,7 @@ pytestmark = [
 SEED = 11
 
 
+@pytest.mark.nightly
 @pytest.mark.usefixtures("operator_to_share")
 def test_short_chaos_loses_nothing(cluster: Cluster, tmp_path: Path) -> None:
     if not cluster.is_local:

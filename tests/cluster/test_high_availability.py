@@ -109,6 +109,7 @@ def test_killed_leader_is_succeeded_within_fifteen_seconds(
     assert written_by(workspace, successor["metadata"]["name"])
 
 
+@pytest.mark.nightly
 def test_frozen_leader_that_thaws_writes_nothing_and_starts_again(
     two_replicas: Cluster, workspace: Workspace
 ) -> None:
@@ -168,6 +169,7 @@ def read_container(cluster: Cluster, pod: str) -> Manifest:
     return status
 
 
+@pytest.mark.nightly
 def test_lease_that_somebody_deleted_is_made_anew(workspace: Workspace) -> None:
     cluster = workspace.cluster
     with running_replicas(cluster, 0):

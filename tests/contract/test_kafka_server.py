@@ -46,6 +46,7 @@ def test_encrypted_listener_has_a_certificate_of_its_ca(kafka_server: KafkaServe
         brokers_seen(other, timeout_seconds=3)
 
 
+@pytest.mark.nightly
 def test_restarted_node_keeps_what_it_held(kafka_server: KafkaServer) -> None:
     producer = Producer({"bootstrap.servers": kafka_server.bootstrap})
     producer.produce("kept", b"apple")

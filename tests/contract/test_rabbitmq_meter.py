@@ -39,6 +39,7 @@ def test_new_item_is_seen_within_a_second(
     assert time.monotonic() - published < 1.0
 
 
+@pytest.mark.nightly
 def test_restarted_broker_is_measured_again_by_itself(rabbitmq: RabbitMQBench) -> None:
     told: dict[str, queues.Queue[Measurement]] = {
         "classic": queues.Queue(),

@@ -38,6 +38,13 @@ REAL = [
     pytest.param(QuorumBench, marks=pytest.mark.rabbitmq, id="quorum"),
     pytest.param(KafkaBench, marks=pytest.mark.kafka, id="kafka"),
 ]
+ONE_OF_EACH = [
+    pytest.param(*kind.values, marks=(*kind.marks, *twin), id=kind.id)
+    for kind, twin in zip(
+        REAL, ((), (pytest.mark.nightly,), (pytest.mark.nightly,), (), ()), strict=True
+    )
+]
+"""The same, for what takes long; of two kinds of one server, make test leaves one out."""
 
 
 @pytest.fixture(params=[pytest.param(MemoryBench, id="memory"), *REAL])

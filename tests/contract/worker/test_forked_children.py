@@ -6,14 +6,14 @@ import subprocess
 import sys
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from dev.servers.rabbitmq import ADMIN
 from tests.contract.worker.bench import Bench
+from tests.contract.worker.conftest import ONE_OF_EACH, open_bench
 from tests.contract.worker.kafka_bench import KafkaBench
-from tests.contract.worker.memory_bench import MemoryBench
 from tests.contract.worker.rabbitmq_bench import DEAD, RabbitMQWorkerBench
 from tests.contract.worker.redis_bench import RedisListBench
 from tests.contract.worker.test_worker_contract import eventually_left
@@ -125,12 +125,10 @@ def _tell(bench: Any) -> tuple[Source, RetrySettings, dict[str, str]]:
     raise AssertionError(bench)
 
 
-@pytest.fixture
-def apart(bench: Bench) -> Bench:
+@pytest.fixture(params=ONE_OF_EACH)
+def apart(request: pytest.FixtureRequest) -> Bench:
     """A queue that is not in the program's memory; such is that of tests/unit/worker."""
-    if isinstance(bench, MemoryBench):
-        pytest.skip("a child has a copy of it")
-    return bench
+    return cast("Bench", open_bench(request.param, request))
 
 
 def test_children_end_and_leave_item_and_connection_to_their_parent(apart: Bench) -> None:

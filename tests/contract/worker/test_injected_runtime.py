@@ -13,7 +13,7 @@ from typing import Any, cast
 import pytest
 
 from tests.contract.worker.bench import Bench
-from tests.contract.worker.conftest import REAL, open_bench
+from tests.contract.worker.conftest import ONE_OF_EACH, open_bench
 from tests.contract.worker.kafka_bench import KafkaBench
 from tests.contract.worker.rabbitmq_bench import DEAD, RabbitMQWorkerBench
 from tests.contract.worker.redis_bench import RedisListBench
@@ -47,7 +47,7 @@ __all__ = [
 pytestmark = pytest.mark.starts_early
 
 
-@pytest.fixture(params=REAL)
+@pytest.fixture(params=ONE_OF_EACH)
 def bench(request: pytest.FixtureRequest, in_runtime: InRuntime) -> Bench:
     kind: Any = request.param
     bench = open_bench(kind, request)

@@ -66,8 +66,12 @@ def refused(settle: Callable[[], object]) -> bool:
 
 
 def eventually_left(bench: Bench, count: int) -> bool:
+    return eventually(lambda: bench.count_left() == count)
+
+
+def eventually(holds: Callable[[], bool]) -> bool:
     deadline = time.monotonic() + PATIENCE_SECONDS
-    while bench.count_left() != count:
+    while not holds():
         if time.monotonic() > deadline:
             return False
         time.sleep(0.02)
