@@ -26,6 +26,7 @@ ITEMS = tuple(b"%d" % number for number in range(200))
 ACKNOWLEDGED = 10
 IDLE_SECONDS = 5.0
 ONCE = RetrySettings(max_attempts=1, dead_letter=DEAD)
+RETRIED = RetrySettings(max_attempts=2, dead_letter=DEAD)
 
 
 @pytest.fixture(scope="module")
@@ -110,4 +111,25 @@ def test_acknowledgement_that_a_killed_broker_forgets_is_counted_as_uncertain(
         # A classic queue forgets some of the ten. A worker that gets one again can't know that.
         assert ACKNOWLEDGED + counts.succeeded >= 20
         assert counts.uncertain >= ACKNOWLEDGED + counts.succeeded - 20
+        broker.close()
+
+
+def test_item_comes_back_although_the_broker_died_right_after_the_declaration(
+    mortal: RabbitMQServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """RabbitMQ 3.10 has a new quorum queue that never answers then, and so may others."""
+    name = "workqueuejob.brokers.rabbitmq.worker_connection.REPLY_TIMEOUT_SECONDS"
+    monkeypatch.setattr(name, 3.0)
+    with ExitStack() as stack:
+        bench = ClassicBench(mortal, stack)
+        bench.produce(b"apple")
+        # This declares the queue in which failed items rest.
+        first = bench.connect(retry=RETRIED)
+        die(mortal)
+        first.close()
+        broker = bench.connect(retry=RETRIED)
+        for attempt in (1, 2, 3):
+            item = surviving(lambda: broker.take(timeout_seconds=10))
+            assert item.attempt == attempt
+            broker.retry(item, reason="exit code 3", delay_seconds=1)
         broker.close()

@@ -10,11 +10,15 @@ from typing import Any
 
 from workqueuejob.brokers.rabbitmq.names import classic_arguments, delay_queue, returning_arguments
 from workqueuejob.brokers.rabbitmq.worker_connection import WorkerConnection
+from workqueuejob.contract.notices import say
 from workqueuejob.errors import WorkQueueJobError
 
 DAY_MS = 24 * 3600 * 1000
 REDECLARE_SECONDS = 3600.0
 """RabbitMQ deletes a queue, with its items, that was not used or declared for its expiry."""
+
+SILENT_SECONDS = 300.0
+"""For so long a queue that has not answered is left alone, because each try takes long."""
 
 _PRECONDITION_FAILED = 406
 
@@ -26,6 +30,7 @@ class DelayQueues:
         self._connection = connection
         self._queue = queue
         self._declared_at: dict[int, float] = {}
+        self._silent_at: dict[int, float] = {}
 
     def declare(self, delays_seconds: Iterable[int]) -> None:
         """Declare a queue for each delay; raise AuthorizationFailed if the user may not."""
@@ -47,6 +52,21 @@ class DelayQueues:
     def forget(self, delay_seconds: int) -> None:
         """Note that a delay's queue was deleted, so that `find` declares it again."""
         self._declared_at.pop(delay_seconds, None)
+
+    def note_silent(self, delay_seconds: int) -> None:
+        """Note that a delay's queue has not answered, and say how to mend it."""
+        name = delay_queue(self._queue, delay_seconds)
+        say(
+            "delay queue does not answer, items come back without their delay",
+            queue=name,
+            remedy=f"if it stays so, delete queue {name!r}; the worker declares it again",
+        )
+        self._silent_at[delay_seconds] = time.monotonic()
+
+    def is_silent(self, delay_seconds: int) -> bool:
+        """Return whether a delay's queue has not answered a moment ago, and is not to be asked."""
+        silent_at = self._silent_at.get(delay_seconds, float("-inf"))
+        return time.monotonic() - silent_at < SILENT_SECONDS
 
 
 def declare_returning(

@@ -30,6 +30,10 @@ class Refused(Exception):
     """The queue takes nothing now: it is full, or the broker could not store the message."""
 
 
+class Unanswered(PublishingUnavailable):
+    """The broker is there, and the queue has not confirmed the message in time: it hangs."""
+
+
 class Publisher:
     """Publishes one message after the other. connect: opens a connection."""
 
@@ -52,6 +56,7 @@ class Publisher:
 
         Raises PublishingUnavailable while the broker takes no messages. A message that was sent by
         then is taken later. A second call with the same message waits for that, and sends nothing.
+        Raises Unanswered where only the queue is silent; it may store the message later.
         """
         try:
             if self._unanswered is not None:
@@ -66,7 +71,10 @@ class Publisher:
             raise
         except BrokerUnavailable as error:
             # Only the message is in doubt. Items in hand came on another connection.
+            is_silent = self._unanswered is not None and self._is_connected
             self.close()
+            if is_silent:
+                raise Unanswered(f"queue {queue!r} has not taken a message: {error}") from error
             raise PublishingUnavailable(str(error)) from error
         self._check(queue)
 
@@ -85,6 +93,10 @@ class Publisher:
         self._unanswered = None
         if connection is not None:
             connection.close()
+
+    @property
+    def _is_connected(self) -> bool:
+        return self._connection is not None and self._connection.driven.lost is None
 
     def _send(self, queue: str, body: bytes, properties: Properties) -> None:
         channel = self._open_channel()

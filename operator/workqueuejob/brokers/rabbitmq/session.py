@@ -27,7 +27,7 @@ from workqueuejob.brokers.rabbitmq.items import (
     read_history,
 )
 from workqueuejob.brokers.rabbitmq.properties import Properties
-from workqueuejob.brokers.rabbitmq.publisher import Publisher, Refused, Unroutable
+from workqueuejob.brokers.rabbitmq.publisher import Publisher, Refused, Unanswered, Unroutable
 from workqueuejob.brokers.rabbitmq.settings import RabbitMQConnection, RabbitMQSource
 from workqueuejob.brokers.rabbitmq.worker_connection import WorkerConnection
 from workqueuejob.contract.retry import RetrySettings
@@ -133,12 +133,21 @@ class Session:
         self.ack(handle)
 
     def move_to_rest(self, handle: Handle, delay_seconds: int, properties: Properties) -> None:
-        """Move an item to the queue for a delay, which is declared again if it was deleted."""
+        """Move an item to the queue for a delay, which is declared again if it was deleted.
+
+        From a queue that hangs nothing would come back, so the item does without its delay then.
+        """
+        if self.delays.is_silent(delay_seconds):
+            self.give_back(handle, properties)
+            return
         try:
             self.move(handle, self.delays.find(delay_seconds), properties)
         except Unroutable:
             self.delays.forget(delay_seconds)
             self.move(handle, self.delays.find(delay_seconds), properties)
+        except Unanswered:
+            self.delays.note_silent(delay_seconds)
+            self.give_back(handle, properties)
 
     def stop_fetching(self, handle: Handle) -> None:
         """Unsubscribe before a held item is settled, so that no other is delivered in its place.

@@ -9,9 +9,9 @@ import pytest
 from pika import spec
 
 from workqueuejob.brokers.rabbitmq.properties import Properties
-from workqueuejob.brokers.rabbitmq.publisher import Publisher
+from workqueuejob.brokers.rabbitmq.publisher import Publisher, Unanswered
 from workqueuejob.brokers.rabbitmq.worker_connection import WorkerConnection
-from workqueuejob.errors import PublishingUnavailable
+from workqueuejob.errors import BrokerUnavailable, PublishingUnavailable
 
 
 class ScriptedBroker:
@@ -20,7 +20,8 @@ class ScriptedBroker:
     def __init__(self) -> None:
         self.published: list[bytes] = []
         self.events: Iterator[str] = iter(())
-        self.blocked, self.lost = "", None
+        self.blocked = ""
+        self.lost: Exception | None = None
         self.settings = SimpleNamespace(address="broker:5672")
         self.translated, self.driven, self.connection, self.raw = nullcontext(), self, self, self
         self.is_open = True
@@ -47,6 +48,8 @@ class ScriptedBroker:
 
     def pump(self) -> None:
         event = next(self.events, "answer")
+        if event == "silence":
+            raise BrokerUnavailable("broker:5672: timeout")
         if event == "answer":
             self._answer(SimpleNamespace(method=spec.Basic.Ack()))
         else:
@@ -91,3 +94,15 @@ def test_other_message_is_sent_after_the_one_that_waited(
         publisher.publish("dead", b"apple", Properties())
     publisher.publish("dead", b"pear", Properties())
     assert broker.published == [b"apple", b"pear"]
+
+
+def test_queue_that_is_silent_is_told_from_a_broker_that_is_lost(
+    broker: ScriptedBroker, publisher: Publisher
+) -> None:
+    broker.events = iter(["silence", "silence"])
+    with pytest.raises(Unanswered, match="queue 'rest' has not taken a message"):
+        publisher.publish("rest", b"apple", Properties())
+    broker.lost = ConnectionError()
+    with pytest.raises(PublishingUnavailable) as raised:
+        publisher.publish("rest", b"apple", Properties())
+    assert not isinstance(raised.value, Unanswered)
