@@ -95,6 +95,7 @@ def test_leader_that_was_frozen_past_its_lease_ends_without_a_write(
     )
 
 
+@pytest.mark.nightly
 def test_leader_that_is_cut_off_ends_and_is_succeeded(
     election: Election, tmp_path: Path, create: Create
 ) -> None:

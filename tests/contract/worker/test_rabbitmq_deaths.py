@@ -60,6 +60,7 @@ def drain(broker: Broker) -> ItemCounts:
     return engine.report.counts
 
 
+@pytest.mark.nightly
 def test_death_of_the_broker_dead_letters_nothing(
     benches: Sequence[RabbitMQWorkerBench], mortal: RabbitMQServer
 ) -> None:
@@ -97,6 +98,7 @@ def test_any_number_of_deaths_costs_what_waits_no_attempt(
         broker.close()
 
 
+@pytest.mark.nightly
 def test_acknowledgement_that_a_killed_broker_forgets_is_counted_as_uncertain(
     benches: Sequence[RabbitMQWorkerBench], mortal: RabbitMQServer
 ) -> None:
