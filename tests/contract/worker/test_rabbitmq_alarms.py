@@ -4,9 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.contract.worker.bench import Bench
-from tests.contract.worker.conftest import Connect
-from tests.contract.worker.rabbitmq_bench import RabbitMQWorkerBench
+from tests.contract.worker.conftest import Connect, open_bench
+from tests.contract.worker.rabbitmq_bench import (
+    ClassicBench,
+    QuorumBench,
+    RabbitMQWorkerBench,
+)
 from tests.contract.worker.test_worker_contract import drain, eventually_left, surviving, take
 from tests.unit.worker.builders import build_settings
 from workqueuejob.brokers.broker import Broker, Delivery
@@ -18,34 +21,33 @@ from workqueuejob.worker.stop_request import StopRequest
 pytestmark = [pytest.mark.rabbitmq, pytest.mark.starts_early, pytest.mark.timeout(240)]
 
 
-@pytest.fixture
-def rabbitmq(bench: Bench) -> RabbitMQWorkerBench:
-    if not isinstance(bench, RabbitMQWorkerBench):
-        pytest.skip("of RabbitMQ")
-    return bench
+@pytest.fixture(params=[ClassicBench, QuorumBench], ids=["classic", "quorum"])
+def bench(request: pytest.FixtureRequest) -> RabbitMQWorkerBench:
+    kind: type[RabbitMQWorkerBench] = request.param
+    return open_bench(kind, request)
 
 
 def test_backlog_is_drained_although_the_broker_takes_no_messages(
-    rabbitmq: RabbitMQWorkerBench, connect: Connect
+    bench: RabbitMQWorkerBench, connect: Connect
 ) -> None:
     bodies = [b"%d" % number for number in range(20)]
-    rabbitmq.produce(*bodies)
+    bench.produce(*bodies)
     before = connect()
     before.ack(take(before))
-    with rabbitmq.server.alarm("memory"):
+    with bench.server.alarm("memory"):
         found = [*drain(before)[:10]]
         found += drain(connect(prefetch=5))
         assert len(found) >= 10
-        assert rabbitmq.count_left() == 0
+        assert bench.count_left() == 0
 
 
 def test_item_that_needs_publishing_waits_and_is_held(
-    rabbitmq: RabbitMQWorkerBench, connect: Connect
+    bench: RabbitMQWorkerBench, connect: Connect
 ) -> None:
-    rabbitmq.produce(b"poison")
+    bench.produce(b"poison")
     broker, other = connect(), connect(pod="pod-2")
     item = take(broker)
-    with rabbitmq.server.alarm("memory"):
+    with bench.server.alarm("memory"):
         for _ in range(3):
             with pytest.raises(PublishingUnavailable, match="takes no messages"):
                 broker.dead_letter(item, reason="exit code 3")
@@ -57,16 +59,16 @@ def test_item_that_needs_publishing_waits_and_is_held(
         return item
 
     assert surviving(bury) is item
-    assert [dead.body for dead in rabbitmq.dead_letters()] == [b"poison"]
-    assert eventually_left(rabbitmq, 0)
+    assert [dead.body for dead in bench.dead_letters()] == [b"poison"]
+    assert eventually_left(bench, 0)
 
 
 def test_item_is_released_although_the_broker_takes_no_messages(
-    rabbitmq: RabbitMQWorkerBench, connect: Connect
+    bench: RabbitMQWorkerBench, connect: Connect
 ) -> None:
-    rabbitmq.produce(b"apple")
+    bench.produce(b"apple")
     broker = connect()
-    with rabbitmq.server.alarm("memory"):
+    with bench.server.alarm("memory"):
         broker.release(take(broker))
         broker.close()
         item = take(connect(pod="pod-2"))
@@ -74,18 +76,18 @@ def test_item_is_released_although_the_broker_takes_no_messages(
 
 
 def test_alarm_is_named_in_log_and_report(
-    rabbitmq: RabbitMQWorkerBench,
+    bench: RabbitMQWorkerBench,
     connect: Connect,
     tmp_path: Path,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     path = tmp_path / "message"
     path.touch()
-    rabbitmq.produce(b"poison")
+    bench.produce(b"poison")
     broker: Broker = connect()
     stop = StopRequest(0.5)
     engine = Engine(build_settings(path), lambda: broker, stop=stop)
-    with rabbitmq.server.alarm("memory"):
+    with bench.server.alarm("memory"):
         item = engine.next()
         assert item is not None
         stop.request()
