@@ -48,6 +48,11 @@ def find_write_refusal(reply: str, connection: RedisConnection) -> QueueError | 
     return None
 
 
+def is_forbidden(reply: str) -> bool:
+    """Return whether a reply refuses what the user may not do, in any version's words."""
+    return any(words in reply for words in _FORBIDDEN)
+
+
 def _unreachable(cause: str) -> Translation:
     def build(_error: BaseException, connection: RedisConnection) -> QueueError:
         field = "host" if connection.sentinel is None else "sentinel.addresses"
@@ -184,12 +189,17 @@ _REPLICA = _unavailable(
 _NO_MASTER_LINK = _unavailable("is a replica without its master", "bring the master back")
 _CLUSTER_DOWN = _unavailable("the Redis Cluster is down", "bring its nodes back")
 
+_FORBIDDEN = (
+    "NOPERM",
+    # Inside of a script: Redis before 7.2 has two texts, later versions and Valkey have one.
+    "can't run this command",
+    "can't access at least one",
+    "ACL failure in script",
+)
+
 REPLIES: dict[str, Translation] = {
     "WRONGTYPE": _wrong_type,
-    "NOPERM": _forbidden,
-    "ACL failure in script": _forbidden,
-    "can't run this command": _forbidden,
-    "can't access at least one": _forbidden,
+    **dict.fromkeys(_FORBIDDEN, _forbidden),
     "READONLY": _REPLICA,
     "-LOADING": _LOADING,
     "MISCONF": _unavailable("the server can't save its data and takes no writes", "see its log"),

@@ -26,6 +26,7 @@ from workqueuejob.brokers.redis.errors import (
     OUT_OF_MEMORY,
     build_not_redis,
     find_write_refusal,
+    is_forbidden,
     is_wrong_type,
     translate,
 )
@@ -128,7 +129,7 @@ class RedisProbe:
 
         refusal: the reply to the write that was tried; empty where it was taken.
         """
-        if "NOPERM" in refusal or "can't run this command" in refusal:
+        if is_forbidden(refusal):
             # The operator needs no right to write, and each try adds a line to the ACL LOG.
             self._may_write = False
         error = find_write_refusal(refusal, self._settings)
