@@ -77,7 +77,7 @@ def _run_suites(server: Server) -> Result:
         started = time.monotonic()
         subprocess.run(
             [
-                *(str(PYTEST), "-q", "-n", PYTEST_WORKERS, "--dist", "loadfile"),
+                *(str(PYTEST), "-q", "-n", PYTEST_WORKERS, "--dist", "loadscope"),
                 *("tests/contract", "-m", server.speaks, f"--junitxml={report}"),
             ],
             cwd=ROOT,
