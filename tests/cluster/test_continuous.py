@@ -33,6 +33,7 @@ def has_settled(items: int) -> Callable[[Manifest], bool]:
     return holds
 
 
+@pytest.mark.nightly
 def test_continuous_run_starts_from_zero_and_goes_back_to_it(
     workspace: Workspace, redis: Redis
 ) -> None:
@@ -73,6 +74,7 @@ LONG_SECONDS = 120
 LONG = f"{LONG_SECONDS} long"
 
 
+@pytest.mark.nightly
 @pytest.mark.starts_early
 def test_hundred_short_items_do_not_wait_for_a_long_one(workspace: Workspace) -> None:
     short = [f"1 short-{number:03}" for number in range(100)]

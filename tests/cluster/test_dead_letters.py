@@ -96,6 +96,7 @@ def test_poison_in_a_rabbitmq_queue_is_put_aside_with_its_reason(
     assert "exit code 3" in properties.headers["x-wqj-dead-letter-reason"]
 
 
+@pytest.mark.nightly
 @pytest.mark.starts_early
 def test_item_that_kills_its_pod_counts_as_an_attempt_and_never_ends_the_run(
     cluster: Cluster, workspace: Workspace, redis: Redis

@@ -34,6 +34,7 @@ def test_scaling_up_gives_the_running_job_more_pods(workspace: Workspace, redis:
     assert ended["status"]["items"]["attemptsFailed"] == 0
 
 
+@pytest.mark.nightly
 def test_scaling_down_ends_no_pod_that_works(workspace: Workspace, redis: Redis) -> None:
     items = [f"item-{number}" for number in range(24)]
     redis.rpush(workspace.queue, *items)

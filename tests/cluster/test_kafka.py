@@ -12,6 +12,7 @@ from .kafka_records import assert_order_of_keys, deal_records, list_processed
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
 
 
+@pytest.mark.nightly
 def test_three_workers_drain_six_partitions_in_the_order_of_each_key(
     workspace: Workspace, kafka: Kafka
 ) -> None:

@@ -19,6 +19,7 @@ from .worker_process import kill_at_random
 pytestmark = [pytest.mark.cluster, pytest.mark.starts_early, pytest.mark.timeout(420)]
 
 
+@pytest.mark.nightly
 def test_fine_workers_killed_twelve_times_lose_nothing(
     cluster: Cluster, workspace: Workspace, redis: Redis
 ) -> None:

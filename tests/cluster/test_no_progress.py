@@ -9,6 +9,7 @@ pytestmark = [pytest.mark.cluster, pytest.mark.starts_early, pytest.mark.timeout
 ITEMS = ("apple", "banana", "cherry", "date")
 
 
+@pytest.mark.nightly
 def test_failing_command_that_exits_0_ends_in_no_progress_with_the_numbers(
     workspace: Workspace,
 ) -> None:

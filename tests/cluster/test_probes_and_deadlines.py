@@ -30,6 +30,7 @@ HANG = 'read item; if [ "$item" = hang ]; then touch /tmp/hangs; sleep 600; fi; 
 SLOW = 'read item; [ "$item" = slow ] && sleep 600; echo "$item"'
 
 
+@pytest.mark.nightly
 def test_item_that_makes_the_liveness_probe_fail_is_put_aside(
     workspace: Workspace, redis: Redis
 ) -> None:

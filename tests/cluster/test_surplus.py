@@ -30,6 +30,7 @@ def test_surplus_of_stolen_items_is_ended_and_no_other_item_is_lost(workspace: W
     assert "SurplusEnded" in [event["reason"] for event in workspace.events("robbed")]
 
 
+@pytest.mark.nightly
 def test_without_management_surplus_is_told_and_the_users_timeout_ends_it(
     workspace: Workspace,
 ) -> None:

@@ -59,6 +59,7 @@ def test_item_that_takes_longer_than_the_grace_is_given_back(
     assert (items["total"], items["succeeded"], items.get("attemptsFailed", 0)) == (1, 1, 0)
 
 
+@pytest.mark.nightly
 def test_frozen_worker_does_not_acknowledge_what_another_took_over(
     cluster: Cluster, workspace: Workspace, redis: Redis
 ) -> None:
