@@ -17,6 +17,7 @@ ITEMS = ("apple", "banana", "cherry", "date", "fig", "grape")
 LATER = ("lemon", "melon")
 
 
+@pytest.mark.nightly
 def test_purged_queue_ends_the_run_with_what_was_in_work(workspace: Workspace) -> None:
     workspace.publish(ITEMS)
     workspace.apply(a_manifest(workspace, "purged", command=print_after(3), parallelism=2))

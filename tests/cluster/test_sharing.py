@@ -69,6 +69,7 @@ def test_broker_connections_of_the_metrics_are_those_that_the_brokers_count(
     assert told == len(counted) >= 1
 
 
+@pytest.mark.nightly
 def test_two_work_queue_jobs_on_one_queue_both_end_and_lose_no_item(workspace: Workspace) -> None:
     items = [f"item-{number:02}" for number in range(12)]
     workspace.publish(items)

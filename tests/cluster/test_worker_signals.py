@@ -37,6 +37,7 @@ def test_deleted_pod_finishes_its_item_within_the_grace(workspace: Workspace, re
     assert (items["total"], items["succeeded"], items.get("attemptsFailed", 0)) == (2, 2, 0)
 
 
+@pytest.mark.nightly
 def test_item_that_takes_longer_than_the_grace_is_given_back(
     workspace: Workspace, redis: Redis
 ) -> None:
@@ -83,7 +84,8 @@ def test_frozen_worker_does_not_acknowledge_what_another_took_over(
     assert "lost" in workspace.kubectl("logs", name)
 
 
-@pytest.mark.parametrize("kind", [pytest.param("redis", marks=pytest.mark.nightly), "rabbitmq"])
+@pytest.mark.nightly
+@pytest.mark.parametrize("kind", ["redis", "rabbitmq"])
 def test_item_longer_than_every_lease_is_processed_once(
     workspace: Workspace, redis: Redis, kind: str
 ) -> None:

@@ -116,6 +116,7 @@ def test_acknowledgement_that_a_killed_broker_forgets_is_counted_as_uncertain(
         broker.close()
 
 
+@pytest.mark.nightly
 def test_item_comes_back_although_the_broker_died_right_after_the_declaration(
     mortal: RabbitMQServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
