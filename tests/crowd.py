@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, TypeVar
 
 from kubernetes import client
 
 from workqueuejob.names import JOB_LABEL, UID_LABEL, WORKER_LABEL
 
 Manifest = dict[str, Any]
+Given = TypeVar("Given")
 
 _AT_ONCE = 8
 _NOTE = {"note": "x" * 2000}
@@ -54,8 +55,8 @@ def create_finished_pods(api: client.ApiClient, count: int, *, namespace: str = 
     each(create, range(count))
 
 
-def each(create: Callable[[int], None], numbers: Iterable[int]) -> None:
-    """Call it with each of the numbers, a few at a time."""
+def each(create: Callable[[Given], object], given: Iterable[Given]) -> None:
+    """Call it with each of the numbers, manifests or names, a few at a time."""
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        for _ in pool.map(create, numbers):
+        for _ in pool.map(create, given):
             pass

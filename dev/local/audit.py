@@ -1,7 +1,8 @@
 """The settings of the API server's audit log. Starts nothing.
 
 The log has the requests of service accounts outside of kube-system, without their bodies. A test
-compares them with the operator's role, and shows by them that pods of Jobs send none.
+compares them with the operator's role, and shows by them that pods of Jobs send none. A bench
+counts them.
 """
 
 import json
@@ -31,12 +32,14 @@ def render_policy() -> str:
     return json.dumps(document, indent=2) + "\n"
 
 
-def build_flags(layout: Layout) -> tuple[str, ...]:
+def build_flags(
+    policy: Path, log: Path, *, max_file_megabytes: int = MAX_FILE_MEGABYTES
+) -> tuple[str, ...]:
     """Return the API server's arguments."""
     return (
-        f"--audit-policy-file={policy_file(layout)}",
-        f"--audit-log-path={layout.audit_log}",
-        f"--audit-log-maxsize={MAX_FILE_MEGABYTES}",
+        f"--audit-policy-file={policy}",
+        f"--audit-log-path={log}",
+        f"--audit-log-maxsize={max_file_megabytes}",
         f"--audit-log-maxbackup={MAX_FULL_FILES}",
     )
 

@@ -22,7 +22,7 @@ MADE = ("etcd", "pki", "logs", "pids")
 def bring_up(directory: Path, binaries: Path) -> Path:
     """Start both unless they run, and return the kubeconfig's path; raises LocalClusterError."""
     directory.mkdir(parents=True, exist_ok=True)
-    at = _keep_endpoints(directory / "ports.json")
+    at = keep_endpoints(directory / "ports.json")
     pki = directory / "pki"
     server = certificates.api_server_identity((ADDRESS,))
     certificates.ensure_certificates(pki, (server, certificates.ADMIN))
@@ -50,8 +50,8 @@ def take_down(directory: Path) -> None:
         directory.rmdir()
 
 
-def _keep_endpoints(file: Path) -> Endpoints:
-    """Return the same ports after a restart, so that the kubeconfig stays valid."""
+def keep_endpoints(file: Path) -> Endpoints:
+    """Return free ports, and the same ones after a restart, so that the kubeconfig stays valid."""
     if not file.exists():
         write_private(file, json.dumps(_find_free_ports(3)))
     api, client, peer = json.loads(file.read_text())

@@ -1,4 +1,8 @@
-"""Builds the cluster's programs from the Go module in tools/, and keeps them by a hash of it."""
+"""Builds programs from the Go modules in tools/, and keeps them by a hash of their module.
+
+One module has the cluster's programs. kwok has one of its own, because it needs Kubernetes'
+libraries of another version.
+"""
 
 import hashlib
 import os
@@ -7,6 +11,7 @@ import shutil
 import subprocess
 import threading
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
@@ -31,6 +36,18 @@ PROGRAMS = (
 UNUSED_SECONDS = 7 * 24 * 3600
 # Go calls a program by its main package, which is `server` in etcd's module.
 BUILT_AS = {"server": "etcd"}
+
+
+@dataclass(frozen=True, slots=True)
+class Module:
+    """A Go module whose tools are built together."""
+
+    directory: Path
+    programs: tuple[str, ...]
+    title: str
+    expect: str
+    """How long a build takes, for people."""
+    ldflags: str = "-s -w"
 
 
 def find_kubernetes_version(go_mod: str) -> str:
@@ -60,14 +77,40 @@ def build_cache_key(go_mod: str, go_sum: str, ldflags: str) -> str:
 
 
 def ensure_binaries(layout: Layout) -> Path:
-    """Build PROGRAMS unless they are there, and return their directory.
+    """Build Kubernetes' PROGRAMS unless they are there, and return their directory.
 
     Raises PackagesUnavailable.
     """
-    go_mod, go_sum = (TOOLS_DIR / "go.mod").read_text(), (TOOLS_DIR / "go.sum").read_text()
-    ldflags = build_ldflags(find_kubernetes_version(go_mod))
+    version = find_kubernetes_version((TOOLS_DIR / "go.mod").read_text())
+    module = Module(
+        TOOLS_DIR,
+        PROGRAMS,
+        title=f"Kubernetes {version}",
+        expect="about 6 minutes on 2 cores the first time",
+        ldflags=build_ldflags(version),
+    )
+    return _ensure(layout, module)
+
+
+def ensure_kwok(layout: Layout) -> Path:
+    """Build kwok unless it is there, and return the program; raises PackagesUnavailable."""
+    module = Module(
+        TOOLS_DIR / "kwok",
+        ("kwok",),
+        title="kwok, for fake nodes,",
+        expect="about 2 minutes on 2 cores the first time",
+    )
+    return _ensure(layout, module) / "kwok"
+
+
+def _ensure(layout: Layout, module: Module) -> Path:
+    """Build a module's programs unless they are there, and return their directory."""
+    go_mod, go_sum = (
+        (module.directory / "go.mod").read_text(),
+        (module.directory / "go.sum").read_text(),
+    )
     store = layout.cache / "bin"
-    target = store / build_cache_key(go_mod, go_sum, ldflags)
+    target = store / build_cache_key(go_mod, go_sum, module.ldflags)
     if target.is_dir():
         os.utime(target)
         return target
@@ -82,7 +125,7 @@ def ensure_binaries(layout: Layout) -> Path:
                 "CGO_ENABLED": "0",
                 "GOFLAGS": "-mod=readonly",
             }
-            _build(go, environment, target, ldflags=ldflags, log=layout.cache / "build.log")
+            _build(go, environment, target, module=module, log=layout.cache / "build.log")
             remove_unused(store)
     return target
 
@@ -97,30 +140,37 @@ def remove_unused(store: Path) -> None:
             shutil.rmtree(build, ignore_errors=True)
 
 
-def _build(go: Go, environment: dict[str, str], target: Path, *, ldflags: str, log: Path) -> None:
+def _build(go: Go, environment: dict[str, str], target: Path, *, module: Module, log: Path) -> None:
     unfinished = target.with_suffix(".unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
     progress = _Progress()
-    version = find_kubernetes_version((TOOLS_DIR / "go.mod").read_text())
-    title = f"build Kubernetes {version} from Go modules"
-    with step(title, expect="about 6 minutes on 2 cores the first time", detail=progress.describe):
-        progress.total = count_packages(go, environment, TOOLS_DIR)
-        words = ["build", "-v", "-trimpath", "-ldflags", ldflags, "-o", f"{unfinished}/", "tool"]
-        _run_go([str(go.program), *words], environment, progress, log)
-        for built, name in BUILT_AS.items():
-            (unfinished / built).rename(unfinished / name)
-        missing = ", ".join(name for name in PROGRAMS if not (unfinished / name).exists())
+    title = f"build {module.title} from Go modules"
+    with step(title, expect=module.expect, detail=progress.describe):
+        progress.total = count_packages(go, environment, module.directory)
+        words = ["build", "-v", "-trimpath", "-ldflags", module.ldflags]
+        command = [str(go.program), *words, "-o", f"{unfinished}/", "tool"]
+        _run_go(command, module.directory, environment, progress=progress, log=log)
+        for program in sorted(unfinished.iterdir()):
+            program.rename(unfinished / BUILT_AS.get(program.name, program.name))
+        missing = ", ".join(name for name in module.programs if not (unfinished / name).exists())
         if missing:
-            raise PackagesUnavailable(f"go build made no {missing}; is its tool in tools/go.mod?")
+            raise PackagesUnavailable(
+                f"go build made no {missing}; is its tool in {module.directory}/go.mod?"
+            )
         unfinished.rename(target)
 
 
 def _run_go(
-    command: list[str], environment: dict[str, str], progress: "_Progress", log: Path
+    command: list[str],
+    directory: Path,
+    environment: dict[str, str],
+    *,
+    progress: "_Progress",
+    log: Path,
 ) -> None:
     with subprocess.Popen(
         command,
-        cwd=TOOLS_DIR,
+        cwd=directory,
         env=environment,
         stdin=subprocess.DEVNULL,
         stderr=subprocess.PIPE,

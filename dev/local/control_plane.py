@@ -1,4 +1,4 @@
-"""The command lines of etcd, the API server, the controller manager and the scheduler.
+"""The command lines of etcd, the API server, the controllers, the scheduler and of fake nodes.
 
 Starts nothing.
 """
@@ -55,8 +55,10 @@ def etcd(binaries: Path, data: Path, at: Endpoints) -> Component:
     )
 
 
-def bare_api_server(binaries: Path, pki: Path, at: Endpoints) -> Component:
-    """Return an API server without nodes and controllers.
+def bare_api_server(
+    binaries: Path, pki: Path, at: Endpoints, *, more_flags: tuple[str, ...] = ()
+) -> Component:
+    """Return an API server without kubelets.
 
     Its admission does not ask for service accounts, which no controller would make.
     """
@@ -64,6 +66,7 @@ def bare_api_server(binaries: Path, pki: Path, at: Endpoints) -> Component:
         "--authorization-mode=RBAC",
         "--disable-admission-plugins=ServiceAccount",
         "--endpoint-reconciler-type=none",
+        *more_flags,
     )
     return _api_server(binaries, pki, at, flags)
 
@@ -72,7 +75,7 @@ def api_server(binaries: Path, layout: Layout, at: Endpoints) -> Component:
     """Return the cluster's API server, which can reach its kubelet and writes an audit log."""
     pki = layout.pki
     flags = (
-        *audit.build_flags(layout),
+        *audit.build_flags(audit.policy_file(layout), layout.audit_log),
         f"--advertise-address={at.address}",
         "--authorization-mode=Node,RBAC",
         # The second one is off by default; where it is on, an operator needs a right more.
@@ -109,15 +112,26 @@ def _api_server(binaries: Path, pki: Path, at: Endpoints, flags: tuple[str, ...]
     )
 
 
-def controller_manager(binaries: Path, pki: Path, kubeconfig: Path) -> Component:
-    """Return the controller manager, with many concurrent syncs of Jobs."""
+def controller_manager(
+    binaries: Path,
+    pki: Path,
+    kubeconfig: Path,
+    *,
+    port: int = CONTROLLER_MANAGER_PORT,
+    controllers: str = "*",
+) -> Component:
+    """Return the controller manager, with many concurrent syncs of Jobs.
+
+    port: 0 for none. controllers: their names with commas; by default those that Kubernetes starts.
+    """
     return Component(
         "kube-controller-manager",
         (
             f"{binaries}/kube-controller-manager",
             f"--kubeconfig={kubeconfig}",
             "--bind-address=127.0.0.1",
-            f"--secure-port={CONTROLLER_MANAGER_PORT}",
+            f"--secure-port={port}",
+            f"--controllers={controllers}",
             # It is the only one, so that it need not wait for a lease after a restart.
             "--leader-elect=false",
             "--use-service-account-credentials=true",
@@ -147,4 +161,24 @@ def scheduler(binaries: Path, kubeconfig: Path) -> Component:
             "--kube-api-burst=200",
         ),
         config_files=(kubeconfig,),
+    )
+
+
+def fake_nodes(program: Path, kubeconfig: Path, stages: Path) -> Component:
+    """Return kwok, which lets pods of all nodes run without running them.
+
+    stages: says what becomes of a pod, and when.
+    """
+    return Component(
+        "kwok",
+        (
+            str(program),
+            f"--kubeconfig={kubeconfig}",
+            f"--config={stages}",
+            "--manage-all-nodes=true",
+            # No kubelet renews a lease, because no controller looks for lost nodes.
+            "--node-lease-duration-seconds=0",
+            "--cidr=198.18.128.0/17",
+        ),
+        config_files=(kubeconfig, stages),
     )

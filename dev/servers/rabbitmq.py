@@ -3,15 +3,17 @@
 It listens on 127.0.0.1 only. Node name, data directory, cookie, ports and epmd are its own, so a
 RabbitMQ of the machine stays untouched. What was started is stopped by its process id. Users,
 queues and permissions are made over the management API, because a call of rabbitmqctl takes
-seconds. `dev.servers.installation` finds the programs.
+seconds; a node without that API has many made at once. `dev.servers.installation` finds the
+programs.
 """
 
 import json
 import os
 import signal
+import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -47,6 +49,8 @@ class RabbitMQServer:
     certificates: Certificates
     installation: Installation
     host: str = "127.0.0.1"
+    has_management: bool = True
+    """Without it, everything that needs `api` fails."""
     _process: subprocess.Popen[bytes] | None = None
     _http: urllib3.PoolManager = field(default_factory=urllib3.PoolManager)
 
@@ -66,7 +70,7 @@ class RabbitMQServer:
         return int(major), int(minor)
 
     def start(self) -> None:
-        """Start the node and wait until AMQP and the management API answer."""
+        """Start the node and wait until it answers."""
         log = (self.directory / "console.log").open("ab")
         with log:
             self._process = subprocess.Popen(
@@ -167,6 +171,16 @@ class RabbitMQServer:
         secret = {"password": password} if password else {"password_hash": ""}
         self.api("PUT", "users", name, body={**secret, "tags": tags})
 
+    def add_logins(self, names: Iterable[str], password: str) -> None:
+        """Create many users who may do everything in `/`, with one password and without the API."""
+        quoted = ",".join(f'<<"{name}">>' for name in names)
+        module = "rabbit_auth_backend_internal"
+        self._evaluate(
+            f'lists:foreach(fun(Name) -> {module}:add_user(Name, <<"{password}">>, <<"test">>),'
+            f' {module}:set_permissions(Name, <<"/">>, <<".*">>, <<".*">>, <<".*">>, <<"test">>)'
+            f" end, [{quoted}])."
+        )
+
     def allow(self, name: str, vhost: str, *, pattern: str = ".*", **other: str) -> None:
         """Let a user configure, write and read names that match a pattern.
 
@@ -210,14 +224,21 @@ class RabbitMQServer:
             if self._process is None or self._process.poll() is not None:
                 raise RuntimeError(f"rabbitmq-server ended while starting:\n{self._log_tail()}")
             try:
-                self.api("GET", "health", "checks", "port-listener", str(self.ports.amqp))
-                self.api("GET", "health", "checks", "port-listener", str(self.ports.amqps))
-            except (urllib3.exceptions.HTTPError, RuntimeError):
+                for port in (self.ports.amqp, self.ports.amqps):
+                    self._check_listener(port)
+            except (urllib3.exceptions.HTTPError, OSError, RuntimeError):
                 time.sleep(0.1)
                 continue
             return
         self.stop()
         raise RuntimeError(f"rabbitmq-server did not start in time:\n{self._log_tail()}")
+
+    def _check_listener(self, port: int) -> None:
+        """Raise RuntimeError, OSError or urllib3's HTTPError unless a port is served."""
+        if self.has_management:
+            self.api("GET", "health", "checks", "port-listener", str(port))
+        else:
+            socket.create_connection((self.host, port)).close()
 
     def _log_tail(self) -> str:
         return (self.directory / "console.log").read_text(errors="replace")[-4000:]
@@ -249,13 +270,15 @@ class RabbitMQServer:
 
 
 @contextmanager
-def running_rabbitmq(directory: Path) -> Iterator[RabbitMQServer]:
+def running_rabbitmq(directory: Path, *, has_management: bool = True) -> Iterator[RabbitMQServer]:
     """Run epmd and one node below `directory` for the duration of the block."""
     ports = Ports(*find_free_ports(6))
     certificates = write_certificates(directory)
-    write_configuration(directory, ports)
+    write_configuration(directory, ports, has_management=has_management)
     installation = find_installation("rabbitmq")
-    server = RabbitMQServer(directory, ports, certificates, installation)
+    server = RabbitMQServer(
+        directory, ports, certificates, installation, has_management=has_management
+    )
     with ExitStack() as stack:
         stack.enter_context(_running_epmd(installation, directory, ports.epmd))
         stack.callback(server.stop, kill=True)

@@ -61,7 +61,7 @@ def write_certificates(directory: Path) -> Certificates:
     )
 
 
-def write_configuration(directory: Path, ports: Ports) -> None:
+def write_configuration(directory: Path, ports: Ports, *, has_management: bool = True) -> None:
     """Write the node's configuration: every listener on 127.0.0.1, with and without TLS."""
     name, password = ADMIN
     tls = {"cacertfile": "ca.pem", "certfile": "server.pem", "keyfile": "server.key"}
@@ -74,11 +74,6 @@ def write_configuration(directory: Path, ports: Ports) -> None:
         "ssl_cert_login_from": "common_name",
         "auth_mechanisms.1": "PLAIN",
         "auth_mechanisms.2": "EXTERNAL",
-        "management.tcp.ip": "127.0.0.1",
-        "management.tcp.port": str(ports.management),
-        "management.ssl.ip": "127.0.0.1",
-        "management.ssl.port": str(ports.management_tls),
-        **{f"management.ssl.{key}": str(directory / value) for key, value in tls.items()},
         "default_user": name,
         "default_pass": password,
         "log.console": "true",
@@ -87,6 +82,16 @@ def write_configuration(directory: Path, ports: Ports) -> None:
         "vm_memory_high_watermark.absolute": "2GB",
         "disk_free_limit.absolute": "1MB",
     }
+    plugins = ["rabbitmq_auth_mechanism_ssl"]
+    if has_management:
+        plugins.append("rabbitmq_management")
+        settings |= {
+            "management.tcp.ip": "127.0.0.1",
+            "management.tcp.port": str(ports.management),
+            "management.ssl.ip": "127.0.0.1",
+            "management.ssl.port": str(ports.management_tls),
+            **{f"management.ssl.{key}": str(directory / value) for key, value in tls.items()},
+        }
     lines = [f"{key} = {value}" for key, value in settings.items()]
     (directory / "rabbitmq.conf").write_text("\n".join(lines) + "\n")
     # Quorum queues write their totals, and channels look for late consumers, more often than by
@@ -97,6 +102,4 @@ def write_configuration(directory: Path, ports: Ports) -> None:
         " {channel_tick_interval, 500}]},"
         " {ra, [{wal_write_strategy, sync_after_notify}]}].\n"
     )
-    (directory / "enabled_plugins").write_text(
-        "[rabbitmq_management,rabbitmq_auth_mechanism_ssl].\n"
-    )
+    (directory / "enabled_plugins").write_text(f"[{','.join(plugins)}].\n")
