@@ -16,7 +16,7 @@ from workqueuejob.errors import QueueError
 from workqueuejob.planning.verdict import Progress
 
 ROOT = Path(__file__).resolve().parents[2]
-FOLDERS = ("docs", "deploy", "dev", "examples")
+FOLDERS = ("bench", "docs", "deploy", "dev", "examples")
 DOCUMENTS = sorted(
     [*ROOT.glob("*.md"), *(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.md"))]
 )
