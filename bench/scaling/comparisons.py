@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 
 from dev.servers.ports import find_free_ports
-from tests.crowd import create_finished_pods, create_foreign_jobs
+from tests.crowd import create_foreign_jobs, create_foreign_pods
 from tests.hostile_server import Act, drip, hostile_server, silent
 
 from .figures import Figure, find_percentile
@@ -23,7 +23,7 @@ def measure_foreign(site: Site, options: Options) -> list[Figure]:
     """Start the operator on an empty cluster and beside foreign objects, some times each."""
     alone = [start(site, options, f"alone-{number}") for number in range(options.rounds)]
     create_foreign_jobs(site.api, options.number)
-    create_finished_pods(site.api, options.number)
+    create_foreign_pods(site.api, options.number)
     beside = [start(site, options, f"beside-{number}") for number in range(options.rounds)]
     return _compare(alone, beside, ("ready", "taken up", "memory, peak"))
 

@@ -5,11 +5,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
-from tests.crowd import create_finished_pods
+from tests.crowd import create_finished_waves
 
 from .figures import Figure
 from .operator_process import OperatorProcess
-from .runs import SPACE, Shape
+from .runs import Shape
 from .site import Site, wait_for
 from .watching import (
     Decisions,
@@ -28,6 +28,7 @@ SETTLE_SECONDS = 10.0
 _PUBLISHED_A_SECOND = 2.0
 _OVERLAP = 0.8
 """How much of an item's work is done when the next item of a busy run comes."""
+_PODS_PER_WAVE = 100
 _BESIDE = 100
 """Idle runs beside a crowd of other objects."""
 
@@ -91,8 +92,13 @@ def measure_busy(site: Site, options: Options) -> list[Figure]:
 
 
 def measure_finished(site: Site, options: Options) -> list[Figure]:
-    """Start the operator beside finished worker pods of a run that is no more."""
-    create_finished_pods(site.api, options.number, namespace=SPACE)
+    """Start the operator beside a run with many finished pods of the worker, and idle ones."""
+    (name,) = site.add_runs(range(1), Shape(has_worker=True), prefix="long")
+    waves = max(1, options.number // _PODS_PER_WAVE)
+    site.patch_status(name, {"waves": waves})
+    create_finished_waves(
+        site.api, site.read_run(name), waves=waves, pods_per_wave=options.number // waves
+    )
     return list(start(site, options, "run").values())
 
 

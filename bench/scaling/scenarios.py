@@ -57,7 +57,6 @@ SCENARIOS: Mapping[str, Scenario] = {
     "finished": Scenario(
         measure_finished,
         5000,
-        has_nodes=False,
         goals={5000: {"memory, peak": 150, "longest wait of a container probe": 1}},
     ),
     "hung-brokers": Scenario(

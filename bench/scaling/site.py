@@ -113,11 +113,23 @@ class Site:
 
         each(delete, names)
 
+    def read_run(self, name: str) -> Manifest:
+        """Return a WorkQueueJob as the API server has it."""
+        objects: Any = client.CustomObjectsApi(self.api)
+        run: Manifest = objects.get_namespaced_custom_object(GROUP, VERSION, SPACE, PLURAL, name)
+        return run
+
+    def patch_status(self, name: str, status: Manifest) -> None:
+        """Change the status of a WorkQueueJob by a merge patch."""
+        objects: Any = client.CustomObjectsApi(self.api)
+        objects.patch_namespaced_custom_object_status(
+            GROUP, VERSION, SPACE, PLURAL, name, {"status": status},
+            _content_type="application/merge-patch+json",
+        )  # fmt: skip
+
     def has_ended(self, name: str) -> bool:
         """Return whether a run is Complete or Failed."""
-        objects: Any = client.CustomObjectsApi(self.api)
-        run = objects.get_namespaced_custom_object(GROUP, VERSION, SPACE, PLURAL, name)
-        conditions = run["status"].get("conditions", ())
+        conditions = self.read_run(name)["status"].get("conditions", ())
         ends = [each for each in conditions if each["type"] in {"Complete", "Failed"}]
         return any(each["status"] == "True" for each in ends)
 
