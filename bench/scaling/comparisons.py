@@ -108,13 +108,13 @@ def _compare_decisions(
     names = site.add_runs(range(healthy), options.shape, prefix="healthy")
     latencies: dict[str, list[float]] = {"alone": [], "beside them": []}
     never = 0
-    with site.pods(work_seconds=options.work_seconds), site.operator() as operator:
+    with site.pods(work_seconds=options.work_seconds) as pods, site.operator() as operator:
         take_up(site, operator, names)
         for number in range(options.rounds):
             for title, around in (("alone", nullcontext()), ("beside them", trouble(number))):
                 with around:
                     time.sleep(SETTLE_SECONDS)
-                    decisions = decide(site, operator, names, options)
+                    decisions = decide(site, operator, pods, names, options)
                 latencies[title] += decisions.latencies
                 never += decisions.without_job
         life = build_life_figures(site, operator)

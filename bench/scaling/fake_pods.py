@@ -72,9 +72,14 @@ class FakePods:
         self._pods: dict[str, _Pod] = {}
         self._stop = threading.Event()
 
+    @property
+    def settled(self) -> int:
+        """How many items they have settled."""
+        return sum(pod.settled for pod in self.ended)
+
     @contextmanager
     def playing(self) -> Iterator[None]:
-        """Play for the duration of the block; raises what ended a thread before."""
+        """Play for the duration of the block; at its end raises what has ended a thread before."""
         failures: list[BaseException] = []
         watcher, player = (
             threading.Thread(target=_report_failure, args=(work, failures), daemon=True)
@@ -88,8 +93,9 @@ class FakePods:
             self._stop.set()
             # The watcher waits for the next event, and ends with the API server.
             player.join()
-        if failures:
-            raise failures[0]
+            if failures:
+                # It may be why the block has failed.
+                raise failures[0]
 
     def _watch(self) -> None:
         """Pass on every pod of a run, for as long as there is an API server."""

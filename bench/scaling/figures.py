@@ -46,7 +46,7 @@ class Result:
             print(json.dumps(asdict(self), indent=2))
             return
         conditions = ", ".join(f"{name} {value}" for name, value in self.conditions.items())
-        table = Table(title=f"{self.scenario}: {conditions}", title_justify="left")
+        table = Table()
         table.add_column("figure")
         table.add_column("measured", justify="right")
         table.add_column("unit")
@@ -55,6 +55,7 @@ class Result:
             style = "red" if figure.is_missed else None
             goal = "" if figure.goal is None else f"{figure.goal:g}"
             table.add_row(figure.name, _show(figure.value), figure.unit, goal, style=style)
+        print(f"{self.scenario}: {conditions}")
         Console(width=None if os.isatty(1) else _WIDTH).print(table)
 
 

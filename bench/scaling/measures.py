@@ -7,6 +7,7 @@ from functools import partial
 
 from tests.crowd import create_finished_waves
 
+from .fake_pods import FakePods
 from .figures import Figure
 from .operator_process import OperatorProcess
 from .runs import Shape
@@ -28,6 +29,7 @@ SETTLE_SECONDS = 10.0
 _PUBLISHED_A_SECOND = 2.0
 _OVERLAP = 0.8
 """How much of an item's work is done when the next item of a busy run comes."""
+_SETTLED_SECONDS = 120.0
 _PODS_PER_WAVE = 100
 _BESIDE = 100
 """Idle runs beside a crowd of other objects."""
@@ -55,10 +57,10 @@ Measure = Callable[[Site, Options], list[Figure]]
 def measure_idle(site: Site, options: Options) -> list[Figure]:
     """Take up idle runs, watch them idle, then give some of them an item each."""
     names = site.add_runs(range(options.number), options.shape)
-    with site.pods(work_seconds=options.work_seconds), site.operator() as operator:
+    with site.pods(work_seconds=options.work_seconds) as pods, site.operator() as operator:
         figures = take_up(site, operator, names)
         window = observe(site, operator, options.seconds)
-        decisions = decide(site, operator, names[: options.samples], options)
+        decisions = decide(site, operator, pods, names, options)
         return [
             *figures,
             *window.build_figures(),
@@ -110,7 +112,9 @@ def measure_surplus(site: Site, options: Options) -> list[Figure]:
         with site.channel() as channel:
             for _ in range(options.number):
                 channel.basic_publish("", name, b"item")
-            wait_for(lambda: len(pods.ended) >= 6, seconds=120, what="six items are settled")
+            wait_for(
+                lambda: pods.settled >= 6, seconds=_SETTLED_SECONDS, what="six items are settled"
+            )
             channel.queue_purge(name)
         taken_at = time.time()
         wait_for(lambda: site.has_ended(name), seconds=600, what="the run is Complete")
@@ -136,11 +140,19 @@ def take_up(site: Site, operator: OperatorProcess, names: Sequence[str]) -> list
 
 
 def decide(
-    site: Site, operator: OperatorProcess, names: Sequence[str], options: Options
+    site: Site, operator: OperatorProcess, pods: FakePods, names: Sequence[str], options: Options
 ) -> Decisions:
-    """Give idle runs an item each, and time their first Jobs."""
+    """Give idle runs an item each, time their first Jobs, and wait until the items are settled."""
+    before = pods.settled
     published = publish(site, operator, names, items=options.samples, a_second=_PUBLISHED_A_SECOND)
-    return await_decisions(site, operator, published)
+    decisions = await_decisions(site, operator, published)
+    if not decisions.without_job:
+        wait_for(
+            lambda: pods.settled == before + options.samples,
+            seconds=_SETTLED_SECONDS,
+            what="all items are settled",
+        )
+    return decisions
 
 
 def start(site: Site, options: Options, prefix: str) -> dict[str, Figure]:
