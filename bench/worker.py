@@ -34,7 +34,7 @@ from dev.servers.redis import running_redis
 from workqueuejob.brokers.kafka.settings import KafkaSource
 from workqueuejob.brokers.rabbitmq.settings import RabbitMQSource
 from workqueuejob.brokers.redis.settings import RedisSource
-from workqueuejob.contract.settings import SETTINGS, Source, WorkerSettings, write_settings
+from workqueuejob.contract.settings import Source, WorkerSettings, write_settings
 
 QUEUE = "bench"
 KAFKA_PARTITIONS = 3
@@ -63,7 +63,7 @@ class Bench:
         )
         return {
             **os.environ,
-            SETTINGS: write_settings(settings),
+            **write_settings(settings),
             "WQJ_BROKER_URI": self.url,
             "BROKER_URL": self.url,
             "QUEUE": QUEUE,

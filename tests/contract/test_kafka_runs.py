@@ -150,7 +150,7 @@ class Run:
         for one in build_worker_environment(self.resource, {"name": "worker"}):
             if "value" in one:
                 environ[one["name"]] = one["value"].replace("$$", "$")
-        broker = open_broker(read_settings(environ["WQJ_SETTINGS"]), environ)
+        broker = open_broker(read_settings(environ), environ)
         before = len(self.done)
         while (item := broker.take(timeout_seconds=1)) is not None:
             broker.ack(item)

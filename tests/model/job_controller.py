@@ -107,7 +107,9 @@ class Job:
         """Whether its workers are told to wait for their first item."""
         (container,) = self.spec["template"]["spec"]["containers"]
         told = [v["value"] for v in container["env"] if v["name"] == SETTINGS]
-        return any(read_settings(text.replace("$$", "$")).waits_for_first for text in told)
+        return any(
+            read_settings({SETTINGS: text.replace("$$", "$")}).waits_for_first for text in told
+        )
 
     @property
     def live_pods(self) -> list[Pod]:

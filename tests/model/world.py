@@ -232,7 +232,7 @@ class World:
             return None
         (container,) = job.spec["template"]["spec"]["containers"]
         (told,) = [one["value"] for one in container["env"] if one["name"] == SETTINGS]
-        source = read_settings(told).source
+        source = read_settings({SETTINGS: told}).source
         assert isinstance(source, KafkaSource)
         return None if source.targets is None else read_offsets(source.targets)
 

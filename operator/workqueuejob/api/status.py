@@ -54,7 +54,7 @@ class Condition(Model):
     """One aspect of the run's state, in the form that all Kubernetes objects use."""
 
     type: Annotated[str, Field(max_length=316, pattern=r"^[A-Za-z]([A-Za-z0-9]*[A-Za-z0-9])?$")]
-    """Which aspect: QueueReachable, Progressing, Complete or Failed."""
+    """Which aspect: QueueReachable, Progressing, Complete, Failed or WorkerOutdated."""
 
     status: ConditionStatus
     """True, False or Unknown."""

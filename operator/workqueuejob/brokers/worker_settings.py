@@ -1,4 +1,4 @@
-"""A worker's settings with the source of its broker, as read from `WQJ_SETTINGS`. Pure."""
+"""A worker's settings with the source of its broker, as read from its environment. Pure."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,9 +8,9 @@ from workqueuejob.contract import settings as contract
 from workqueuejob.contract.settings import Source, WorkerSettings
 
 
-def read_settings(text: str) -> WorkerSettings:
+def read_settings(environ: Mapping[str, str]) -> WorkerSettings:
     """Return what `write_settings` wrote; raises ValueError, KeyError or TypeError otherwise."""
-    return contract.read_settings(text, _read_source)
+    return contract.read_settings(environ, _read_source)
 
 
 def _read_source(broker: str, written: Mapping[str, Any]) -> Source:

@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from workqueuejob.api.template_text import TemplateText
+from workqueuejob.contract.features import PREFIX
 from workqueuejob.contract.settings import SETTINGS
 from workqueuejob.names import GROUP, JOB_LABEL, KUEUE_LABEL, TEMPLATE_HASH_ANNOTATION
 from workqueuejob.planning.observing.endings import PROBES
@@ -55,6 +56,9 @@ _POD_STATUS = (
     "startTime",
 )
 _CONTAINER = ("name", "restartPolicy")
+
+VARIABLES_MAX = 50
+"""The most names of variables that are kept of a container; the operator writes fewer."""
 
 
 def trim_work_queue_job(manifest: Manifest) -> Manifest:
@@ -116,14 +120,12 @@ def _is_read(label: str) -> bool:
 
 
 def _trim_container(container: Mapping[str, Any]) -> Manifest:
-    settings = [
-        {"name": SETTINGS}
-        for variable in container.get("env") or ()
-        if variable.get("name") == SETTINGS
-    ]
+    named = {variable.get("name") or "" for variable in container.get("env") or ()}
+    read = sorted(name for name in named if name == SETTINGS or name.startswith(PREFIX))
+    variables = [{"name": name} for name in read[:VARIABLES_MAX]]
     return {
         **_pick(container, _CONTAINER),
-        **({"env": settings} if settings else {}),
+        **({"env": variables} if variables else {}),
         **{kind: _trim_probe(container[kind]) for kind in PROBES if container.get(kind)},
     }
 

@@ -15,14 +15,21 @@ so that operators and workers of different versions read each other's reports.
 
 import json
 import re
+from collections.abc import Collection
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
+
+from workqueuejob.contract.features import describe_lacking
 
 TEXT_MAX_BYTES = 1000
 """How long a note, and the command's text, may be as JSON."""
 
+LACKS_MAX_BYTES = 150
+"""How long the names of the features that a worker lacks may be."""
+
 _MARK = "wqj"
 _VERSION = 1
+_READS_FEATURES = "features"
 _COUNT_MAX = 10**9
 """More than a pod can settle: at a thousand items a second, eleven days. Millions of such reports
 fit a sum of 64 bits."""
@@ -32,7 +39,10 @@ _MESSAGE_MAX_CHARACTERS = 4096
 
 _NOTE_MAX_CHARACTERS = 1000
 
-_CUT_IN_ITS_TEXTS = re.compile(r'(\{"wqj":1(?:,"[a-z_]+":(?:\d+|true))*),"(?:note|message)":"')
+_FEATURE = re.compile(r"[a-z0-9_.]+")
+_CUT_IN_ITS_TEXTS = re.compile(
+    r'(\{"wqj":1(?:,"[a-z_]+":(?:\d+|true))*),"(?:lacks|note|message)":"'
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +88,14 @@ class Report:
     holding: whether the worker had an item in hand when it wrote the message.
     stopping: whether a stop was requested before.
     note: why the worker waits or ended; None where it gave no reason.
+    lacks: the features that the worker was asked for and does not know; None where it does not say.
     """
 
     counts: ItemCounts
     holding: bool = False
     stopping: bool = False
     note: str | None = None
+    lacks: tuple[str, ...] | None = None
 
 
 def write_report(
@@ -91,11 +103,14 @@ def write_report(
     *,
     holding: bool = False,
     stopping: bool = False,
+    lacks: Collection[str] | None = None,
     note: str | None = None,
     message: str | None = None,
 ) -> str:
     """Return the termination message: JSON in ASCII, of less than 2,500 bytes.
 
+    lacks: the features that it does not know, which the note names, too; None if it was asked for
+        none.
     note: why the worker waits or ended, for the person who reads `kubectl describe pod`.
     message: the text that the command or program wrote to the file last.
     """
@@ -104,6 +119,11 @@ def write_report(
         content["holding"] = True
     if stopping:
         content["stopping"] = True
+    if lacks is not None:
+        content[_READS_FEATURES] = True
+    if lacks:
+        content["lacks"] = " ".join(lacks)[:LACKS_MAX_BYTES]
+        note = "; ".join(filter(None, (describe_lacking(lacks), note)))
     if note:
         content["note"] = _fit(note)
     if message:
@@ -134,7 +154,15 @@ def read_report(message: str) -> Report | None:
         holding=content.get("holding") is True,
         stopping=content.get("stopping") is True,
         note=_make_printable(note) if isinstance(note, str) else None,
+        lacks=_read_lacks(content),
     )
+
+
+def _read_lacks(content: dict[str, Any]) -> tuple[str, ...] | None:
+    if content.get(_READS_FEATURES) is not True:
+        return None
+    lacks = content.get("lacks", "")
+    return tuple(_FEATURE.findall(lacks[:LACKS_MAX_BYTES])) if isinstance(lacks, str) else ()
 
 
 def _make_printable(note: str) -> str:

@@ -14,6 +14,7 @@ class ConditionType(StrEnum):
     PROGRESSING = "Progressing"
     COMPLETE = "Complete"
     FAILED = "Failed"
+    WORKER_OUTDATED = "WorkerOutdated"
 
 
 class Progress(StrEnum):

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
-from workqueuejob.contract.settings import PRIVATE_VARIABLES, DeliverySettings
+from workqueuejob.contract.settings import DeliverySettings, is_private
 from workqueuejob.errors import SettingsInvalid
 from workqueuejob.worker.item import Item
 from workqueuejob.worker.process import Environment, FileActions, is_exhaustion
@@ -61,8 +61,9 @@ class CommandInput:
         self._way = delivery.type
         self._variable = os.fsencode(name)
         self._arguments = [os.fsencode(argument) for argument in command]
-        private = {name.encode() for name in PRIVATE_VARIABLES}
-        self._environ = {name: value for name, value in environ.items() if name not in private}
+        self._environ = {
+            name: value for name, value in environ.items() if not is_private(os.fsdecode(name))
+        }
 
     @contextmanager
     def prepare(self, item: Item) -> Iterator[Invocation]:

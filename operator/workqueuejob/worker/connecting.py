@@ -14,6 +14,7 @@ from workqueuejob.brokers.connection import BrokerConnection
 from workqueuejob.brokers.registry import ROOMS, find_room
 from workqueuejob.brokers.worker_settings import read_settings
 from workqueuejob.contract import settings as names
+from workqueuejob.contract.features import PREFIX
 from workqueuejob.contract.settings import BROKER_URL, QUEUE, WorkerSettings
 from workqueuejob.errors import SettingsInvalid
 
@@ -22,16 +23,14 @@ Environment = Mapping[str, str]
 
 def read_environment(environ: Environment) -> WorkerSettings:
     """Return the worker's settings; raise SettingsInvalid."""
-    text = environ.get(names.SETTINGS)
-    if text is None:
+    if names.SETTINGS not in environ:
         return _read_local(environ)
     try:
-        return read_settings(text)
+        return read_settings(environ)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise SettingsInvalid(
             f"{names.SETTINGS} is not what this worker's operator writes ({type(error).__name__}:"
-            f" {error}); remove it from the template's env, or let operator and worker be of one"
-            " version"
+            f" {error}); remove it, and variables that begin with {PREFIX}, from the template's env"
         ) from None
 
 

@@ -12,7 +12,7 @@ import subprocess
 from contextlib import closing, suppress
 
 from workqueuejob.contract.probes import ProbeSettings
-from workqueuejob.contract.settings import PRIVATE_VARIABLES
+from workqueuejob.contract.settings import is_private
 
 
 def is_failing(probe: ProbeSettings) -> bool:
@@ -34,7 +34,7 @@ def is_failing(probe: ProbeSettings) -> bool:
 
 
 def _is_command_failing(probe: ProbeSettings) -> bool:
-    environ = {name: v for name, v in os.environ.items() if name not in PRIVATE_VARIABLES}
+    environ = {name: v for name, v in os.environ.items() if not is_private(name)}
     try:
         process = subprocess.Popen(
             probe.command,

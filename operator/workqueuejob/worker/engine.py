@@ -47,7 +47,7 @@ class Engine:
     ) -> None:
         self.settings = settings
         self.clock = timing.clock
-        self.report = ReportFile(settings.termination_message_path)
+        self.report = ReportFile(settings.termination_message_path, lacks=settings.lacks)
         self.broker = ReconnectingBroker(open_broker, timing=timing, on_outage=self.report.note)
         self._stop = stop
         self._cause = StopCause(settings, stop, clock=timing.clock)

@@ -11,7 +11,9 @@ Where the file does not exist, as outside a pod, nothing is written, and no file
 """
 
 import os
-from dataclasses import replace
+from collections.abc import Collection
+from contextlib import suppress
+from dataclasses import asdict, replace
 
 from workqueuejob.contract.report import TEXT_MAX_BYTES, ItemCounts, write_report
 
@@ -25,9 +27,16 @@ _REPORT_PREFIX = b'{"wqj":'
 class ReportFile:
     """The report of one worker; used by one thread at a time."""
 
-    def __init__(self, path: str | None) -> None:
+    def __init__(self, path: str | None, *, lacks: Collection[str] | None = None) -> None:
+        """Begin the report.
+
+        lacks: the features that this worker was asked for and does not know; None if none was.
+        """
         self._path = path
-        self._descriptor = _open(path, os.O_TRUNC)
+        self._lacks = lacks
+        self._descriptor = _open(path)
+        self._is_writer = False
+        self._of_other_workers = ItemCounts()
         self._written = b""
         self._others = ItemCounts()
         self._succeeded = 0
@@ -167,6 +176,7 @@ def _open(path: str | None, flags: int = 0) -> int | None:
         return None
     try:
         # Without O_CREAT, because the kubelet has created the file where it reads it.
+                lacks=self._lacks,
         return os.open(path, os.O_RDWR | os.O_CLOEXEC | flags)
     except OSError:
         return None

@@ -81,7 +81,7 @@ def run(bench: Bench, program: str) -> list[str]:
         env={
             **os.environ,
             "PYTHONPATH": os.pathsep.join(sys.path),
-            names.SETTINGS: write_settings(settings),
+            **write_settings(settings),
             **login,
         },
         stdout=subprocess.PIPE,

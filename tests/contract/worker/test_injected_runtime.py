@@ -74,7 +74,7 @@ def run_worker(bench: Bench, runtime: Path, *command: str) -> subprocess.Complet
     settings = WorkerSettings(source=source, retry=retry, idle_seconds=1)
     return subprocess.run(
         [*launcher_command(runtime), "--", *command],
-        env={"PATH": "/usr/bin:/bin", names.SETTINGS: write_settings(settings), **secrets},
+        env={"PATH": "/usr/bin:/bin", **write_settings(settings), **secrets},
         capture_output=True,
         text=True,
         check=False,

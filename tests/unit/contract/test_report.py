@@ -75,13 +75,34 @@ def test_report_that_is_cut_in_its_numbers_is_none() -> None:
 
 @pytest.mark.parametrize("text", ["a", "\N{TANGERINE}", "\\", '"', "\0", "é", "\udcff"])
 def test_report_is_never_longer_than_the_kubelet_keeps(text: str) -> None:
-    said = write_report(LARGEST, holding=True, note=text * 5000, message=text * 5000)
+    lacks = ("x" * 500,)
+    said = write_report(LARGEST, holding=True, lacks=lacks, note=text * 5000, message=text * 5000)
     assert len(said.encode()) < 2500
     found = read_report(said)
     assert found is not None
     assert found.counts == LARGEST
     assert found.note
+    said = write_report(LARGEST, note=text * 5000)
+    assert len(said.encode()) < 2500
+    found = read_report(said)
+    assert found
+    assert found.note
     assert set(found.note) == {text if text.isprintable() else " "}
+
+
+def test_report_names_the_features_that_its_worker_lacks() -> None:
+    lacks = ("colour", "retry.max_boredom")
+    found = read_report(write_report(COUNTS, lacks=lacks, note="told to stop"))
+    assert found is not None
+    assert found.lacks == lacks
+    assert found.note
+    assert "goes on without colour, retry.max_boredom" in found.note
+    assert found.note.endswith("told to stop")
+
+
+def test_report_of_a_worker_that_knows_all_features_says_so() -> None:
+    assert read_report(write_report(COUNTS, lacks=())) == Report(COUNTS, lacks=())
+    assert read_report(write_report(COUNTS)) == Report(COUNTS)
 
 
 def test_keys_that_a_newer_worker_adds_are_passed_over() -> None:

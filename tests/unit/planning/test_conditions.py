@@ -4,6 +4,7 @@ import pytest
 
 from tests.builders import (
     a_depth,
+    a_job,
     a_work_queue_job,
     after,
     an_observation,
@@ -110,6 +111,22 @@ def test_transition_time_moves_with_the_status_alone() -> None:
     assert found["Progressing"].reason == "VerifyingDrained"
     assert found["Progressing"].observed_generation == 4
     assert found["QueueReachable"].last_transition_time == after(9)
+
+
+def test_features_that_workers_lack_are_named_until_workers_know_them() -> None:
+    resource = a_work_queue_job()
+    for job, status, reason, named in [
+        (a_job(), None, "", ""),
+        (a_job(lacks=("retry.x",)), "True", "FeaturesUnknown", "goes on without retry.x"),
+        (a_job(), "True", "FeaturesUnknown", "goes on without retry.x"),
+        (a_job(lacks=()), "False", "FeaturesKnown", "know every feature"),
+    ]:
+        conditions = build_conditions(an_observation(job, resource=resource), WORKING, now=after(0))
+        resource = a_work_queue_job(status=with_conditions(*conditions))
+        found = next((c for c in conditions if c.type == "WorkerOutdated"), None)
+        assert (found and found.status) == status
+        assert (found.reason if found else "") == reason
+        assert named in (found.message if found else "")
 
 
 def test_condition_of_somebody_else_is_kept() -> None:

@@ -293,9 +293,9 @@ def test_worker_is_told_of_its_containers_probes_which_stay_as_they_are() -> Non
 
     (container,) = built["spec"]["template"]["spec"]["containers"]
     assert container["livenessProbe"] == PROBED["livenessProbe"]
-    told = {one["name"]: one.get("value") for one in environment_of(built)}
+    told = {one["name"]: one.get("value") or "" for one in environment_of(built)}
     probes = (ProbeSettings("livenessProbe", port=80),)
-    assert read_settings(told["WQJ_SETTINGS"] or "").probes == probes
+    assert read_settings(told).probes == probes
 
 
 def test_probe_of_a_program_of_ones_own_stays_as_it_is() -> None:
@@ -314,5 +314,5 @@ def test_worker_is_told_of_its_pods_deadline() -> None:
 
     manifest = build(template=template, **a_worker_spec())
 
-    told = {one["name"]: one.get("value") for one in environment_of(manifest)}
-    assert read_settings(told["WQJ_SETTINGS"] or "").deadline_seconds == 600
+    told = {one["name"]: one.get("value") or "" for one in environment_of(manifest)}
+    assert read_settings(told).deadline_seconds == 600

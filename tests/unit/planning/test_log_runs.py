@@ -271,6 +271,6 @@ def test_workers_are_told_what_was_recorded(
         for one in build_worker_environment(resource, {"name": "worker"})
         if one["name"] == "WQJ_SETTINGS"
     ]
-    source = read_settings(told).source
+    source = read_settings({"WQJ_SETTINGS": told}).source
     assert isinstance(source, KafkaSource)
     assert (source.starts, source.targets) == (starts, targets)

@@ -78,6 +78,7 @@ def test_pod_reports_what_its_message_says() -> None:
         wave=1,
         items=CountedItems(succeeded=3, dead_lettered=1, attempts_failed=5),
         succeeded=True,
+        lacks=(),
     )
 
 

@@ -27,8 +27,10 @@ def environment_of(resource: WorkQueueJob, **container: Any) -> dict[str, Any]:
 
 
 def settings_of(resource: WorkQueueJob, **container: Any) -> WorkerSettings:
-    text = environment_of(resource, **container)["WQJ_SETTINGS"]
-    return read_settings(text.replace("$$", "$"))
+    variables = build_worker_environment(resource, {"name": "worker", **container})
+    return read_settings(
+        {v["name"]: v["value"].replace("$$", "$") for v in variables if "value" in v}
+    )
 
 
 def a_redis_worker(worker: dict[str, Any] | None = None, **fields: Any) -> WorkQueueJob:
@@ -53,7 +55,7 @@ def test_worker_of_a_warm_pod_is_told_to_wait() -> None:
     for is_warm in (False, True):
         variables = build_worker_environment(resource, container, is_warm=is_warm)
         (text,) = (v["value"] for v in variables if v["name"] == "WQJ_SETTINGS")
-        assert read_settings(text).waits_for_first is is_warm
+        assert read_settings({"WQJ_SETTINGS": text}).waits_for_first is is_warm
 
 
 def test_worker_of_a_redis_list_reads_back_what_the_spec_says() -> None:

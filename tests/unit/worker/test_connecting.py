@@ -12,7 +12,7 @@ from workqueuejob.worker.connecting import build_connection, pod_name, read_envi
 
 def test_settings_of_the_operator_are_read_back() -> None:
     settings = WorkerSettings(source=RabbitMQSource(queue="job1", host="mq"), quota=3, run="uid")
-    assert read_environment({names.SETTINGS: write_settings(settings)}) == settings
+    assert read_environment(write_settings(settings)) == settings
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", '{"broker": "kafka"}', '{"broker":"redis"}'])
@@ -129,7 +129,7 @@ KAFKA = KafkaSource(
 
 def test_settings_of_kafka_are_read_back() -> None:
     settings = WorkerSettings(source=KAFKA)
-    assert read_environment({names.SETTINGS: write_settings(settings)}) == settings
+    assert read_environment(write_settings(settings)) == settings
 
 
 def test_kafka_logs_in_as_the_environment_says() -> None:

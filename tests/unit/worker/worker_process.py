@@ -18,7 +18,6 @@ from workqueuejob.brokers.memory.broker import MemoryBroker, MemoryQueue
 from workqueuejob.brokers.redis.settings import RedisSource
 from workqueuejob.contract.retry import RetrySettings
 from workqueuejob.contract.settings import (
-    SETTINGS,
     DeliverySettings,
     WorkerSettings,
     write_settings,
@@ -66,7 +65,7 @@ def main() -> int:
     try:
         if told["loop"]:
             return work(told["loop"], settings, broker)
-        environ = {**os.environ, SETTINGS: write_settings(settings)}
+        environ = {**os.environ, **write_settings(settings)}
 
         def open_broker(_settings: WorkerSettings, _environ: Mapping[str, str]) -> MemoryBroker:
             return broker

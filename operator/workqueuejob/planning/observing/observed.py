@@ -82,6 +82,9 @@ class ObservedJob:
     ended_by: str | None = None
     """What of the template ended one of its pods: a container probe, or the pods' deadline."""
 
+    lacks: tuple[str, ...] | None = None
+    """The features that its workers do not know; None if that is unknown."""
+
     is_queued: bool = False
     """Whether Kueue suspends, resumes and resizes it; the operator doesn't then."""
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from workqueuejob.api.status import CountedItems
 from workqueuejob.contract import exit_codes
+from workqueuejob.contract.features import list_features
 from workqueuejob.contract.report import ItemCounts, Report, read_report
 from workqueuejob.contract.settings import SETTINGS
 from workqueuejob.planning.observing.containers import has_never_run, read_state
@@ -46,6 +47,10 @@ class PodReport:
     ended_by: str | None = None
     """What of the template ended it, if that did."""
 
+    lacks: tuple[str, ...] | None = None
+    """The features that its worker does not know, of those that it was asked for; None if that is
+    unknown."""
+
 
 def read_pod_report(manifest: Mapping[str, Any], *, is_gone: bool = False) -> PodReport | None:
     """Return what a pod of a worker reports; None as long as it has not ended.
@@ -82,6 +87,7 @@ def read_pod_report(manifest: Mapping[str, Any], *, is_gone: bool = False) -> Po
         if report and terminated.get("exitCode") == exit_codes.FAILED
         else None,
         ended_by=ended_by,
+        lacks=None if report is None else _find_lacking(manifest, report),
     )
 
 
@@ -103,8 +109,15 @@ def attach_reports(
     died_idle = sum(report.died_idle for report in own)
     complaint = next((report.complaint for report in reversed(own) if report.complaint), None)
     ended_by = next((report.ended_by for report in reversed(own) if report.ended_by), None)
-    failed = job.failed + died_idle
-    return replace(job, items=items, failed=failed, complaint=complaint, ended_by=ended_by)
+    lacks = next((report.lacks for report in reversed(own) if report.lacks is not None), None)
+    return replace(
+        job,
+        items=items,
+        failed=job.failed + died_idle,
+        complaint=complaint,
+        ended_by=ended_by,
+        lacks=lacks,
+    )
 
 
 def add_items(reports: Iterable[PodReport]) -> CountedItems:
@@ -117,17 +130,33 @@ def add_items(reports: Iterable[PodReport]) -> CountedItems:
 
 def _find_worker(manifest: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the status of the container that has the worker's settings; empty without any."""
-    containers = (manifest.get("spec") or {}).get("containers") or ()
     workers = {
-        container["name"]
-        for container in containers
-        if any(variable["name"] == SETTINGS for variable in container.get("env") or ())
+        name for name, variables in _list_variables(manifest).items() if SETTINGS in variables
     }
     for container in (manifest.get("status") or {}).get("containerStatuses") or ():
         if container.get("name") in workers or not workers:
             status: Mapping[str, Any] = container
             return status
     return {}
+
+
+def _list_variables(manifest: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Return the names of each container's variables."""
+    containers = (manifest.get("spec") or {}).get("containers") or ()
+    return {
+        container["name"]: [variable["name"] for variable in container.get("env") or ()]
+        for container in containers
+    }
+
+
+def _find_lacking(manifest: Mapping[str, Any], report: Report) -> tuple[str, ...]:
+    """Return the features that a worker lacks. One of version 0.1.0 does not say, and lacks all."""
+    if report.lacks is not None:
+        return report.lacks
+    for variables in _list_variables(manifest).values():
+        if SETTINGS in variables:
+            return list_features(variables)
+    return ()
 
 
 def _is_uncertain(terminated: Mapping[str, Any], report: Report | None) -> bool:

@@ -38,12 +38,12 @@ def build_worker_environment(
         return []
     environment = find_room(queue.broker).environment
     source = environment.build_source(queue.source, find_span(resource))
-    settings = _build_settings(resource, source, container)
+    settings = replace(_build_settings(resource, source, container), waits_for_first=is_warm)
     return [
         {"name": names.POD_NAME, "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
         *environment.refer_to_login(queue.source),
         *_refer_to_certificates(queue.source.encryption),
-        plain(names.SETTINGS, write_settings(replace(settings, waits_for_first=is_warm))),
+        *(plain(name, value) for name, value in write_settings(settings).items()),
     ]
 
 

@@ -7,14 +7,17 @@ from typing import assert_never
 from workqueuejob.api.status import Condition, ConditionStatus
 from workqueuejob.brokers.depth import DepthWarning, QueueDepth
 from workqueuejob.brokers.traits import queue_address
+from workqueuejob.contract.features import describe_lacking
 from workqueuejob.errors import MeasurementUnreliable, QueueError
 from workqueuejob.planning.decision import Plan
 from workqueuejob.planning.observing.observed import Observed
-from workqueuejob.planning.verdict import ConditionType, Progress
+from workqueuejob.planning.verdict import ConditionType, Progress, find_condition
 from workqueuejob.planning.words import spans as log_messages
 from workqueuejob.planning.words.messages import NOT_MEASURED
 
 LAG_UNREACHABLE = "LagUnreachable"
+FEATURES_UNKNOWN = "FeaturesUnknown"
+FEATURES_KNOWN = "FeaturesKnown"
 
 
 def build_conditions(observed: Observed, plan: Plan, *, now: datetime) -> tuple[Condition, ...]:
@@ -53,6 +56,18 @@ def _decide(observed: Observed, plan: Plan) -> Iterator[_Decided]:
             else ConditionType.FAILED
         )
         yield end, ConditionStatus.TRUE, verdict.end_reason, verdict.message
+    yield from _decide_outdated(observed)
+
+
+def _decide_outdated(observed: Observed) -> Iterator[_Decided]:
+    """Say which features the workers lack, and later that they lack none; otherwise nothing."""
+    kind, known = ConditionType.WORKER_OUTDATED, observed.resource.status.conditions
+    reported = [job.lacks for job in observed.jobs if job.lacks is not None]
+    if lacks := sorted({name for names in reported for name in names}):
+        yield kind, ConditionStatus.TRUE, FEATURES_UNKNOWN, describe_lacking(lacks)
+    elif reported and find_condition(known, kind) is not None:
+        message = "the workers know every feature that the operator asks them for"
+        yield kind, ConditionStatus.FALSE, FEATURES_KNOWN, message
 
 
 def _decide_reachable(observed: Observed, plan: Plan) -> _Decided:
