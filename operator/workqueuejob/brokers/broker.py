@@ -74,6 +74,13 @@ class Broker(Protocol):
 
     def close(self) -> None:
         """Give back what was fetched but not taken, and disconnect; never raises."""
+    def extend(self, delivery: Delivery) -> None:
+        """Keep hold of an item, and return once the broker has said that it is still held.
+
+        Raises LeaseLost if it is not, and BrokerUnavailable if the broker does not answer.
+        """
+        ...
+
         ...
 
 

@@ -109,6 +109,9 @@ class Item:
     def extend(self) -> None:
         """Renew the lease at once; raises LeaseLost if another worker has taken the item over.
 
+        It returns after the broker has answered. Where the broker gives up a connection without an
+        answer, it waits for at most 20 seconds, and then the item is lost.
+
         Not needed to keep the item: a thread renews the lease for as long as the work takes. Call
         it before a step that can't be undone.
         """

@@ -129,7 +129,11 @@ class Settlement:
         self.require_owner()
 
         def act(broker: Broker) -> None:
-            if not item.is_settled and broker.renew([item.delivery]):
+            if item.is_settled:
+                return
+            try:
+                broker.extend(item.delivery)
+            except LeaseLost:
                 self.note_lost(item)
 
         if not item.is_lost:

@@ -89,6 +89,9 @@ class TravelledBroker:
         lost: list[Delivery] = self._call("renew", list(held))
         return lost
 
+    def extend(self, delivery: Delivery) -> None:
+        self._call("extend", delivery)
+
     @property
     def renew_seconds(self) -> float:
         seconds: float = self._place.ask("read", self.number, "renew_seconds")

@@ -143,6 +143,11 @@ class KafkaBroker:
         return [delivery for delivery in held if delivery.handle.partition.is_lost]
 
     def is_uncertain(self, delivery: Delivery) -> bool:
+    def extend(self, delivery: Delivery) -> None:
+        """Commit the item's history again; raise LeaseLost if another member has the partition."""
+        held = self._check(delivery)
+        self._committer.note(held.partition, held.message, held.partition.next)
+
         """Return whether the commit that settles the item was sent, and no answer came."""
         held: HeldMessage = delivery.handle
         return held.partition.unanswered is held.message

@@ -94,6 +94,11 @@ class MemoryBroker:
         self._fetched = deque((t, fetched) for t, fetched in self._fetched if self._renew(t))
         return [delivery for delivery in held if not self._renew(delivery.handle)]
 
+    def extend(self, delivery: Delivery) -> None:
+        """Renew the lease at once; raise LeaseLost if the item is lost."""
+        self._connect()
+        self.queue.renew(delivery.handle)
+
     @property
     def renew_seconds(self) -> float:
         """A third of the lease."""

@@ -118,6 +118,15 @@ class RabbitMQBroker:
                     self._session.renew(held)
         except BrokerUnavailable:
             # The return value says it; the next `take` connects again.
+    def extend(self, delivery: Delivery) -> None:
+        """Ask the broker whether the item is still held; raise LeaseLost if it is not.
+
+        Nothing is to be renewed, because an open channel holds its items.
+        """
+        session = self._session_of(delivery)
+        with self._dropping:
+            session.make_certain(delivery.handle)
+
             return list(held)
         return [delivery for delivery in held if not self._owns(delivery)]
 

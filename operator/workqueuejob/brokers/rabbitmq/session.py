@@ -125,7 +125,19 @@ class Session:
             handle.ack(now)
             self.connection.driven.flush()
         if now - handle.since > CERTAIN_AFTER_SECONDS:
-            self._make_certain(handle)
+            self.make_certain(handle)
+
+    def make_certain(self, handle: Handle) -> None:
+        """Return once the broker has answered on the message's channel; raise LeaseLost if not.
+
+        By then it has also handled what was sent on the channel before.
+        """
+        try:
+            handle.channel.synchronize(queue=self._queue, prefetch=self._assignment.prefetch)
+        except (BrokerUnavailable, QueueError) as error:
+            if self.connection.driven.lost is not None:
+                raise
+            raise LeaseLost(str(error)) from error
 
     def move(self, handle: Handle, queue: str, properties: Properties) -> None:
         """Publish a copy, then acknowledge the original; raise Unroutable or Refused."""
@@ -278,11 +290,3 @@ class Session:
         with self.connection.translated:
             handle.nack()
             self.connection.driven.pump()
-
-    def _make_certain(self, handle: Handle) -> None:
-        try:
-            handle.channel.synchronize(queue=self._queue, prefetch=self._assignment.prefetch)
-        except (BrokerUnavailable, QueueError) as error:
-            if self.connection.driven.lost is not None:
-                raise
-            raise LeaseLost(str(error)) from error

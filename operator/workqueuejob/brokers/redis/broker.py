@@ -120,6 +120,11 @@ class RedisBroker:
         self._fetched = deque(fetched for fetched in self._fetched if fetched.id not in lost)
         return [delivery for delivery in held if delivery.handle.lost]
 
+    def extend(self, delivery: Delivery) -> None:
+        """Renew the lease at once; raise LeaseLost if the item is lost."""
+        if self.renew([delivery]):
+            raise self._build_loss(delivery)
+
     @property
     def renew_seconds(self) -> float:
         """A third of the lease."""
@@ -237,7 +242,10 @@ class RedisBroker:
             if repeated:
                 return None
             claim.lost = True
-        raise LeaseLost(
+        raise self._build_loss(delivery)
+
+    def _build_loss(self, delivery: Delivery) -> LeaseLost:
+        return LeaseLost(
             f"item {delivery.id} on {self._session.address} was taken over by somebody else"
             f" before it was settled; its lease of {self._lease_seconds} s had ended unrenewed"
         )
