@@ -78,6 +78,7 @@ class KafkaBroker:
         target = Subject(connection, topic=retry.dead_letter or "", group=source.consumer_group)
         self._letters = DeadLetterSender(target, client_id=client_id, pod=pod)
         self._has_target = False
+        self._was_silent = False
         self._renewed_ids: set[str] = set()
 
     def connect(self) -> None:
@@ -142,12 +143,12 @@ class KafkaBroker:
                 break
         return [delivery for delivery in held if delivery.handle.partition.is_lost]
 
-    def is_uncertain(self, delivery: Delivery) -> bool:
     def extend(self, delivery: Delivery) -> None:
         """Commit the item's history again; raise LeaseLost if another member has the partition."""
         held = self._check(delivery)
         self._committer.note(held.partition, held.message, held.partition.next)
 
+    def is_uncertain(self, delivery: Delivery) -> bool:
         """Return whether the commit that settles the item was sent, and no answer came."""
         held: HeldMessage = delivery.handle
         return held.partition.unanswered is held.message
@@ -220,8 +221,13 @@ class KafkaBroker:
         overdue_seconds: for how long the caller has waited beyond its timeout.
         """
         if self._consumer.reported.is_hopeless:
+            self._was_silent = True
             raise self._consumer.silence()
         if self._partitions.is_resolved:
+            if self._was_silent:
+                # What was known before the silence does not show that a broker answers now.
+                self._consumer.is_topic(self._source.topic)
+                self._was_silent = False
             return True
         if overdue_seconds > SILENCE_SECONDS:
             failure = self._consumer.silence()
