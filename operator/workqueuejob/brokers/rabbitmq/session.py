@@ -148,18 +148,28 @@ class Session:
         """Move an item to the queue for a delay, which is declared again if it was deleted.
 
         From a queue that hangs nothing would come back, so the item does without its delay then.
+        Raises PublishingUnavailable if the queue takes nothing; the item is still held then.
         """
         if self.delays.is_silent(delay_seconds):
             self.give_back(handle, properties)
             return
+        queue = self.delays.find(delay_seconds)
         try:
-            self.move(handle, self.delays.find(delay_seconds), properties)
-        except Unroutable:
-            self.delays.forget(delay_seconds)
-            self.move(handle, self.delays.find(delay_seconds), properties)
+            try:
+                self.move(handle, queue, properties)
+            except Unroutable:
+                self.delays.forget(delay_seconds)
+                self.move(handle, self.delays.find(delay_seconds), properties)
         except Unanswered:
             self.delays.note_silent(delay_seconds)
             self.give_back(handle, properties)
+        except (Refused, Unroutable):
+            raise PublishingUnavailable(
+                f"delay queue {queue!r} {self.connection.where} takes no items, so a failed item"
+                " waits with its worker; look for a policy that limits it (rabbitmqctl"
+                f" list_policies; {queue!r} must match no pattern with max-length or"
+                " max-length-bytes), or make room on the broker"
+            ) from None
 
     def stop_fetching(self, handle: Handle) -> None:
         """Unsubscribe before a held item is settled, so that no other is delivered in its place.
