@@ -26,6 +26,7 @@ URL with a password.
     │   ├── PodExhausted             the pod or its node lacks what a command needs
     │   ├── BrokerUnavailable        try again; the broker delivers again what the worker held
     │   │   └── PublishingUnavailable    try again; the worker still holds its items
+    │   ├── HeadersTooLarge          an item's headers leave no room for what a copy must say
     │   ├── LeaseLost                another worker has taken the item over
     │   └── DeadLetterTargetMissing  an exhausted item has nowhere to go; it is kept
     └── ClusterError                 the API server refused
@@ -131,6 +132,10 @@ class BrokerUnavailable(WorkerError):
 
 class PublishingUnavailable(BrokerUnavailable):
     """The broker takes no messages now; the worker keeps its items, and tries again."""
+
+
+class HeadersTooLarge(WorkerError):
+    """A copy of an item has more headers than the broker takes; the item stays with its worker."""
 
 
 class LeaseLost(WorkerError):

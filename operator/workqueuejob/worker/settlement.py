@@ -20,7 +20,7 @@ from dataclasses import replace
 from workqueuejob.brokers.broker import Broker, Delivery
 from workqueuejob.contract.notices import say
 from workqueuejob.contract.settings import WorkerSettings
-from workqueuejob.errors import LeaseLost, WorkQueueJobError
+from workqueuejob.errors import HeadersTooLarge, LeaseLost, WorkQueueJobError
 from workqueuejob.worker.forking import REFUSED
 from workqueuejob.worker.item import Item
 from workqueuejob.worker.reasons import describe_exhausted, shorten
@@ -93,8 +93,13 @@ class Settlement:
             self._let_go(item)
             self._report.let_go(attempts_failed=1)
 
-        if not self._settle(item, act):
-            return False
+        try:
+            if not self._settle(item, act):
+                return False
+        except HeadersTooLarge as error:
+            # Without a count of its attempts it would be tried for ever.
+            reason = shorten(f"{reason}; not tried again, because {error}")
+            return self._bury(item, delivery, reason, attempts_failed=1)
         attempt = f"{item.attempt}/{self._retry.max_attempts}"
         say("item failed", id=item.id, attempt=attempt, reason=reason, retry_seconds=delay_seconds)
         return True
@@ -192,6 +197,8 @@ class Settlement:
         except WorkQueueJobError as error:
             self._try_release(item)
             self.on_refused(error)
+        except HeadersTooLarge:
+            raise
             raise
         return item.is_settled
 

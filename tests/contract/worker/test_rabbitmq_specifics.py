@@ -8,7 +8,7 @@ import sys
 import textwrap
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, nullcontext
+from contextlib import ExitStack, nullcontext, suppress
 from dataclasses import replace
 from typing import Any
 
@@ -32,6 +32,7 @@ from tests.contract.worker.test_worker_contract import (
     lose,
     take,
 )
+from tests.unit.worker.builders import build_settings
 from workqueuejob.brokers.broker import Broker, Delivery
 from workqueuejob.brokers.connection import TLSSettings
 from workqueuejob.brokers.rabbitmq.items import RETURNS_FREE
@@ -39,6 +40,7 @@ from workqueuejob.brokers.rabbitmq.names import boot_id_queue, delay_queue
 from workqueuejob.brokers.rabbitmq.properties import Properties
 from workqueuejob.brokers.rabbitmq.settings import RabbitMQConnection, RabbitMQSource
 from workqueuejob.brokers.rabbitmq.tables import Table
+from workqueuejob.contract.report import ItemCounts
 from workqueuejob.contract.retry import RetrySettings
 from workqueuejob.errors import (
     AuthenticationFailed,
@@ -46,8 +48,11 @@ from workqueuejob.errors import (
     BrokerUnavailable,
     DeadLetterTargetMissing,
     LeaseLost,
+    PublishingUnavailable,
     QueueNotFound,
 )
+from workqueuejob.worker.engine import Engine
+from workqueuejob.worker.stop_request import StopRequest
 
 pytestmark = [pytest.mark.rabbitmq, pytest.mark.starts_early]
 
@@ -631,3 +636,75 @@ def test_client_certificate_logs_in_over_tls(classic: RabbitMQWorkerBench, keep:
     broker = keep(classic.connect(settings=settings, prefetch=5))
     assert drain(broker) == bodies
     classic.server.api("DELETE", "users", certificates.client_name)
+
+
+# Headers that fill a frame, and delay queues that take nothing
+
+
+FRAME_BYTES = 131_072
+
+
+@pytest.mark.parametrize("room", [100, 600], ids=["for no count", "for no reason"])
+def test_failing_item_whose_headers_fill_a_frame_is_put_aside(
+    classic: RabbitMQWorkerBench, room: int
+) -> None:
+    classic.produce(b"apple", headers={"small": "kept", "large": "x" * (FRAME_BYTES - room)})
+    retry = RetrySettings(2, 0, dead_letter=DEAD)
+    settings = build_settings(retry=retry, idle_seconds=1)
+    engine = Engine(settings, lambda: classic.connect(retry=retry), stop=StopRequest(30.0))
+    attempts = 0
+    while (item := engine.next()) is not None:
+        attempts += 1
+        item.fail("no good " * 100)
+    assert attempts <= 2
+    ((properties, body),) = classic.peek(DEAD)
+    assert body == b"apple"
+    assert properties.headers["small"] == "kept"
+    assert "no good" in properties.headers["x-wqj-dead-letter-reason"]
+    assert properties.headers["x-wqj-dead-letter-left-out"] == "large"
+    assert engine.report.counts == ItemCounts(dead_lettered=1, attempts_failed=attempts)
+    assert classic.count_left() == 0
+    engine.close()
+
+
+def test_item_whose_headers_fill_a_frame_is_given_back(
+    classic: RabbitMQWorkerBench, keep: Keep
+) -> None:
+    classic.produce(b"apple", headers={"large": "x" * (FRAME_BYTES - 100)})
+    broker = keep(classic.connect())
+    broker.release(take(broker))
+    assert take(broker).body == b"apple"
+
+
+def test_retry_waits_while_a_policy_keeps_items_out_of_the_delay_queue(
+    classic: RabbitMQWorkerBench, keep: Keep
+) -> None:
+    classic.produce(b"apple")
+    broker = keep(classic.connect(retry=RetrySettings(3, 1, dead_letter=DEAD)))
+    item = take(broker)
+    definition = {"max-length": 0, "overflow": "reject-publish"}
+    policy = ("policies", classic.vhost, "tight")
+    classic.server.api("PUT", *policy, body={"pattern": "wqj-retry", "definition": definition})
+    deadline = time.monotonic() + 10
+    refusal = ""
+    while not refusal and time.monotonic() < deadline:
+        # A policy takes effect a moment later.
+        with suppress(LeaseLost):
+            try:
+                broker.retry(item, reason="no good", delay_seconds=1)
+            except PublishingUnavailable as error:
+                refusal = str(error)
+            else:
+                item = take(broker)
+    assert f"delay queue '{delay_queue(QUEUE, 1)}'" in refusal
+    assert "list_policies" in refusal
+    classic.server.api("DELETE", *policy)
+    deadline = time.monotonic() + 10
+    while True:
+        try:
+            broker.retry(item, reason="no good", delay_seconds=1)
+        except PublishingUnavailable:
+            assert time.monotonic() < deadline
+            continue
+        break
+    assert take(broker).attempt >= 2

@@ -16,14 +16,14 @@ import uuid
 from collections.abc import Collection
 
 from workqueuejob.brokers.broker import Broker, Delivery
-from workqueuejob.brokers.rabbitmq.items import build_copy, build_dead_letter, build_failed
-from workqueuejob.brokers.rabbitmq.publisher import Refused, Unroutable
+from workqueuejob.brokers.rabbitmq.dead_letters import build_dead_letter, move_to_dead
+from workqueuejob.brokers.rabbitmq.items import build_copy, build_failed
 from workqueuejob.brokers.rabbitmq.session import Assignment, Session
 from workqueuejob.brokers.rabbitmq.settings import RabbitMQConnection, RabbitMQSource
 from workqueuejob.contract.retry import RetrySettings
 from workqueuejob.errors import (
     BrokerUnavailable,
-    DeadLetterTargetMissing,
+    HeadersTooLarge,
     LeaseLost,
     PublishingUnavailable,
 )
@@ -66,15 +66,17 @@ class RabbitMQBroker:
             session.ack(delivery.handle)
 
     def retry(self, delivery: Delivery, *, reason: str, delay_seconds: int) -> None:
-        """Count a failed attempt; the item becomes ready again after the delay."""
-        handle = delivery.handle
+        """Count a failed attempt; the item becomes ready again after the delay.
+
+        Raises HeadersTooLarge if the count does not fit; then the item is still held.
+        """
         session = self._session_of(delivery)
         with self._dropping:
-            failed = build_failed(handle.properties, delivery, reason=reason)
-            if delay_seconds == 0:
-                session.give_back(handle, failed)
-            else:
-                session.move_to_rest(handle, delay_seconds, failed)
+            try:
+                self._retry(session, delivery, reason, delay_seconds)
+            except HeadersTooLarge:
+                # The count of attempts may still fit.
+                self._retry(session, delivery, "", delay_seconds)
 
     def dead_letter(self, delivery: Delivery, *, reason: str) -> None:
         """Move an item to the dead-letter queue, or discard it where none is named.
@@ -95,12 +97,7 @@ class RabbitMQBroker:
                 attempts=min(delivery.attempt, self._assignment.retry.max_attempts),
                 origin=(self._queue, self._assignment.pod),
             )
-            try:
-                session.move(handle, target, dead)
-            except Unroutable:
-                raise self._missing(target, "not found", "create it") from None
-            except Refused:
-                raise self._missing(target, "takes no items", "make room in it") from None
+            move_to_dead(session, handle, dead, target=target)
 
     def release(self, delivery: Delivery) -> None:
         """Give an item back to the end of its queue; this attempt does not count."""
@@ -118,6 +115,9 @@ class RabbitMQBroker:
                     self._session.renew(held)
         except BrokerUnavailable:
             # The return value says it; the next `take` connects again.
+            return list(held)
+        return [delivery for delivery in held if not self._owns(delivery)]
+
     def extend(self, delivery: Delivery) -> None:
         """Ask the broker whether the item is still held; raise LeaseLost if it is not.
 
@@ -126,9 +126,6 @@ class RabbitMQBroker:
         session = self._session_of(delivery)
         with self._dropping:
             session.make_certain(delivery.handle)
-
-            return list(held)
-        return [delivery for delivery in held if not self._owns(delivery)]
 
     @property
     def renew_seconds(self) -> float:
@@ -155,6 +152,13 @@ class RabbitMQBroker:
         if session is not None:
             session.drop()
 
+    def _retry(self, session: Session, delivery: Delivery, reason: str, delay_seconds: int) -> None:
+        failed = build_failed(delivery.handle.properties, delivery, reason=reason)
+        if delay_seconds == 0:
+            session.give_back(delivery.handle, failed)
+        else:
+            session.move_to_rest(delivery.handle, delay_seconds, failed)
+
     def _session_of(self, delivery: Delivery) -> Session:
         """Return the session that the item was delivered on, or raise LeaseLost."""
         session = self._session
@@ -175,13 +179,6 @@ class RabbitMQBroker:
 
     def _owns(self, delivery: Delivery) -> bool:
         return self._session is not None and self._session.owns(delivery.handle)
-
-    def _missing(self, target: str, fault: str, remedy: str) -> DeadLetterTargetMissing:
-        return DeadLetterTargetMissing(
-            f"dead-letter queue {target!r} {fault} on {self._assignment.connection.address}, vhost "
-            f"{self._assignment.connection.virtual_host!r}; {remedy}, or correct "
-            "spec.retry.deadLetter"
-        )
 
 
 class _Dropping:

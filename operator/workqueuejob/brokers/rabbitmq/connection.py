@@ -62,6 +62,11 @@ class DrivenConnection:
             self._loop.close()
             raise
 
+    @property
+    def frame_max_bytes(self) -> int:
+        """The longest frame, as agreed with the broker."""
+        return int(self._connection.params.frame_max)
+
     def open_channel(self) -> Any:
         """Return a new open channel."""
         opened: list[Any] = []

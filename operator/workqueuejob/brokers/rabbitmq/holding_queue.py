@@ -16,7 +16,7 @@ from workqueuejob.brokers.rabbitmq.names import HELD_HEADER, holding_queue, retu
 from workqueuejob.brokers.rabbitmq.publisher import Publisher, Refused, Unroutable
 from workqueuejob.brokers.rabbitmq.worker_connection import WorkerConnection
 from workqueuejob.contract.notices import say
-from workqueuejob.errors import AuthorizationFailed
+from workqueuejob.errors import AuthorizationFailed, HeadersTooLarge
 
 TTL_MS = 2000
 """How long a copy waits in the queue while the queue has no consumer."""
@@ -52,6 +52,8 @@ class HoldingQueue:
             self._refuse(str(error))
         except Refused:
             self._refuse(f"queue {self._name!r} takes no items")
+        except HeadersTooLarge as error:
+            say("item can't be held for longer than the broker's consumer timeout", why=error)
         except Unroutable:
             # The queue was deleted: its consumer is cancelled, and the next call declares it again.
             return

@@ -18,14 +18,12 @@ the worker's own queues.
 import itertools
 import os
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from workqueuejob.brokers.broker import Delivery
 from workqueuejob.brokers.rabbitmq.names import (
     ATTEMPTS_HEADER,
     BOOT_ID_HEADER,
-    DEAD_LETTER_PREFIX,
     FAILURE_HEADER,
     HELD_HEADER,
     ID_HEADER,
@@ -96,26 +94,26 @@ def read_history(properties: Properties, *, redelivered: bool, boot_id: str = ""
     boot_id: the broker's, needed only for a redelivered item; empty where it is unknown.
     """
     if not redelivered and not properties.has_headers:
-        return ItemHistory(_text(properties.message_id) or _new_id(), 1, redelivered=False)
+        return ItemHistory(read_text(properties.message_id) or _new_id(), 1, redelivered=False)
     headers = properties.headers
     # A worker replaces a message from a holding queue before it works on the item, so this message
     # was not worked on.
     redelivered = redelivered and not comes_from_holding(properties)
     # It was delivered since that note, and the broker did not restart, so its worker has died.
-    is_proved = redelivered and bool(boot_id) and _text(headers.get(BOOT_ID_HEADER)) == boot_id
+    is_proved = redelivered and bool(boot_id) and read_text(headers.get(BOOT_ID_HEADER)) == boot_id
     written = _count(headers.get(ATTEMPTS_HEADER)) + int(is_proved)
     returns = _count(headers.get(RETURNED_HEADER))
     if redelivered:
         returns = max(returns, 1) if boot_id else returns + 1
     return ItemHistory(
-        id=_text(properties.message_id) or _text(headers.get(ID_HEADER)) or _new_id(),
+        id=read_text(properties.message_id) or read_text(headers.get(ID_HEADER)) or _new_id(),
         attempt=written + max(returns - RETURNS_FREE, 0) + 1,
         redelivered=bool(redelivered or written or returns),
         lost=is_proved if redelivered else bool(headers.get(LOST_HEADER)),
         doubtful=returns > 0,
         returns=returns,
         written=written,
-        last_failure=_text(headers.get(FAILURE_HEADER)),
+        last_failure=read_text(headers.get(FAILURE_HEADER)),
     )
 
 
@@ -174,36 +172,6 @@ def build_failed(properties: Properties, item: Delivery, *, reason: str) -> Prop
     return build_copy(properties, item, attempts=item.attempt, more=more)
 
 
-def build_dead_letter(
-    properties: Properties,
-    item: Delivery,
-    *,
-    reason: str,
-    attempts: int,
-    origin: tuple[str, str],
-) -> Properties:
-    """Return the properties of a dead letter.
-
-    It carries no header that a worker counts, so that an item that a user moves back to its queue
-    has all its attempts again.
-
-    attempts: how many were made, for the reader of the letter.
-    origin: the queue, and the pod of the last attempt.
-    """
-    queue, pod = origin
-    fields = {
-        "reason": reason[:REASON_MAX_CHARACTERS],
-        "attempts": attempts,
-        "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
-        "pod": pod,
-        "queue": queue,
-    }
-    more = {f"{DEAD_LETTER_PREFIX}{name}": value for name, value in fields.items()}
-    dead = build_copy(properties, item, attempts=0, more=more)
-    headers = dead.headers.without((FAILURE_HEADER, RETURNED_HEADER, BOOT_ID_HEADER))
-    return dead.replace(headers=headers, without=(), delivery_mode=PERSISTENT)
-
-
 def _forget_our_queues(headers: Table) -> Table:
     """Return the headers without the broker's notes about holding queues and delay queues."""
     deaths = split_array(headers.find(DEATHS_HEADER))
@@ -236,7 +204,8 @@ def _count(value: object) -> int:
     return min(max(value, 0), ATTEMPTS_MAX) if isinstance(value, int) else 0
 
 
-def _text(value: object) -> str:
+def read_text(value: object) -> str:
+    """Return a header as text; empty if there is none."""
     # A header that is no UTF-8 is decoded as bytes.
     return value.decode(errors="backslashreplace") if isinstance(value, bytes) else str(value or "")
 

@@ -66,6 +66,11 @@ class Properties:
         kept = {flag: field for flag, field in self._fields.items() if flag not in left_out}
         return Properties({**kept, **changed})
 
+    @property
+    def size_bytes(self) -> int:
+        """How long they are in a frame."""
+        return sum(map(len, self.encode()))
+
     def encode(self) -> list[bytes]:
         """Return the flags and the properties as the pieces of a frame."""
         flags = sum(self._fields)

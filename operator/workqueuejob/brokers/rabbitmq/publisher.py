@@ -14,7 +14,13 @@ from pika import spec
 
 from workqueuejob.brokers.rabbitmq.properties import Properties
 from workqueuejob.brokers.rabbitmq.worker_connection import WorkerChannel, WorkerConnection
-from workqueuejob.errors import BrokerUnavailable, PublishingUnavailable
+from workqueuejob.errors import BrokerUnavailable, HeadersTooLarge, PublishingUnavailable
+
+HEADER_FRAME_BYTES = 7 + 12 + 1
+"""What the frame with a message's properties has besides them: its head, class and size, its end.
+
+AMQP can't split this frame. A broker ends a connection that sends one longer than agreed.
+"""
 
 MAY_PUBLISH = (
     "publish to the default exchange, without which no item can be retried, released or "
@@ -52,7 +58,9 @@ class Publisher:
         self.close()
 
     def publish(self, queue: str, body: bytes, properties: Properties) -> None:
-        """Return once the broker has confirmed the message; raise Unroutable or Refused.
+        """Return once the broker has confirmed the message.
+
+        Raises Unroutable, Refused, or HeadersTooLarge, after which nothing was sent.
 
         Raises PublishingUnavailable while the broker takes no messages. A message that was sent by
         then is taken later. A second call with the same message waits for that, and sends nothing.
@@ -100,6 +108,12 @@ class Publisher:
 
     def _send(self, queue: str, body: bytes, properties: Properties) -> None:
         channel = self._open_channel()
+        room = channel.connection.driven.frame_max_bytes - HEADER_FRAME_BYTES
+        if (size := properties.size_bytes) > room:
+            raise HeadersTooLarge(
+                f"the properties of its copy take {size:,} bytes, and {room:,} fit into a frame"
+                " (frame_max of the broker); make its headers smaller"
+            )
         self._returned = False
         self._answers.clear()
         self._unanswered = (queue, body)

@@ -33,6 +33,7 @@ from workqueuejob.brokers.rabbitmq.worker_connection import WorkerConnection
 from workqueuejob.contract.retry import RetrySettings
 from workqueuejob.errors import (
     BrokerUnavailable,
+    HeadersTooLarge,
     LeaseLost,
     PublishingUnavailable,
     QueueError,
@@ -186,13 +187,13 @@ class Session:
             self._requeue(handle)
 
     def release(self, handle: Handle, properties: Properties) -> None:
-        """Give an item back; requeue it where the broker takes no copies now.
+        """Give an item back; requeue it where the broker does not take the copy.
 
         The original says all that a copy would.
         """
         try:
             self.give_back(handle, properties)
-        except PublishingUnavailable:
+        except (PublishingUnavailable, HeadersTooLarge):
             self._requeue(handle)
 
     def catch_up(self, now: float) -> None:
@@ -274,7 +275,7 @@ class Session:
         item = read_history(handle.properties, redelivered=handle.redelivered, boot_id=boot_id)
         if must_be_noted:
             # Under an alarm the item is worked on as it is, because only work clears the alarm.
-            with suppress(Refused, Unroutable, PublishingUnavailable):
+            with suppress(Refused, Unroutable, PublishingUnavailable, HeadersTooLarge):
                 self.move(
                     handle, self._queue, build_returned(handle.properties, item, boot_id=boot_id)
                 )

@@ -7,10 +7,10 @@ import pytest
 from pika import BasicProperties
 
 from workqueuejob.brokers.broker import Delivery
+from workqueuejob.brokers.rabbitmq.dead_letters import build_dead_letter
 from workqueuejob.brokers.rabbitmq.items import (
     RETURNS_FREE,
     build_copy,
-    build_dead_letter,
     build_failed,
     build_returned,
     comes_from_holding,

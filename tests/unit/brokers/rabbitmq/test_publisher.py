@@ -10,8 +10,9 @@ from pika import spec
 
 from workqueuejob.brokers.rabbitmq.properties import Properties
 from workqueuejob.brokers.rabbitmq.publisher import Publisher, Unanswered
+from workqueuejob.brokers.rabbitmq.tables import Table, encode_field
 from workqueuejob.brokers.rabbitmq.worker_connection import WorkerConnection
-from workqueuejob.errors import BrokerUnavailable, PublishingUnavailable
+from workqueuejob.errors import BrokerUnavailable, HeadersTooLarge, PublishingUnavailable
 
 
 class ScriptedBroker:
@@ -25,6 +26,7 @@ class ScriptedBroker:
         self.settings = SimpleNamespace(address="broker:5672")
         self.translated, self.driven, self.connection, self.raw = nullcontext(), self, self, self
         self.is_open = True
+        self.frame_max_bytes = 131_072
         self._answer: Callable[[Any], None] = lambda _: None
 
     def open_channel(self) -> "ScriptedBroker":
@@ -106,3 +108,17 @@ def test_queue_that_is_silent_is_told_from_a_broker_that_is_lost(
     with pytest.raises(PublishingUnavailable) as raised:
         publisher.publish("rest", b"apple", Properties())
     assert not isinstance(raised.value, Unanswered)
+
+
+def test_message_whose_headers_do_not_fit_into_a_frame_is_not_sent() -> None:
+    broker = ScriptedBroker()
+    publisher = Publisher(lambda: cast("WorkerConnection", broker))
+    for size, fits in ((131_000, True), (131_072, False)):
+        headers = Table(((b"large", encode_field("x" * size)),))
+        properties = Properties().replace(headers=headers, without=(), delivery_mode=2)
+        if fits:
+            publisher.publish("job1", b"apple", properties)
+        else:
+            with pytest.raises(HeadersTooLarge, match="131,052 fit into a frame"):
+                publisher.publish("job1", b"fig", properties)
+    assert broker.published == [b"apple"]
