@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
+from workqueuejob.contract.notices import say
 from workqueuejob.errors import SettingsInvalid
 from workqueuejob.worker.command_input import CommandInput, Invocation, ItemUnfit
 from workqueuejob.worker.engine import Engine
@@ -27,6 +28,7 @@ from workqueuejob.worker.process import (
     Processes,
     end_group,
     explain_exhaustion,
+    is_alive,
     is_exhaustion,
     is_too_large,
     reap_orphans,
@@ -35,6 +37,9 @@ from workqueuejob.worker.stop_request import KILL_AFTER_SECONDS, StopRequest
 
 TIMEOUT_KILL_SECONDS = 5.0
 """Between SIGTERM and SIGKILL for a command that took too long, or whose item is lost."""
+
+REAP_SECONDS = 1.0
+"""How long a process that a command left behind may be a zombie while the command runs."""
 
 LAST_LINE_MAX_CHARACTERS = 200
 """How much of a command's last line becomes part of the reason of a failure."""
@@ -81,6 +86,9 @@ class Runner:
         self._program = program
         self._prefix_output = prefix_output
         self._adopts_orphans = adopts_orphans
+        self._group: int | None = None
+        self._group_before: int | None = None
+        self._has_named_leftovers = False
         self._limit_seconds = engine.settings.item_timeout_seconds or float("inf")
         engine.settlement.on_lost = self.poller.wake
 
@@ -90,8 +98,8 @@ class Runner:
             try:
                 self._work_on(item)
             finally:
-                if self._adopts_orphans:
-                    reap_orphans()
+                self._reap()
+                self._name_leftovers(item)
 
     def _work_on(self, item: Item) -> None:
         try:
@@ -115,7 +123,9 @@ class Runner:
             item.fail(str(failure))
             raise failure from error
         except BaseException:
-            # A missing program is no fault of the item.
+            # A missing program is no fault of the item. Whatever else it is, no command may go on
+            # with an item that another worker gets.
+            self.processes.signal(signal.SIGKILL)
             item.release()
             raise
         if ended.cause == STOPPED:
@@ -162,12 +172,29 @@ class Runner:
                 due_at = float("inf")
             else:
                 due_at = kill_at if cause else min(late_at, self._stop.finish_by)
-            ready = self.poller.wait(due_at - clock())
+            ready = self.poller.wait(min(due_at - clock(), REAP_SECONDS))
             if output is not None:
                 output.pump(ready)
+            if not ready:
+                self._reap(besides=group)
         if cause is not None and group is not None:
             end_group(group, kill_at=kill_at, clock=clock)
+        elif group is not None:
+            self._group_before, self._group = self._group, group
         return Ended(code, cause)
+
+    def _reap(self, *, besides: int | None = None) -> None:
+        # After a stop request a container probe may run, whose end another thread awaits.
+        if self._adopts_orphans and not self._stop.requested:
+            reap_orphans(besides=besides)
+
+    def _name_leftovers(self, item: Item) -> None:
+        """Say once that a command left processes, if they outlast the next item's command."""
+        if self._has_named_leftovers or self._group_before is None:
+            return
+        if is_alive(self._group_before):
+            self._has_named_leftovers = True
+            say("commands leave processes behind, which keep running", seen_after=item.id)
 
     def _find_cause(self, item: Item, late_at: float) -> str | None:
         """Return why the running command must end now; None while it may go on."""

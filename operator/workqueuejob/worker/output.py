@@ -1,9 +1,11 @@
 """Passes a command's output on line by line, each with its item's id in front.
 
 Used only on request: otherwise the command writes to the worker's own stdout and stderr directly.
-A line that does not end within a mebibyte is passed on in pieces.
+A line ends with a line feed or a carriage return; one that does not end within a mebibyte is passed
+on in pieces.
 """
 
+import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -24,6 +26,7 @@ class Stream:
         self.last_line = b""
         self._prefix = prefix
         self._pending = b""
+        self._ended_by_return = False
         self.reading, self.writing = os.pipe2(os.O_CLOEXEC)
         os.set_blocking(self.reading, False)
 
@@ -37,22 +40,32 @@ class Stream:
         return True
 
     def drain(self) -> None:
-        """Pass on everything that was written, even if a process still holds the other end."""
+        """Pass on what is in the pipe, even if a process still holds the other end.
+
+        What is written meanwhile is not waited for: a process that was left behind may never end.
+        """
+        left = fcntl.fcntl(self.reading, fcntl.F_GETPIPE_SZ)
         with suppress(BlockingIOError):
-            while chunk := os.read(self.reading, _CHUNK_BYTES):
+            while left > 0 and (chunk := os.read(self.reading, min(_CHUNK_BYTES, left))):
+                left -= len(chunk)
                 self._pass_on(chunk)
         if self._pending:
             self._write([self._pending])
             self._pending = b""
 
     def _pass_on(self, chunk: bytes) -> None:
-        *lines, rest = (self._pending + chunk).split(b"\n")
-        if len(rest) > LINE_MAX_BYTES:
-            lines.append(rest)
-            rest = b""
-        self._pending = rest
+        # A progress bar ends its lines with a carriage return alone.
+        if self._ended_by_return and chunk.startswith(b"\n"):
+            chunk = chunk[1:]
+        self._ended_by_return = chunk.endswith(b"\r")
+        lines = (self._pending + chunk).splitlines(keepends=True)
+        is_complete = not lines or lines[-1].endswith((b"\n", b"\r"))
+        self._pending = b"" if is_complete else lines.pop()
+        if len(self._pending) > LINE_MAX_BYTES:
+            lines.append(self._pending)
+            self._pending = b""
         if lines:
-            self._write(lines)
+            self._write([line.rstrip(b"\r\n") for line in lines])
 
     def _write(self, lines: list[bytes]) -> None:
         self.last_line = next((line for line in reversed(lines) if line.strip()), self.last_line)

@@ -40,6 +40,10 @@ class Processes:
         self.group: int | None = None
         self._poller = poller
         self._pidfd: int | None = None
+        self._terminal = _find_terminal()
+        if self._terminal is not None:
+            # So that taking the terminal back, and lines on it, don't stop the worker.
+            signal.signal(signal.SIGTTOU, signal.SIG_IGN)
 
     def start(
         self, path: bytes, arguments: list[bytes], environ: Environment, actions: FileActions
@@ -54,6 +58,7 @@ class Processes:
             setsigmask=(),
             setsigdef=_DEFAULT_SIGNALS,
         )
+        self._hand_terminal_to(self.group)
         try:
             self._pidfd = os.pidfd_open(self.group)
             self._poller.watch(self._pidfd)
@@ -76,11 +81,20 @@ class Processes:
         if pid == 0:
             return None
         self.group = None
+        self._hand_terminal_to(os.getpgrp())
         if self._pidfd is not None:
             self._poller.forget(self._pidfd)
             os.close(self._pidfd)
             self._pidfd = None
         return os.waitstatus_to_exitcode(status)
+
+    def _hand_terminal_to(self, group: int) -> None:
+        """Make a group the terminal's foreground group, which alone may change its settings."""
+        if self._terminal is not None:
+            with suppress(OSError):
+                os.tcsetpgrp(self._terminal, group)
+                # It may have been stopped for an access before this.
+                os.killpg(group, signal.SIGCONT)
 
 
 def end_group(group: int, *, kill_at: float, clock: Callable[[], float] = time.monotonic) -> None:
@@ -88,7 +102,7 @@ def end_group(group: int, *, kill_at: float, clock: Callable[[], float] = time.m
 
     The caller has sent them SIGTERM. kill_at: by the clock, when they are killed.
     """
-    while _is_alive(group):
+    while is_alive(group):
         if clock() >= kill_at:
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(group, signal.SIGKILL)
@@ -96,11 +110,16 @@ def end_group(group: int, *, kill_at: float, clock: Callable[[], float] = time.m
         time.sleep(GROUP_POLL_SECONDS)
 
 
-def reap_orphans() -> None:
-    """Reap every child that has ended; called while no command runs."""
+def reap_orphans(*, besides: int | None = None) -> None:
+    """Reap every child that has ended.
+
+    besides: the running command, whose end `poll` is to see; those that ended after it wait.
+    """
     with suppress(ChildProcessError):
-        while os.waitpid(-1, os.WNOHANG)[0]:
-            pass
+        while ended := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+            if ended.si_pid == besides:
+                return
+            os.waitpid(ended.si_pid, os.WNOHANG)
 
 
 def adopt_orphans() -> bool:
@@ -137,7 +156,22 @@ def explain_exhaustion(error: OSError) -> PodExhausted:
     )
 
 
-def _is_alive(group: int) -> bool:
+def _find_terminal() -> int | None:
+    """Return a descriptor of the terminal that a container with `tty: true` has, or None.
+
+    Where a shell started the worker, the shell owns the terminal: Ctrl-C is for the worker then.
+    """
+    if os.getsid(0) != os.getpid():
+        return None
+    for descriptor in (0, 1, 2):
+        with suppress(OSError):
+            if os.tcgetpgrp(descriptor) == os.getpgrp():
+                return descriptor
+    return None
+
+
+def is_alive(group: int) -> bool:
+    """Return whether a process of the group is left, zombies aside."""
     # A worker that adopts orphans is their parent, and they are zombies until it reaps them.
     with suppress(ChildProcessError):
         while os.waitpid(-group, os.WNOHANG)[0]:

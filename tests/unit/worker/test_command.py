@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -501,3 +502,54 @@ def test_program_of_another_machine_costs_no_item_an_attempt(tmp_path: Path) -> 
     assert (ended.code, ended.left) == (1, 1)
     assert ended.counts == ItemCounts(released=1)
     assert "can't be started (Exec format error)" in ended.message
+
+
+# What a command does to the pod it runs in
+
+
+@pytest.mark.parametrize("setting", ["item_timeout_seconds", "grace_seconds"])
+def test_limit_of_many_days_is_waited_for(tmp_path: Path, setting: str) -> None:
+    limit: dict[str, object] = {setting: 30 * 86_400}
+    script = "kill -TERM $PPID; sleep 0.5"
+    ended = run(tmp_path, ["apple"], *SHELL, script, **limit)
+    assert ended.counts == ItemCounts(succeeded=1)
+    assert "Traceback" not in ended.err
+
+
+def test_process_that_a_command_leaves_behind_is_no_zombie_while_it_runs(tmp_path: Path) -> None:
+    zombies = 'cat /proc/[0-9]*/stat 2>/dev/null | grep -c ") Z $PPID "'
+    script = f"""
+        sh -c 'sleep 0.1 &'
+        sleep 0.5
+        for _ in $(seq 40); do test "$({zombies})" = 0 && exit 0; sleep 0.1; done
+        exit 1
+    """
+    ended = run(tmp_path, ["apple"], *SHELL, script)
+    assert ended.counts == ItemCounts(succeeded=1)
+
+
+def test_commands_that_leave_processes_behind_are_named_once(tmp_path: Path) -> None:
+    script = f"sleep 60 >{tmp_path}/out 2>&1 & echo $! >>{tmp_path}/pids"
+    ended = run(tmp_path, ["apple", "fig", "kiwi"], *SHELL, script)
+    for pid in (tmp_path / "pids").read_text().split():
+        os.kill(int(pid), signal.SIGKILL)
+    assert ended.counts == ItemCounts(succeeded=3)
+    assert ended.err.count("leave processes behind") == 1
+
+
+def test_output_of_a_process_that_stays_is_not_waited_for(tmp_path: Path) -> None:
+    ended = run(tmp_path, ["apple"], "run", "--prefix-output", "--", "sh", "-c", "yes & exit 0")
+    assert (ended.code, ended.counts) == (0, ItemCounts(succeeded=1))
+
+
+def test_command_may_change_the_settings_of_its_terminal(tmp_path: Path) -> None:
+    spawn = "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))"
+    ended = run(
+        tmp_path,
+        ["apple", "fig"],
+        *SHELL,
+        "stty -echo </dev/tty && stty echo </dev/tty",
+        wrapper=(sys.executable, "-c", spawn),
+        item_timeout_seconds=10,
+    )
+    assert (ended.code, ended.counts, ended.letters) == (0, ItemCounts(succeeded=2), [])

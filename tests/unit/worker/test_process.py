@@ -75,3 +75,25 @@ def test_line_without_an_end_is_passed_on_in_pieces() -> None:
     assert text.count(b"[1] ") in {2, 3}
     for descriptor in (target, stream.reading, stream.writing):
         os.close(descriptor)
+
+
+@pytest.mark.parametrize(
+    ("chunks", "shown"),
+    [
+        ((b"10%\r50%\r",), b"[1] 10%\n[1] 50%\n"),
+        ((b"done\r\n", b"more\n"), b"[1] done\n[1] more\n"),
+        ((b"done\r", b"\nmore\n"), b"[1] done\n[1] more\n"),
+        ((b"a\n\nb",), b"[1] a\n[1] \n"),
+    ],
+)
+def test_line_ends_with_a_line_feed_or_a_carriage_return(
+    chunks: tuple[bytes, ...], shown: bytes
+) -> None:
+    target = os.memfd_create("target")
+    stream = Stream(target, b"[1] ")
+    for chunk in chunks:
+        os.write(stream.writing, chunk)
+        assert stream.pump()
+    assert os.pread(target, 1000, 0) == shown
+    for descriptor in (target, stream.reading, stream.writing):
+        os.close(descriptor)
