@@ -49,7 +49,8 @@ def dead_letter_target_missing(spec: WorkQueueJobSpec) -> str:
     noun = read_traits(spec.queue).noun
     return (
         f"{noun} {spec.dead_letter_name!r} of spec.retry.deadLetter is missing, or can't be"
-        " looked at, so no new pod is started; create it, bring it back, or set"
+        " looked at, so no new Job is started. A Job that runs replaces the pods that failed for"
+        " this, and each repeats the last attempt of an item; create it, bring it back, or set"
         " spec.retry.onExhausted to Discard"
     )
 
