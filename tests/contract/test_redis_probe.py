@@ -184,14 +184,54 @@ def test_foreign_groups_stream_is_lag_and_pending(client: "redis.Redis", probe: 
 
 
 def test_unknown_lag_is_counted(client: "redis.Redis", probe: RedisProbe) -> None:
-    ids: list[Any] = [client.xadd("orders", {"n": number}) for number in range(2500)]
+    ids: list[Any] = [client.xadd("orders", {"n": number}) for number in range(900)]
     client.xgroup_create("orders", "billing", "0")
     client.xreadgroup("billing", "somebody", {"orders": ">"}, count=1)
-    client.xdel("orders", ids[1200])
+    client.xdel("orders", ids[500])
     groups: Any = client.xinfo_groups("orders")
     assert groups[0]["lag"] is None
     depth = probe.measure(RedisReference("orders", consumer_group="billing", worker=False))
-    assert (depth.ready, depth.in_flight) == (2498, 1)
+    assert (depth.ready, depth.in_flight, depth.precision) == (898, 1, Precision.EXACT)
+
+
+def test_large_unknown_lag_is_estimated_from_a_thousand_entries(
+    client: "redis.Redis", probe: RedisProbe
+) -> None:
+    # As one entry a second makes them.
+    with client.pipeline(transaction=False) as pipeline:
+        for second in range(1, 10_001):
+            pipeline.xadd("orders", {"n": second}, id=f"{second}000-0")
+        pipeline.execute()
+    client.xgroup_create("orders", "billing", "4000000-0")
+    client.xdel("orders", "9000000-0")
+    client.config_resetstat()
+    depth = probe.measure(RedisReference("orders", consumer_group="billing", worker=False))
+    assert depth.ready == pytest.approx(6000, rel=0.01)
+    assert depth.precision is Precision.ESTIMATED
+    assert calls(client, "xrange") == 10
+
+
+def test_items_that_rest_are_not_looked_through(
+    redis_server: RedisServer, stack: ExitStack
+) -> None:
+    bench = RedisStreamBench(redis_server, stack)
+    bench.produce(*[b"%d" % number for number in range(500)])
+    resting, other = bench.connect(prefetch=500), bench.connect(pod="pod-2")
+    for _ in range(500):
+        resting.retry(taken(resting), reason="no", delay_seconds=600)
+    time.sleep(bench.lease_seconds)
+    bench.client.config_resetstat()
+    assert other.take(timeout_seconds=0) is None
+    assert bench.probe.measure(bench.reference()).delayed == 500
+    assert calls(bench.client, "xpending") <= 2
+    resting.close()
+    other.close()
+
+
+def calls(client: "redis.Redis", command: str) -> int:
+    """Return how often the server ran a command since its statistics were reset."""
+    found: Any = client.info("commandstats").get(f"cmdstat_{command}", {})
+    return int(found.get("calls", 0))
 
 
 def test_entries_that_died_with_others_are_ready_and_taken_over(
@@ -225,7 +265,7 @@ def test_closing_leaves_no_consumer_behind(redis_server: RedisServer, stack: Exi
     assert [one["name"] for one in consumers] == [b"wqj-delayed"]
 
 
-def test_entry_that_was_trimmed_away_holds_nobody_up(
+def test_entry_that_was_trimmed_away_is_known_to_be_gone(
     redis_server: RedisServer, stack: ExitStack
 ) -> None:
     bench = RedisStreamBench(redis_server, stack)
@@ -233,6 +273,9 @@ def test_entry_that_was_trimmed_away_holds_nobody_up(
     broker = bench.connect()
     broker.retry(taken(broker), reason="no", delay_seconds=0)
     bench.client.xtrim(bench.key, maxlen=1, approximate=False)
+    gone = taken(broker)
+    assert (gone.gone, gone.body, gone.attempt) == (True, b"", 2)
+    broker.dead_letter(gone, reason="gone")
     assert taken(broker).body == b"banana"
     broker.close()
     assert bench.count_left() == 1

@@ -16,6 +16,7 @@ class Delivery:
     handle: what the broker's module needs to settle it.
     last_failure: why the last attempt that failed did, where the broker remembers it.
     doubtful: whether a worker may have settled and counted it before, and the broker has lost that.
+    gone: whether its body was removed from the queue before it was done, so it can't be worked on.
     """
 
     id: str
@@ -26,6 +27,7 @@ class Delivery:
     handle: Any = field(default=None, repr=False, compare=False)
     last_failure: str = ""
     doubtful: bool = False
+    gone: bool = False
 
 
 class Broker(Protocol):
@@ -72,8 +74,6 @@ class Broker(Protocol):
         """How often `renew` wants to be called."""
         ...
 
-    def close(self) -> None:
-        """Give back what was fetched but not taken, and disconnect; never raises."""
     def extend(self, delivery: Delivery) -> None:
         """Keep hold of an item, and return once the broker has said that it is still held.
 
@@ -81,6 +81,8 @@ class Broker(Protocol):
         """
         ...
 
+    def close(self) -> None:
+        """Give back what was fetched but not taken, and disconnect; never raises."""
         ...
 
 

@@ -89,7 +89,7 @@ class Engine:
                     idle_since = self.clock()
                 elif rest_seconds <= 0 and not self._awaits_first:
                     return None
-            elif item.attempt > self.settings.retry.max_attempts:
+            elif item.delivery.gone or item.attempt > self.settings.retry.max_attempts:
                 self.settlement.give_up_on(item)
                 idle_since = self.clock()
             else:

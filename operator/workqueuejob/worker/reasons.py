@@ -12,7 +12,12 @@ def shorten(reason: str) -> str:
 
 
 def describe_exhausted(delivery: Delivery, made: int, retry: RetrySettings) -> str:
-    """Return why an item that came once more after `made` attempts is not tried again."""
+    """Return why an item is not tried again after `made` attempts."""
+    if delivery.gone:
+        return (
+            f"removed from the queue by another program after {count_attempts(made)}, and before it"
+            " was done, so nothing of it is left; trim the stream less (XADD MAXLEN, XTRIM)"
+        )
     if not delivery.lost:
         return f"{made} attempts were made, and {retry.max_attempts} are allowed"
     reason = (
@@ -22,6 +27,11 @@ def describe_exhausted(delivery: Delivery, made: int, retry: RetrySettings) -> s
     if delivery.last_failure:
         reason += f"; the last that failed: {delivery.last_failure}"
     return reason
+
+
+def count_attempts(made: int) -> str:
+    """Return `1 attempt`, `2 attempts`, and so on."""
+    return f"{made} attempt{'' if made == 1 else 's'}"
 
 
 def describe_deadline(deadline_seconds: int | None) -> str:

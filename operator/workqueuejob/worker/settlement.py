@@ -105,7 +105,10 @@ class Settlement:
         return True
 
     def give_up_on(self, item: Item) -> bool:
-        """Dead-letter an item that came once more after its last attempt; return False if lost."""
+        """Dead-letter an item without another attempt; return False if it is lost.
+
+        It came once more after its last attempt, or its body is gone.
+        """
         attempts = item.attempt - 1
         reason = describe_exhausted(item.delivery, attempts, self._retry)
         return self._bury(item, replace(item.delivery, attempt=attempts), shorten(reason))
@@ -194,11 +197,11 @@ class Settlement:
             # The grace is over. What the broker still counts as held here comes back by itself.
             say("item not settled, it will be delivered again", id=item.id, error=error)
             self._lose(item)
+        except HeadersTooLarge:
+            raise
         except WorkQueueJobError as error:
             self._try_release(item)
             self.on_refused(error)
-        except HeadersTooLarge:
-            raise
             raise
         return item.is_settled
 

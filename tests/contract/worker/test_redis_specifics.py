@@ -9,8 +9,13 @@ import pytest
 from tests.contract.worker.conftest import Connect, open_bench
 from tests.contract.worker.redis_bench import RedisListBench, RedisStreamBench
 from tests.contract.worker.test_worker_contract import PATIENCE_SECONDS, drain, take
+from tests.unit.worker.builders import build_settings
+from workqueuejob.contract.dead_letters import dead_key
+from workqueuejob.contract.report import ItemCounts
 from workqueuejob.contract.retry import RetrySettings
 from workqueuejob.errors import BrokerUnavailable, LeaseLost
+from workqueuejob.worker.engine import Engine
+from workqueuejob.worker.stop_request import StopRequest
 
 pytestmark = pytest.mark.redis
 
@@ -169,3 +174,31 @@ def test_server_that_takes_no_writes_is_unavailable_for_a_while(
                 broker.ack(item)
     broker.ack(item)
     assert drain(broker) == FRUITS[1:]
+
+
+# Streams that a producer trims
+
+
+@pytest.mark.parametrize("how", ["failed", "lost"])
+def test_entry_that_is_trimmed_before_it_is_done_is_put_aside(
+    request: pytest.FixtureRequest, how: str
+) -> None:
+    bench = open_bench(RedisStreamBench, request)
+    bench.produce(b"apple")
+    broker = bench.connect()
+    item = take(broker)
+    if how == "failed":
+        broker.retry(item, reason="no good", delay_seconds=0)
+    else:
+        bench.kill(broker)
+    bench.client.xtrim(bench.key, maxlen=0, approximate=False)
+    settings = build_settings(retry=RetrySettings(dead_letter=dead_key(bench.key)), idle_seconds=2)
+    engine = Engine(settings, lambda: broker, stop=StopRequest(30.0))
+    assert engine.next() is None
+    letters: Any = bench.client.xrange(dead_key(bench.key))
+    ((_, letter),) = letters
+    assert letter[b"wqj-id"].decode() == item.id
+    assert letter[b"wqj-reason"].startswith(b"removed from the queue by another program after 1 ")
+    assert engine.report.counts == ItemCounts(dead_lettered=1, attempts_lost=int(how == "lost"))
+    assert bench.count_left() == 0
+    engine.close()

@@ -97,7 +97,7 @@ class RedisBroker:
 
         Beyond `max_attempts` no failed attempt is counted, because the item was not tried again.
         """
-        failed = delivery.handle.attempt <= self._retry.max_attempts
+        failed = delivery.handle.attempt <= self._retry.max_attempts and not delivery.gone
         if self._retry.dead_letter is None:
             self._settle(delivery, "dead_letter", int(failed))
             return

@@ -46,11 +46,17 @@ def read_claimed(claimed: list[Any], token: str, held_until: float) -> Iterator[
     begun = True
     for item, entry, *history in claimed:
         # Most items come without a history, because no worker had them before.
-        attempt, redelivered, lost = history or (1, 0, 0)
-        claim = Claim(token, entry, attempt, begun, held_until)
+        attempt, redelivered, lost, gone = history or (1, 0, 0, 0)
+        claim = Claim(token, [] if gone else entry, attempt, begun, held_until)
         begun = False
         yield Delivery(
-            item.decode(), read_body(entry), attempt, bool(redelivered), bool(lost), claim
+            item.decode(),
+            b"" if gone else read_body(entry),
+            attempt,
+            bool(redelivered),
+            bool(lost),
+            claim,
+            gone=bool(gone),
         )
 
 

@@ -6,6 +6,7 @@
                    entries of a stream that are pending for others
     delayed        retries that are not due yet
     dead_lettered  LLEN or XLEN of the dead-letter target
+    precision      Estimated for a stream whose lag Redis does not know, beyond a thousand entries
     counts         the items that the run's workers have settled, as the server counted them
 
 Redis deletes empty lists, so a missing key is an empty queue. Changes no key: the one write that it
@@ -17,6 +18,7 @@ from typing import Any
 
 from redis.exceptions import NoPermissionError
 
+from workqueuejob.api.status import Precision
 from workqueuejob.brokers.bounded_socket import MIB, Bounds
 from workqueuejob.brokers.depth import DepthWarning, QueueDepth
 from workqueuejob.brokers.hosts import ALL_HOSTS, AllowedHosts
@@ -169,7 +171,7 @@ class RedisProbe:
 
 def read_depth(answer: Any) -> tuple[QueueDepth, str]:
     """Return the depth, and why the server refuses writes, or ''; raises one of MISSHAPEN."""
-    ready, in_flight, delayed, dead, counters, refusal = answer
+    ready, in_flight, delayed, dead, counters, refusal, is_exact = answer
     numbers = (ready, in_flight, delayed, dead)
     if not all(isinstance(number, int) and number < 2**63 for number in numbers):
         raise TypeError
@@ -178,6 +180,7 @@ def read_depth(answer: Any) -> tuple[QueueDepth, str]:
         in_flight=in_flight,
         delayed=delayed,
         dead_lettered=None if dead < 0 else dead,
+        precision=Precision.EXACT if is_exact else Precision.ESTIMATED,
         counts=read_counts(counters),
     )
     return depth, refusal.decode()

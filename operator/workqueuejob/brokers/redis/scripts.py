@@ -16,7 +16,8 @@ token is marked by '-'), and count when they are begun.
 
 from dataclasses import dataclass
 
-from workqueuejob.brokers.redis.queue_functions import LIST, STREAM
+from workqueuejob.brokers.redis.queue_functions import LIST
+from workqueuejob.brokers.redis.stream_functions import STREAM
 
 COUNTS_KEPT_SECONDS = 7 * 24 * 3600
 
@@ -119,16 +120,14 @@ local function claim(limit, token, adopting)
   end
   local function take_again(id, lost)
     local body = again(id)
-    if not body then
-      forget(id)
-      return
-    end
     local before = redis.call('HGET', attempts, id)
     if lost then
       count('attempts_lost')
     end
     hold({{id}})
-    taken[#taken + 1] = {id, body, (before or 0) + 1, before and 1 or 0, lost and 1 or 0}
+    -- Where a producer has trimmed the entry, a worker puts aside what is left of the item.
+    taken[#taken + 1] = {id, body or '', (before or 0) + 1, before and 1 or 0, lost and 1 or 0,
+                         body and 0 or 1}
   end
   for _, id in ipairs(redis.call('ZRANGEBYSCORE', leases, '-inf', now, 'LIMIT', 0, limit)) do
     local held_by = redis.call('HGET', tokens, id)
@@ -148,7 +147,7 @@ local function claim(limit, token, adopting)
       hold(found)
       for n, item in ipairs(found) do
         local tried = before[n]
-        taken[first + n - 1] = tried and {item[1], item[2], tried + 1, 1, 0} or item
+        taken[first + n - 1] = tried and {item[1], item[2], tried + 1, 1, 0, 0} or item
       end
       taken_over(#found)
     end
@@ -161,7 +160,8 @@ end
 """
 
 # token, limit, whether to adopt -> items, each as id, body, and if a worker had it before: the
-# number of this attempt, whether it was redelivered, whether the attempt before was lost
+# number of this attempt, whether it was redelivered, whether the attempt before was lost, whether
+# its entry is gone
 _CLAIM = """
 return claim(tonumber(ARGV[8]), ARGV[7], ARGV[9] == '1')
 """
@@ -266,7 +266,8 @@ return lost
 """
 
 # whether KEYS[8] is the dead-letter target, whether the last of KEYS is a processing list, whether
-# to try a write -> ready, in flight, delayed, dead-lettered or -1, counters, why writes are refused
+# to try a write -> ready, in flight, delayed, dead-lettered or -1, counters, why writes are
+# refused, whether the numbers are exact
 _DEPTH = """
 local now, dead = now_ms(), -1
 if ARGV[7] == '1' then
@@ -276,7 +277,8 @@ local expired = redis.call('ZCOUNT', leases, '-inf', now)
 local held = redis.call('ZCARD', leases) - expired
 local due = redis.call('ZCOUNT', delayed, '-inf', now)
 local resting = redis.call('ZCARD', delayed) - due
-local ready, foreign = measure(expired + held, due + resting, ARGV[8] == '1' and KEYS[#KEYS])
+local processing = ARGV[8] == '1' and KEYS[#KEYS]
+local ready, foreign, is_estimate = measure(expired + held, due + resting, processing)
 local counted = run ~= '' and redis.call('HGETALL', counts) or {}
 local refusal = ''
 if ARGV[9] == '1' then
@@ -284,7 +286,8 @@ if ARGV[9] == '1' then
   local tried = redis.pcall('ZADD', leases, 'XX', 0, '')
   refusal = type(tried) == 'table' and tried.err or ''
 end
-return {ready + expired + due, held + foreign, resting, dead, counted, refusal}
+local is_exact = is_estimate and 0 or 1
+return {ready + expired + due, held + foreign, resting, dead, counted, refusal, is_exact}
 """
 
 # -> 1; removes the consumer, unless something is pending for it
