@@ -2,12 +2,13 @@
 
 import socket
 import time
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from typing import Any
 
 import pytest
+from redis import Redis
 
 from dev.servers.redis import (
     RedisServer,
@@ -415,3 +416,49 @@ def test_worker_and_probe_follow_the_master(sentinels: Sentinels) -> None:
     assert depth.counts is not None
     assert depth.counts.succeeded == 1
     broker.close()
+
+
+@contextmanager
+def demanding(execute: Callable[..., object], password: str) -> Iterator[None]:
+    """Have a server or Sentinel ask its clients for a password. execute: runs a command there."""
+    execute("ACL", "SETUSER", "default", "resetpass", f">{password}")
+    try:
+        yield
+    finally:
+        execute("ACL", "SETUSER", "default", "nopass")
+
+
+@pytest.mark.parametrize(
+    ("of_server", "of_sentinel", "login"),
+    [
+        pytest.param("hush", None, {"password": None}, id="the server alone"),
+        pytest.param(None, "sesame", {"password": "sesame"}, id="the Sentinel alone"),
+        pytest.param("hush", "sesame", {"password": "sesame"}, id="each its own"),
+        pytest.param("hush", "hush", {"password": None}, id="the same"),
+        pytest.param("hush", "sesame", {"username": "default", "password": "sesame"}, id="a user"),
+    ],
+)
+def test_sentinels_have_a_login_of_their_own(
+    sentinels: Sentinels, of_server: str | None, of_sentinel: str | None, login: dict[str, Any]
+) -> None:
+    settings, master = sentinels.connection, sentinels.master
+    assert settings.sentinel is not None
+    with ExitStack() as stack:
+        server = stack.enter_context(master.client())
+        sentinel = stack.enter_context(Redis(port=sentinels.port))
+        for client, password in ((server, of_server), (sentinel, of_sentinel)):
+            if password is not None:
+                stack.enter_context(demanding(client.execute_command, password))
+        named = replace(settings, password=of_server, sentinel=replace(settings.sentinel, **login))
+        measured(named)
+        opened(named).close()
+
+
+def test_wrong_password_of_a_sentinel_is_told(sentinels: Sentinels) -> None:
+    settings = sentinels.connection
+    assert settings.sentinel is not None
+    with Redis(port=sentinels.port) as client, demanding(client.execute_command, "sesame"):
+        for password in (None, "wrong"):
+            wrong = replace(settings.sentinel, password=password)
+            with pytest.raises(AuthenticationFailed, match="sentinel"):
+                connect(replace(settings, sentinel=wrong))

@@ -27,6 +27,7 @@ ACCEPTED_REDIS: list[tuple[str, Manifest]] = [
     ("Redis' URI from a Secret", redis(**URI)),
     ("a stream by a URI with a CA", redis(STREAM, **URI, tls={"caSecretRef": {"name": "ca"}})),
     ("Sentinel", by_sentinel()),
+    ("Sentinels' password", by_sentinel(credentialsSecretRef={"name": "sentinel"})),
     (
         "several Sentinels",
         by_sentinel(addresses=["s-0.s:26379", "s-1.s.ns.svc:1", "10.0.0.7:65535"]),

@@ -43,6 +43,7 @@ that off (settings.scanning.disabled). Discovery is open to every service accoun
 {{- define "workqueuejob.secretReferences" -}}
 - uriSecretRef
 - credentialsSecretRef
+- sentinel.credentialsSecretRef
 - sasl.credentialsSecretRef
 - tls.caSecretRef
 - tls.clientCertificateSecretRef

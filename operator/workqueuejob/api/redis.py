@@ -55,6 +55,10 @@ class RedisSentinel(Model):
     this order, and the first one that knows the master decides. A host without a dot is a Service
     of the WorkQueueJob's namespace."""
 
+    credentials_secret_ref: RedisCredentialsSecretReference | None = None
+    """Secret with the Sentinels' password and, if usernameKey is set, their ACL user name. Unset:
+    no login, and that of the server if they ask for one."""
+
 
 class RedisList(Model):
     """A list. One element is one item."""
@@ -156,8 +160,8 @@ class RedisQueue(BrokerQueue):
     host, uriSecretRef and sentinel is set."""
 
     sentinel: RedisSentinel | None = None
-    """Sentinels that say which server is the master. They are asked with the TLS settings and the
-    credentials of the server. A program without worker must know the Sentinels itself, because it
+    """Sentinels that say which server is the master. They are asked with the TLS settings of the
+    server. A program without worker must know the Sentinels itself, because it
     gets no BROKER_URL. Exactly one of host, uriSecretRef and sentinel is set."""
 
     port: Port | None = None

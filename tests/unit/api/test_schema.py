@@ -235,7 +235,7 @@ REDIS = """host uriSecretRef sentinel port database credentialsSecretRef tls lis
     [
         (".spec.queue.rabbitmq", RABBITMQ),
         (".spec.queue.redis", REDIS),
-        (".spec.queue.redis.sentinel", "masterName addresses"),
+        (".spec.queue.redis.sentinel", "masterName addresses credentialsSecretRef"),
         (".spec.queue.redis.list", "key processingKey"),
         (".spec.queue.redis.stream", "key consumerGroup"),
         (".spec.queue.kafka", "bootstrapServers topic consumerGroup startFrom sasl tls"),

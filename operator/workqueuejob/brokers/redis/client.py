@@ -13,7 +13,7 @@ from typing import Any
 import redis
 from redis.backoff import NoBackoff
 from redis.connection import ConnectionPool
-from redis.exceptions import RedisError
+from redis.exceptions import AuthenticationError, RedisError
 from redis.retry import Retry
 from redis.sentinel import MasterNotFoundError
 
@@ -25,7 +25,8 @@ from workqueuejob.brokers.redis.connection import (
     ContextConnection,
     PlainConnection,
 )
-from workqueuejob.brokers.redis.settings import RedisConnection, Sentinel
+from workqueuejob.brokers.redis.settings import FIELD, RedisConnection, Sentinel
+from workqueuejob.errors import AuthenticationFailed
 
 REPLY_TIMEOUT_SECONDS = 5.0
 SENTINEL_TIMEOUT_SECONDS = 1.0
@@ -45,7 +46,8 @@ def open_client(
     check_master: called with the host and port that the Sentinels name, before the client uses
         them; raises to refuse the host.
     bounds: the limits of every answer; the caller calls `begin` before each call.
-    Raises TLSFailed, ConnectionFailed, or redis-py's exceptions.
+    Raises TLSFailed, ConnectionFailed, AuthenticationFailed for a Sentinel, or redis-py's
+    exceptions.
     """
     settings: dict[str, Any] = {
         "db": connection.database,
@@ -101,12 +103,21 @@ def _ask_sentinels(
         "socket_timeout": SENTINEL_TIMEOUT_SECONDS,
         **_common_settings(connection, bounds and bounds.within(2 * SENTINEL_TIMEOUT_SECONDS)),
     }
+    logins = [(sentinel.username, sentinel.password)]
+    if sentinel.password is None and connection.password is not None:
+        logins.append((connection.username, connection.password))
     deadline = time.monotonic() + SENTINELS_TIMEOUT_SECONDS
     failure: Exception | None = None
     for address in sentinel.addresses:
         host, _, port = address.rpartition(":")
         try:
-            master = _ask(host.strip("[]"), int(port), settings, sentinel.master_name)
+            master = _ask(
+                host.strip("[]"),
+                int(port),
+                settings,
+                logins=logins,
+                master_name=sentinel.master_name,
+            )
         except (RedisError, OSError) as error:
             failure = error
             master = None
@@ -114,21 +125,41 @@ def _ask_sentinels(
             return master
         if time.monotonic() > deadline:
             break
+    if isinstance(failure, AuthenticationError):
+        raise AuthenticationFailed(
+            f"{connection.address}: the Sentinel refused the login; correct"
+            f" {FIELD}.sentinel.credentialsSecretRef, or the Secret that it names"
+        ) from failure
     if failure is not None:
         raise failure
     raise MasterNotFoundError(sentinel.master_name)
 
 
 def _ask(
-    host: str, port: int, settings: dict[str, Any], master_name: str
+    host: str,
+    port: int,
+    settings: dict[str, Any],
+    *,
+    logins: list[tuple[str | None, str | None]],
+    master_name: str,
 ) -> tuple[str, int] | None:
-    """Return the master's host and port as one Sentinel knows them; None where it knows none."""
+    """Return the master's host and port as one Sentinel knows them; None where it knows none.
+
+    logins: user names and passwords; a further one is tried where the Sentinel refuses the one
+        before.
+    """
     bounds: Bounds | None = settings["bounds"]
     if bounds is not None:
         bounds.begin()
-    client = _open(host, port, settings)
+    (username, password), *others = logins
     try:
-        address: Any = client.sentinel_get_master_addr_by_name(master_name)
-    finally:
-        close_client(client)
+        client = _open(host, port, {**settings, "username": username, "password": password})
+        try:
+            address: Any = client.sentinel_get_master_addr_by_name(master_name)
+        finally:
+            close_client(client)
+    except AuthenticationError:
+        if not others:
+            raise
+        return _ask(host, port, settings, logins=others, master_name=master_name)
     return None if not address else (address[0].decode(), int(address[1]))

@@ -9,6 +9,7 @@ from workqueuejob.brokers.redis.settings import (
     Sentinel,
     parse_uri,
 )
+from workqueuejob.contract import settings as names
 from workqueuejob.contract.settings import WorkerSettings
 
 
@@ -25,7 +26,7 @@ def build_connection(
         username=address.username,
         password=address.password,
         tls=read_tls(settings, address, environ),
-        sentinel=_find_sentinel(source),
+        sentinel=_find_sentinel(source, environ),
     )
 
 
@@ -37,7 +38,12 @@ def _find_address(source: RedisSource, environ: Environment) -> RedisAddress:
     return with_login(RedisAddress(host=source.host.strip("[]")), environ)
 
 
-def _find_sentinel(source: RedisSource) -> Sentinel | None:
+def _find_sentinel(source: RedisSource, environ: Environment) -> Sentinel | None:
     if source.sentinel_master is None:
         return None
-    return Sentinel(source.sentinel_master, source.sentinel_addresses)
+    return Sentinel(
+        source.sentinel_master,
+        source.sentinel_addresses,
+        username=environ.get(names.LOCATOR_USERNAME),
+        password=environ.get(names.LOCATOR_PASSWORD),
+    )

@@ -1,6 +1,6 @@
 """The variables by which pods find a Redis list or stream. Pure; secrets stay references."""
 
-from workqueuejob.api import RedisQueue
+from workqueuejob.api import RedisCredentialsSecretReference, RedisQueue
 from workqueuejob.brokers.connection import join_address
 from workqueuejob.brokers.positions import TopicSpan
 from workqueuejob.brokers.redis.settings import REDIS_PORT, RedisSource
@@ -11,6 +11,8 @@ from workqueuejob.contract.settings import (
     BROKER_URI,
     BROKER_URL,
     BROKER_USERNAME,
+    LOCATOR_PASSWORD,
+    LOCATOR_USERNAME,
     QUEUE,
 )
 
@@ -21,16 +23,27 @@ def build_variables(queue: RedisQueue) -> list[Variable]:
 
 
 def refer_to_login(queue: RedisQueue) -> list[Variable]:
-    """Return the variables of URI, or of user name and password, as far as there are any."""
+    """Return the variables of URI, or of user name and password, as far as there are any.
+
+    The Sentinels' login comes after the server's.
+    """
     if queue.uri_secret_ref is not None:
         return [from_reference(BROKER_URI, queue.uri_secret_ref)]
-    credentials = queue.credentials_secret_ref
+    sentinels = queue.sentinel.credentials_secret_ref if queue.sentinel else None
+    return [
+        *_refer(queue.credentials_secret_ref, BROKER_USERNAME, BROKER_PASSWORD),
+        *_refer(sentinels, LOCATOR_USERNAME, LOCATOR_PASSWORD),
+    ]
+
+
+def _refer(
+    credentials: RedisCredentialsSecretReference | None, username: str, password: str
+) -> list[Variable]:
     if credentials is None:
         return []
-    variables = [from_secret(BROKER_PASSWORD, credentials.name, credentials.password_key)]
+    variables = [from_secret(password, credentials.name, credentials.password_key)]
     if credentials.username_key is not None:
-        username = from_secret(BROKER_USERNAME, credentials.name, credentials.username_key)
-        variables.insert(0, username)
+        variables.insert(0, from_secret(username, credentials.name, credentials.username_key))
     return variables
 
 
@@ -45,6 +58,7 @@ def build_source(queue: RedisQueue, _span: TopicSpan | None) -> RedisSource:
         sentinel_master=queue.sentinel.master_name if queue.sentinel else None,
         sentinel_addresses=queue.sentinel.addresses if queue.sentinel else (),
         lease_seconds=queue.lease_seconds,
+        sentinel_login=bool(queue.sentinel and queue.sentinel.credentials_secret_ref),
     )
 
 

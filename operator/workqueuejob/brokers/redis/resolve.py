@@ -1,6 +1,7 @@
 """From a Redis queue's spec and its Secrets to the settings of a connection."""
 
 from workqueuejob.api.redis import RedisQueue
+from workqueuejob.api.secrets import RedisCredentialsSecretReference
 from workqueuejob.brokers.hosts import AllowedHosts, resolve_host
 from workqueuejob.brokers.redis.settings import (
     FIELD,
@@ -15,7 +16,8 @@ from workqueuejob.brokers.secrets import SecretReader, list_secret_names, read_t
 
 def list_logins(source: RedisQueue) -> tuple[str, ...]:
     """Return the names of the Secrets with user name, password or URI."""
-    return list_secret_names(source.uri_secret_ref, source.credentials_secret_ref)
+    sentinels = source.sentinel.credentials_secret_ref if source.sentinel else None
+    return list_secret_names(source.uri_secret_ref, source.credentials_secret_ref, sentinels)
 
 
 def resolve(
@@ -41,7 +43,7 @@ def resolve(
             encrypted=address.encrypted,
             schemes=("redis", "rediss"),
         ),
-        sentinel=_resolve_sentinel(source, namespace, allowed_hosts),
+        sentinel=_resolve_sentinel(source, reader, namespace, allowed_hosts),
     )
 
 
@@ -52,13 +54,7 @@ def _read_address(source: RedisQueue, reader: SecretReader) -> RedisAddress:
         uri = reader.read_text(reference.name, reference.key, field=where)
         located = reader.locate(reference.name, reference.key, field=where)
         return parse_uri(uri, where=located)
-    credentials = source.credentials_secret_ref
-    username = password = None
-    if credentials is not None:
-        where = f"{FIELD}.credentialsSecretRef"
-        password = reader.read_text(credentials.name, credentials.password_key, field=where)
-        if credentials.username_key is not None:
-            username = reader.read_text(credentials.name, credentials.username_key, field=where)
+    username, password = _read_login(source.credentials_secret_ref, reader, field=FIELD)
     return RedisAddress(
         host=source.host or "",
         port=source.port,
@@ -68,8 +64,21 @@ def _read_address(source: RedisQueue, reader: SecretReader) -> RedisAddress:
     )
 
 
+def _read_login(
+    credentials: RedisCredentialsSecretReference | None, reader: SecretReader, *, field: str
+) -> tuple[str | None, str | None]:
+    """Return user name and password; None for each that is not named."""
+    username = password = None
+    if credentials is not None:
+        where = f"{field}.credentialsSecretRef"
+        password = reader.read_text(credentials.name, credentials.password_key, field=where)
+        if credentials.username_key is not None:
+            username = reader.read_text(credentials.name, credentials.username_key, field=where)
+    return username, password
+
+
 def _resolve_sentinel(
-    source: RedisQueue, namespace: str, allowed_hosts: AllowedHosts
+    source: RedisQueue, reader: SecretReader, namespace: str, allowed_hosts: AllowedHosts
 ) -> Sentinel | None:
     if source.sentinel is None:
         return None
@@ -79,4 +88,12 @@ def _resolve_sentinel(
         host = resolve_host(name, namespace)
         allowed_hosts.check(host, int(port), field=f"{FIELD}.sentinel.addresses[{place}]")
         addresses.append(f"{host}:{port}")
-    return Sentinel(master_name=source.sentinel.master_name, addresses=tuple(addresses))
+    username, password = _read_login(
+        source.sentinel.credentials_secret_ref, reader, field=f"{FIELD}.sentinel"
+    )
+    return Sentinel(
+        master_name=source.sentinel.master_name,
+        addresses=tuple(addresses),
+        username=username,
+        password=password,
+    )

@@ -8,6 +8,7 @@ from urllib.parse import SplitResult, urlsplit
 from workqueuejob.brokers.connection import TLSSettings, join_address
 from workqueuejob.brokers.uri import BrokerAddress, decode, is_complete
 from workqueuejob.contract.dead_letters import dead_key
+from workqueuejob.contract.features import added
 from workqueuejob.contract.retry import RetrySettings
 from workqueuejob.errors import CredentialsNotURLSafe
 
@@ -22,6 +23,7 @@ class RedisSource:
     """A Redis list, or a stream when there is a consumer group.
 
     start_from: where a group that does not exist yet begins: Earliest or Latest.
+    sentinel_login: whether the Sentinels have a login of their own.
     """
 
     broker: ClassVar[str] = "redis"
@@ -35,17 +37,22 @@ class RedisSource:
     sentinel_master: str | None = None
     sentinel_addresses: tuple[str, ...] = ()
     lease_seconds: int = DEFAULT_LEASE_SECONDS
+    sentinel_login: bool = added(False)
 
 
 @dataclass(frozen=True, slots=True)
 class Sentinel:
-    """Redis Sentinels, which know the host of the master; they share its TLS and credentials.
+    """Redis Sentinels, which know the host of the master; they share its TLS.
 
     addresses: `host:port` each.
+    username: None is the default user. password: None means no AUTH, unless they ask for one: then
+        the server's login is tried.
     """
 
     master_name: str
     addresses: tuple[str, ...]
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
