@@ -6,6 +6,8 @@ has written there, too, as programs do to explain how they ended. The end of tha
 of the report, and the report replaces the text. A text that was written after the last item is not
 read if the worker is killed before the next one.
 
+Where several workers report in one container, `report_sharing` says who writes.
+
 Where the file does not exist, as outside a pod, nothing is written, and no file is created.
 `contract.report` decides the format.
 """
@@ -16,12 +18,10 @@ from contextlib import suppress
 from dataclasses import asdict, replace
 
 from workqueuejob.contract.report import TEXT_MAX_BYTES, ItemCounts, write_report
+from workqueuejob.worker.report_sharing import REPORT_PREFIX, append, lock, read_others
 
 _PLACE = 10**18 + 7
 """Stands for the number of successes in a template; no worker settles so many items."""
-
-_REPORT_PREFIX = b'{"wqj":'
-"""How any worker's report begins, also the rest of this worker's; such a text is no command's."""
 
 
 class ReportFile:
@@ -47,6 +47,7 @@ class ReportFile:
         self._is_stopping = False
         self._head = b""
         self._tails = {False: b"", True: b""}
+        self._become_writer()
         self._rebuild()
 
     @property
@@ -102,6 +103,9 @@ class ReportFile:
 
     def close(self) -> None:
         """Write the report once more, and close the file; what is counted later is not written."""
+        if self._descriptor is not None and not self._is_writer:
+            with suppress(OSError):
+                self._leave_to_writer(self._descriptor)
         self._write()
         self._close()
 
@@ -109,7 +113,10 @@ class ReportFile:
         """Write the report again after `close`, because the program may have written there."""
         if self._descriptor is None:
             self._descriptor = _open(self._path)
-        self.close()
+            self._is_writer = self._descriptor is not None and self._may_rewrite(self._descriptor)
+        if self._is_writer:
+            self._write()
+        self._close()
 
     def disown(self) -> None:
         """In a forked child: close its copy of the file; write nothing any more."""
@@ -121,17 +128,55 @@ class ReportFile:
         if descriptor is not None:
             os.close(descriptor)
 
+    def _become_writer(self) -> None:
+        """Write the file from now on, with what others reported, unless another worker does."""
+        if self._descriptor is None:
+            return
+        with suppress(OSError):
+            if lock(self._descriptor):
+                self._of_other_workers = read_others(self._descriptor)
+                os.ftruncate(self._descriptor, 0)
+                self._is_writer = True
+
+    def _leave_to_writer(self, descriptor: int) -> None:
+        """Append the report for the worker that writes, or write it where that has ended."""
+        self._become_writer()
+        if not self._is_writer:
+            self._build()
+            append(descriptor, self._text)
+            self._written = b""
+            if lock(descriptor):
+                # The writer has ended meanwhile, and may not have seen what was appended.
+                self._of_other_workers = read_others(descriptor)
+                self._succeeded, self._others = 0, ItemCounts()
+                os.ftruncate(descriptor, 0)
+                self._is_writer = True
+        self._build()
+
+    def _may_rewrite(self, descriptor: int) -> bool:
+        """Return whether the file holds this worker's report, or no worker's."""
+        if not self._written or not lock(descriptor):
+            return False
+        head = os.pread(descriptor, len(self._written), 0)
+        return head == self._written or not head.startswith(REPORT_PREFIX)
+
+    @property
+    def _text(self) -> bytes:
+        succeeded = self._succeeded + self._of_other_workers.succeeded
+        return b"%b%d%b" % (self._head, succeeded, self._tails[self._is_holding])
+
     def _rebuild(self) -> None:
         self._build()
         self._write()
 
     def _build(self) -> None:
-        counts = replace(self._others, succeeded=_PLACE)
+        counts = replace(self._others.plus(**asdict(self._of_other_workers)), succeeded=_PLACE)
         for holding in (True, False):
             text = write_report(
                 counts,
                 holding=holding,
                 stopping=self._is_stopping,
+                lacks=self._lacks,
                 note=self._note,
                 message=self._message,
             )
@@ -140,14 +185,14 @@ class ReportFile:
         self._tails[False] = self._tails[False].ljust(len(self._tails[True]))
 
     def _write(self) -> None:
-        if self._descriptor is None:
+        if self._descriptor is None or not self._is_writer:
             return
         try:
             size = os.lseek(self._descriptor, 0, os.SEEK_END)
             is_disturbed = size != len(self._written)
             if is_disturbed:
                 self._take_in(self._descriptor, size)
-            text = b"%b%d%b" % (self._head, self._succeeded, self._tails[self._is_holding])
+            text = self._text
             os.pwrite(self._descriptor, text, 0)
             if is_disturbed:
                 os.ftruncate(self._descriptor, len(text))
@@ -157,16 +202,21 @@ class ReportFile:
         self._written = text
 
     def _take_in(self, descriptor: int, size: int) -> None:
-        """Make the end of the text that others wrote to the file part of the report.
+        """Make what others wrote to the file part of the report: the end of a text, or reports.
 
         Where the report is still at the beginning, the text follows it; otherwise the text is the
         whole file.
         """
-        begins_at = max(size - TEXT_MAX_BYTES, 0)
-        if os.pread(descriptor, len(self._written), 0) == self._written:
-            begins_at = max(begins_at, len(self._written))
+        length = len(self._written)
+        is_intact = os.pread(descriptor, length, 0) == self._written
+        if is_intact and os.pread(descriptor, size, length).lstrip().startswith(REPORT_PREFIX):
+            reported = read_others(descriptor, begins_at=length)
+            self._of_other_workers = self._of_other_workers.plus(**asdict(reported))
+            self._build()
+            return
+        begins_at = max(size - TEXT_MAX_BYTES, length if is_intact else 0)
         text = os.pread(descriptor, size - begins_at, begins_at).strip(b"\0 \n")
-        if text and not text.startswith(_REPORT_PREFIX):
+        if text and not text.startswith(REPORT_PREFIX):
             self._message = text.decode("utf-8", "replace")
             self._build()
 
@@ -176,7 +226,6 @@ def _open(path: str | None, flags: int = 0) -> int | None:
         return None
     try:
         # Without O_CREAT, because the kubelet has created the file where it reads it.
-                lacks=self._lacks,
         return os.open(path, os.O_RDWR | os.O_CLOEXEC | flags)
     except OSError:
         return None

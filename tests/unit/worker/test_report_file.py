@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from workqueuejob.contract.report import ItemCounts, read_report
+from workqueuejob.contract.report import ItemCounts, read_report, write_report
 from workqueuejob.worker.report_file import ReportFile
 
 KEPT_BYTES = 4096
@@ -249,3 +249,58 @@ def test_text_that_looks_like_a_place_holder_is_text(tmp_path: Path) -> None:
     found = read_report(path.read_text())
     assert found is not None
     assert (found.counts.succeeded, found.note) == (1, f"{10**18 + 7} is a number")
+
+
+# Several workers in one container
+
+
+def settle(report: ReportFile, items: int) -> None:
+    for _ in range(items):
+        report.take()
+        report.succeed()
+
+
+def read_counts(path: Path) -> ItemCounts:
+    found = read_report(path.read_text())
+    assert found is not None
+    return found.counts
+
+
+@pytest.mark.parametrize("first_to_end", [0, 1])
+def test_reports_of_two_workers_at_the_same_time_are_added_up(
+    tmp_path: Path, first_to_end: int
+) -> None:
+    path = tmp_path / "message"
+    path.touch()
+    workers = [ReportFile(str(path)), ReportFile(str(path))]
+    settle(workers[1], 3)
+    settle(workers[0], 2)
+    workers[1].take(attempts_lost=1)
+    workers[1].let_go(dead_lettered=1)
+    workers[first_to_end].close()
+    settle(workers[1 - first_to_end], 1)
+    workers[1 - first_to_end].close()
+    assert read_counts(path) == ItemCounts(succeeded=6, dead_lettered=1, attempts_lost=1)
+    for worker in workers:
+        worker.rewrite()
+    assert read_counts(path) == ItemCounts(succeeded=6, dead_lettered=1, attempts_lost=1)
+
+
+def test_report_of_a_worker_that_has_ended_is_kept_by_the_next_one(tmp_path: Path) -> None:
+    path = tmp_path / "message"
+    path.touch()
+    for items in (2, 3):
+        report = ReportFile(str(path))
+        settle(report, items)
+        report.close()
+        assert report.settled == items
+    assert read_counts(path) == ItemCounts(succeeded=5)
+
+
+def test_item_that_a_killed_worker_had_in_hand_is_uncertain(tmp_path: Path) -> None:
+    path = tmp_path / "message"
+    path.write_text(write_report(ItemCounts(succeeded=2), holding=True))
+    report = ReportFile(str(path))
+    settle(report, 1)
+    report.close()
+    assert read_counts(path) == ItemCounts(succeeded=3, uncertain=1)
