@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from workqueuejob.brokers.broker import Broker
 from workqueuejob.contract import exit_codes
+from workqueuejob.contract.notices import say
 from workqueuejob.contract.settings import WorkerSettings
 from workqueuejob.errors import (
     DeadLetterTargetMissing,
@@ -26,6 +27,12 @@ from workqueuejob.worker.stop_request import StopRequest
 
 SLICE_SECONDS = 0.25
 """How long one call waits for an item, which a signal does not interrupt."""
+
+STALLED = (
+    "the process was kept from running, and another worker got its item meanwhile: the node froze"
+    " it, or a library in C did not release Python's interpreter (the GIL); do such work in a"
+    " command or in a process of its own, or let items be held for longer (leaseSeconds)"
+)
 
 _OF_THE_POD = (DeadLetterTargetMissing, SettingsInvalid, HandlerInvalid, PodExhausted)
 """Errors that count against `backoffLimit`, because the next pod may well end in the same way."""
@@ -103,9 +110,12 @@ class Engine:
             with self.broker.lock:
                 self.report.stop()
 
-    def renew(self) -> float:
-        """Renew the lease of the item in hand; return the seconds until this is due again."""
-        return self.broker.call_once(self._renew)
+    def renew(self, *, late_seconds: float = 0.0) -> float:
+        """Renew the lease of the item in hand; return the seconds until this is due again.
+
+        late_seconds: how much later than due this is.
+        """
+        return self.broker.call_once(lambda broker: self._renew(broker, late_seconds))
 
     def close(self) -> None:
         """Disconnect; an item that is still in hand is lost."""
@@ -120,12 +130,19 @@ class Engine:
         self.report.disown()
         self.broker.disown()
 
-    def _renew(self, broker: Broker) -> float:
+    def _renew(self, broker: Broker, late_seconds: float) -> float:
         item = self.settlement.held
         held = [] if item is None or item.is_lost else [item.delivery]
         # Also with nothing in hand: connections need heartbeats, and fetched items their leases.
         if broker.renew(held) and item is not None:
             self.settlement.note_lost(item)
+            if late_seconds > broker.renew_seconds:
+                say(
+                    "leases were not renewed in time",
+                    late_seconds=f"{late_seconds:.1f}",
+                    why=STALLED,
+                )
+                self.report.note(STALLED)
         return broker.renew_seconds
 
     def _slice_seconds(self, rest_seconds: float) -> float:

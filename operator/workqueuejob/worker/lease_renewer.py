@@ -3,6 +3,8 @@
 It renews as often as the broker wants, which also keeps the connection's heartbeats. Once a second
 it looks whether a stop was requested, and whether the grace is over. It takes no item.
 Both threads call the broker under one lock, so no item is passed from one thread to the other.
+It can't run while code in C keeps Python's interpreter to itself (the GIL), or while the process is
+frozen. If that costs an item, it says so afterwards.
 """
 
 import threading
@@ -43,12 +45,13 @@ class LeaseRenewer:
                 return
             self._engine.note_stop()
             self._on_tick()
-            if self._clock() >= due_at:
-                due_at = self._clock() + self._renew()
+            late_seconds = self._clock() - due_at
+            if late_seconds >= 0:
+                due_at = self._clock() + self._renew(late_seconds)
 
-    def _renew(self) -> float:
+    def _renew(self, late_seconds: float) -> float:
         try:
-            return self._engine.renew()
+            return self._engine.renew(late_seconds=late_seconds)
         except WorkQueueJobError as error:
             # The main thread gets the same error from its next call, and ends the worker.
             say("item can't be kept", error=error)

@@ -160,3 +160,22 @@ for item in worker:
     assert (ended.code, ended.left) == (1, 1)
     assert ended.counts == ItemCounts(attempts_failed=1)
     assert "no good" in ended.message
+
+
+def test_code_that_keeps_the_interpreter_for_longer_than_the_lease_is_named(
+    tmp_path: Path,
+) -> None:
+    loop = """
+import ctypes
+first = True
+for item in worker:
+  if first:
+    first = False
+    # PyDLL does not release the GIL.
+    ctypes.PyDLL(None).usleep(2_000_000)
+    while not item.is_lost:
+      pass
+"""
+    ended = WorkerProcess(tmp_path, ["apple"], loop=loop, lease_seconds=0.6).end()
+    assert "did not release Python's interpreter" in ended.message
+    assert ended.counts.leases_lost == 1
