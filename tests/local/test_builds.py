@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 
 import pytest
+import yaml
 
 from dev.local.binaries import (
     UNUSED_SECONDS,
@@ -15,6 +16,7 @@ from dev.local.binaries import (
 from dev.local.build_settings import lend_maven, render_apt_config, render_pip_config
 from dev.local.buildah import find_stale, full_name
 from dev.local.contents import hash_inputs, is_ignored, parse_ignore
+from dev.local.fake_cluster import STAGES
 from dev.local.layout import TOOLS_DIR
 from dev.local.toolchain import parse_go_version
 
@@ -138,3 +140,11 @@ def test_programs_of_another_checkout_stay_until_nobody_has_used_them_for_a_week
         os.utime(tmp_path / name, (used_at, used_at))
     remove_unused(tmp_path)
     assert {build.name for build in tmp_path.iterdir()} == {"own", "other"}
+
+
+def test_kwok_has_a_stage_for_nodes_without_which_it_looks_at_no_pod() -> None:
+    stages = [
+        stage["spec"]["resourceRef"]["kind"] for stage in yaml.safe_load_all(STAGES.read_text())
+    ]
+
+    assert set(stages) == {"Node", "Pod"}
