@@ -36,7 +36,9 @@ URL with a password.
         ├── JobNameConflict
         ├── Conflict                 another client wrote first; read again
         ├── NotFound
-        ├── NotLeading               another replica may lead; nothing may be written
+        ├── NotWritten               the operator kept the request back
+        │   ├── NotLeading           another replica may lead; nothing may be written
+        │   └── ObservationTooOld    what the write rests on may have changed; observe again
         └── ClusterUnavailable
 """
 
@@ -174,8 +176,16 @@ class NotFound(ClusterError):
     """The object does not exist, or not any more."""
 
 
-class NotLeading(ClusterError):
+class NotWritten(ClusterError):
+    """The operator kept a write back, and nothing was sent; the plan is void."""
+
+
+class NotLeading(NotWritten):
     """This process does not hold the Lease, or has not renewed it in time."""
+
+
+class ObservationTooOld(NotWritten):
+    """Too much time has passed since that was observed on which the write rests."""
 
 
 class ClusterUnavailable(ClusterError):

@@ -18,6 +18,7 @@ from dev.servers.ports import find_free_ports
 from .api_server import ApiServer
 
 LEASE_NAME = "replicas-test"
+_OPERATOR = str(Path(sys.executable).with_name("workqueuejob-operator"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,16 +61,17 @@ class Election:
         *,
         kubeconfig: Path | None = None,
         namespaces: Sequence[str] = ("default",),
+        program: Sequence[str] = (_OPERATOR, "run"),
     ) -> Iterator[Replica]:
         """Run a replica until the context ends; by default straight to the API server.
 
         namespaces: those that it serves; none are all.
+        program: takes the operator's options.
         """
         (port,) = find_free_ports(1)
         log_path = self.directory / f"{identity}.log"
         command = [
-            str(Path(sys.executable).with_name("workqueuejob-operator")), "run",
-            *(f"--namespace={name}" for name in namespaces),
+            *program, *(f"--namespace={name}" for name in namespaces),
             f"--http-port={port}", f"--identity={identity}",
             "--lease-namespace=default", f"--lease-name={LEASE_NAME}",
         ]  # fmt: skip

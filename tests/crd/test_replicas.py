@@ -1,6 +1,7 @@
 """Two processes of the operator against a real API server: one leads, whatever becomes of it."""
 
 import signal
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,17 +11,31 @@ import pytest
 from .api_server import ApiServer, Create
 from .link import running_link
 from .replicas import LEASE_NAME, Election, Replica
+from .stalling_operator import STALL_LOOP, STALL_THREADS
 from .waiting import wait_for
 
 pytestmark = [pytest.mark.apiserver, pytest.mark.starts_early, pytest.mark.timeout(120)]
 
 TAKEOVER_SECONDS = 15
+STALL_SECONDS = 12
+"""Longer than a Lease that is not renewed holds, and than another replica takes to see it."""
 NO_BROKER = {"queue": {"rabbitmq": {"host": "127.0.0.1", "port": 1, "queue": "q"}}}
 
 
 @pytest.fixture
 def leader(election: Election) -> Iterator[Replica]:
     with election.running("first") as replica:
+        wait_for(lambda: replica.get("/readyz")[0] == 200, seconds=40)
+        assert election.holder() == "first"
+        yield replica
+
+
+@pytest.fixture
+def stalling(election: Election) -> Iterator[Replica]:
+    """Return a leader that a signal stalls."""
+    program = [sys.executable, "-m", "tests.crd.stalling_operator"]
+    stall = f"--stall-seconds={STALL_SECONDS}"
+    with election.running("first", program=[*program, stall]) as replica:
         wait_for(lambda: replica.get("/readyz")[0] == 200, seconds=40)
         assert election.holder() == "first"
         yield replica
@@ -132,3 +147,46 @@ def test_leader_without_a_lease_of_its_own_any_more_ends(
     assert leader.process.wait(timeout=15) == 1
     assert time.monotonic() - began < 10
     assert election.holder() == "somebody-else"
+
+
+def test_leader_whose_loop_stalls_leads_on_and_answers(
+    election: Election, stalling: Replica, create: Create
+) -> None:
+    with election.running("second") as standby:
+        wait_for(lambda: standby.get("/readyz")[0] == 200, seconds=40)
+        began = time.monotonic()
+        stalling.signal(STALL_LOOP)
+        name = create({"spec": NO_BROKER})
+
+        answered = 0
+        while time.monotonic() - began < STALL_SECONDS - 2:
+            is_healthy = stalling.get("/healthz")[0] == 200
+            answered += is_healthy and "wqj_leader 1.0" in stalling.get("/metrics")[1]
+            assert reason_of(election.api_server, name) == "", "the loop does not stall"
+            time.sleep(1)
+        assert answered >= 2
+
+        wait_for(lambda: reason_of(election.api_server, name) == "ConnectionFailed", seconds=20)
+        assert election.holder() == "first"
+        assert election.lease().lease_transitions in {None, 0}
+        assert stalling.process.poll() is None
+
+
+def test_leader_of_which_no_thread_runs_loses_its_lease_and_writes_nothing(
+    election: Election, stalling: Replica, create: Create
+) -> None:
+    with election.running("second") as standby:
+        wait_for(lambda: standby.get("/readyz")[0] == 200, seconds=40)
+        stalling.signal(STALL_THREADS)
+        name = create({"spec": NO_BROKER})
+        before = len(stalling.log())
+
+        wait_for(lambda: election.holder() == "second", seconds=TAKEOVER_SECONDS)
+        assert stalling.process.wait(timeout=20) == 1
+        said = stalling.log()[before:]
+        assert "leadership lost" in said
+        assert "event recorded" not in said
+        wait_for(
+            lambda: reason_of(election.api_server, name) == "ConnectionFailed",
+            seconds=TAKEOVER_SECONDS,
+        )

@@ -100,8 +100,15 @@ class Measurement:
         operator knew of Jobs and pods before this moment is older than the numbers.
     time: wall-clock time in UTC, for people.
     result: the depth, or the error that kept us from knowing it.
+    ended: like `started`, taken when the broker had answered.
     """
 
     started: float
     time: datetime
     result: QueueDepth | QueueError
+    ended: float | None = None
+
+    @property
+    def answered_at(self) -> float:
+        """When the numbers were certainly true, on the monotonic clock."""
+        return self.started if self.ended is None else self.ended

@@ -1,18 +1,14 @@
-"""`workqueuejob-operator`: from options and variables to Settings, and the process' exit code."""
+"""`workqueuejob-operator`: from options and variables to Settings."""
 
 import asyncio
 from typing import Annotated
 
-import structlog
 import typer
 
 from workqueuejob.brokers.hosts import AllowedHosts, parse_host_pattern
 from workqueuejob.controller.logs import LogFormat, configure_logs
 from workqueuejob.controller.run import run_operator
 from workqueuejob.controller.settings import DEFAULT_WORKER_IMAGE, Settings, build_identity
-from workqueuejob.errors import NotLeading
-
-_log = structlog.get_logger(__name__)
 
 app = typer.Typer(
     name="workqueuejob-operator",
@@ -106,12 +102,7 @@ def run(  # noqa: PLR0913, PLR0917 - an option is a parameter
         lease_name=lease_name,
         allowed_hosts=_read_hosts(tuple(allowed_host or ()) + _split(allowed_hosts)),
     )
-    try:
-        asyncio.run(run_operator(settings))
-    except NotLeading as error:
-        # All that this process knows may be out of date; the next one starts without it.
-        _log.error("leadership lost, process ends", error=str(error))
-        raise typer.Exit(1) from error
+    asyncio.run(run_operator(settings))
 
 
 def _split(text: str) -> tuple[str, ...]:

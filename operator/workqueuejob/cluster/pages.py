@@ -49,8 +49,8 @@ async def read_page(chunks: AsyncIterator[bytes], trim: Trim) -> Page:
         if name == "items" and await text.take("["):
             while not await text.take("]"):
                 items.append(trim(await text.read_value()))
-                # A page that has arrived as a whole has nothing to wait for. The event loop must
-                # renew the Lease in between.
+                # A page that has arrived as a whole has nothing to wait for. Other tasks must get
+                # their turn in between.
                 await asyncio.sleep(0)
                 await text.take(",")
         else:

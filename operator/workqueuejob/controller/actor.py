@@ -16,7 +16,13 @@ from workqueuejob.api import WorkQueueJob
 from workqueuejob.controller.reconciler import ObjectGone, Reconciler
 from workqueuejob.controller.retrying import Retrying
 from workqueuejob.controller.surroundings import Surroundings
-from workqueuejob.errors import ClusterError, ClusterUnavailable, Conflict, NotFound
+from workqueuejob.errors import (
+    ClusterError,
+    ClusterUnavailable,
+    Conflict,
+    NotFound,
+    ObservationTooOld,
+)
 from workqueuejob.metrics import RECONCILES
 
 _log = structlog.get_logger(__name__)
@@ -78,7 +84,7 @@ class Actor:
 
     def put_pod(self, manifest: Mapping[str, Any], *, is_gone: bool) -> None:
         """Take in a pod with the worker's label, or its deletion; wake up if it is news."""
-        if self._reconciler.put_pod(manifest, is_gone=is_gone):
+        if self._reconciler.observer.put_pod(manifest, is_gone=is_gone):
             self.wake()
 
     def wake(self) -> None:
@@ -138,15 +144,18 @@ class Actor:
                 delay = await self._reconciler.reconcile(is_repeated=self._retrying.is_repeated)
         except Conflict as conflict:
             # Another client wrote in between. The watch brings the object; the Jobs are listed.
-            self._reconciler.forget_list()
+            self._reconciler.observer.forget_list()
             return self._retrying.meet_conflict(conflict)
+        except ObservationTooOld as error:
+            self._reconciler.observer.demand_recent()
+            return self._retrying.meet_age(error)
         except NotFound as error:
             return await self._look_for_object(error)
         except ObjectGone:
             raise
         except ClusterError as error:
             if isinstance(error, ClusterUnavailable):
-                self._reconciler.forget_refusals()
+                self._reconciler.execution.forget_refusals()
             return self._retrying.meet(error.reason, error)
         except Exception as error:  # noqa: BLE001 - one object's bug must not end its neighbours
             return self._retrying.meet(type(error).__name__, error)
@@ -160,7 +169,7 @@ class Actor:
 
         A watch may miss its deletion. Raises ObjectGone.
         """
-        self._reconciler.forget_list()
+        self._reconciler.observer.forget_list()
         try:
             await self._reconciler.reread()
         except ClusterError as unknown:

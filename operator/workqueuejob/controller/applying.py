@@ -8,9 +8,10 @@ import structlog
 
 from workqueuejob.api import WorkQueueJob
 from workqueuejob.cluster.api import ClusterAPI
+from workqueuejob.cluster.observation import resting_on_the_version
 from workqueuejob.controller.refusals import Refusals
 from workqueuejob.controller.store import JobStore
-from workqueuejob.errors import ClusterError, Conflict, JobNameConflict, NotFound, NotLeading
+from workqueuejob.errors import ClusterError, Conflict, JobNameConflict, NotFound, NotWritten
 from workqueuejob.metrics import JOBS_CREATED
 from workqueuejob.names import JOB_LABEL
 from workqueuejob.planning.actions import (
@@ -47,7 +48,7 @@ class Applier:
 
         A change of a Job that the API server refuses goes into `refusals`, where it waits before it
         is tried again; the other actions go on. Raises Conflict, because a plan that rests on an
-        older state is void; NotLeading; and the ClusterError that keeps a wave from being created.
+        older state is void; NotWritten; and the ClusterError that keeps a wave from being created.
         """
         done: list[Action] = []
         refusals.keep(actions)
@@ -68,7 +69,7 @@ class Applier:
         """Change a Job; return whether that was done."""
         try:
             await _apply_change(self.cluster, resource.metadata.namespace, self.store, action)
-        except (Conflict, NotLeading):
+        except (Conflict, NotWritten):
             raise
         except NotFound:
             self.store.remove(action.job)
@@ -95,7 +96,8 @@ async def _apply_change(
         case EndJob():
             store.put(await _end_job(cluster, namespace, action))
         case DeleteJob(job=job, uid=uid, resource_version=version):
-            await cluster.delete_job(namespace, job, uid=uid, resource_version=version)
+            with resting_on_the_version():
+                await cluster.delete_job(namespace, job, uid=uid, resource_version=version)
             store.remove(job)
         case _:
             assert_never(action)

@@ -16,7 +16,7 @@ from workqueuejob.controller.obstacles import Obstacles, name_refusal
 from workqueuejob.controller.refusals import Refusals
 from workqueuejob.controller.status_writer import StatusWriter
 from workqueuejob.controller.store import JobStore
-from workqueuejob.errors import ClusterError, Conflict, NotLeading, WorkQueueJobError
+from workqueuejob.errors import ClusterError, Conflict, NotWritten, WorkQueueJobError
 from workqueuejob.planning.actions import Action, CreateWave
 from workqueuejob.planning.decision import RECHECK_SECONDS, Plan
 from workqueuejob.planning.pods.job_manifest import WorkerImage
@@ -77,11 +77,11 @@ class Execution:
     async def carry_out(self, resource: WorkQueueJob, decided: Plan) -> Plan | None:
         """Carry out the plan, and return it as far as it was carried out.
 
-        None: a Job could not be made, and the plan is void. Raises Conflict and NotLeading.
+        None: a Job could not be made, and the plan is void. Raises Conflict and NotWritten.
         """
         try:
             done = await self._applier.apply(resource, decided.actions, self._refusals)
-        except (Conflict, NotLeading):
+        except (Conflict, NotWritten):
             raise
         except ClusterError as obstacle:
             self.obstacles.meet(obstacle)
@@ -125,7 +125,7 @@ class Execution:
                 uid=metadata.uid,
                 resource_version=metadata.resource_version,
             )
-        except (Conflict, NotLeading):
+        except (Conflict, NotWritten):
             raise
         except ClusterError as refusal:
             await self._record_refused_deletion(resource, refusal)

@@ -12,6 +12,7 @@ from typing import Any
 from workqueuejob.api import WorkQueueJob
 from workqueuejob.brokers.depth import Measurement
 from workqueuejob.cluster.api import ClusterAPI
+from workqueuejob.cluster.observation import LONGEST_AGE_SECONDS, rest_on
 from workqueuejob.controller.execution import Execution
 from workqueuejob.controller.queue_follower import QueueFollower
 from workqueuejob.controller.store import JobStore
@@ -26,6 +27,8 @@ from workqueuejob.planning.observing.ownership import is_own_job
 from workqueuejob.planning.observing.stuck_pods import mark_stuck
 
 _MEASUREMENT_TIMEOUT_SECONDS = 5.0
+_RECENT_SECONDS = LONGEST_AGE_SECONDS / 2
+"""The age of a depth that leaves time to plan and to write."""
 _RELIST_SECONDS = 60.0
 """How old the list of Jobs may be while one of them is not over."""
 
@@ -53,6 +56,7 @@ class Observer:
         self._pods = WaitingPodWatchman()
         self._stuck = StuckPodWatchman()
         self._listed_at: float | None = None
+        self._demands_recent = False
 
     @property
     def has_listed(self) -> bool:
@@ -99,18 +103,24 @@ class Observer:
         self._store.touch()
         return True
 
+    def demand_recent(self) -> None:
+        """Let the next observation have a depth that is recent enough to write by."""
+        self._demands_recent = True
+
     async def observe(self, resource: WorkQueueJob, wait: Wait) -> Observed:
         """Return the Jobs, and a measurement that started after they were last seen to change.
 
-        The measurement is None if there is none within _MEASUREMENT_TIMEOUT_SECONDS. Raises
-        ClusterError.
+        The measurement is None if there is none within _MEASUREMENT_TIMEOUT_SECONDS. What is
+        written next rests on the older of the two. Raises ClusterError.
         """
+        rest_on(time.monotonic())
         problem = await self._pods.look(self._cluster, resource, self._store.jobs)
         terminating = await self._execution.obstacles.is_namespace_terminating(
             self._cluster, resource, is_suspected=self._pods.sees_deleted_pods
         )
         stuck = await self._stuck.look(self._cluster, resource, self._store.jobs)
-        jobs, measurement = await self._measure_after_jobs(wait)
+        jobs, measurement, observed_at = await self._measure_after_jobs(wait)
+        rest_on(observed_at)
         return Observed(
             resource=resource,
             jobs=await self._complete(resource, jobs),
@@ -128,22 +138,26 @@ class Observer:
 
     async def _measure_after_jobs(
         self, wait: Wait
-    ) -> tuple[tuple[ObservedJob, ...], Measurement | None]:
-        jobs, changed_at = self._store.jobs, self._store.changed_at
-        deadline = time.monotonic() + _MEASUREMENT_TIMEOUT_SECONDS
+    ) -> tuple[tuple[ObservedJob, ...], Measurement | None, float]:
+        """Return the Jobs, the measurement, and when the older of the two was true."""
+        jobs, changed_at, read_at = self._store.jobs, self._store.changed_at, time.monotonic()
+        deadline = read_at + _MEASUREMENT_TIMEOUT_SECONDS
+        demands_recent, self._demands_recent = self._demands_recent, False
         asked = False
         while True:
             latest = self._queue.latest
-            if latest is not None and (
-                isinstance(latest.result, QueueError) or latest.started > changed_at
-            ):
-                return jobs, latest
+            if latest is not None:
+                if isinstance(latest.result, QueueError):
+                    return jobs, latest, read_at
+                is_recent = time.monotonic() - latest.answered_at <= _RECENT_SECONDS
+                if latest.started > changed_at and (is_recent or not demands_recent):
+                    return jobs, latest, min(read_at, latest.answered_at)
             if not asked:
                 self._queue.request()
                 asked = True
             remaining = deadline - time.monotonic()
             if remaining <= 0:
-                return jobs, None
+                return self._store.jobs, None, time.monotonic()
             await wait(remaining)
 
     async def _complete(

@@ -13,7 +13,7 @@ from workqueuejob.errors import (
     JobNameConflict,
     JobRejected,
     NamespaceTerminating,
-    NotLeading,
+    NotWritten,
     TemplateInvalid,
 )
 from workqueuejob.names import job_name
@@ -85,14 +85,14 @@ class Obstacles:
     async def check(self, cluster: ClusterAPI, resource: WorkQueueJob) -> None:
         """Ask the API server by a dry run whether it accepts a Job of this template.
 
-        Its refusal, or its silence, is the obstacle from now on. Raises NotLeading.
+        Its refusal, or its silence, is the obstacle from now on. Raises NotWritten.
         """
         generation = resource.metadata.generation
         if self._checked_generation != generation:
             self.clear()
         try:
             await self._try_job(cluster, resource)
-        except NotLeading:
+        except NotWritten:
             raise
         except ClusterError as obstacle:
             self.meet(obstacle)
@@ -117,7 +117,7 @@ class Obstacles:
             await cluster.create_job(_build_trial(resource), dry_run=True)
         except NamespaceTerminating:
             self._is_namespace_terminating = True
-        except NotLeading:
+        except NotWritten:
             raise
         except ClusterError:
             # Unknown: the next request asks again.

@@ -4,11 +4,13 @@ observe → reckon → plan → apply → status → events. Decides nothing its
 is a round, and what follows a failed one, the actor decides.
 """
 
+import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from workqueuejob.api import WorkQueueJob
+from workqueuejob.cluster.observation import rest_on
 from workqueuejob.controller.execution import Execution
 from workqueuejob.controller.observing import Observer, Wait
 from workqueuejob.controller.queue_follower import QueueFollower
@@ -55,17 +57,19 @@ class Reconciler:
             on_measurement,
             allowed_hosts=surroundings.allowed_hosts,
         )
+        self._stalls = surroundings.stalls
+        self._stall_seen = self._stalls.last_end
         self._evidence = Evidence()
         self._evidence_of = 0
         self._status_writer = StatusWriter(self._cluster, surroundings.instance)
-        self._execution = Execution(
+        self.execution = Execution(
             self._cluster, self._store, self._status_writer, worker_image=surroundings.worker_image
         )
-        self._observer = Observer(
+        self.observer = Observer(
             self._cluster,
             self._store,
             queue=self._queue,
-            execution=self._execution,
+            execution=self.execution,
             namespace=resource.metadata.namespace,
         )
 
@@ -87,18 +91,6 @@ class Reconciler:
         return is_own_job(manifest, self.resource) and self._store.remove(
             metadata["name"], uid=metadata["uid"]
         )
-
-    def put_pod(self, manifest: Mapping[str, Any], *, is_gone: bool) -> bool:
-        """Take in a pod with the worker's label, or its deletion; return whether it is news."""
-        return self._observer.put_pod(manifest, is_gone=is_gone)
-
-    def forget_list(self) -> None:
-        """Let the Jobs be listed in the next round, because what is known may be out of date."""
-        self._observer.forget_list()
-
-    def forget_refusals(self) -> None:
-        """Let refused requests be tried again, because the API server may have been away."""
-        self._execution.forget_refusals()
 
     def close(self) -> None:
         """Stop measuring the queue."""
@@ -126,8 +118,14 @@ class Reconciler:
         None: the next change is awaited. is_repeated: whether at least the last two rounds failed.
         Raises ClusterError; ObjectGone if the object does not exist any more.
         """
-        # After conflicts in a row the watch may be behind: read the object itself.
-        if is_repeated and not self._observer.has_listed:
+        rest_on(time.monotonic())
+        # After conflicts in a row the watch may be behind: read the object itself. So may it be
+        # after the event loop has stalled; then the Jobs are listed too.
+        if self._stall_seen != (stall := self._stalls.last_end):
+            self.observer.forget_list()
+            await self.reread()
+            self._stall_seen = stall
+        elif is_repeated and not self.observer.has_listed:
             await self.reread()
         resource = self.resource
         # An object that is being deleted takes its Jobs with it.
@@ -138,28 +136,31 @@ class Reconciler:
         # change of its spec.
         if find_end(resource.status.conditions) is not None:
             self._queue.close()
-            delay = await self._execution.retire(resource)
+            delay = await self.execution.retire(resource)
             await self._acknowledge(resource)
             return delay
         # The watches bring the Jobs, but may miss a deletion, so they are also listed now and then.
-        await self._observer.list_jobs_if_due(resource)
+        await self.observer.list_jobs_if_due(resource)
         # Watch the queue that spec and Secrets lead to by now, which may be another one.
         await self._queue.follow(resource)
         self._forget_former_queue()
         # Look at the Jobs and then at the queue, and reckon the books of this observation, which
         # evidence, rules and status use.
-        observed = await self._observer.observe(resource, self._wait_for_news)
+        observed = await self.observer.observe(resource, self._wait_for_news)
         books = reckon(observed)
         # Before the first Job of a template, ask the API server whether it takes one. The answer
         # is part of what is observed.
         if self._is_check_wanted(observed, books):
-            await self._execution.obstacles.check(self._cluster, resource)
-            observed = await self._observer.observe(resource, self._wait_for_news)
+            await self.execution.obstacles.check(self._cluster, resource)
+            observed = await self.observer.observe(resource, self._wait_for_news)
             books = reckon(observed)
         # Decide, by this observation and the evidence of those before it.
         now = datetime.now(UTC)
         self._evidence = gather_evidence(self._evidence, observed, books=books, now=now)
         decided = plan(observed, self._evidence, books=books, now=now)
+        if self._stalls.last_end != stall:
+            # The watches have fallen behind since this round began.
+            return 0.0
         # If Secrets changed the queue, start a new round.
         if not await self._rests_on_current_secrets(observed, decided):
             return 0.0
@@ -168,7 +169,7 @@ class Reconciler:
         # Write the status, once, and then the Events about it.
         await self._write_status(observed, decided, books=books, now=now)
         # Delete finished Jobs beyond the limits: a status of an earlier round has recorded them.
-        await self._execution.expire(self.resource, decided.deletions)
+        await self.execution.expire(self.resource, decided.deletions)
         # A run that ended just now begins its next round at once, which is that of an ended run.
         if find_end(self.resource.status.conditions) is not None:
             return 0.0
@@ -179,7 +180,7 @@ class Reconciler:
         now = datetime.now(UTC)
         evidence = gather_evidence(self._evidence, observed, books=books, now=now)
         wanted = plan(observed, evidence, books=books, now=now).actions
-        return self._execution.is_check_wanted(observed.resource, wanted)
+        return self.execution.is_check_wanted(observed.resource, wanted)
 
     async def _carry_out(
         self, observed: Observed, decided: Plan, *, books: Books, now: datetime
@@ -188,9 +189,11 @@ class Reconciler:
 
         Where no Job could be made, it returns a plan that reports it.
         """
-        done = await self._execution.carry_out(observed.resource, decided)
+        done = await self.execution.carry_out(observed.resource, decided)
         if decided.actions:
-            observed = await self._observer.with_current_jobs(observed)
+            # What the status says of them rests on the answers.
+            rest_on(time.monotonic())
+            observed = await self.observer.with_current_jobs(observed)
             withdrawn = list_never_started(done.actions if done else ())
             books = reckon(observed, never_started=withdrawn)
         return observed, books, done or plan(observed, self._evidence, books=books, now=now)
@@ -228,9 +231,9 @@ class Reconciler:
         """Return the seconds until the first thing is due that no change announces, or None."""
         delays = [
             decided.recheck_after_seconds,
-            self._execution.retry_after_seconds,
+            self.execution.retry_after_seconds,
             self._queue.reread_after_seconds,
-            *self._observer.look_again_after_seconds,
+            *self.observer.look_again_after_seconds,
         ]
         if self._status_writer.is_behind:
             delays.append(STATUS_INTERVAL_SECONDS)

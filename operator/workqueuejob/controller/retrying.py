@@ -12,6 +12,7 @@ _log = structlog.get_logger(__name__)
 _FIRST_CONFLICT_DELAY_SECONDS = 0.2
 _FIRST_DELAY_SECONDS = 0.5
 _LONGEST_DELAY_SECONDS = 30.0
+_LONGEST_AGE_DELAY_SECONDS = 5.0
 _LASTING_FAILURES = 3
 """Failures in a row from which on the loop waits out its back-off."""
 
@@ -45,6 +46,13 @@ class Retrying:
         if self.is_lasting:
             self._log(error.reason, error)
         return self._back_off(_FIRST_CONFLICT_DELAY_SECONDS)
+
+    def meet_age(self, error: ClusterError) -> float:
+        """Note that an observation was too old to write by; return the seconds to wait.
+
+        The pause stays short, because part of the plan may have been carried out before.
+        """
+        return min(_LONGEST_AGE_DELAY_SECONDS, self.meet_conflict(error))
 
     def meet(self, reason: str, error: Exception) -> float:
         """Note any other failure; return the seconds to wait."""

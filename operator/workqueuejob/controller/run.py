@@ -1,6 +1,6 @@
 """Runs the operator's process until it is asked to stop or leads no more.
 
-Joins the election, the watches, the meter and the HTTP endpoints. Decides nothing about a run.
+Joins the Lease's thread, the watches and the meter. Decides nothing about a run.
 """
 
 import asyncio
@@ -18,17 +18,17 @@ import structlog
 from workqueuejob.brokers.references import connect
 from workqueuejob.cluster.api import ClusterAPI
 from workqueuejob.cluster.connection import api_client
-from workqueuejob.controller.http import serve_http
+from workqueuejob.cluster.observation import require_recent
+from workqueuejob.controller.lease_thread import LONGEST_SILENCE_SECONDS, LeaseThread, Questions
 from workqueuejob.controller.operator import Operator, build_kopf_settings, watched_namespaces
+from workqueuejob.controller.pulse import Pulse
 from workqueuejob.controller.secret_reads import SecretReads
 from workqueuejob.controller.settings import Settings
 from workqueuejob.controller.surroundings import Surroundings
 from workqueuejob.controller.turns import Turns
 from workqueuejob.errors import ClusterError
-from workqueuejob.leadership.election import Leadership
-from workqueuejob.leadership.leases import LeaseAPI
 from workqueuejob.measuring.meter import Meter
-from workqueuejob.metrics import MeasurementMetrics, expose_objects
+from workqueuejob.metrics import MeasurementMetrics
 from workqueuejob.planning.pods.job_manifest import WorkerImage
 
 _log = structlog.get_logger(__name__)
@@ -37,23 +37,44 @@ _HANGING_SECONDS = 120.0
 _DEFINITION_RETRY_SECONDS = 1.0
 
 
-async def run_operator(settings: Settings) -> None:
+async def run_operator(
+    settings: Settings, *, longest_silence_seconds: float = LONGEST_SILENCE_SECONDS
+) -> None:
     """Stand by until this process leads, then work until SIGTERM or SIGINT.
 
-    Raises NotLeading when the Lease is lost, OSError when the HTTP port is taken, what ends kopf,
-    and kubernetes' ConfigException when there is no way to the API server.
+    The process ends with exit code 1 when the Lease is lost, and when no task of this loop has run
+    for `longest_silence_seconds`. Raises OSError when the HTTP port is taken, what ends kopf, and
+    kubernetes' ConfigException when there is no way to the API server.
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for signal_number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(signal_number, stop.set)
-    async with api_client() as unguarded:
-        leases = LeaseAPI(unguarded, namespace=settings.lease_namespace, name=settings.lease_name)
-        leadership = Leadership(leases, settings.identity)
-        turns = Turns()
-        async with api_client(guard=leadership.require, pause=turns.take) as client:
-            process = _Process(settings, leadership, ClusterAPI(client), stop, turns=turns)
-            await process.run()
+    pulse, turns = Pulse(), Turns()
+    lease = LeaseThread(settings, pulse, longest_silence_seconds=longest_silence_seconds)
+
+    def require_current() -> None:
+        lease.require()
+        require_recent()
+
+    async with api_client(guard=require_current, pause=turns.take) as client:
+        cluster = ClusterAPI(client)
+        surroundings = Surroundings(
+            cluster=cluster,
+            secrets=SecretReads(cluster),
+            meter=Meter(
+                settings.poll_interval_seconds,
+                connect=partial(connect, allowed_hosts=settings.allowed_hosts),
+                observer=MeasurementMetrics(),
+            ),
+            instance=socket.gethostname(),
+            worker_image=WorkerImage(settings.worker_image, settings.worker_image_pull_policy),
+            allowed_hosts=settings.allowed_hosts,
+            turns=turns,
+            stalls=pulse.stalls,
+        )
+        process = _Process(settings, surroundings, lease, stop)
+        await _finish_first(process.run(), pulse.beat())
 
 
 class _Process:
@@ -62,54 +83,38 @@ class _Process:
     def __init__(
         self,
         settings: Settings,
-        leadership: Leadership,
-        cluster: ClusterAPI,
+        surroundings: Surroundings,
+        lease: LeaseThread,
         stop: asyncio.Event,
-        *,
-        turns: Turns,
     ) -> None:
         self._settings = settings
-        self._leadership = leadership
-        self._cluster = cluster
+        self._lease = lease
+        self._cluster, self._meter = surroundings.cluster, surroundings.meter
         self._stop = stop
         self._watching = asyncio.Event()
-        self._meter = Meter(
-            settings.poll_interval_seconds,
-            connect=partial(connect, allowed_hosts=settings.allowed_hosts),
-            observer=MeasurementMetrics(),
-        )
-        self._operator = Operator(
-            Surroundings(
-                cluster=cluster,
-                secrets=SecretReads(cluster),
-                meter=self._meter,
-                instance=socket.gethostname(),
-                worker_image=WorkerImage(settings.worker_image, settings.worker_image_pull_policy),
-                allowed_hosts=settings.allowed_hosts,
-                turns=turns,
-            )
-        )
+        self._operator = Operator(surroundings)
 
     async def run(self) -> None:
         """Serve, stand by, lead, and give the Lease up."""
-        hide = expose_objects(self._operator.count_by_reason)
+        questions = Questions(
+            find_hanging=self._find_hanging,
+            is_watching=self._watching.is_set,
+            count_by_reason=self._operator.count_by_reason,
+        )
         try:
-            async with serve_http(
-                port=self._settings.http_port, alive=self._find_hanging, ready=self._find_unready
-            ):
+            async with self._lease.running(questions):
                 _log.info(
                     "operator started",
                     namespaces=list(self._settings.namespaces) or "all",
                     identity=self._settings.identity,
                 )
-                await _finish_first(self._leadership.acquire(), self._stop.wait())
+                await _finish_first(self._lease.wait_until_leading(), self._stop.wait())
                 try:
                     if not self._stop.is_set():
-                        await _finish_first(self._work(), self._leadership.hold())
+                        await self._work()
                 finally:
-                    await self._leadership.release()
+                    await self._lease.release()
         finally:
-            hide()
             self._meter.close()
             _log.info("operator stopped")
 
@@ -135,17 +140,7 @@ class _Process:
     async def _hand_over(self, **_: Any) -> None:
         """Let another replica lead now, because kopf waits for seconds before it ends."""
         await self._operator.close()
-        await self._leadership.release()
-
-    def _find_unready(self) -> str | None:
-        """Return what keeps this replica from being ready, or None.
-
-        A replica that stands by is ready when it can read the Lease: a rolling update waits for it
-        before it ends the leader. A leader is ready when its watches have started.
-        """
-        if self._leadership.problem is None and self._leadership.leads:
-            return None if self._watching.is_set() else "the watches have not started"
-        return self._leadership.problem
+        await self._lease.release()
 
     def _find_hanging(self) -> str | None:
         """Return what has lasted for more than _HANGING_SECONDS, so that a restart is due."""

@@ -13,6 +13,7 @@ import structlog
 from workqueuejob.api import WorkQueueJob, WorkQueueJobStatus
 from workqueuejob.cluster.api import ClusterAPI
 from workqueuejob.cluster.events import build_event
+from workqueuejob.cluster.observation import rest_on
 from workqueuejob.errors import ClusterError, JobRejected, TemplateInvalid
 from workqueuejob.metrics import count_items
 from workqueuejob.planning.decision import Plan
@@ -74,6 +75,8 @@ class StatusWriter:
             raise
         self._refusals.pop(_STATUS_REJECTED, None)
         self._written_at = time.monotonic()
+        # What follows from the status, such as deletions of counted Jobs, rests on this answer.
+        rest_on(self._written_at)
         count_items(old.items, new.items)
         for event in build_events(old, new, decided):
             await self._record(resource, event)
@@ -90,6 +93,8 @@ class StatusWriter:
 
     async def _record(self, resource: WorkQueueJob, event: Event) -> None:
         _log.info("event recorded", reason=event.reason, note=event.message)
+        # An Event tells what has just been done or refused.
+        rest_on(time.monotonic())
         manifest = build_event(resource, event, instance=self._instance, now=datetime.now(UTC))
         try:
             await self._cluster.create_event(resource.metadata.namespace, manifest)

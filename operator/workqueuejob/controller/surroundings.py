@@ -6,6 +6,7 @@ from workqueuejob.brokers.hosts import ALL_HOSTS, AllowedHosts
 from workqueuejob.cluster.api import ClusterAPI
 from workqueuejob.controller.queue_follower import QueueMeter
 from workqueuejob.controller.secret_reads import SecretReads
+from workqueuejob.controller.stalls import Stalls
 from workqueuejob.controller.turns import Turns
 from workqueuejob.planning.pods.job_manifest import WorkerImage
 
@@ -25,3 +26,5 @@ class Surroundings:
     """The hosts that the operator may connect to as brokers."""
     turns: Turns = field(default_factory=Turns)
     """Lets one actor plan at a time, and other tasks in between."""
+    stalls: Stalls = field(default_factory=Stalls)
+    """Says whether the event loop has stalled, so that the watches are behind."""

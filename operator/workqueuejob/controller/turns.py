@@ -2,7 +2,7 @@
 
 In each round the loop runs all tasks that are ready before it looks at its sockets. Two thousand
 actors that wake together plan for some milliseconds each. In one round that would last for seconds,
-in which the Lease is not renewed and /healthz is not answered.
+in which no answer and no watch is read, and what was planned grows old.
 """
 
 import asyncio

@@ -1,6 +1,6 @@
 """Takes, renews and gives up the Lease, and says at any moment whether this process may write.
 
-`cluster.connection` calls `require` before each write to the API server. `require` compares the
+`cluster.connection` has `require` called before each write to the API server. It compares the
 age of the last renewal with the deadline. The age counts from before the renewal was sent, on a
 clock that goes on while the process is frozen and while the machine sleeps. So a leader that was
 frozen for too long writes nothing after it thaws.
@@ -81,13 +81,14 @@ class Leadership:
 
     @property
     def leads(self) -> bool:
-        """Whether this process may write now."""
-        if self._renewed_at is None:
+        """Whether this process may write now; any thread may ask."""
+        renewed_at = self._renewed_at
+        if renewed_at is None:
             return False
-        return self._clock() - self._renewed_at < self._times.renew_deadline_seconds
+        return self._clock() - renewed_at < self._times.renew_deadline_seconds
 
     def require(self) -> None:
-        """Raise NotLeading unless this process may write now."""
+        """Raise NotLeading unless this process may write now; any thread may ask."""
         if not self.leads:
             raise NotLeading(
                 f"{self._identity} has not renewed its Lease for"

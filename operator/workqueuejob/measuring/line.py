@@ -124,7 +124,7 @@ class Line(Generic[QueueT]):
             result = self._measure(probe, name)
             if self.is_abandoned:
                 return
-            measurement = Measurement(started, time, result)
+            measurement = Measurement(started, time, result, ended=self._environment.clock())
             if isinstance(result, ConnectionFailed):
                 self._break(measurement, due)
                 return

@@ -12,6 +12,7 @@ from workqueuejob.cluster.api import ClusterAPI
 from workqueuejob.controller.actor import Actor
 from workqueuejob.controller.queue_follower import QueueMeter
 from workqueuejob.controller.secret_reads import SecretReads
+from workqueuejob.controller.stalls import Stalls
 from workqueuejob.controller.surroundings import Surroundings
 from workqueuejob.measuring.meter import Meter
 from workqueuejob.names import job_name
@@ -45,7 +46,11 @@ def a_stored_object(**spec: Any) -> dict[str, Any]:
 
 @contextmanager
 def surrounding(
-    cluster: FakeCluster, broker: Connecting, *, allowed_hosts: AllowedHosts = ALL_HOSTS
+    cluster: FakeCluster,
+    broker: Connecting,
+    *,
+    allowed_hosts: AllowedHosts = ALL_HOSTS,
+    stalls: Stalls | None = None,
 ) -> Iterator[Surroundings]:
     """Offer what actors share, with a meter that ends with the test."""
     # The broker in memory is asked for RabbitMQ's queues only.
@@ -59,6 +64,7 @@ def surrounding(
             instance="test",
             worker_image=WorkerImage("worker"),
             allowed_hosts=allowed_hosts,
+            stalls=stalls or Stalls(),
         )
 
 
@@ -69,10 +75,11 @@ async def acting(
     *,
     allowed_hosts: AllowedHosts = ALL_HOSTS,
     on_gone: Callable[[Actor], None] = lambda _: None,
+    stalls: Stalls | None = None,
 ) -> AsyncIterator[Actor]:
     """Let an actor reconcile the stored object during the block."""
     resource = WorkQueueJob.from_manifest(cluster.work_queue_job)
-    with surrounding(cluster, broker, allowed_hosts=allowed_hosts) as surroundings:
+    with surrounding(cluster, broker, allowed_hosts=allowed_hosts, stalls=stalls) as surroundings:
         actor = Actor(surroundings, resource, on_gone=on_gone)
         try:
             yield actor

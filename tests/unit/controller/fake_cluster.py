@@ -4,6 +4,7 @@ No controller runs behind it: a test changes Jobs itself.
 """
 
 import copy
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +20,7 @@ class FakeCluster:
 
     refusal: what creating a Job, really or as a trial, is answered with.
     refused: what other requests are answered with, by the words in `requests`.
+    guard: called before every write, as the connection does.
     """
 
     jobs: dict[str, Manifest] = field(default_factory=dict)
@@ -30,12 +32,14 @@ class FakeCluster:
     refusal: ClusterError | None = None
     refused: dict[str, ClusterError] = field(default_factory=dict)
     version: int = 1000
+    guard: Callable[[], None] = lambda: None
 
     def next_version(self) -> str:
         self.version += 1
         return str(self.version)
 
     async def create_job(self, manifest: Manifest, *, dry_run: bool = False) -> Manifest:
+        self.guard()
         self.requests.append("try job" if dry_run else "create job")
         if self.refusal is not None:
             raise self.refusal
@@ -68,7 +72,7 @@ class FakeCluster:
     async def delete_job(
         self, _namespace: str, name: str, *, uid: str, resource_version: str
     ) -> None:
-        self._note("delete job")
+        self._note_write("delete job")
         if name in self.jobs:
             assert self.jobs[name]["metadata"]["uid"] == uid
             _check_version(self.jobs[name], resource_version)
@@ -77,7 +81,7 @@ class FakeCluster:
     async def patch_job_spec(
         self, _namespace: str, name: str, spec: Manifest, *, resource_version: str
     ) -> Manifest:
-        self._note("patch job", name)
+        self._note_write("patch job", name)
         job = self._job(name)
         _check_version(job, resource_version)
         job["spec"] |= spec
@@ -87,7 +91,7 @@ class FakeCluster:
     async def patch_job_condition(
         self, _namespace: str, name: str, condition: Manifest, *, resource_version: str
     ) -> Manifest:
-        self._note("patch job status")
+        self._note_write("patch job status")
         job = self._job(name)
         _check_version(job, resource_version)
         job.setdefault("status", {}).setdefault("conditions", []).append(condition)
@@ -97,7 +101,7 @@ class FakeCluster:
     async def patch_status(
         self, _namespace: str, _name: str, status: Manifest, *, resource_version: str
     ) -> Manifest:
-        self._note("patch status")
+        self._note_write("patch status")
         if not self.work_queue_job:
             raise NotFound("workqueuejobs.wqj.dev not found")
         _check_version(self.work_queue_job, resource_version)
@@ -114,7 +118,7 @@ class FakeCluster:
     async def delete_work_queue_job(
         self, _namespace: str, _name: str, *, uid: str, resource_version: str
     ) -> None:
-        self._note("delete workqueuejob")
+        self._note_write("delete workqueuejob")
         assert self.work_queue_job["metadata"]["uid"] == uid
         _check_version(self.work_queue_job, resource_version)
         self.work_queue_job = {}
@@ -126,6 +130,7 @@ class FakeCluster:
     async def delete_pod(
         self, _namespace: str, name: str, *, uid: str, grace_period_seconds: int
     ) -> None:
+        self.guard()
         self.requests.append(f"delete pod {name} {uid} {grace_period_seconds}")
 
     async def read_secret(self, namespace: str, name: str) -> Manifest | None:
@@ -134,7 +139,12 @@ class FakeCluster:
         return self.secrets.get(name)
 
     async def create_event(self, _namespace: str, manifest: Manifest) -> None:
+        self.guard()
         self.events.append(manifest)
+
+    def _note_write(self, request: str, name: str = "") -> None:
+        self.guard()
+        self._note(request, name)
 
     def _note(self, request: str, name: str = "") -> None:
         self.requests.append(request)
