@@ -13,6 +13,7 @@ from prometheus_client.registry import Collector
 from workqueuejob.api.status import ItemsStatus
 from workqueuejob.brokers.depth import Measurement
 from workqueuejob.errors import QueueError
+from workqueuejob.planning.urgency import Urgency
 
 JOBS_CREATED = Counter("wqj_jobs_created", "Jobs created, one per wave.")
 RECONCILES = Histogram(
@@ -38,6 +39,12 @@ ATTEMPTS_FAILED = Counter(
     "wqj_item_attempts_failed", "Attempts of items that were seen to fail or to be lost."
 )
 CONNECTIONS = Gauge("wqj_broker_connections", "Open connections to brokers.")
+REQUEST_WAITS = Histogram(
+    "wqj_api_request_wait_seconds",
+    "Time that requests to the API server waited for their turn, by urgency.",
+    ["urgency"],
+    buckets=(0.001, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
+)
 LEADER = Gauge("wqj_leader", "1 in the replica that leads, 0 in one that stands by.")
 
 
@@ -48,6 +55,11 @@ def count_items(old: ItemsStatus | None, new: ItemsStatus | None) -> None:
         more = (getattr(new, result) or 0) - (getattr(old, result) or 0)
         ITEMS.labels(result).inc(max(0, more))
     ATTEMPTS_FAILED.inc(max(0, (new.attempts_failed or 0) - (old.attempts_failed or 0)))
+
+
+def count_wait(urgency: Urgency, seconds: float) -> None:
+    """Count how long a request to the API server has waited for its turn."""
+    REQUEST_WAITS.labels(urgency.name.lower()).observe(seconds)
 
 
 class MeasurementMetrics:

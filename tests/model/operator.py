@@ -39,10 +39,9 @@ from workqueuejob.planning.observing.stuck_pods import find_stuck_pods, mark_stu
 from workqueuejob.planning.plan import plan
 from workqueuejob.planning.pods.job_manifest import WorkerImage, build_job
 from workqueuejob.planning.rules.history import list_expired
-from workqueuejob.planning.status.status import build_status, differs, differs_in_more_than_numbers
+from workqueuejob.planning.status.status import build_status
+from workqueuejob.planning.urgency import Due, Urgency, judge_numbers, judge_status
 from workqueuejob.planning.verdict import find_end
-
-_STATUS_INTERVAL_SECONDS = 2.0
 
 Witness = Callable[[Observed, Plan], None]
 
@@ -70,6 +69,8 @@ class Operator:
         self._reports = Reports(controller)
         self._has_listed = False
         self._status_written_at = float("-inf")
+        self._behind_since: float | None = None
+        self.is_budget_short = False
         self.fails_next_request = False
         self.recheck_after_seconds: float | None = None
         self._round: Iterator[None] = iter(())
@@ -266,14 +267,26 @@ class Operator:
     def _write_status(self, observed: Observed, decided: Plan, books: Books) -> None:
         old = observed.resource.status
         new = build_status(observed, decided, books=books, now=self._clock.now)
-        since = self._clock.seconds - self._status_written_at
-        if not differs(old, new) or (
-            since < _STATUS_INTERVAL_SECONDS and not differs_in_more_than_numbers(old, new)
-        ):
+        urgency = judge_status(old, new, acted=bool(decided.actions), restless=False)
+        if urgency is None:
+            self._behind_since = None
+            return
+        if urgency is Urgency.NUMBERS and not self._may_write_numbers():
             return
         version = observed.resource.metadata.resource_version
         self._store.patch_status(new, resource_version=version)
         self._status_written_at = self._clock.seconds
+        self._behind_since = None
+
+    def _may_write_numbers(self) -> bool:
+        now = self._clock.seconds
+        self._behind_since = now if self._behind_since is None else self._behind_since
+        due = judge_numbers(
+            since_write=now - self._status_written_at,
+            behind=now - self._behind_since,
+            restless=False,
+        )
+        return due is Due.NOW or (due is Due.IF_SPARE and not self.is_budget_short)
 
 
 _ROUND_IS_OVER = object()

@@ -58,6 +58,10 @@ class Schedule(RuleBasedStateMachine):
     def request_fails(self) -> None:
         self.world.operator.fails_next_request = True
 
+    @rule(short=st.booleans())
+    def other_requests_come_and_go(self, short: bool) -> None:
+        self.world.operator.is_budget_short = short
+
     @precondition(lambda self: self.world.jobs)
     @rule(number=st.integers(0, 5))
     def controller_syncs_a_job(self, number: int) -> None:

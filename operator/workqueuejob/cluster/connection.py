@@ -1,9 +1,8 @@
 """Opens and closes the connection to the API server, and guards what is written through it.
 
-Bounds how many requests are under way. Knows no object.
+Its requests share a budget. Knows no object.
 """
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -11,17 +10,10 @@ from typing import Any
 from kubernetes.aio import client
 from kubernetes.aio import config as untyped_config
 
+from workqueuejob.cluster.budget import RequestBudget
 from workqueuejob.cluster.decoding import decode
 
 config: Any = untyped_config
-
-_MAX_CONCURRENT_REQUESTS = 12
-"""Reads under way at most, and as many writes.
-
-Without a limit, a start with thousands of WorkQueueJobs keeps the API server from answering the
-Lease's requests in time. Reads and writes are counted apart, because a slow webhook delays writes
-only.
-"""
 
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -47,23 +39,25 @@ class GuardedClient(DeepReadingClient):
         configuration: client.Configuration,
         guard: Callable[[], None],
         pause: Callable[[], Awaitable[None]] | None = None,
+        *,
+        budget: RequestBudget | None = None,
     ) -> None:
         """Prepare.
 
-        guard: raises to keep a write from being sent. pause: awaited before an answer is read, so
-        that many answers at once don't keep the rest of the event loop waiting.
+        guard: raises NotWritten to keep a write from being sent. pause: awaited before an answer is
+        read, so that many answers at once don't keep the rest of the event loop waiting. budget:
+        one of its own by default.
         """
         super().__init__(configuration)
         self._guard = guard
         self._pause = pause
-        self._reads = asyncio.Semaphore(_MAX_CONCURRENT_REQUESTS)
-        self._writes = asyncio.Semaphore(_MAX_CONCURRENT_REQUESTS)
+        self._budget = budget or RequestBudget()
 
     async def call_api(self, method: str, *arguments: Any, **options: Any) -> Any:
         """Send a request when it is its turn; raises what the guard raises."""
         is_read = method in _READING
-        async with self._reads if is_read else self._writes:
-            # After the wait, in which the Lease may have been lost.
+        async with self._budget.place(is_read=is_read):
+            # After the wait, in which the Lease may have been lost, or the plan become too old.
             if not is_read:
                 self._guard()
             answer = await super().call_api(method, *arguments, **options)
@@ -77,10 +71,11 @@ async def api_client(
     *,
     guard: Callable[[], None] | None = None,
     pause: Callable[[], Awaitable[None]] | None = None,
+    budget: RequestBudget | None = None,
 ) -> AsyncIterator[client.ApiClient]:
     """Yield a client from the pod's service account or, outside a cluster, from the kubeconfig.
 
-    guard, pause: see GuardedClient; without a guard nothing is guarded. Raises
+    guard, pause, budget: see GuardedClient; without a guard nothing is guarded. Raises
     `kubernetes.aio.config.ConfigException` when there is neither account nor kubeconfig.
     """
     configuration = client.Configuration()
@@ -91,6 +86,6 @@ async def api_client(
     async with (
         DeepReadingClient(configuration)
         if guard is None
-        else GuardedClient(configuration, guard, pause)
+        else GuardedClient(configuration, guard, pause, budget=budget)
     ) as opened:
         yield opened

@@ -17,7 +17,7 @@ from workqueuejob.controller.execution import Execution
 from workqueuejob.controller.queue_follower import QueueFollower
 from workqueuejob.controller.store import JobStore
 from workqueuejob.controller.stuck_pods import STUCK_PODS_REREAD_SECONDS, StuckPodWatchman
-from workqueuejob.controller.waiting_pods import WAITING_PODS_REREAD_SECONDS, WaitingPodWatchman
+from workqueuejob.controller.waiting_pods import WaitingPodWatchman
 from workqueuejob.controller.worker_reports import WorkerReports
 from workqueuejob.errors import QueueError
 from workqueuejob.names import UID_LABEL
@@ -89,11 +89,9 @@ class Observer:
     @property
     def look_again_after_seconds(self) -> list[float]:
         """Seconds until pods that don't start, or don't end, are due to be looked at again."""
-        waiting = (
-            (self._pods.is_waiting, WAITING_PODS_REREAD_SECONDS),
-            (self._stuck.is_waiting, STUCK_PODS_REREAD_SECONDS),
-        )
-        return [seconds for is_waiting, seconds in waiting if is_waiting]
+        waiting = self._pods.look_again_after_seconds
+        stuck = STUCK_PODS_REREAD_SECONDS if self._stuck.is_waiting else None
+        return [seconds for seconds in (waiting, stuck) if seconds is not None]
 
     def put_pod(self, manifest: Mapping[str, Any], *, is_gone: bool) -> bool:
         """Take in a pod with the worker's label, or its deletion; return whether it is news."""

@@ -10,11 +10,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from workqueuejob.api import WorkQueueJob
+from workqueuejob.cluster.budget import sending
 from workqueuejob.cluster.observation import rest_on
 from workqueuejob.controller.execution import Execution
 from workqueuejob.controller.observing import Observer, Wait
 from workqueuejob.controller.queue_follower import QueueFollower
-from workqueuejob.controller.status_writer import STATUS_INTERVAL_SECONDS, StatusWriter
+from workqueuejob.controller.status_writer import StatusWriter
 from workqueuejob.controller.store import JobStore
 from workqueuejob.controller.surroundings import Surroundings
 from workqueuejob.planning.actions import list_never_started
@@ -25,6 +26,7 @@ from workqueuejob.planning.observing.observed import Observed
 from workqueuejob.planning.observing.ownership import is_own_job
 from workqueuejob.planning.plan import plan
 from workqueuejob.planning.rules.secret_age import is_at_work, needs_current_secrets
+from workqueuejob.planning.urgency import NUMBERS_INTERVAL_SECONDS, Urgency
 from workqueuejob.planning.verdict import find_end
 
 
@@ -61,7 +63,9 @@ class Reconciler:
         self._stall_seen = self._stalls.last_end
         self._evidence = Evidence()
         self._evidence_of = 0
-        self._status_writer = StatusWriter(self._cluster, surroundings.instance)
+        self._status_writer = StatusWriter(
+            self._cluster, surroundings.instance, surroundings.budget
+        )
         self.execution = Execution(
             self._cluster, self._store, self._status_writer, worker_image=surroundings.worker_image
         )
@@ -151,7 +155,8 @@ class Reconciler:
         # Before the first Job of a template, ask the API server whether it takes one. The answer
         # is part of what is observed.
         if self._is_check_wanted(observed, books):
-            await self.execution.obstacles.check(self._cluster, resource)
+            with sending(Urgency.VISIBLE):
+                await self.execution.obstacles.check(self._cluster, resource)
             observed = await self.observer.observe(resource, self._wait_for_news)
             books = reckon(observed)
         # Decide, by this observation and the evidence of those before it.
@@ -161,15 +166,19 @@ class Reconciler:
         if self._stalls.last_end != stall:
             # The watches have fallen behind since this round began.
             return 0.0
-        # If Secrets changed the queue, start a new round.
-        if not await self._rests_on_current_secrets(observed, decided):
-            return 0.0
-        # Carry it out, and look at the Jobs again where that has changed them.
-        observed, books, decided = await self._carry_out(observed, decided, books=books, now=now)
+        with sending(Urgency.DECISION):
+            # If Secrets changed the queue, start a new round.
+            if not await self._rests_on_current_secrets(observed, decided):
+                return 0.0
+            # Carry it out, and look at the Jobs again where that has changed them.
+            observed, books, decided = await self._carry_out(
+                observed, decided, books=books, now=now
+            )
         # Write the status, once, and then the Events about it.
         await self._write_status(observed, decided, books=books, now=now)
         # Delete finished Jobs beyond the limits: a status of an earlier round has recorded them.
-        await self.execution.expire(self.resource, decided.deletions)
+        with sending(Urgency.VISIBLE):
+            await self.execution.expire(self.resource, decided.deletions)
         # A run that ended just now begins its next round at once, which is that of an ended run.
         if find_end(self.resource.status.conditions) is not None:
             return 0.0
@@ -236,6 +245,6 @@ class Reconciler:
             *self.observer.look_again_after_seconds,
         ]
         if self._status_writer.is_behind:
-            delays.append(STATUS_INTERVAL_SECONDS)
+            delays.append(NUMBERS_INTERVAL_SECONDS)
         known = [delay for delay in delays if delay is not None]
         return min(known) if known else None

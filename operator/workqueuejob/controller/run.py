@@ -17,6 +17,7 @@ import structlog
 
 from workqueuejob.brokers.references import connect
 from workqueuejob.cluster.api import ClusterAPI
+from workqueuejob.cluster.budget import RequestBudget
 from workqueuejob.cluster.connection import api_client
 from workqueuejob.cluster.observation import require_recent
 from workqueuejob.controller.lease_thread import LONGEST_SILENCE_SECONDS, LeaseThread, Questions
@@ -28,7 +29,7 @@ from workqueuejob.controller.surroundings import Surroundings
 from workqueuejob.controller.turns import Turns
 from workqueuejob.errors import ClusterError
 from workqueuejob.measuring.meter import Meter
-from workqueuejob.metrics import MeasurementMetrics
+from workqueuejob.metrics import MeasurementMetrics, count_wait
 from workqueuejob.planning.pods.job_manifest import WorkerImage
 
 _log = structlog.get_logger(__name__)
@@ -57,7 +58,8 @@ async def run_operator(
         lease.require()
         require_recent()
 
-    async with api_client(guard=require_current, pause=turns.take) as client:
+    budget = RequestBudget(on_wait=count_wait)
+    async with api_client(guard=require_current, pause=turns.take, budget=budget) as client:
         cluster = ClusterAPI(client)
         surroundings = Surroundings(
             cluster=cluster,
@@ -71,6 +73,7 @@ async def run_operator(
             worker_image=WorkerImage(settings.worker_image, settings.worker_image_pull_policy),
             allowed_hosts=settings.allowed_hosts,
             turns=turns,
+            budget=budget,
             stalls=pulse.stalls,
         )
         process = _Process(settings, surroundings, lease, stop)

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from workqueuejob.brokers.hosts import ALL_HOSTS, AllowedHosts
 from workqueuejob.cluster.api import ClusterAPI
+from workqueuejob.cluster.budget import RequestBudget
 from workqueuejob.controller.queue_follower import QueueMeter
 from workqueuejob.controller.secret_reads import SecretReads
 from workqueuejob.controller.stalls import Stalls
@@ -26,5 +27,7 @@ class Surroundings:
     """The hosts that the operator may connect to as brokers."""
     turns: Turns = field(default_factory=Turns)
     """Lets one actor plan at a time, and other tasks in between."""
+    budget: RequestBudget = field(default_factory=RequestBudget)
+    """The requests to the API server, of all actors."""
     stalls: Stalls = field(default_factory=Stalls)
     """Says whether the event loop has stalled, so that the watches are behind."""

@@ -382,6 +382,26 @@ async def test_conflict_that_lasts_is_tried_ever_more_seldom_whatever_wakes_the_
         await until(lambda: reason_of(cluster, "Complete") == "QueueEmpty")
 
 
+async def test_conflict_about_a_job_that_lasts_is_tried_ever_more_seldom_and_jobs_are_listed(
+    broker: FakeBroker,
+) -> None:
+    cluster = FakeCluster(work_queue_job=a_stored_object(suspend=True))
+    cluster.jobs[FIRST] = a_job_manifest(1)
+    cluster.refused["patch job"] = Conflict("the object has been modified")
+
+    async with acting(cluster, broker) as actor:
+        await until(lambda: cluster.requests.count("patch job") == 3)
+        for _ in range(60):
+            actor.wake()
+            await asyncio.sleep(0.01)
+        assert cluster.requests.count("patch job") <= 4
+
+    # A conflict may come of any change, so after the second one the object is read too.
+    rounds = cluster.requests.count("patch job")
+    assert cluster.requests.count("list jobs") == rounds
+    assert cluster.requests.count("read workqueuejob") == rounds - 2
+
+
 def a_finished_manifest(wave: int) -> dict[str, Any]:
     return a_job_manifest(
         wave,

@@ -22,7 +22,8 @@ from workqueuejob.errors import ConnectionFailed
 from workqueuejob.planning.decision import Plan
 from workqueuejob.planning.ledger.items import Doubt
 from workqueuejob.planning.observing.observed import Observed
-from workqueuejob.planning.status.status import differs, differs_in_more_than_numbers
+from workqueuejob.planning.status.status import differs
+from workqueuejob.planning.urgency import Urgency, judge_status
 from workqueuejob.planning.verdict import Progress, Verdict
 
 WORKING = Plan(Verdict(Progress.WORKING, "at work"))
@@ -220,6 +221,6 @@ def test_numbers_may_be_put_off_and_a_new_wave_may_not() -> None:
     resource = a_work_queue_job(status=first)
     numbers = status_of(an_observation(a_job(active=1), depth=a_depth(7), resource=resource))
     wave = status_of(an_observation(a_job(1), a_job(2), depth=a_depth(8), resource=resource))
-    assert differs(first, numbers)
-    assert not differs_in_more_than_numbers(first, numbers)
-    assert differs_in_more_than_numbers(first, wave)
+    assert judge_status(first, first, acted=False, restless=False) is None
+    assert judge_status(first, numbers, acted=False, restless=False) is Urgency.NUMBERS
+    assert judge_status(first, wave, acted=False, restless=False) is Urgency.DECISION

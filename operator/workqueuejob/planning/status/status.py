@@ -88,23 +88,6 @@ def differs(old: WorkQueueJobStatus, new: WorkQueueJobStatus) -> bool:
     return old.model_dump(exclude=_TIME_FIELDS) != new.model_dump(exclude=_TIME_FIELDS)
 
 
-def differs_in_more_than_numbers(old: WorkQueueJobStatus, new: WorkQueueJobStatus) -> bool:
-    """Return whether a write can't be put off, because a person or a program waits for it."""
-
-    def essence(status: WorkQueueJobStatus) -> object:
-        conditions = [(c.type, c.status, c.reason) for c in status.conditions]
-        return (
-            conditions,
-            status.waves,
-            status.observed_generation,
-            status.waves_without_progress,
-            status.last_decision,
-            status.current_busy_period is None,
-        )
-
-    return essence(old) != essence(new)
-
-
 def _build_queue(observed: Observed, plan: Plan, items: ItemsStatus | None) -> QueueStatus:
     previous = observed.resource.status.queue or QueueStatus()
     address = queue_address(observed.resource.spec.queue)

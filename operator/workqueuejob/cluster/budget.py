@@ -1,0 +1,206 @@
+"""Sends the requests of all WorkQueueJobs at a pace that the API server bears, the urgent first.
+
+A request needs a token and a place: tokens come at a steady rate, and there are places for a few
+reads and as many writes at a time. `planning.urgency` says which of those that wait goes next.
+A task says with `sending` how urgent its requests are. Sends nothing itself.
+"""
+
+import asyncio
+import heapq
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+
+from workqueuejob.errors import NotWritten
+from workqueuejob.planning.urgency import Urgency, choose_next
+
+_urgency: ContextVar[Urgency | None] = ContextVar("urgency", default=None)
+_waiting_since: ContextVar[float | None] = ContextVar("waiting_since", default=None)
+
+
+@contextmanager
+def sending(urgency: Urgency) -> Iterator[None]:
+    """Say how urgent the requests are that this task sends in the block, reads included."""
+    token = _urgency.set(urgency)
+    try:
+        yield
+    finally:
+        _urgency.reset(token)
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetLimits:
+    """How many requests a process sends."""
+
+    per_second: float = 300.0
+    burst: int = 300
+    """How many may be sent at once after a quiet time."""
+
+    numbers_per_second: float = 20.0
+    """Of these, how many may only change numbers of a status that are not old yet."""
+
+    at_a_time: int = 12
+    """Reads under way at most, and as many writes.
+
+    They are counted apart, because a slow webhook delays writes only.
+    """
+
+
+class _Bucket:
+    """Tokens that come at a steady rate, up to a number."""
+
+    def __init__(self, per_second: float, burst: float, now: float) -> None:
+        self._per_second, self._burst = per_second, burst
+        self._tokens, self._at = burst, now
+
+    def fill(self, now: float) -> float:
+        """Return how many tokens there are now."""
+        self._tokens = min(self._burst, self._tokens + (now - self._at) * self._per_second)
+        self._at = now
+        return self._tokens
+
+    def take(self) -> None:
+        """Take one token, which must be there."""
+        self._tokens -= 1
+
+    def give_back(self) -> None:
+        """Put a token back that was not used."""
+        self._tokens = min(self._burst, self._tokens + 1)
+
+    def seconds_until_one(self) -> float:
+        """Return how long it takes until there is a token, counted from the last `fill`."""
+        return max(0.0, (1 - self._tokens) / self._per_second)
+
+
+@dataclass(order=True, slots=True)
+class _Asking:
+    since: float
+    number: int
+    place: asyncio.Future[None] = field(compare=False)
+
+
+OnWait = Callable[[Urgency, float], None]
+
+_Lane = tuple[Urgency, bool]
+"""An urgency, and whether the request reads."""
+
+
+class RequestBudget:
+    """The requests that wait, and what may be sent now."""
+
+    def __init__(
+        self,
+        limits: BudgetLimits | None = None,
+        *,
+        on_wait: OnWait = lambda _urgency, _seconds: None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Prepare. on_wait: called for each request with the seconds that it has waited."""
+        self._on_wait = on_wait
+        self._limits = limits or BudgetLimits()
+        self._clock = clock
+        now = clock()
+        self._tokens = _Bucket(self._limits.per_second, self._limits.burst, now)
+        numbers_per_second = self._limits.numbers_per_second
+        self._numbers = _Bucket(numbers_per_second, numbers_per_second, now)
+        self._lanes: dict[_Lane, list[_Asking]] = {}
+        self._under_way = {True: 0, False: 0}
+        self._asked = self._sent = 0
+        self._alarm: asyncio.TimerHandle | None = None
+
+    @asynccontextmanager
+    async def place(self, *, is_read: bool) -> AsyncIterator[None]:
+        """Wait for a token and a place, and keep the place for the block.
+
+        A write that its task gives up before it is sent, because it raises NotWritten, keeps its
+        turn: the next write of the task goes before those that asked later.
+        """
+        urgency = _urgency.get()
+        if urgency is None:
+            urgency = Urgency.OBSERVATION if is_read else Urgency.DECISION
+        asked_at = self._clock()
+        await self._wait(urgency, is_read=is_read, asked_at=asked_at)
+        self._on_wait(urgency, self._clock() - asked_at)
+        was_sent = True
+        try:
+            yield
+        except NotWritten:
+            was_sent = False
+            raise
+        finally:
+            if not was_sent:
+                self._tokens.give_back()
+            elif not is_read:
+                _waiting_since.set(None)
+            self._under_way[is_read] -= 1
+            self._send_next()
+
+    def spare_for_numbers(self) -> bool:
+        """Take one of the writes that only change numbers; return whether there was one."""
+        now = self._clock()
+        is_anyone_waiting = any(
+            not asking.place.done() for lane in self._lanes.values() for asking in lane
+        )
+        if is_anyone_waiting or self._numbers.fill(now) < 1:
+            return False
+        if self._tokens.fill(now) < self._limits.burst / 2:
+            return False
+        self._numbers.take()
+        return True
+
+    async def _wait(self, urgency: Urgency, *, is_read: bool, asked_at: float) -> None:
+        since = asked_at
+        if not is_read:
+            since = min(_waiting_since.get() or asked_at, asked_at)
+            _waiting_since.set(since)
+        self._asked += 1
+        asking = _Asking(since, self._asked, asyncio.get_running_loop().create_future())
+        heapq.heappush(self._lanes.setdefault((urgency, is_read), []), asking)
+        self._send_next()
+        try:
+            await asking.place
+        except asyncio.CancelledError:
+            if asking.place.done() and not asking.place.cancelled():
+                # It was its turn just now.
+                self._under_way[is_read] -= 1
+                self._tokens.give_back()
+                self._send_next()
+            raise
+
+    def _send_next(self) -> None:
+        """Give places to those whose turn it is, as long as there are tokens."""
+        while (lane := self._choose_lane()) is not None:
+            if self._tokens.fill(self._clock()) < 1:
+                self._wake_later()
+                return
+            asking = heapq.heappop(self._lanes[lane])
+            self._tokens.take()
+            self._under_way[lane[1]] += 1
+            self._sent += 1
+            asking.place.set_result(None)
+
+    def _choose_lane(self) -> _Lane | None:
+        oldest: dict[Urgency, tuple[float, bool]] = {}
+        for (urgency, is_read), asking in self._lanes.items():
+            while asking and asking[0].place.done():
+                heapq.heappop(asking)
+            if asking and self._under_way[is_read] < self._limits.at_a_time:
+                known = oldest.get(urgency)
+                first = (asking[0].since, is_read)
+                oldest[urgency] = first if known is None else min(known, first)
+        if not oldest:
+            return None
+        waits = {urgency: since for urgency, (since, _) in oldest.items()}
+        urgency = choose_next(waits, sent=self._sent)
+        return urgency, oldest[urgency][1]
+
+    def _wake_later(self) -> None:
+        if self._alarm is None:
+            loop = asyncio.get_running_loop()
+            self._alarm = loop.call_later(self._tokens.seconds_until_one(), self._wake)
+
+    def _wake(self) -> None:
+        self._alarm = None
+        self._send_next()
