@@ -38,11 +38,12 @@ TEMPLATE_HASH_ANNOTATION = f"{GROUP}/template-hash"
 NAME_MAX_LENGTH = 40
 """Characters of a WorkQueueJob's name. A pod's hostname may have 63, and this leaves room in it.
 
-40, and each with its hyphen: the UID's hash (1 + 5), the wave (1 + 8) and the index (1 + 6) are 62.
+40, and each with its hyphen: the UID's hash (1 + 5), the wave (1 + 10) and the index (1 + 5) are
+63.
 """
 
-WAVE_DIGITS = 8
-"""Digits of a wave's number, at most."""
+WAVE_DIGITS = 10
+"""Digits of a wave's number, at most. At two waves a second, 2^31 waves take 34 years."""
 
 _UID_HASH_LENGTH = 5
 

@@ -30,8 +30,8 @@ LACKS_MAX_BYTES = 150
 _MARK = "wqj"
 _VERSION = 1
 _READS_FEATURES = "features"
-_COUNT_MAX = 10**9
-"""More than a pod can settle: at a thousand items a second, eleven days. Millions of such reports
+_COUNT_MAX = 10**12
+"""More than a pod can settle: at a thousand items a second, thirty years. Millions of such reports
 fit a sum of 64 bits."""
 
 _MESSAGE_MAX_CHARACTERS = 4096

@@ -15,7 +15,7 @@ RELEASES = tomllib.loads((ROOT / "releases.toml").read_text())
 PATH = "operator/workqueuejob/contract/report.py"
 FORMER_PATHS = {"0.1.0": "operator/workqueuejob/protocol/report.py"}
 COUNTS = ItemCounts(1, 2, 3, 4, 5, 6, 7)
-LARGEST = ItemCounts(*[10**9] * 8)
+LARGEST = ItemCounts(*[10**12] * 8)
 SAID = write_report(COUNTS, holding=True, note="told to stop", message="converted")
 
 

@@ -101,7 +101,9 @@ def test_foreign_programs_items_are_the_offsets_passed() -> None:
     assert numbers(items) == (20, 12, 8)
 
 
-def test_more_than_a_status_can_hold_is_cut() -> None:
+def test_more_than_a_measurement_can_hold_is_cut_and_the_sum_goes_on() -> None:
     everything = a_log_depth(a_log((2**40, 2**41, 0)))
     items = items_of(a_job(active=1), depth=everything, total=0, expired=5)
-    assert (items.remaining, items.expired) == (1_000_000_000, 1_000_000_000)
+    assert (items.remaining, items.expired) == (1_000_000_000, 1_000_000_005)
+    most = items_of(a_job(active=1), depth=everything, total=0, expired=2**53 - 1)
+    assert most.expired == 2**53 - 1

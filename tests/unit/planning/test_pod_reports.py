@@ -179,7 +179,7 @@ UNREADABLE = (
     SAID[:20],
     '{"wqj":2,"succeeded":3}',
     '{"wqj":1,"succeeded":-1}',
-    '{"wqj":1,"succeeded":1000000001}',
+    '{"wqj":1,"succeeded":1000000000001}',
     '{"wqj":1,"succeeded":' + "9" * 30 + "}",
     '{"wqj":1,"succeeded":' + "9" * 4000 + "}",
     '{"wqj":1,"succeeded":true}',
@@ -217,12 +217,12 @@ def test_only_a_container_that_has_ended_can_have_left_no_report(
 
 
 def test_reports_as_large_as_they_may_be_are_added_up_and_stored() -> None:
-    most = json.dumps({"wqj": 1, **dict.fromkeys(asdict(ItemCounts()), 10**9)})
+    most = json.dumps({"wqj": 1, **dict.fromkeys(asdict(ItemCounts()), 10**12)})
     pods = [read(a_pod(terminated(137, most))) for _ in range(50)]
 
     items = add_items(pods)
 
-    assert items.attempts_failed == 50 * 2 * 10**9
+    assert items.attempts_failed == 50 * 2 * 10**12
     assert CountedItems.from_manifest(items.to_manifest()) == items
 
 

@@ -8,8 +8,9 @@ either it is inferred from the fall of the queue's depth or from the pods, and i
 from dataclasses import dataclass
 
 from workqueuejob.api.busy_period import BusyPeriod, CountsBefore
+from workqueuejob.api.scalars import LARGEST_COUNT
 from workqueuejob.api.status import Accounting, CountedItems, ItemsStatus, QueueStatus
-from workqueuejob.brokers.depth import COUNT_MAX, QueueDepth
+from workqueuejob.brokers.depth import QueueDepth
 from workqueuejob.brokers.traits import read_traits
 from workqueuejob.contract.report import ItemCounts
 from workqueuejob.planning.ledger.run import Ledger
@@ -151,7 +152,7 @@ def _count_expired(observed: Observed, depth: QueueDepth) -> int:
     """
     queue, previous = observed.resource.status.queue, _previous_items(observed)
     before = (queue.removed if queue else None) or 0
-    return min((previous.expired or 0) + max(0, depth.removed - before), COUNT_MAX)
+    return min((previous.expired or 0) + max(0, depth.removed - before), LARGEST_COUNT)
 
 
 def _guess_dead(observed: Observed, depth: QueueDepth, counted: CountedItems) -> int:
