@@ -205,6 +205,14 @@ def test_other_waves_find_room_beside_many_of_one_pod_each() -> None:
     assert len(decide(*many[1:], run=kept).actions) == 1
 
 
+def test_no_more_jobs_are_unfinished_than_a_status_lists() -> None:
+    kept = a_run(60, status={"waves": 60}, parallelism=200)
+    busy = [a_job(wave, completions=1, active=1, ready=1) for wave in range(50)]
+
+    assert decide(*busy, run=kept).actions == ()
+    assert len(decide(*busy[1:], run=kept).actions) == 1
+
+
 def test_job_and_its_pods_bear_a_label_and_the_worker_is_told() -> None:
     manifest = build_job(RUN, CreateWave(1, 2, 2, is_warm=True), WorkerImage("worker"))
     plain = build_job(RUN, CreateWave(1, 2, 2), WorkerImage("worker"))

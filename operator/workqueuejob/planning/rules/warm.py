@@ -16,7 +16,7 @@ from workqueuejob.planning.pods.job_manifest import hash_template
 from workqueuejob.planning.rules.failures import is_given_up
 from workqueuejob.planning.rules.hindrances import find_hindrance
 from workqueuejob.planning.situation import Situation
-from workqueuejob.planning.sizing.sizing import count_free_pods
+from workqueuejob.planning.sizing.sizing import MAX_UNFINISHED_WAVES, count_free_pods
 from workqueuejob.planning.verdict import WARM_PODS_NOT_NEEDED, Progress, Verdict
 from workqueuejob.planning.words import messages
 from workqueuejob.planning.words import warm_pods as warm_messages
@@ -87,6 +87,7 @@ def _may_start(situation: Situation) -> bool:
         situation.observed.obstacle is None
         and not situation.is_dead_letter_target_missing
         and len(waves) < _MOST_WAVES
+        and len(situation.observed.listed) < MAX_UNFINISHED_WAVES
     )
 
 
