@@ -247,4 +247,5 @@ def an_unmeasured_observation(*jobs: ObservedJob, resource: WorkQueueJob | None 
 
 def a_streak(seconds: float = 0.0, *, reads: int = 3, until: float = 0.0) -> Streak:
     """Return a streak that has lasted so many seconds at `until`."""
-    return Streak(since=after(until - seconds), reads=reads, last_read=until)
+    began = until - seconds
+    return Streak(since=after(began), first_read=began, last_read=until, reads=reads)

@@ -65,6 +65,15 @@ class Situation:
         return depth
 
     @property
+    def read(self) -> float:
+        """When the queue's measurement began, by the monotonic clock; see `depth`."""
+        measurement = self.observed.measurement
+        if measurement is None:
+            msg = "a rule asked for the measurement of a queue that was not measured"
+            raise AssertionError(msg)
+        return measurement.started
+
+    @property
     def has_workers(self) -> bool:
         """Whether the project's worker takes the items, and not the user's program itself."""
         return self.spec.worker is not None
@@ -136,6 +145,4 @@ class Situation:
 
     def lasts(self, streak: Streak | None, *, seconds: float) -> bool:
         """Return whether a streak lasts for so long, and was read so often, that it may be used."""
-        return streak is not None and streak.lasts(
-            seconds=seconds, reads=SEVERAL_READS, now=self.now
-        )
+        return streak is not None and streak.lasts(seconds=seconds, reads=SEVERAL_READS)

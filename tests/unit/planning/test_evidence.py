@@ -6,12 +6,13 @@ from tests.builders import (
     a_depth,
     a_finished_job,
     a_job,
+    a_streak,
     a_work_queue_job,
     after,
     an_observation,
     an_unmeasured_observation,
 )
-from tests.reckoning import gather_evidence
+from tests.reckoning import gather_evidence, plan
 from workqueuejob.api import ItemsStatus, PodsStatus, WorkQueueJobStatus
 from workqueuejob.brokers.depth import QueueDepth
 from workqueuejob.errors import ConnectionFailed
@@ -19,6 +20,7 @@ from workqueuejob.planning.evidence.evidence import Evidence
 from workqueuejob.planning.evidence.proof import Streak
 from workqueuejob.planning.evidence.signs import is_anything_held, is_drained, is_surplus
 from workqueuejob.planning.observing.observed import JobState, ObservedJob
+from workqueuejob.planning.verdict import Progress
 
 
 def read(previous: Evidence, *jobs: ObservedJob, depth: QueueDepth, at: float) -> Evidence:
@@ -26,21 +28,39 @@ def read(previous: Evidence, *jobs: ObservedJob, depth: QueueDepth, at: float) -
 
 
 @pytest.mark.parametrize(
-    ("streak", "at", "lasts"),
+    ("streak", "lasts"),
     [
-        pytest.param(Streak(after(0), 3, 5), 5, True, id="old enough and seen often enough"),
-        pytest.param(Streak(after(0), 3, 5), 4.9, False, id="too young"),
-        pytest.param(Streak(after(0), 2, 5), 60, False, id="seen too seldom"),
+        pytest.param(a_streak(5, reads=3), True, id="long enough and seen often enough"),
+        pytest.param(a_streak(4.9, reads=3), False, id="too short"),
+        pytest.param(a_streak(60, reads=2), False, id="seen too seldom"),
     ],
 )
-def test_streak_needs_both_age_and_reads(streak: Streak, at: float, *, lasts: bool) -> None:
-    assert streak.lasts(seconds=5, reads=3, now=after(at)) is lasts
+def test_streak_needs_both_length_and_reads(streak: Streak, *, lasts: bool) -> None:
+    assert streak.lasts(seconds=5, reads=3) is lasts
 
 
 def test_empty_reads_make_a_streak() -> None:
     first = read(Evidence(), depth=a_depth(), at=1)
     second = read(first, depth=a_depth(), at=2)
-    assert second.drained == Streak(since=after(1), reads=2, last_read=2)
+    assert second.drained == a_streak(1, reads=2, until=2)
+
+
+def test_wall_clock_that_jumps_ahead_proves_nothing() -> None:
+    run = a_work_queue_job(drained_after_seconds=60, status=WorkQueueJobStatus(waves=1))
+    evidence = Evidence()
+    for read, seen in enumerate((0.0, 1.0, 61.0, 62.0)):
+        observed = an_observation(a_finished_job(), resource=run, at=float(read))
+        evidence = gather_evidence(evidence, observed, now=after(seen))
+    assert plan(observed, evidence, now=after(62)).verdict.progress == Progress.VERIFYING_DRAINED
+
+
+def test_wall_clock_that_jumps_back_holds_no_end_up() -> None:
+    run = a_work_queue_job(drained_after_seconds=60, status=WorkQueueJobStatus(waves=1))
+    evidence = Evidence()
+    for read in range(0, 70, 5):
+        observed = an_observation(a_finished_job(), resource=run, at=float(read))
+        evidence = gather_evidence(evidence, observed, now=after(-read))
+    assert plan(observed, evidence, now=after(-70)).verdict.progress == Progress.COMPLETE
 
 
 def test_the_same_measurement_counts_once() -> None:
@@ -109,7 +129,7 @@ def test_items_vanish_across_a_restart() -> None:
 def test_any_change_begins_idleness_anew(change: tuple[ObservedJob, QueueDepth]) -> None:
     first = read(Evidence(), a_job(), depth=a_depth(0, None, consumers=2), at=1)
     job, depth = change
-    assert read(first, job, depth=depth, at=2).idle == Streak(after(2), reads=1, last_read=2)
+    assert read(first, job, depth=depth, at=2).idle == a_streak(reads=1, until=2)
 
 
 @pytest.mark.parametrize(
@@ -207,8 +227,8 @@ def test_depth_is_all_that_is_ready_delayed_or_held(depth: QueueDepth, items: in
 
 def test_pods_that_do_not_come_make_a_streak() -> None:
     first = read(Evidence(), a_job(active=1), depth=a_depth(3), at=1)
-    assert read(first, a_job(active=1), depth=a_depth(1), at=2).stalled == Streak(
-        after(1), reads=2, last_read=2
+    assert read(first, a_job(active=1), depth=a_depth(1), at=2).stalled == a_streak(
+        1, reads=2, until=2
     )
     assert read(first, a_job(active=2), depth=a_depth(3), at=2).stalled is None
 
@@ -216,7 +236,7 @@ def test_pods_that_do_not_come_make_a_streak() -> None:
 def test_held_items_without_a_pod_make_a_streak_where_consumers_are_unknown() -> None:
     depth = QueueDepth(ready=0, in_flight=1)
     evidence = read(Evidence(), a_finished_job(), depth=depth, at=1)
-    assert evidence.abandoned == Streak(after(1), reads=1, last_read=1)
+    assert evidence.abandoned == a_streak(reads=1, until=1)
     assert evidence.drained is None
     assert read(evidence, a_job(2), depth=depth, at=2).abandoned is None
 
@@ -224,4 +244,4 @@ def test_held_items_without_a_pod_make_a_streak_where_consumers_are_unknown() ->
 def test_an_item_that_is_taken_or_settled_begins_idleness_anew() -> None:
     first = read(Evidence(), a_job(), depth=QueueDepth(ready=0, in_flight=1), at=1)
     second = read(first, a_job(), depth=QueueDepth(ready=0, in_flight=0), at=2)
-    assert second.idle == Streak(after(2), reads=1, last_read=2)
+    assert second.idle == a_streak(reads=1, until=2)

@@ -138,6 +138,16 @@ def test_operator_that_has_just_started_does_not_know_and_waits() -> None:
     assert later.verdict.progress == Progress.COMPLETE
 
 
+def test_wall_clock_that_jumps_ahead_does_not_end_the_wait_for_an_item() -> None:
+    killed, evidence = a_finished_job(items=KILLED), Evidence()
+    for moment in range(40):
+        hours = 2 if moment > 20 else 0
+        now = after(moment) + timedelta(hours=hours)
+        observed = an_observation(killed, resource=a_run(), depth=a_depth(0, 1), at=float(moment))
+        evidence = gather_evidence(evidence, observed, now=now)
+    assert plan(observed, evidence, now=now).verdict.progress == Progress.VERIFYING_DRAINED
+
+
 def test_continuous_run_that_waits_says_so() -> None:
     killed = a_finished_job(items=KILLED)
     run = a_run(run_policy="Continuous", waves=1)

@@ -155,7 +155,7 @@ def test_run_that_is_drained_ends_although_a_pod_never_goes_away() -> None:
         a_job(2, state=JobState.ENDING, terminating=1, stuck=1, ended_by_us=True),
     )
     evidence = Evidence()
-    for second in range(5):
+    for second in range(6):
         observed = an_observation(*jobs, at=float(second))
         evidence = gather_evidence(evidence, observed, now=after(second))
     decided = plan(replace(observed, stuck_pods=(STUCK,)), evidence, now=after(60))

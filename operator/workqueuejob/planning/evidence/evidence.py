@@ -93,8 +93,8 @@ def gather_evidence(
     fingerprint = _fingerprint(jobs, depth, ledger)
     same = fingerprint == previous.fingerprint
     settled = _count_settled(observed, ledger.succeeded, ledger.counted)
-    silence = follow_silence(previous.silence, observed, ledger, now=now)
-    is_awaited = seconds_awaited(silence, depth, observed.resource.spec, now=now) > 0
+    silence = follow_silence(previous.silence, observed, ledger, read=read)
+    is_awaited = seconds_awaited(silence, depth, observed.resource.spec, read=read) > 0
 
     def extend(streak: Streak | None, *, holds: bool) -> Streak | None:
         return extend_streak(streak, holds=holds, read=read, now=now)

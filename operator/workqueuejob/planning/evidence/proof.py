@@ -1,7 +1,8 @@
 """How long and how often measurements must agree before anything is ended because of them.
 
 A streak counts measurements that agree. What they agree on is in `evidence.py`, and what follows
-from it in `rules`.
+from it in `rules`. Its length is taken from the monotonic clock, because the wall clock may jump:
+a minute ahead would prove in a moment what must hold for a minute.
 """
 
 from dataclasses import dataclass, replace
@@ -44,15 +45,18 @@ class Streak:
 
     since: datetime
 
-    reads: int
-    """How many measurements have said so."""
+    first_read: float
+    """When the first measurement began, by the monotonic clock."""
 
     last_read: float
-    """When the last of them began, by the monotonic clock."""
+    """When the last one began."""
 
-    def lasts(self, *, seconds: float, reads: int, now: datetime) -> bool:
-        """Return whether it is at least so old and was read at least so often."""
-        return self.reads >= reads and (now - self.since).total_seconds() >= seconds
+    reads: int = 1
+    """How many measurements have said so."""
+
+    def lasts(self, *, seconds: float, reads: int) -> bool:
+        """Return whether it is at least so long and was read at least so often."""
+        return self.reads >= reads and self.last_read - self.first_read >= seconds
 
 
 def extend_streak(
@@ -66,7 +70,7 @@ def extend_streak(
     if not holds:
         return None
     if streak is None:
-        return Streak(since=now, reads=1, last_read=read)
+        return Streak(since=now, first_read=read, last_read=read)
     if read <= streak.last_read:
         return streak
     return replace(streak, reads=streak.reads + 1, last_read=read)

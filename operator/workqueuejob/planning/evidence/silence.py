@@ -8,7 +8,6 @@ lets that pod hold it.
 """
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 
 from workqueuejob.api import WorkQueueJobSpec
 from workqueuejob.brokers.depth import QueueDepth
@@ -23,17 +22,19 @@ class Silence:
 
     pods: int
 
-    since: datetime
-    """When the last of them ended."""
+    since: float
+    """When the last of them was seen to have ended, by the monotonic clock."""
 
     jobs: tuple[ObservedJob, ...] = ()
     """The Jobs as they were last seen, with which the next look compares."""
 
 
 def follow_silence(
-    previous: Silence | None, observed: Observed, ledger: Ledger, *, now: datetime
+    previous: Silence | None, observed: Observed, ledger: Ledger, *, read: float
 ) -> Silence:
     """Return the pods that ended without a report, by one more observation.
+
+    read: when its measurement began, by the monotonic clock.
 
     A worker's pod counts if its report is missing or says that it held an item. A pod of a foreign
     program counts if it was ready, is not any more, and has not succeeded. What happened to such
@@ -48,24 +49,21 @@ def follow_silence(
         pods = previous.pods + _count_newly_silent(previous.jobs, jobs)
     if previous is not None and pods <= previous.pods:
         return Silence(pods, previous.since, jobs)
-    return Silence(pods, now, jobs)
+    return Silence(pods, read, jobs)
 
 
 def seconds_awaited(
-    silence: Silence | None, depth: QueueDepth, spec: WorkQueueJobSpec, *, now: datetime
+    silence: Silence | None, depth: QueueDepth, spec: WorkQueueJobSpec, *, read: float
 ) -> float:
     """Return for how long an item in flight may yet come back; 0 if there is none to wait for.
+
+    read: as for `follow_silence`.
 
     It is 0 for a broker that knows no consumers: there a run never ends while an item is held.
     """
     if silence is None or not silence.pods or depth.consumers is None or not depth.in_flight_known:
         return 0.0
-    left = silence.since + _find_timeout(spec) - now
-    return max(0.0, left.total_seconds())
-
-
-def _find_timeout(spec: WorkQueueJobSpec) -> timedelta:
-    return timedelta(seconds=read_traits(spec.queue).consumer_timeout_seconds)
+    return max(0.0, silence.since + read_traits(spec.queue).consumer_timeout_seconds - read)
 
 
 def _count_newly_silent(before: tuple[ObservedJob, ...], after: tuple[ObservedJob, ...]) -> int:

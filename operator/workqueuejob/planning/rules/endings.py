@@ -109,7 +109,7 @@ def end_drained_run(situation: Situation) -> Plan | None:
 def _await_item(situation: Situation) -> Plan | None:
     """Wait for an item that a pod may have left in flight, where nothing else is left."""
     observed, depth, silence = situation.observed, situation.depth, situation.evidence.silence
-    seconds = seconds_awaited(silence, depth, situation.spec, now=situation.now)
+    seconds = seconds_awaited(silence, depth, situation.spec, read=situation.read)
     is_over = is_drained(observed.passing, depth, warm=observed.warm)
     if silence is None or not seconds or not is_over:
         return None
