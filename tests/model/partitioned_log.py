@@ -42,6 +42,7 @@ class PartitionedLog(Queue):
         self.committed = [0] * PARTITIONS
         self.find_span: Callable[[], TopicSpan | None] = lambda: None
         self.find_targets: Callable[[str], TopicOffsets | None] = lambda _pod: None
+        self._forgotten: set[int] = set()
         self._owners: dict[int, str] = {}
         self._until: dict[str, float] = {}
         self._joined: dict[str, float] = {}
@@ -88,6 +89,15 @@ class PartitionedLog(Queue):
             del self.resting[item]
         self._refresh()
 
+    def forget_offsets(self) -> None:
+        """Let the group's offsets expire: its next members begin where the run says, or at 0."""
+        assert not self._until, "Kafka keeps the offsets of a group that has members"
+        span = self.find_span()
+        for partition in range(PARTITIONS):
+            self.committed[partition] = span.starts.at(partition) if span else 0
+        self._forgotten = set(range(PARTITIONS))
+        self._refresh()
+
     def subscribe(self, consumer: str) -> None:
         """Join the group."""
         self._joined[consumer] = self.clock.seconds
@@ -123,7 +133,7 @@ class PartitionedLog(Queue):
                 break
         else:
             for partition, end in self._find_ends(consumer):
-                self.committed[partition] = end
+                self._commit(partition, end)
         self._refresh()
 
     def settle(self, consumer: str) -> None:
@@ -165,7 +175,7 @@ class PartitionedLog(Queue):
         return PartitionPosition(
             start=0,
             end=len(self.entries[partition]),
-            committed=self.committed[partition] or None,
+            committed=None if partition in self._forgotten else self.committed[partition] or None,
             next=NextItem(is_held=first in self.held.values(), due_at=due_at),
             is_owned=partition in self._owners,
         )
@@ -201,8 +211,12 @@ class PartitionedLog(Queue):
 
     def _pass(self, item: int) -> None:
         partition = item % PARTITIONS
-        self.committed[partition] = self.entries[partition].index(item) + 1
+        self._commit(partition, self.entries[partition].index(item) + 1)
         self._refresh()
+
+    def _commit(self, partition: int, offset: int) -> None:
+        self.committed[partition] = offset
+        self._forgotten.discard(partition)
 
     def _leave(self, consumer: str) -> None:
         self._until.pop(consumer, None)

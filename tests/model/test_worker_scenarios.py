@@ -387,6 +387,23 @@ def test_operator_that_restarts_keeps_to_the_ends_of_the_start() -> None:
     assert sorted(log.settled) == list(range(6))
 
 
+def test_offsets_that_kafka_forgets_while_a_run_is_idle_are_not_done_again() -> None:
+    world, log = a_log(items=6, run_policy="Continuous")
+    for _ in range(60):
+        world.pass_round(Step.WORK)
+        world.step_pods(Step.LEAVE)
+        world.judge()
+    assert world.progressing == "WaitingForItems"
+    world.advance(10 * 86_400)
+    log.forget_offsets()
+    world.judge()
+    world.pass_round(Step.WORK)
+    assert not world.controller.live_pods
+    log.publish(3)
+    finish(world)
+    assert sorted(log.settled) == list(range(9))
+
+
 def test_partitions_of_a_killed_worker_are_waited_for() -> None:
     world, log = a_log(items=8, drained_after_seconds=0, backoff_limit=0)
     let_take(world)

@@ -83,8 +83,9 @@ class RunOffsets(Model):
 
     starts: Offsets
     """For each partition, the offset from which the run works if the consumer group has committed
-    none: in the order of the partitions, separated by commas, such as 0,0,5. Partitions that are
-    added later begin at 0."""
+    none, or Kafka has forgotten what it committed: in the order of the partitions, separated by
+    commas, such as 0,0,5. Partitions that are added later begin at 0. With runPolicy Continuous the
+    operator takes over what the group has committed after each busy period."""
 
     ends: Offsets | None = None
     """For each partition, the offset up to which the run works, in the same form. The run takes
@@ -127,8 +128,8 @@ class QueueStatus(Model):
 
     offsets: RunOffsets | None = None
     """Kafka: the part of the topic that the run works on, recorded when the run began. Absent: the
-    run has not begun. Also absent with runPolicy Continuous and startFrom Earliest, which need no
-    record."""
+    run has not begun. With runPolicy Continuous and startFrom Earliest it is absent until the end
+    of the first busy period."""
 
     later: LargeCount | None = None
     """Kafka: how many offsets came after the run had begun. The run leaves them for the next run.

@@ -108,11 +108,49 @@ def test_nothing_is_recorded_while_there_is_nothing_to_do() -> None:
     assert decided.verdict.progress == Progress.WAITING_FOR_ITEMS
 
 
-def test_run_that_follows_needs_no_record() -> None:
-    decided = decide(depth=behind(4, 0, 2), offsets=None, spec=CONTINUOUS)
+def test_run_that_follows_needs_no_record_while_its_group_has_committed_nothing() -> None:
+    fresh = a_log_depth(a_log((0, 4, None), (0, 0, None)))
+    decided = decide(depth=fresh, offsets=None, spec=CONTINUOUS)
     assert isinstance(decided.actions[0], CreateWave)
-    queue = status_of(depth=behind(4, 0, 2), offsets=None, spec=CONTINUOUS).queue
+    queue = status_of(depth=fresh, offsets=None, spec=CONTINUOUS).queue
     assert (queue.offsets, queue.later) == (None, None)
+
+
+@pytest.mark.parametrize("known", [None, RunOffsets(topic_id="id", starts="3,2")])
+def test_run_that_follows_records_without_pods_how_far_it_has_come(
+    known: RunOffsets | None,
+) -> None:
+    idle = a_log_depth(a_log((0, 9, 9), (0, 5, 5), (0, 0, None)))
+    seen: dict[str, Any] = {"depth": idle, "spec": CONTINUOUS, "evidence": Evidence(drained=LONG)}
+    status = status_of(a_finished_job(), offsets=known, **seen)
+    assert status.queue.offsets == RunOffsets(topic_id="id", starts="9,5,0")
+    assert status.last_decision.message.startswith("recorded how far the consumer group has come")
+    later = decide(a_finished_job(), offsets=status.queue.offsets, **seen)
+    assert later.span is None
+    assert later.verdict.progress == Progress.WAITING_FOR_ITEMS
+
+
+def test_run_that_follows_records_nothing_while_its_pods_work() -> None:
+    depth = a_log_depth(a_log((0, 9, 4)))
+    assert decide(a_fine_job(1, ready=1), depth=depth, offsets=None, spec=CONTINUOUS).span is None
+
+
+@pytest.mark.parametrize("spec", [CONTINUOUS, LATEST])
+def test_run_that_follows_goes_on_where_it_was_when_kafka_has_forgotten(
+    spec: dict[str, Any],
+) -> None:
+    forgotten = a_log_depth(a_log((0, 9, None), (0, 7, None)))
+    known = RunOffsets(topic_id="id", starts="9,5")
+    decided = decide(a_finished_job(), depth=forgotten, offsets=known, spec=spec)
+    assert decided.decision is not None
+    assert decided.decision.startswith("2 ready")
+
+
+def test_offsets_that_a_person_has_reset_are_recorded_too() -> None:
+    reset = a_log_depth(a_log((0, 9, 0), (0, 5, 5)))
+    known = RunOffsets(topic_id="id", starts="9,5")
+    status = status_of(depth=reset, offsets=known, spec=CONTINUOUS)
+    assert status.queue.offsets == RunOffsets(topic_id="id", starts="0,5")
 
 
 def test_run_from_the_end_on_records_at_once_where_it_was() -> None:
@@ -154,10 +192,10 @@ def test_place_where_a_run_began_outlives_a_time_without_measurements() -> None:
 
 def test_ends_of_a_run_that_went_on_for_ever_meanwhile_are_recorded_anew() -> None:
     followed = status_of(depth=behind(4, 0, 2), spec=CONTINUOUS).queue.offsets
-    assert followed == RunOffsets(topic_id="id", starts="0,0,0")
+    assert followed == RunOffsets(topic_id="id", starts="5,9,7")
     grown = a_log_depth(a_log((0, 20, 5), (0, 9, 9), (0, 9, 7)))
     again = status_of(depth=grown, offsets=followed)
-    assert again.queue.offsets == RunOffsets(topic_id="id", starts="0,0,0", ends="20,9,9")
+    assert again.queue.offsets == RunOffsets(topic_id="id", starts="5,9,7", ends="20,9,9")
 
 
 @pytest.mark.parametrize(
@@ -253,7 +291,7 @@ def test_lag_that_a_foreign_program_does_not_pass_is_a_warning() -> None:
 @pytest.mark.parametrize(
     ("spec", "offsets", "starts", "targets"),
     [
-        (WORKER, RECORDED, None, "id:9,9,9"),
+        (WORKER, RECORDED, "id:0,0,0", "id:9,9,9"),
         (CONTINUOUS, None, None, None),
         (CONTINUOUS, RECORDED, "id:0,0,0", None),
         (LATEST, RunOffsets(topic_id="id", starts="9,5"), "id:9,5", None),

@@ -1,6 +1,6 @@
 """The variables by which pods find a Kafka topic. Pure; secrets stay references."""
 
-from workqueuejob.api import KafkaQueue, StartFrom
+from workqueuejob.api import KafkaQueue
 from workqueuejob.brokers.kafka.settings import KafkaSource
 from workqueuejob.brokers.positions import TopicSpan
 from workqueuejob.brokers.sides import Variable
@@ -37,13 +37,12 @@ def refer_to_login(queue: KafkaQueue) -> list[Variable]:
 def build_source(queue: KafkaQueue, span: TopicSpan | None) -> KafkaSource:
     """Return the topic as our worker's settings name it, with the offsets that a run works on."""
     ends = span.ends if span else None
-    begins_there = ends is None or queue.start_from is StartFrom.LATEST
     return KafkaSource(
         bootstrap_servers=queue.bootstrap_servers,
         topic=queue.topic,
         consumer_group=queue.consumer_group,
         start_from=str(queue.start_from),
-        starts=span.starts.write() if span and begins_there else None,
+        starts=span.starts.write() if span else None,
         targets=ends.write() if ends else None,
         sasl_mechanism=None if queue.sasl is None else str(queue.sasl.mechanism),
     )

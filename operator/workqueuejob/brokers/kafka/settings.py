@@ -20,7 +20,8 @@ class KafkaSource:
     """A topic as one consumer group sees it.
 
     start_from: where a partition begins of which the group has committed nothing.
-    starts: where they begin instead, as `contract.offsets.TopicOffsets` writes it; from Latest on.
+    starts: where they begin instead, as `contract.offsets.TopicOffsets` writes it; None
+        leaves that to start_from.
     targets: the ends up to which to work, in the same form; None follows.
     session_timeout_seconds: after which the group takes a silent worker's partitions away.
     max_poll_interval_seconds: the same for one whose poll loop is stuck; also for how long a

@@ -5,6 +5,10 @@ from workqueuejob.brokers.depth import QueueDepth
 from workqueuejob.brokers.positions import TopicSpan
 from workqueuejob.planning.wording import count
 
+PROGRESS_RECORDED = (
+    "recorded how far the consumer group has come, in case Kafka forgets it while the run is idle"
+)
+
 
 def recorded(depth: QueueDepth, span: TopicSpan) -> str:
     """Say where in the log the run ends, or begins."""
