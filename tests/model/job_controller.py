@@ -122,12 +122,14 @@ class JobController:
 
     deleted_pods: those that are gone, with the names of their Jobs, in the order of their going.
     expired_pods: those that went with a finished Job, likewise.
+    suspensions: how often others have suspended a Job.
     scaled_down: those that were deleted with an item in hand because parallelism was lowered.
     """
 
     def __init__(self, clock: Clock, queue: Queue, program: Behaviour) -> None:
         self.clock, self.queue, self.program = clock, queue, program
         self.deleted_jobs = 0
+        self.suspensions = 0
         self.deleted_pods: list[tuple[str, Pod]] = []
         self.expired_pods: list[tuple[str, Pod]] = []
         self.scaled_down: list[Pod] = []
@@ -204,6 +206,13 @@ class JobController:
         assert not job.live_pods, "pods were deleted with their Job"
         del self.jobs[name]
         self.expired_pods += [(name, pod) for pod in job.ended_pods]
+
+    def suspend(self, name: str) -> None:
+        """Suspend a Job, as a person or another controller may."""
+        job = self._job(name)
+        if not job.spec.get("suspend"):
+            self.suspensions += 1
+            self._store(job, spec=job.spec | {"suspend": True})
 
     def admit(self) -> None:
         """Let Kueue admit every Job that it is asked for, as far as it has suspended them."""

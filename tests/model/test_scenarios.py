@@ -147,3 +147,24 @@ def test_run_that_was_scaled_down_while_it_was_suspended_resumes_with_fewer_pods
     world.run_to_end(Step.WORK, rounds=_ROUNDS)
     assert world.end is not None
     assert len(world.queue.settled) == 8
+
+
+@pytest.mark.parametrize("mode", ["Coarse", "Fine"])
+def test_operator_does_not_quarrel_with_another_controller_that_suspends_its_jobs(
+    mode: str,
+) -> None:
+    world = World(Setting(Program(waits_for_ever=False), spec={"parallelism": 2, "mode": mode}))
+    world.queue.publish(4)
+    for _ in range(120):
+        world.pass_round(None)
+        world.judge()
+        for job in world.jobs:
+            world.controller.suspend(job.name)
+    assert 2 <= world.controller.suspensions <= 6
+    assert world.progressing == "SuspendedByOthers"
+    condition = find_condition(world.store.current.status.conditions, ConditionType.PROGRESSING)
+    assert condition is not None
+    assert f"Job {world.jobs[0].name} was suspended" in condition.message
+    world.run_to_end(Step.WORK, rounds=400)
+    assert world.end is not None
+    assert len(world.queue.settled) == 4

@@ -6,6 +6,7 @@ is a round, and what follows a failed one, the actor decides.
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -21,6 +22,7 @@ from workqueuejob.controller.surroundings import Surroundings
 from workqueuejob.planning.actions import list_never_started
 from workqueuejob.planning.decision import Plan
 from workqueuejob.planning.evidence.evidence import Evidence, gather_evidence
+from workqueuejob.planning.evidence.resumes import note_resumes
 from workqueuejob.planning.ledger.books import Books, reckon
 from workqueuejob.planning.observing.observed import Observed
 from workqueuejob.planning.observing.ownership import is_own_job
@@ -199,6 +201,8 @@ class Reconciler:
         Where no Job could be made, it returns a plan that reports it.
         """
         done = await self.execution.carry_out(observed.resource, decided)
+        resumes = note_resumes(self._evidence.resumes, done.actions if done else (), now=now)
+        self._evidence = replace(self._evidence, resumes=resumes)
         if decided.actions:
             # What the status says of them rests on the answers.
             rest_on(time.monotonic())

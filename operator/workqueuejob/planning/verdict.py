@@ -24,6 +24,7 @@ class Progress(StrEnum):
     WAITING_FOR_ITEMS = "WaitingForItems"
     VERIFYING_DRAINED = "VerifyingDrained"
     SUSPENDED = "Suspended"
+    SUSPENDED_BY_OTHERS = "SuspendedByOthers"
     QUEUE_UNAVAILABLE = "QueueUnavailable"
     WAITING_FOR_ADMISSION = "WaitingForAdmission"
     PODS_NOT_STARTING = "PodsNotStarting"

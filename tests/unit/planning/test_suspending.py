@@ -5,13 +5,23 @@ from typing import Any
 
 import pytest
 
-from tests.builders import a_depth, a_job, a_work_queue_job, after, an_observation
-from tests.reckoning import plan
+from tests.builders import (
+    a_depth,
+    a_job,
+    a_work_queue_job,
+    after,
+    an_observation,
+    an_unmeasured_observation,
+)
+from tests.reckoning import gather_evidence, plan
+from workqueuejob.errors import ConnectionFailed
 from workqueuejob.names import KUEUE_LABEL
 from workqueuejob.planning.actions import SetSuspend
 from workqueuejob.planning.decision import Plan
 from workqueuejob.planning.evidence.evidence import Evidence
+from workqueuejob.planning.evidence.resumes import Resumes, note_resumes
 from workqueuejob.planning.observing.observed import JobState, ObservedJob
+from workqueuejob.planning.verdict import Progress
 
 
 def a_wave(wave: int = 1, *, pods: int = 6, **fields: Any) -> ObservedJob:
@@ -19,10 +29,16 @@ def a_wave(wave: int = 1, *, pods: int = 6, **fields: Any) -> ObservedJob:
     return a_job(wave, **fields)
 
 
-def decide(*jobs: ObservedJob, ready: int = 9, **spec: Any) -> Plan:
+def decide(
+    *jobs: ObservedJob,
+    ready: int = 9,
+    evidence: Evidence | None = None,
+    at: float = 60,
+    **spec: Any,
+) -> Plan:
     resource = a_work_queue_job(**({"parallelism": 2} | spec))
     observed = an_observation(*jobs, depth=a_depth(ready), resource=resource)
-    return plan(observed, Evidence(), now=after(60))
+    return plan(observed, evidence or Evidence(), now=after(at))
 
 
 def resumed(decided: Plan) -> list[int | None]:
@@ -88,3 +104,59 @@ def test_run_that_was_scaled_down_says_how_many_pods_are_wanted() -> None:
     running = a_wave(suspended=False, active=6)
     assert decide(running).verdict.message == "6 pods at work, 2 wanted"
     assert decide(running, parallelism=6).verdict.message == "6 pods at work"
+
+
+def resumed_before(*times: float) -> Evidence:
+    """Return the evidence after a wave's Job was resumed at these times."""
+    resumes: Resumes = ()
+    for at in times:
+        action = SetSuspend(a_wave().name, False, "1")
+        resumes = note_resumes(resumes, (action,), now=after(at))
+    return Evidence(resumes=resumes)
+
+
+def test_job_that_others_suspend_again_is_resumed_later_each_time() -> None:
+    assert resumed(decide(a_wave(pods=2))) == [None]
+    for times, pause in (((0,), 10), ((0, 10), 20), ((0, 10, 30), 40), ((0,) * 20, 300)):
+        evidence = resumed_before(*times)
+        early = decide(a_wave(pods=2), evidence=evidence, at=times[-1] + pause - 1)
+        assert early.actions == ()
+        assert resumed(decide(a_wave(pods=2), evidence=evidence, at=times[-1] + pause)) == [None]
+
+
+def test_condition_says_who_suspends_and_what_to_do() -> None:
+    verdict = decide(a_wave(pods=2), ready=2, evidence=resumed_before(0, 50), at=60).verdict
+    assert (verdict.progress, verdict.is_progressing) == (Progress.SUSPENDED_BY_OTHERS, False)
+    assert verdict.message == (
+        f"Job {a_wave().name} was suspended although spec.suspend is false, by a person or by"
+        " another controller: resumed it 2 times, the next time in 10 s. To pause the run, set"
+        " spec.suspend; to let Kueue admit its Jobs, set kueue.x-k8s.io/queue-name in"
+        " spec.jobMetadata.labels"
+    )
+
+
+@pytest.mark.parametrize(
+    ("job", "spec", "at", "is_kept"),
+    [
+        pytest.param(a_wave(), {}, 5000, True, id="it is suspended again"),
+        pytest.param(a_wave(suspended=False), {}, 599, True, id="it has run for minutes"),
+        pytest.param(a_wave(suspended=False), {}, 600, False, id="it has run for long"),
+        pytest.param(a_wave(), {"suspend": True}, 5, False, id="the user suspends the run"),
+        pytest.param(a_wave(state=JobState.COMPLETE), {}, 5, False, id="it is over"),
+        pytest.param(a_wave(2), {}, 5, False, id="it is gone"),
+    ],
+)
+def test_resumes_are_remembered_while_others_may_suspend_again(
+    job: ObservedJob, spec: dict[str, Any], at: float, *, is_kept: bool
+) -> None:
+    observed = an_observation(job, resource=a_work_queue_job(**spec))
+    evidence = gather_evidence(resumed_before(0), observed, now=after(at))
+    assert bool(evidence.resumes) is is_kept
+
+
+@pytest.mark.parametrize("broken", [True, False])
+def test_resumes_are_remembered_while_the_queue_is_unknown(*, broken: bool) -> None:
+    observed = an_unmeasured_observation(a_wave())
+    if broken:
+        observed = an_observation(a_wave(), depth=ConnectionFailed("mq:5672: refused"))
+    assert gather_evidence(resumed_before(0), observed, now=after(5)).resumes

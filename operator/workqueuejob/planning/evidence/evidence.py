@@ -5,7 +5,7 @@ way back. So evidence is gathered over spaced reads and kept in the operator's m
 restart it is gathered from the start, which delays an end and never hastens one.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from workqueuejob.api.status import CountedItems, ItemsStatus
@@ -14,6 +14,7 @@ from workqueuejob.contract.report import ItemCounts
 from workqueuejob.planning.evidence.movement import Movement, begin_movement, follow_movement
 from workqueuejob.planning.evidence.pace import Pace, begin_pace, follow_pace
 from workqueuejob.planning.evidence.proof import Streak, extend_streak
+from workqueuejob.planning.evidence.resumes import Resumes, forget_resumes
 from workqueuejob.planning.evidence.signs import is_abandoned, is_drained, is_quiet, is_surplus
 from workqueuejob.planning.evidence.silence import Silence, follow_silence, seconds_awaited
 from workqueuejob.planning.ledger.books import Books
@@ -70,6 +71,9 @@ class Evidence:
     silence: Silence | None = None
     """Pods that ended without a report; None before the first successful read."""
 
+    resumes: Resumes = ()
+    """The Jobs that were resumed, and may be suspended again by others."""
+
 
 def gather_evidence(
     previous: Evidence, observed: Observed, *, books: Books, now: datetime
@@ -82,10 +86,16 @@ def gather_evidence(
     books: of this very observation.
     """
     measurement = observed.measurement
+    resumes = forget_resumes(previous.resumes, observed, now=now)
     if measurement is None:
-        return previous
+        return replace(previous, resumes=resumes)
     if not isinstance(measurement.result, QueueDepth):
-        return Evidence(last_seen=previous.last_seen, pace=previous.pace, silence=previous.silence)
+        return Evidence(
+            last_seen=previous.last_seen,
+            pace=previous.pace,
+            silence=previous.silence,
+            resumes=resumes,
+        )
     depth, jobs, read = measurement.result, observed.jobs, measurement.started
     has_workers = observed.resource.spec.worker is not None
     passing, warm = observed.passing, observed.warm
@@ -118,6 +128,7 @@ def gather_evidence(
         last_seen=(depth.left, settled),
         vanished=_count_vanished(previous, observed, settled),
         silence=silence,
+        resumes=resumes,
     )
 
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 from workqueuejob.errors import WorkQueueJobError
 from workqueuejob.planning.actions import Action
 from workqueuejob.planning.decision import Plan
+from workqueuejob.planning.evidence.resumes import find_resume
 from workqueuejob.planning.observing.observed import PodProblem
 from workqueuejob.planning.observing.waiting_pods import BACK_OFF
 from workqueuejob.planning.situation import Situation
@@ -23,7 +24,7 @@ def find_hindrance(situation: Situation) -> Verdict | None:
         return Verdict(Progress.DEAD_LETTER_TARGET_MISSING, message)
     if observed.pod_problem is not None:
         return _describe_problem(observed.pod_problem)
-    return _find_unadmitted(situation)
+    return _find_unadmitted(situation) or _find_suspended(situation)
 
 
 def admit_refusal(decided: Plan, refusal: WorkQueueJobError, done: tuple[Action, ...]) -> Plan:
@@ -46,6 +47,17 @@ def _find_unadmitted(situation: Situation) -> Verdict | None:
     if not unfinished or not all(job.is_queued and job.suspended for job in unfinished):
         return None
     return Verdict(Progress.WAITING_FOR_ADMISSION, messages.waiting_for_admission(unfinished))
+
+
+def _find_suspended(situation: Situation) -> Verdict | None:
+    """Return the verdict that others suspend Jobs of the run, or None."""
+    jobs = [job for job in situation.observed.listed if job.suspended and not job.is_queued]
+    for job in jobs:
+        resume = find_resume(situation.evidence.resumes, job)
+        if resume is not None:
+            message = messages.suspended_by_others(resume, now=situation.now)
+            return Verdict(Progress.SUSPENDED_BY_OTHERS, message)
+    return None
 
 
 def _describe_problem(problem: PodProblem) -> Verdict:

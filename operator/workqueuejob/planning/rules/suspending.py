@@ -3,11 +3,15 @@
 A suspended run can be scaled. Its Jobs have no pod that runs, so this is the only time at which a
 Job's parallelism can be lowered without ending a pod. Its completions stay, because some of their
 indexes have succeeded, and fewer completions would forget them.
+
+A Job that others suspend is resumed after longer and longer pauses, so that the operator and, for
+example, a Kueue that manages Jobs without its label don't undo each other's changes all the time.
 """
 
 from workqueuejob.planning.actions import SetSuspend, change_suspend, end_running_jobs
 from workqueuejob.planning.decision import Plan
-from workqueuejob.planning.observing.observed import JobState
+from workqueuejob.planning.evidence.resumes import find_resume
+from workqueuejob.planning.observing.observed import JobState, ObservedJob
 from workqueuejob.planning.situation import Situation
 from workqueuejob.planning.sizing.sizing import count_free_pods, count_taken
 from workqueuejob.planning.verdict import RUN_SUSPENDED, Progress, Verdict
@@ -52,7 +56,7 @@ def _resume(situation: Situation) -> tuple[SetSuspend, ...]:
     place.
     """
     jobs = situation.observed.listed
-    asleep = [job for job in jobs if job.suspended and not job.is_queued]
+    asleep = [job for job in jobs if job.suspended and _may_resume(situation, job)]
     free_pods = count_free_pods(situation.most, tuple(job for job in jobs if job not in asleep))
     changes: list[SetSuspend] = []
     for job in asleep:
@@ -62,3 +66,9 @@ def _resume(situation: Situation) -> tuple[SetSuspend, ...]:
         changes.append(SetSuspend(job.name, False, job.resource_version, parallelism))
         free_pods -= count_taken(job, share=job.share if parallelism is None else parallelism)
     return tuple(changes)
+
+
+def _may_resume(situation: Situation, job: ObservedJob) -> bool:
+    """Return whether a Job is the operator's to resume, and was not resumed just before."""
+    resume = find_resume(situation.evidence.resumes, job)
+    return not job.is_queued and (resume is None or situation.now >= resume.due)

@@ -3,7 +3,9 @@
 Each says what was seen, where, and, where something is to be done, what to change.
 """
 
+import math
 from collections.abc import Sequence
+from datetime import datetime
 
 from workqueuejob.api import ItemsStatus, WorkQueueJobSpec
 from workqueuejob.brokers.depth import QueueDepth
@@ -11,6 +13,7 @@ from workqueuejob.brokers.traits import read_traits
 from workqueuejob.names import KUEUE_LABEL, job_name
 from workqueuejob.planning.actions import CreateWave, GrowWave, RaiseParallelism
 from workqueuejob.planning.evidence.futility import count_idle_exits, futility_delay_seconds
+from workqueuejob.planning.evidence.resumes import Resume
 from workqueuejob.planning.observing.observed import ObservedJob, PodProblem, count_open
 from workqueuejob.planning.situation import Situation
 from workqueuejob.planning.wording import count, describe_depth
@@ -53,6 +56,17 @@ def grown(situation: Situation, grow: GrowWave) -> str:
 def resumed(jobs: int) -> str:
     """Say what resuming did."""
     return f"spec.suspend is false: resumed {count(jobs, 'Job')}"
+
+
+def suspended_by_others(resume: Resume, *, now: datetime) -> str:
+    """Say that a Job was suspended again after the operator had resumed it, and what to do."""
+    seconds = max(0, math.ceil((resume.due - now).total_seconds()))
+    return (
+        f"Job {resume.job} was suspended although spec.suspend is false, by a person or by another"
+        f" controller: resumed it {count(resume.times, 'time')}, the next time in {seconds} s. To"
+        f" pause the run, set spec.suspend; to let Kueue admit its Jobs, set {KUEUE_LABEL} in"
+        " spec.jobMetadata.labels"
+    )
 
 
 def working(pods: int, *, of: int | None = None, wanted: int | None = None) -> str:
