@@ -247,6 +247,11 @@ class JobStatus(Model):
     items: CountedItems | None = None
     """What the Job's workers have reported. It is part of status.counted. Absent: no worker."""
 
+    deleted: LargeCount | None = None
+    """How many of the Job's failed pods are deleted, and have their reports in items. If the
+    operator is restarted, it can't read these reports again, and each such pod is uncertain.
+    Absent: none."""
+
 
 class Decision(Model):
     """The last decision and the numbers behind it."""

@@ -12,7 +12,8 @@ from tests.builders import (
     a_pod_metadata,
     a_work_queue_job,
 )
-from workqueuejob.api import WorkQueueJobStatus
+from workqueuejob.api import JobStatus, WorkQueueJobStatus
+from workqueuejob.api.status import CountedItems
 from workqueuejob.cluster.api import ClusterAPI
 from workqueuejob.contract.report import ItemCounts, write_report
 from workqueuejob.controller.worker_reports import WorkerReports
@@ -72,6 +73,41 @@ async def test_pod_that_was_deleted_stays_counted() -> None:
     reports.put(a_pod("a", succeeded=2), is_gone=True)
 
     assert await attach(reports, Pods(), JOB) == 2
+
+
+async def attach_job(reports: WorkerReports, *recorded: JobStatus) -> ObservedJob:
+    """Return the running Job with its reports, where status has recorded so much of it."""
+    status = WorkQueueJobStatus(waves=len(recorded), jobs=recorded)
+    resource = a_work_queue_job(status=status, worker={"source": "Image"})
+    (attached,) = await reports.attach(cast("ClusterAPI", Pods()), resource, (JOB,))
+    return attached
+
+
+async def test_janitor_that_deletes_ended_pods_leaves_no_doubt() -> None:
+    reports = WorkerReports(NAMESPACE)
+    for name, code in (("a", 0), ("b", 75)):
+        reports.put(a_pod(name, succeeded=2, code=code))
+        assert reports.put(a_pod(name, succeeded=2, code=code), is_gone=True)
+    attached = await attach_job(reports)
+    assert attached.items == CountedItems(succeeded=4)
+    assert attached.deleted == 1
+
+
+async def test_restarted_operator_doubts_reports_that_it_can_not_read_again() -> None:
+    known = JobStatus(name=JOB.name, wave=1, items=CountedItems(succeeded=4), deleted=1)
+    reports = WorkerReports(NAMESPACE)
+    for _ in range(2):
+        attached = await attach_job(reports, known)
+        assert attached.items == CountedItems(uncertain=1)
+        assert attached.deleted == 1
+
+
+async def test_operator_does_not_doubt_the_reports_that_it_has_read_itself() -> None:
+    reports = WorkerReports(NAMESPACE)
+    await attach_job(reports, JobStatus(name=JOB.name, wave=1))
+    reports.put(a_pod("a", succeeded=2, code=75), is_gone=True)
+    known = JobStatus(name=JOB.name, wave=1, items=CountedItems(succeeded=2), deleted=1)
+    assert (await attach_job(reports, known)).items == CountedItems(succeeded=2)
 
 
 async def test_finished_job_is_listed_once_so_that_no_pod_is_missed() -> None:

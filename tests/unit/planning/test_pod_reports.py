@@ -133,20 +133,42 @@ def test_killed_pod_is_uncertain_by_its_item_or_has_failed(
     assert (report.items.uncertain, report.died_idle) == (uncertain, died_idle)
 
 
-def test_deleted_pod_is_uncertain_for_no_other_operator_can_read_it() -> None:
-    pod = a_pod(terminated(0), phase="Succeeded")
-    assert read(pod, is_gone=True).items == CountedItems(
-        succeeded=3, dead_lettered=1, attempts_failed=5, uncertain=1
-    )
+@pytest.mark.parametrize(("code", "phase"), [(0, "Succeeded"), (75, "Failed"), (137, "Failed")])
+def test_report_of_a_deleted_pod_is_as_certain_as_before(code: int, phase: str) -> None:
+    pod = a_pod(terminated(code), phase=phase, deleted=True)
+    gone = read(pod, is_gone=True)
+    assert gone.items == read(pod).items
+    assert gone.items == CountedItems(succeeded=3, dead_lettered=1, attempts_failed=5)
 
 
-def test_deleted_pod_that_never_had_an_item_leaves_nothing_to_be_told() -> None:
-    unused = write_report(ItemCounts(), holding=False, note="told to stop")
-    pod = a_pod(terminated(75, unused), phase="Failed")
-    assert read(pod, is_gone=True).items == CountedItems()
+def test_deleted_pod_that_was_killed_with_an_item_in_hand_is_uncertain_as_before() -> None:
+    pod = a_pod(terminated(137, HOLDING))
+    assert read(pod, is_gone=True).items.uncertain == 1
 
-    killed = a_pod(terminated(137, unused), phase="Failed")
-    assert read(killed, is_gone=True).items == CountedItems(uncertain=1)
+
+@pytest.mark.parametrize(
+    ("pod", "is_gone", "deleted"),
+    [
+        pytest.param(a_pod(terminated(75)), True, 1, id="stopped early"),
+        pytest.param(a_pod(terminated(75)), False, 0, id="still there"),
+        pytest.param(a_pod(terminated(0), phase="Succeeded"), True, 0, id="counted by its Job"),
+        pytest.param(
+            a_pod(terminated(75, write_report(ItemCounts()))), True, 0, id="had settled nothing"
+        ),
+        pytest.param(a_pod({"running": {}}, phase="Running"), True, 0, id="uncertain anyway"),
+    ],
+)
+def test_pods_whose_reports_only_this_operator_has_are_counted(
+    pod: dict[str, Any], deleted: int, *, is_gone: bool
+) -> None:
+    reports = [read(pod, is_gone=is_gone)]
+    assert attach_reports(a_job(), reports, is_listed=False).deleted == deleted
+
+
+def test_reports_that_only_a_former_operator_had_are_uncertain() -> None:
+    attached = attach_reports(a_job(), [], is_listed=False, unreadable=2)
+    assert attached.items == CountedItems(uncertain=2)
+    assert attached.deleted == 2
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,9 @@
 
 Reports come one by one as pods end. Before a finished Job is folded into the totals, its pods are
 listed once, so that no report is missed. After that its reports are dropped, because a long run has
-many. The report of a deleted pod is kept as long as any other.
+many. The report of a deleted pod is kept as long as any other, and is as certain. Only a restarted
+operator can't read it again: it finds in status how many such reports there were, and counts each
+of their pods as uncertain.
 
 A report counts for the Job that controls its pod, by the Job's UID. The watch may show a pod before
 its Job, so a report is kept until its Job is known.
@@ -31,6 +33,7 @@ class ReportBook:
         self._reports: dict[str, dict[str, PodReport]] = {}
         self._early: dict[str, PodReport] = {}
         self._listed: set[str] = set()
+        self._unreadable: dict[str, int] = {}
 
     def put(self, manifest: Mapping[str, Any], *, is_gone: bool = False) -> bool:
         """Take in a pod, or its deletion; return whether it is news."""
@@ -73,10 +76,22 @@ class ReportBook:
             return jobs
         open_jobs = {job.uid for job in jobs if not is_folded(resource.status, job.wave)}
         self._listed &= open_jobs
+        self._note_unreadable(resource, jobs, open_jobs)
         # The reports of a Job that is gone are dropped too, although its pods may go after it.
         self._reports = {uid: self._reports.get(uid, {}) for uid in open_jobs}
         self._take_in_early(resource)
         return tuple(self._attach(job) if job.uid in open_jobs else job for job in jobs)
+
+    def _note_unreadable(
+        self, resource: WorkQueueJob, jobs: tuple[ObservedJob, ...], open_jobs: set[str]
+    ) -> None:
+        """Note, when a Job is first seen, the deleted pods that a former operator had read."""
+        recorded = {job.wave: job.deleted or 0 for job in resource.status.jobs}
+        self._unreadable = {
+            job.uid: self._unreadable.get(job.uid, recorded.get(job.wave, 0))
+            for job in jobs
+            if job.uid in open_jobs
+        }
 
     def _take_in_early(self, resource: WorkQueueJob) -> None:
         """Give early reports to the Jobs that are known by now; keep those of waves to come."""
@@ -89,4 +104,9 @@ class ReportBook:
 
     def _attach(self, job: ObservedJob) -> ObservedJob:
         reports = self._reports[job.uid]
-        return attach_reports(job, reports.values(), is_listed=job.uid in self._listed)
+        return attach_reports(
+            job,
+            reports.values(),
+            is_listed=job.uid in self._listed,
+            unreadable=self._unreadable[job.uid],
+        )

@@ -76,6 +76,9 @@ class ObservedJob:
     items: CountedItems | None = None
     """What its pods' workers have reported; None without a worker."""
 
+    deleted: int = 0
+    """Failed pods that are deleted, and whose reports are in `items`."""
+
     complaint: str | None = None
     """Why one of its workers could not go on, in the worker's words."""
 

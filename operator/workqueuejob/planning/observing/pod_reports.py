@@ -51,11 +51,15 @@ class PodReport:
     """The features that its worker does not know, of those that it was asked for; None if that is
     unknown."""
 
+    is_deleted: bool = False
+    """Whether it is gone, so that no later operator can read it."""
+
 
 def read_pod_report(manifest: Mapping[str, Any], *, is_gone: bool = False) -> PodReport | None:
     """Return what a pod of a worker reports; None as long as it has not ended.
 
     is_gone: it was deleted. If it still ran then, as when its node was lost, it reports nothing.
+        If it had ended, its report is as good as before.
     """
     metadata, status = manifest["metadata"], manifest.get("status") or {}
     ended = _ENDED | ({"Running"} if is_gone else set())
@@ -73,11 +77,7 @@ def read_pod_report(manifest: Mapping[str, Any], *, is_gone: bool = False) -> Po
         wave=read_wave(manifest),
         items=_count(
             report,
-            is_uncertain=has_run
-            and (
-                _is_uncertain(terminated, report)
-                or (is_gone and not _is_unused(terminated, report))
-            ),
+            is_uncertain=has_run and _is_uncertain(terminated, report),
             is_unreported=has_run and report is None and bool(terminated),
         ),
         succeeded=terminated.get("exitCode") == exit_codes.DONE,
@@ -88,18 +88,22 @@ def read_pod_report(manifest: Mapping[str, Any], *, is_gone: bool = False) -> Po
         else None,
         ended_by=ended_by,
         lacks=None if report is None else _find_lacking(manifest, report),
+        is_deleted=is_gone,
     )
 
 
 def attach_reports(
-    job: ObservedJob, reports: Iterable[PodReport], *, is_listed: bool
+    job: ObservedJob, reports: Iterable[PodReport], *, is_listed: bool, unreadable: int = 0
 ) -> ObservedJob:
     """Return a Job with what its workers report, and with the failures that it does not count.
 
     is_listed: its pods were listed after it had ended, so a report that is missing never comes.
+    unreadable: its failed pods that were deleted after a former operator had read their reports.
+        Status has these in its sums, but not apart from the others, so each is uncertain.
     """
     own = [report for report in reports if report.job == job.uid]
     items = add_items(own)
+    items = items.model_copy(update={"uncertain": items.uncertain + unreadable})
     if job.is_done and job.stuck:
         # They may still settle their items, and report it later, if their node comes back.
         items = items.model_copy(update={"uncertain": items.uncertain + job.stuck})
@@ -117,6 +121,7 @@ def attach_reports(
         complaint=complaint,
         ended_by=ended_by,
         lacks=lacks,
+        deleted=unreadable + sum(_is_read_for_the_last_time(report) for report in own),
     )
 
 
@@ -169,10 +174,13 @@ def _is_uncertain(terminated: Mapping[str, Any], report: Report | None) -> bool:
     return report is None or report.holding
 
 
-def _is_unused(terminated: Mapping[str, Any], report: Report | None) -> bool:
-    """Return whether it ended in order and had settled nothing, so that no report is missing."""
-    is_orderly = terminated.get("exitCode") in _ORDERLY
-    return is_orderly and report is not None and report.counts == ItemCounts()
+def _is_read_for_the_last_time(report: PodReport) -> bool:
+    """Return whether a later operator lacks a pod's report and can't tell that it does.
+
+    Of a pod that succeeded it can tell, because its Job counts the pod.
+    """
+    is_worth_it = report.items.model_copy(update={"uncertain": 0}) != CountedItems()
+    return report.is_deleted and not report.succeeded and is_worth_it
 
 
 def _has_died_idle(

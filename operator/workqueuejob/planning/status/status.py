@@ -154,6 +154,7 @@ def _build_jobs(observed: Observed) -> tuple[JobStatus, ...]:
             succeeded=job.succeeded,
             failed=job.failed,
             items=count_job(job, recorded.get(job.wave)) if _counts_items(observed) else None,
+            deleted=job.deleted or None,
         )
         for job in observed.listed
     )
