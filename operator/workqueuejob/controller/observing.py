@@ -14,6 +14,7 @@ from workqueuejob.brokers.depth import Measurement
 from workqueuejob.cluster.api import ClusterAPI
 from workqueuejob.cluster.observation import LONGEST_AGE_SECONDS, rest_on
 from workqueuejob.controller.execution import Execution
+from workqueuejob.controller.failed_pods import FailedPods
 from workqueuejob.controller.queue_follower import QueueFollower
 from workqueuejob.controller.store import JobStore
 from workqueuejob.controller.stuck_pods import STUCK_PODS_REREAD_SECONDS, StuckPodWatchman
@@ -55,6 +56,7 @@ class Observer:
         self._reports = WorkerReports(namespace)
         self._pods = WaitingPodWatchman()
         self._stuck = StuckPodWatchman()
+        self._failed = FailedPods()
         self._listed_at: float | None = None
         self._demands_recent = False
 
@@ -161,6 +163,7 @@ class Observer:
     async def _complete(
         self, resource: WorkQueueJob, jobs: tuple[ObservedJob, ...]
     ) -> tuple[ObservedJob, ...]:
-        """Return the Jobs with what their pods show: stuck ones, and workers' reports."""
+        """Return the Jobs with what their pods show: stuck ones, reports, and failures."""
         marked = mark_stuck(jobs, self._stuck.pods)
-        return await self._reports.attach(self._cluster, resource, marked)
+        reported = await self._reports.attach(self._cluster, resource, marked)
+        return await self._failed.attach(self._cluster, resource, reported)

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from workqueuejob.api import WorkQueueJob
 from workqueuejob.cluster.api import ClusterAPI
 from workqueuejob.names import UID_LABEL
+from workqueuejob.planning.observing.lingering_pods import find_left_containers, find_slow_start
 from workqueuejob.planning.observing.observed import ObservedJob, PodProblem
 from workqueuejob.planning.observing.ownership import keep_own_pods
 from workqueuejob.planning.observing.waiting_pods import (
@@ -81,9 +82,12 @@ class WaitingPodWatchman:
             )
             pods = keep_own_pods(listed, jobs)
             self.sees_deleted_pods = is_any_pod_deleted(pods)
+            wall = datetime.now(UTC)
             self._problem = (
                 find_pod_problem(pods)
-                or find_unclaimed_pods(pods, now=datetime.now(UTC))
+                or find_unclaimed_pods(pods, now=wall)
+                or find_slow_start(pods, now=wall)
+                or find_left_containers(pods, now=wall)
                 or find_back_off(pods)
                 or missing_pods(missing)
             )

@@ -18,8 +18,9 @@ In which order: `_RULES` has five parts, and each may rely on those before it.
    without one. While it is unknown, only part 1 acts: no Job is created and no run completes.
 3. What has to be settled before the numbers say anything: where a log's run ends, and pods that are
    on their way out.
-4. What ends pods or the run: pods on a lost node, too many dead letters, warm waves that are not
-   needed, too many failures, pods without an item, pods that can't start, and an empty queue.
+4. What ends pods or the run: pods on a lost node, pods without a worker, too many dead letters,
+   warm waves that are not needed, too many failures, pods without an item, pods that can't start,
+   and an empty queue.
 5. What is left to do: the ready items get their pods.
 
 `keep_warm` is no rule, because it decides nothing by itself: it adds the pods that a Continuous
@@ -47,6 +48,7 @@ from workqueuejob.planning.rules.breaker import end_after_too_many_dead_letters
 from workqueuejob.planning.rules.endings import end_drained_run, end_surplus, wait_for_ending_jobs
 from workqueuejob.planning.rules.failures import end_after_too_many_failures
 from workqueuejob.planning.rules.history import list_expired_while_running
+from workqueuejob.planning.rules.left_waves import end_left_waves
 from workqueuejob.planning.rules.limits import end_after_deadline
 from workqueuejob.planning.rules.outdated import end_outdated_waves
 from workqueuejob.planning.rules.span_start import record_span
@@ -165,6 +167,8 @@ _RULES: tuple[Callable[[Situation], Plan | None], ...] = (
     wait_for_ending_jobs,
     # A Job that has only pods on a lost node never ends by itself; all rules below would wait.
     end_stuck_waves,
+    # Such a Job has no worker any more, and would keep the run from its end.
+    end_left_waves,
     # Before the queue may be called drained: a run that put too much aside has failed even so.
     end_after_too_many_dead_letters,
     # Before the rule for failures, which waits until no pod is there: warm pods never leave.

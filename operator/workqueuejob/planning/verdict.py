@@ -43,6 +43,7 @@ QUEUE_DRAINED = "QueueDrained"
 WARM_PODS_NOT_NEEDED = "WarmPodsNotNeeded"
 TEMPLATE_CHANGED = "TemplateChanged"
 PODS_STUCK = "PodsStuck"
+WORKERS_ENDED = "WorkersEnded"
 RUN_FAILED = "RunBackoffLimitExceeded"
 RUN_FAILED_BY_POLICY = "RunPodFailurePolicy"
 RUN_SUSPENDED = "RunSuspended"
@@ -56,6 +57,7 @@ END_REASONS = frozenset(
         WARM_PODS_NOT_NEEDED,
         TEMPLATE_CHANGED,
         PODS_STUCK,
+        WORKERS_ENDED,
         RUN_FAILED,
         RUN_FAILED_BY_POLICY,
         RUN_DEADLINE,

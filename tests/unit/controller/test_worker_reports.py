@@ -148,7 +148,9 @@ async def test_pod_killed_without_an_item_is_a_failed_pod(code: int, failed: int
 
     (attached,) = await reports.attach(cast("ClusterAPI", Pods()), resource, (JOB,))
 
-    assert attached == replace(JOB, items=attached.items, failed=failed)
+    expected = replace(JOB, items=attached.items, failed=failed, failure=attached.failure)
+    assert attached == expected
+    assert (attached.failure is not None) is bool(failed)
 
 
 async def test_pod_that_goes_after_its_job_is_not_remembered() -> None:

@@ -8,14 +8,20 @@ restart it is gathered from the start, which delays an end and never hastens one
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from workqueuejob.api.status import CountedItems, ItemsStatus
+from workqueuejob.api.status import CountedItems
 from workqueuejob.brokers.depth import QueueDepth
 from workqueuejob.contract.report import ItemCounts
 from workqueuejob.planning.evidence.movement import Movement, begin_movement, follow_movement
-from workqueuejob.planning.evidence.pace import Pace, begin_pace, follow_pace
+from workqueuejob.planning.evidence.pace import Pace, follow_observed_pace
 from workqueuejob.planning.evidence.proof import Streak, extend_streak
 from workqueuejob.planning.evidence.resumes import Resumes, forget_resumes
-from workqueuejob.planning.evidence.signs import is_abandoned, is_drained, is_quiet, is_surplus
+from workqueuejob.planning.evidence.signs import (
+    is_abandoned,
+    is_drained,
+    is_quiet,
+    is_surplus,
+    is_untaken,
+)
 from workqueuejob.planning.evidence.silence import Silence, follow_silence, seconds_awaited
 from workqueuejob.planning.ledger.books import Books
 from workqueuejob.planning.ledger.items import count_settled
@@ -53,6 +59,9 @@ class Evidence:
     abandoned: Streak | None = None
     """Items are held although the run has no pod, at a broker that knows no consumers."""
 
+    left: Streak | None = None
+    """A Job has only pods whose worker has ended, and which go on because of another container."""
+
     movement: Movement | None = None
     """Whether waves move anything; None before the first successful read."""
 
@@ -70,6 +79,9 @@ class Evidence:
 
     silence: Silence | None = None
     """Pods that ended without a report; None before the first successful read."""
+
+    untaken: Streak | None = None
+    """Items are ready and workers run, but none holds an item, and no number has changed."""
 
     resumes: Resumes = ()
     """The Jobs that were resumed, and may be suspended again by others."""
@@ -122,12 +134,17 @@ def gather_evidence(
         quiet=extend(previous.quiet, holds=is_quiet(passing)),
         foreign=extend(previous.foreign, holds=is_foreign_consumer_present(jobs, depth)),
         abandoned=extend(previous.abandoned, holds=is_abandoned(jobs, depth)),
+        left=extend(previous.left, holds=any(job.is_left for job in jobs)),
         movement=_follow_movement(previous, observed, depth, ledger),
-        pace=_follow_pace(previous, observed, depth, books.items, now),
+        pace=follow_observed_pace(previous.pace, observed, depth, books.items, now=now),
         fingerprint=fingerprint,
         last_seen=(depth.left, settled),
         vanished=_count_vanished(previous, observed, settled),
         silence=silence,
+        untaken=extend(
+            previous.untaken if same else None,
+            holds=has_workers and is_untaken(jobs, depth),
+        ),
         resumes=resumes,
     )
 
@@ -180,39 +197,6 @@ def _follow_movement(
     return follow_movement(
         previous.movement, jobs, total, was_quiet=was_quiet, succeeded=succeeded, done=done
     )
-
-
-def _follow_pace(
-    previous: Evidence,
-    observed: Observed,
-    depth: QueueDepth,
-    items: ItemsStatus | None,
-    now: datetime,
-) -> Pace | None:
-    if observed.resource.spec.autoscale is None or items is None:
-        return None
-    settled, pods = count_settled(items), _count_working(observed, depth)
-    if previous.pace is not None:
-        return follow_pace(previous.pace, settled=settled, pods=pods, now=now)
-    scaling = observed.resource.status.scaling
-    known = scaling.seconds_per_item if scaling else None
-    return begin_pace(
-        settled=settled, pods=pods, now=now, seconds_per_item=float(known) if known else None
-    )
-
-
-def _count_working(observed: Observed, depth: QueueDepth) -> int:
-    """Return how many pods work on items.
-
-    In mode Coarse the time of a pod's start is part of what its item takes, so pods that are not
-    there yet count.
-    """
-    jobs = [job for job in observed.unfinished if not job.suspended]
-    if observed.resource.spec.mode == "Fine":
-        pods = sum(job.ready for job in jobs)
-    else:
-        pods = sum(max(job.share, job.active) for job in jobs)
-    return min(pods, depth.left_beside_waiting if observed.warm else depth.left)
 
 
 def _fingerprint(

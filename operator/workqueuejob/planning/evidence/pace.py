@@ -8,6 +8,11 @@ items take longer than those before.
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from workqueuejob.api.status import ItemsStatus
+from workqueuejob.brokers.depth import QueueDepth
+from workqueuejob.planning.ledger.items import count_settled
+from workqueuejob.planning.observing.observed import Observed
+
 _REMEMBERED_ITEMS = 20
 """The number of items after which an older item counts for a third (1/e)."""
 
@@ -81,3 +86,38 @@ def follow_pace(previous: Pace, *, settled: int, pods: int, now: datetime) -> Pa
         items=max(0.0, previous.items * kept + new + begun),
         pending=0.0 if new else pending,
     )
+
+
+def follow_observed_pace(
+    previous: Pace | None,
+    observed: Observed,
+    depth: QueueDepth,
+    items: ItemsStatus | None,
+    *,
+    now: datetime,
+) -> Pace | None:
+    """Return what one more observation says; None without `autoscale` or the number of items."""
+    if observed.resource.spec.autoscale is None or items is None:
+        return None
+    settled, pods = count_settled(items), _count_working(observed, depth)
+    if previous is not None:
+        return follow_pace(previous, settled=settled, pods=pods, now=now)
+    scaling = observed.resource.status.scaling
+    known = scaling.seconds_per_item if scaling else None
+    return begin_pace(
+        settled=settled, pods=pods, now=now, seconds_per_item=float(known) if known else None
+    )
+
+
+def _count_working(observed: Observed, depth: QueueDepth) -> int:
+    """Return how many pods work on items.
+
+    In mode Coarse the time of a pod's start is part of what its item takes, so pods that are not
+    there yet count.
+    """
+    jobs = [job for job in observed.unfinished if not job.suspended]
+    if observed.resource.spec.mode == "Fine":
+        pods = sum(job.ready for job in jobs)
+    else:
+        pods = sum(max(job.share, job.active) for job in jobs)
+    return min(pods, depth.left_beside_waiting if observed.warm else depth.left)

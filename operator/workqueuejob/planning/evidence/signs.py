@@ -58,6 +58,12 @@ def is_surplus(
     return consumers >= count_active(jobs)
 
 
+def is_untaken(jobs: tuple[ObservedJob, ...], depth: QueueDepth) -> bool:
+    """Return whether items are ready and workers run, but none of them has taken one."""
+    is_running = any(job.ready for job in jobs)
+    return bool(depth.ready) and is_running and not depth.in_flight_known and not depth.consumers
+
+
 def is_anything_held(depth: QueueDepth) -> bool:
     """Return whether a pod may hold an item, by the broker's numbers alone.
 

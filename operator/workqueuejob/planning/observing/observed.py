@@ -14,6 +14,7 @@ from workqueuejob.api.spec import RunPolicy
 from workqueuejob.api.status import CountedItems
 from workqueuejob.brokers.depth import Measurement, QueueDepth
 from workqueuejob.errors import WorkQueueJobError
+from workqueuejob.planning.observing.failed_pods import PodFailure
 
 
 class JobState(Enum):
@@ -51,7 +52,6 @@ class ObservedJob:
     """Pods that are being deleted and have not ended."""
 
     succeeded: int = 0
-
     failed: int = 0
     """Failed pods, without those that the Job's failure policy ignores."""
 
@@ -87,6 +87,12 @@ class ObservedJob:
 
     lacks: tuple[str, ...] | None = None
     """The features that its workers do not know; None if that is unknown."""
+
+    failure: PodFailure | None = None
+    """How one of its pods failed, in the words of the pod's status."""
+
+    left: int = 0
+    """Active pods whose worker has exited 0, and which go on because of another container."""
 
     is_queued: bool = False
     """Whether Kueue suspends, resumes and resizes it; the operator doesn't then."""
@@ -125,6 +131,12 @@ class ObservedJob:
         if not self.stuck:
             return self.open
         return min(self.open, max(self.active, self.share - self.stuck))
+
+    @property
+    def is_left(self) -> bool:
+        """Whether it runs, and the worker of every one of its pods has exited 0."""
+        is_running = self.state is JobState.RUNNING and not self.suspended
+        return is_running and 0 < self.active <= self.left
 
     @property
     def is_quiet(self) -> bool:

@@ -11,6 +11,8 @@ from workqueuejob.contract.report import ItemCounts, Report, read_report
 from workqueuejob.contract.settings import SETTINGS
 from workqueuejob.planning.observing.containers import has_never_run, read_state
 from workqueuejob.planning.observing.endings import find_ender, is_disrupted
+from workqueuejob.planning.observing.failed_pods import PodFailure, describe_failure
+from workqueuejob.planning.observing.lingering_pods import name_workers
 from workqueuejob.planning.observing.observed import ObservedJob
 from workqueuejob.planning.observing.ownership import read_job_uid, read_wave
 
@@ -51,21 +53,28 @@ class PodReport:
     """The features that its worker does not know, of those that it was asked for; None if that is
     unknown."""
 
+    failure: PodFailure | None = None
+    """How it failed, in the words of its status; None if it did not, or gave a reason itself."""
+
+    is_left: bool = False
+    """Whether its worker has exited 0, and the pod goes on because of another container."""
+
     is_deleted: bool = False
     """Whether it is gone, so that no later operator can read it."""
 
 
 def read_pod_report(manifest: Mapping[str, Any], *, is_gone: bool = False) -> PodReport | None:
-    """Return what a pod of a worker reports; None as long as it has not ended.
+    """Return what a pod of a worker reports; None as long as its worker has not ended.
 
     is_gone: it was deleted. If it still ran then, as when its node was lost, it reports nothing.
         If it had ended, its report is as good as before.
     """
     metadata, status = manifest["metadata"], manifest.get("status") or {}
-    ended = _ENDED | ({"Running"} if is_gone else set())
+    container = _find_worker(manifest)
+    is_left = not is_gone and _is_left(manifest, container)
+    ended = _ENDED | ({"Running"} if is_gone or is_left else set())
     if status.get("phase") not in ended:
         return None
-    container = _find_worker(manifest)
     name, terminated = container.get("name") or "", read_state(container).get("terminated") or {}
     has_run = not has_never_run(manifest, container)
     report = read_report(terminated.get("message") or "")
@@ -88,6 +97,8 @@ def read_pod_report(manifest: Mapping[str, Any], *, is_gone: bool = False) -> Po
         else None,
         ended_by=ended_by,
         lacks=None if report is None else _find_lacking(manifest, report),
+        failure=_describe_failure(manifest, terminated),
+        is_left=is_left and terminated.get("exitCode") == exit_codes.DONE,
         is_deleted=is_gone,
     )
 
@@ -117,10 +128,13 @@ def attach_reports(
     return replace(
         job,
         items=items,
+        succeeded=_count_succeeded(job, own),
         failed=job.failed + died_idle,
         complaint=complaint,
         ended_by=ended_by,
         lacks=lacks,
+        failure=next((report.failure for report in reversed(own) if report.failure), None),
+        left=min(job.active, sum(report.is_left for report in own)),
         deleted=unreadable + sum(_is_read_for_the_last_time(report) for report in own),
     )
 
@@ -133,11 +147,29 @@ def add_items(reports: Iterable[PodReport]) -> CountedItems:
     )
 
 
+def _count_succeeded(job: ObservedJob, reports: list[PodReport]) -> int:
+    """Return how many pods have succeeded.
+
+    Kubernetes does not count the pods that it deletes because the Job was ended, although a worker
+    may have exited 0 before. While the Job runs its own number counts: such a pod is replaced.
+    """
+    if not job.ended_by_us:
+        return job.succeeded
+    return max(job.succeeded, min(job.completions, sum(report.succeeded for report in reports)))
+
+
+def _is_left(manifest: Mapping[str, Any], container: Mapping[str, Any]) -> bool:
+    """Return whether a pod goes on although its worker has ended and is not started again."""
+    terminated = read_state(container).get("terminated")
+    if not terminated or (manifest.get("status") or {}).get("phase") != "Running":
+        return False
+    policy = (manifest.get("spec") or {}).get("restartPolicy")
+    return policy == "Never" or (policy == "OnFailure" and terminated.get("exitCode") == 0)
+
+
 def _find_worker(manifest: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the status of the container that has the worker's settings; empty without any."""
-    workers = {
-        name for name, variables in _list_variables(manifest).items() if SETTINGS in variables
-    }
+    workers = name_workers(manifest)
     for container in (manifest.get("status") or {}).get("containerStatuses") or ():
         if container.get("name") in workers or not workers:
             status: Mapping[str, Any] = container
@@ -194,6 +226,15 @@ def _has_died_idle(
     if terminated.get("exitCode") != exit_codes.KILLED:
         return False
     return not is_disrupted(manifest) and not (report is not None and report.holding)
+
+
+def _describe_failure(
+    manifest: Mapping[str, Any], terminated: Mapping[str, Any]
+) -> PodFailure | None:
+    """Return how a pod failed; None if it did not, or was only stopped."""
+    has_failed = (manifest.get("status") or {}).get("phase") == "Failed"
+    is_stopped = terminated.get("exitCode") == exit_codes.STOPPED_EARLY
+    return describe_failure(manifest) if has_failed and not is_stopped else None
 
 
 def _has_done_nothing(terminated: Mapping[str, Any], report: Report | None) -> bool:

@@ -8,6 +8,11 @@ from typing import Any
 
 from workqueuejob.contract.report import read_report
 from workqueuejob.planning.observing.endings import find_ender
+from workqueuejob.planning.observing.failed_pods import (
+    count_alike,
+    describe_failure,
+    describe_termination,
+)
 from workqueuejob.planning.observing.observed import ObservedJob, PodProblem
 
 BACK_OFF = "BackOff"
@@ -56,7 +61,16 @@ def _waiting(status: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             waiting = (container.get("state") or {}).get("waiting")
             if waiting and waiting.get("reason", "PodInitializing") not in _STARTING:
                 message = waiting.get("message") or f"container {container['name']} is waiting"
-                yield waiting["reason"], message
+                yield waiting["reason"], f"{message}{_tell_last_end(kind, container)}"
+
+
+def _tell_last_end(kind: str, container: Mapping[str, Any]) -> str:
+    """Return how a container ended that is to run again, as the end of a sentence."""
+    terminated = (container.get("lastState") or {}).get("terminated")
+    if not terminated:
+        return ""
+    called = "init container" if kind == "initContainerStatuses" else "container"
+    return f" ({describe_termination(container['name'], terminated, kind=called).words})"
 
 
 def find_unclaimed_pods(pods: Iterable[Mapping[str, Any]], *, now: datetime) -> PodProblem | None:
@@ -114,10 +128,16 @@ def find_back_off(pods: Iterable[Mapping[str, Any]]) -> PodProblem | None:
             pods=count,
         )
     name = failed[0]["metadata"]["name"]
+    alike = count_alike(failure for pod in failed if (failure := describe_failure(pod)) is not None)
+    words = f" ({alike[0].words})" if alike else ""
+    verb = "logs" if alike is None or alike[0].has_log else "describe pod"
     return PodProblem(
         reason=BACK_OFF,
-        message=f"failed; their Job tries again after a back-off. kubectl logs {name} tells why",
-        pods=len(failed),
+        message=(
+            f"failed{words}; their Job tries again after a back-off. kubectl {verb} {name} tells"
+            " more"
+        ),
+        pods=alike[1] if alike else len(failed),
     )
 
 

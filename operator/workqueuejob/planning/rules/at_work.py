@@ -12,6 +12,9 @@ from workqueuejob.planning.verdict import Progress, Verdict
 from workqueuejob.planning.words import items as item_messages
 from workqueuejob.planning.words import messages
 
+_UNTAKEN_SUSPICION_SECONDS = 30.0
+"""The time in which one of the workers that run should have taken an item."""
+
 _FOREIGN_SUSPICION_SECONDS = 5.0
 """The time for which the queue must have too many consumers before the status says so."""
 
@@ -32,19 +35,28 @@ def describe_work(situation: Situation) -> Verdict:
         return Verdict(Progress.WORKING, messages.working_with_strangers(situation.depth, active))
     if situation.spec.parallelism == 0 and not active:
         return Verdict(Progress.WORKING, messages.NO_PARALLELISM)
-    at_work = _count_at_work(situation, active)
+    at_work = count_at_work(situation, active)
+    if situation.lasts(situation.evidence.untaken, seconds=_UNTAKEN_SUSPICION_SECONDS):
+        return Verdict(Progress.WORKING, messages.untaken(situation, active))
     if situation.depth.delayed and not at_work and not situation.depth.ready:
         return Verdict(Progress.WORKING, item_messages.resting(situation.depth))
     wanted = situation.most if active > situation.most else None
     return Verdict(Progress.WORKING, messages.working(at_work, of=active, wanted=wanted))
 
 
-def _count_at_work(situation: Situation, active: int) -> int:
-    """Return how many pods have something to do; warm pods may have nothing."""
-    held, depth = situation.depth.in_flight_known, situation.depth
+def count_at_work(situation: Situation, pods: int) -> int:
+    """Return how many of the pods have something to do, as far as the broker tells.
+
+    Where it counts what workers hold as of now, a pod is at work that holds an item. Elsewhere only
+    warm pods are known to have nothing, and only while nothing is ready.
+    """
+    depth = situation.depth
+    if situation.has_workers and depth.in_flight is not None:
+        return min(pods, depth.in_flight)
+    held = depth.in_flight_known
     if depth.ready or held is None or not any(j.is_warm for j in situation.observed.unfinished):
-        return active
-    return min(active, held)
+        return pods
+    return min(pods, held)
 
 
 def _find_stalled(situation: Situation) -> Abandonment | None:

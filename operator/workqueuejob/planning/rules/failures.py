@@ -31,13 +31,13 @@ def end_after_too_many_failures(situation: Situation) -> Plan | None:
         return None
     observed, jobs = situation.observed, _list_period(situation)
     by_policy = next((job for job in jobs if job.failure_reason in _FAILED_BY_POLICY), None)
-    complaint = _find_complaint(jobs)
+    cause = _find_cause(jobs)
     if by_policy is None:
         reason, end_reason = Progress.BACKOFF_LIMIT_EXCEEDED, RUN_FAILED
-        message = messages.backoff_limit_exceeded(situation, complaint)
+        message = messages.backoff_limit_exceeded(situation, cause)
     else:
         reason, end_reason = Progress.POD_FAILURE_POLICY, RUN_FAILED_BY_POLICY
-        message = messages.failed_by_policy(situation, by_policy.name, complaint)
+        message = messages.failed_by_policy(situation, by_policy.name, cause)
     verdict = Verdict(Progress.WORKING, message)
     if not observed.unfinished:
         is_forgiven = by_policy is None or situation.is_continuous
@@ -93,13 +93,19 @@ def _give_up(situation: Situation, reason: Progress, message: str) -> Plan:
     )
 
 
-def _find_complaint(jobs: list[ObservedJob]) -> str | None:
-    """Return why pods failed, as far as it is known: in a worker's words, or by what ended it."""
+def _find_cause(jobs: list[ObservedJob]) -> messages.Cause:
+    """Return why pods failed, as far as it is known.
+
+    A worker's own words say most, then what ended a pod, and then what the pod's status says.
+    """
     complaint = next((job.complaint for job in reversed(jobs) if job.complaint), None)
     ended_by = next((job.ended_by for job in reversed(jobs) if job.ended_by), None)
+    failure = next((job.failure for job in reversed(jobs) if job.failure), None)
     if complaint is not None:
         return messages.said(complaint)
-    return messages.ended_by(ended_by) if ended_by is not None else None
+    if ended_by is not None:
+        return messages.ended_by(ended_by)
+    return messages.failed_so(failure) if failure is not None else messages.Cause()
 
 
 def _may_hold_an_item(situation: Situation) -> bool:

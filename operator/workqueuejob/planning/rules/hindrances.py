@@ -6,12 +6,16 @@ from workqueuejob.errors import WorkQueueJobError
 from workqueuejob.planning.actions import Action
 from workqueuejob.planning.decision import Plan
 from workqueuejob.planning.evidence.resumes import find_resume
+from workqueuejob.planning.observing.lingering_pods import CONTAINERS_LEFT
 from workqueuejob.planning.observing.observed import PodProblem
 from workqueuejob.planning.observing.waiting_pods import BACK_OFF
 from workqueuejob.planning.situation import Situation
 from workqueuejob.planning.verdict import Progress, Verdict
 from workqueuejob.planning.words import items as item_messages
 from workqueuejob.planning.words import messages
+
+_IDLE_SECONDS = 30.0
+"""The time without any change after which containers are taken to be left over."""
 
 
 def find_hindrance(situation: Situation) -> Verdict | None:
@@ -22,7 +26,7 @@ def find_hindrance(situation: Situation) -> Verdict | None:
     if situation.is_dead_letter_target_missing:
         message = item_messages.dead_letter_target_missing(situation.spec)
         return Verdict(Progress.DEAD_LETTER_TARGET_MISSING, message)
-    if observed.pod_problem is not None:
+    if observed.pod_problem is not None and _is_certain(situation, observed.pod_problem):
         return _describe_problem(observed.pod_problem)
     return _find_unadmitted(situation) or _find_suspended(situation)
 
@@ -60,7 +64,19 @@ def _find_suspended(situation: Situation) -> Verdict | None:
     return None
 
 
+def _is_certain(situation: Situation, problem: PodProblem) -> bool:
+    """Return whether a problem is one for certain.
+
+    Which of a user's own containers works is not known. So one that ends before the others is a
+    problem only when nothing is left to do.
+    """
+    is_guess = problem.reason == CONTAINERS_LEFT and not situation.has_workers
+    return not is_guess or situation.lasts(situation.evidence.idle, seconds=_IDLE_SECONDS)
+
+
 def _describe_problem(problem: PodProblem) -> Verdict:
     if problem.reason == BACK_OFF:
         return Verdict(Progress.WORKING, messages.backing_off(problem))
+    if problem.reason == CONTAINERS_LEFT:
+        return Verdict(Progress.SURPLUS_PODS_WAITING, messages.left_over(problem))
     return Verdict(Progress.PODS_NOT_STARTING, messages.not_starting(problem))

@@ -12,7 +12,7 @@ from workqueuejob.planning.evidence.futility import (
 from workqueuejob.planning.ledger.items import Doubt
 from workqueuejob.planning.observing.observed import JobState, ObservedJob, count_active
 from workqueuejob.planning.pods.job_manifest import hash_template
-from workqueuejob.planning.rules.at_work import describe_work
+from workqueuejob.planning.rules.at_work import count_at_work, describe_work
 from workqueuejob.planning.situation import Situation
 from workqueuejob.planning.sizing.sizing import (
     MAX_COMPLETIONS,
@@ -65,8 +65,9 @@ def plan_waves(situation: Situation) -> Plan:
         return _retry_after_futile_wave(situation, few=min(sizing.wanted, free_pods))
     completions = _count_completions(situation, wanted=sizing.wanted, free_pods=free_pods)
     wave = _next_wave(situation, completions=completions, parallelism=min(free_pods, completions))
+    pods = count_active(observed.jobs) + wave.parallelism
     return Plan(
-        Verdict(Progress.WORKING, messages.working(count_active(observed.jobs) + wave.parallelism)),
+        Verdict(Progress.WORKING, messages.working(count_at_work(situation, pods), of=pods)),
         (*raises, wave),
         messages.created(situation, wave),
         futile_waves=0 if has_progressed(situation.evidence) else None,
@@ -149,7 +150,7 @@ def _grow(situation: Situation, raises: tuple[RaiseParallelism, ...], grow: Grow
     actions: tuple[Action, ...] = (*raises, grow)
     pods = count_active(situation.jobs)
     return Plan(
-        Verdict(Progress.WORKING, messages.working(pods)),
+        Verdict(Progress.WORKING, messages.working(count_at_work(situation, pods), of=pods)),
         actions,
         messages.grown(situation, grow),
         recheck_after_seconds=IDLE_RECHECK_SECONDS,

@@ -5,15 +5,17 @@ Each says what was seen, where, and, where something is to be done, what to chan
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from workqueuejob.api import ItemsStatus, WorkQueueJobSpec
 from workqueuejob.brokers.depth import QueueDepth
 from workqueuejob.brokers.traits import read_traits
-from workqueuejob.names import KUEUE_LABEL, job_name
+from workqueuejob.names import KUEUE_LABEL, NAME_LABEL, job_name
 from workqueuejob.planning.actions import CreateWave, GrowWave, RaiseParallelism
 from workqueuejob.planning.evidence.futility import count_idle_exits, futility_delay_seconds
 from workqueuejob.planning.evidence.resumes import Resume
+from workqueuejob.planning.observing.failed_pods import PodFailure
 from workqueuejob.planning.observing.observed import ObservedJob, PodProblem, count_open
 from workqueuejob.planning.situation import Situation
 from workqueuejob.planning.wording import count, describe_depth
@@ -77,6 +79,17 @@ def working(pods: int, *, of: int | None = None, wanted: int | None = None) -> s
     number = count(pods, "pod") if of in {None, pods} else f"{pods} of {count(of or 0, 'pod')}"
     more = "" if wanted is None else f", {wanted} wanted"
     return f"{number} at work{more}"
+
+
+def untaken(situation: Situation, pods: int) -> str:
+    """Say that pods run and take nothing, and where to look."""
+    name = situation.observed.resource.metadata.name
+    return (
+        f"none of {count(pods, 'pod')} has taken an item for half a minute"
+        f" ({describe_depth(situation.depth)}): the program is still starting, the pods can't reach"
+        " the broker, as with a wrong dnsPolicy beside hostNetwork, or they are short of memory or"
+        f" CPU; kubectl logs -l {NAME_LABEL}={name} tells more"
+    )
 
 
 def waiting_for_admission(jobs: Sequence[ObservedJob]) -> str:
@@ -189,6 +202,21 @@ def backing_off(problem: PodProblem) -> str:
     return f"{count(problem.pods, 'pod')} {problem.message}"
 
 
+def left_over(problem: PodProblem) -> str:
+    """Say that pods don't end although their work is over."""
+    return f"{count(problem.pods, 'pod')} not ending: {problem.message}"
+
+
+def workers_ended(jobs: Sequence[ObservedJob]) -> str:
+    """Say that Jobs were ended because their pods only have containers that don't work."""
+    names = ", ".join(job.name for job in jobs)
+    return (
+        f"the worker of every pod of {names} has ended, and another container goes on: ended it."
+        " Declare that container in spec.template as a sidecar, which is an init container with"
+        " restartPolicy Always"
+    )
+
+
 def futile(pods: int, depth: QueueDepth, delay_seconds: float) -> str:
     """Say that pods succeeded and settled nothing."""
     return (
@@ -239,39 +267,52 @@ def _nothing_taken(situation: Situation, waves: int) -> str:
     )
 
 
-def said(complaint: str) -> str:
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Why pods failed, as a clause of a sentence, and where to look for more."""
+
+    clause: str = ""
+    look: str = "look at the failed pods' logs, "
+
+
+def said(complaint: str) -> Cause:
     """Quote the last worker that failed."""
-    return f"the last worker that failed said: {complaint}"
+    return Cause(f"; the last worker that failed said: {complaint}")
 
 
-def ended_by(ender: str) -> str:
+def ended_by(ender: str) -> Cause:
     """Say what of the template ended pods, and what to change."""
-    return f"the last one was ended by {ender}: give an item more time, or mend what hangs"
+    return Cause(f"; the last one was ended by {ender}: give an item more time, or mend what hangs")
 
 
-def backoff_limit_exceeded(situation: Situation, complaint: str | None) -> str:
-    """Say that too many pods failed, why if a worker said so, and what is left."""
+def failed_so(failure: PodFailure) -> Cause:
+    """Quote the status of the last pod that failed; where no program ran, there is no log."""
+    clause = f"; the last pod that failed: {failure.words}"
+    return Cause(clause) if failure.has_log else Cause(clause, look="")
+
+
+def backoff_limit_exceeded(situation: Situation, cause: Cause) -> str:
+    """Say that too many pods failed, why as far as it is known, and what is left."""
     failed, limit = situation.pods_failed, situation.spec.backoff_limit
     then = _what_then(situation, situation.periods_given_up)
     if failed > limit:
         seen = f"{count(failed, 'pod')} failed, more than spec.backoffLimit {limit} allows"
     else:
         seen = f"containers failed more often than spec.backoffLimit {limit} allows"
-    why = f"; {complaint}" if complaint else ""
     return (
-        f"{seen}{why}; {describe_depth(situation.depth)}. Items that are left stay in the queue:"
-        f" look at the failed pods' logs, mend the cause{then}"
+        f"{seen}{cause.clause}; {describe_depth(situation.depth)}. Items that are left stay in the"
+        f" queue: {cause.look}mend the cause{then}"
     )
 
 
-def failed_by_policy(situation: Situation, job: str, complaint: str | None) -> str:
+def failed_by_policy(situation: Situation, job: str, cause: Cause) -> str:
     """Say that a pod failed in a way for which the user wants the run to end."""
     then = _what_then(situation, situation.periods_given_up)
-    why = f"; {complaint}" if complaint else ""
+    logs = " and the failed pod's logs" if cause.look else ""
     return (
-        f"a pod of Job {job} failed in a way for which spec.podFailurePolicy says FailJob{why};"
-        f" {describe_depth(situation.depth)}. Items that are left stay in the queue: look at that"
-        f" Job's conditions and the failed pod's logs, mend the cause{then}"
+        f"a pod of Job {job} failed in a way for which spec.podFailurePolicy says FailJob"
+        f"{cause.clause}; {describe_depth(situation.depth)}. Items that are left stay in the queue:"
+        f" look at that Job's conditions{logs}, mend the cause{then}"
     )
 
 

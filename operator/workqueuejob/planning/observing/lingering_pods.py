@@ -1,0 +1,113 @@
+"""Finds pods that hang half-way: not started although nothing refuses them, or not ended although
+the container that works has. Asks no cluster.
+
+Neither shows in a reason of the pod's status. A pod whose volume needs a missing ConfigMap says
+`ContainerCreating`, as a healthy one does for a moment.
+"""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from workqueuejob.contract.settings import SETTINGS
+from workqueuejob.planning.observing.containers import read_state
+from workqueuejob.planning.observing.observed import PodProblem
+
+CONTAINERS_LEFT = "ContainersLeft"
+"""The reason of the problem that a pod does not end although its work is over."""
+
+_STARTED_WITHIN = timedelta(seconds=30)
+_ENDED_WITHIN = timedelta(seconds=30)
+
+
+def find_slow_start(pods: Iterable[Mapping[str, Any]], *, now: datetime) -> PodProblem | None:
+    """Return the problem that pods have been starting for half a minute, or None."""
+    slow = [words for pod in pods if (words := _find_delay(pod, now)) is not None]
+    if not slow:
+        return None
+    most = max(slow, key=slow.count)
+    return PodProblem(reason="NotStarted", message=most, pods=slow.count(most))
+
+
+def find_left_containers(pods: Iterable[Mapping[str, Any]], *, now: datetime) -> PodProblem | None:
+    """Return the problem that pods don't end because another container goes on, or None."""
+    left = [words for pod in pods if (words := _find_left(pod, now)) is not None]
+    if not left:
+        return None
+    most = max(left, key=left.count)
+    return PodProblem(reason=CONTAINERS_LEFT, message=most, pods=left.count(most))
+
+
+def name_workers(pod: Mapping[str, Any]) -> set[str]:
+    """Return the containers that have the worker's settings."""
+    return {
+        container["name"]
+        for container in (pod.get("spec") or {}).get("containers") or ()
+        if any(variable["name"] == SETTINGS for variable in container.get("env") or ())
+    }
+
+
+def _find_delay(pod: Mapping[str, Any], now: datetime) -> str | None:
+    """Return what a pod that was scheduled has been waiting for; None if it is not late."""
+    status: Mapping[str, Any] = pod.get("status") or {}
+    since = _find_scheduled(status)
+    is_starting = status.get("phase") == "Pending" and not pod["metadata"].get("deletionTimestamp")
+    if not is_starting or since is None or now - since <= _STARTED_WITHIN:
+        return None
+    always = {
+        container["name"]
+        for container in (pod.get("spec") or {}).get("initContainers") or ()
+        if container.get("restartPolicy") == "Always"
+    }
+    for container in status.get("initContainerStatuses") or ():
+        running = read_state(container).get("running")
+        if running is not None and container["name"] not in always:
+            return f"init container {container['name']} has not ended, and the others wait for it"
+    reasons = [
+        f"container {container['name']} ({read_state(container)['waiting'].get('reason')})"
+        for kind in ("initContainerStatuses", "containerStatuses")
+        for container in status.get(kind) or ()
+        if read_state(container).get("waiting")
+    ]
+    if not reasons:
+        return None
+    return (
+        f"{reasons[0]} has been waiting for more than {_STARTED_WITHIN.seconds} s, as for a large"
+        " image, or for a volume whose ConfigMap or Secret is missing; kubectl describe pod"
+        f" {pod['metadata']['name']} shows the kubelet's words"
+    )
+
+
+def _find_scheduled(status: Mapping[str, Any]) -> datetime | None:
+    for condition in status.get("conditions") or ():
+        if condition["type"] == "PodScheduled" and condition["status"] == "True":
+            time = condition.get("lastTransitionTime")
+            return datetime.fromisoformat(time) if time else None
+    return None
+
+
+def _find_left(pod: Mapping[str, Any], now: datetime) -> str | None:
+    """Return which container of a pod has ended and which goes on; None if none is left over."""
+    status: Mapping[str, Any] = pod.get("status") or {}
+    if status.get("phase") != "Running" or pod["metadata"].get("deletionTimestamp"):
+        return None
+    states = {c["name"]: read_state(c) for c in status.get("containerStatuses") or ()}
+    workers = name_workers(pod)
+    ended = [
+        name
+        for name, state in states.items()
+        if _has_ended_long_ago(state, now) and (not workers or name in workers)
+    ]
+    left = [name for name, state in states.items() if "running" in state]
+    if not ended or not left:
+        return None
+    return (
+        f"container {ended[0]} has ended, and {', '.join(left)} goes on, so the pod does not end:"
+        " if it only serves the other one, declare it in spec.template as a sidecar, which is an"
+        " init container with restartPolicy Always"
+    )
+
+
+def _has_ended_long_ago(state: Mapping[str, Any], now: datetime) -> bool:
+    finished = (state.get("terminated") or {}).get("finishedAt")
+    return bool(finished) and now - datetime.fromisoformat(finished) > _ENDED_WITHIN
