@@ -52,6 +52,7 @@ class LeasedQueue(Queue):
         else:
             item = self.ready.popleft()
         self.held[consumer] = item
+        self.taken_at[consumer] = self.clock.seconds
         self.renew(consumer)
 
     def hide(self, consumer: str) -> None:

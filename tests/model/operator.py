@@ -30,8 +30,7 @@ from workqueuejob.planning.actions import (
     list_never_started,
 )
 from workqueuejob.planning.decision import Plan
-from workqueuejob.planning.evidence.evidence import Evidence, gather_evidence
-from workqueuejob.planning.evidence.resumes import note_resumes
+from workqueuejob.planning.evidence.evidence import Evidence, gather_evidence, note_done
 from workqueuejob.planning.ledger.books import Books, reckon
 from workqueuejob.planning.ledger.spans import restrict
 from workqueuejob.planning.observing.jobs import read_job
@@ -134,8 +133,7 @@ class Operator:
             for action in decided.actions:
                 yield
                 yield from self._apply(resource, action)
-                resumes = note_resumes(self._evidence.resumes, (action,), now=now)
-                self._evidence = replace(self._evidence, resumes=resumes)
+                self._evidence = note_done(self._evidence, (action,), now=now)
             if decided.actions:
                 jobs = self._reports.attach(resource, mark_stuck(self._jobs, stuck))
                 observed = replace(observed, jobs=jobs)

@@ -53,7 +53,7 @@ class Pod:
     counts, message: what its worker has counted, and what its termination message says.
     is_frozen: its worker renews no lease.
     awaits_first: its worker waits for its first item without end.
-    has_run: whether its container was ever started.
+    started_at: when its container was started; None before.
     lost_at: since when its node is not heard of, so that nothing of it is; None while it is.
     is_powerless: that node has lost its power, so the program is gone; otherwise it works on.
     """
@@ -70,9 +70,14 @@ class Pod:
     message: str = ""
     is_frozen: bool = False
     awaits_first: bool = False
-    has_run: bool = False
+    started_at: float | None = None
     lost_at: float | None = None
     is_powerless: bool = False
+
+    @property
+    def has_run(self) -> bool:
+        """Whether its container was ever started."""
+        return self.started_at is not None
 
     @property
     def is_live(self) -> bool:
@@ -171,7 +176,7 @@ class Program:
 
 def start(pod: Pod, queue: Queue) -> None:
     """Start a pod, which connects."""
-    pod.phase, pod.has_run = Phase.RUNNING, True
+    pod.phase, pod.started_at = Phase.RUNNING, queue.clock.seconds
     queue.subscribe(pod.name)
 
 

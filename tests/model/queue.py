@@ -17,6 +17,7 @@ RETURN_SECONDS = 2.0
 class Queue:
     """Items are numbers, in the order in which they were published.
 
+    taken_at: when a consumer last got an item.
     settled, dead: by which consumer. resting: until when. attempts: those that failed.
     returned: items that came back from a worker that was killed.
     hidden: who holds its item out of sight. returning: items out of sight whose holder is dead.
@@ -34,6 +35,7 @@ class Queue:
         self.clock = clock
         self.ready: deque[int] = deque()
         self.held: dict[str, int] = {}
+        self.taken_at: dict[str, float] = {}
         self.resting: dict[int, float] = {}
         self.returned: set[int] = set()
         self.hidden: set[str] = set()
@@ -154,6 +156,11 @@ class Queue:
     def renew(self, consumer: str) -> None:
         """Say that a worker is alive; here its connection says so."""
 
+    def take_away(self) -> None:
+        """Let others take and settle all that is ready, at once and unseen."""
+        self.settled |= dict.fromkeys(self.ready, "stranger-0")
+        self.ready.clear()
+
     def _let_go(self, consumer: str) -> int:
         self.hidden.discard(consumer)
         return self.held.pop(consumer)
@@ -162,3 +169,4 @@ class Queue:
         for consumer in self.consumers:
             if self.ready and consumer not in self.held:
                 self.held[consumer] = self.ready.popleft()
+                self.taken_at[consumer] = self.clock.seconds

@@ -39,6 +39,9 @@ from workqueuejob.planning.verdict import (
     find_end,
 )
 
+_IDLE_WORKER_SECONDS = 6.0
+"""For so long at most a worker is taken to wait for its first item."""
+
 
 class Referee:
     """Watches one run; every method raises AssertionError when a rule is broken."""
@@ -208,9 +211,23 @@ class Referee:
             # Held out of sight for longer than the broker lets it be: its grace is all it has.
             holders -= self._queue.hidden
         now, job = self._controller.clock.seconds, self._controller.jobs[action.job]
+        if action.reason == QUEUE_DRAINED and observed.resource.spec.worker is not None:
+            assert action.with_grace, "an item at work was cut short"
+            if depth.in_flight != 0:
+                long = (one for one in holders if self._has_held_for_long(one, observed))
+                holders = frozenset(long)
         # A stuck pod was deleted long ago, by whoever gave its node up.
         pods = {pod.name for pod in job.live_pods if not pod.is_stuck(now)}
         assert not pods & holders, f"a pod at work was ended: {action.reason}"
+
+    def _has_held_for_long(self, pod: str, observed: Observed) -> bool:
+        """Return whether a worker was known to run, and not to have begun just now.
+
+        What comes when the queue has been empty may go straight to an idle worker.
+        """
+        known = {worker.uid for job in observed.jobs for worker in job.workers}
+        held = self._controller.clock.seconds - self._queue.taken_at.get(pod, 0.0)
+        return pod in known and held >= _IDLE_WORKER_SECONDS
 
     def _judge_end_of_run(self, decided: Plan) -> None:
         if decided.period_end is not None and not decided.period_end.is_given_up:

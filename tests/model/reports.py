@@ -51,7 +51,7 @@ def build_manifest(job: str, pod: Pod) -> dict[str, Any]:
     phases = {Phase.SUCCEEDED: "Succeeded", Phase.FAILED: "Failed", Phase.RUNNING: "Running"}
     state: dict[str, Any] = {"waiting": {}}
     if pod.phase is Phase.RUNNING or (pod.is_lost and pod.has_run):
-        state = {"running": {}}
+        state = {"running": {"startedAt": after(pod.started_at or 0.0).isoformat()}}
     elif not pod.is_live:
         state = {"terminated": {"exitCode": pod.exit_code, "message": pod.message}}
         if not pod.has_run:

@@ -1,5 +1,6 @@
 """Runs of our worker that once went wrong, that chance finds too seldom, or that must be exact."""
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.model.broker import RABBITMQ, Detail, Fault
 from tests.model.partitioned_log import PARTITIONS, PartitionedLog
-from tests.model.pods import Step
+from tests.model.pods import Phase, Step
 from tests.model.profiles import effort
 from tests.model.strangers import is_stranger
 from tests.model.workers import Worker
@@ -436,6 +437,45 @@ def test_pods_that_never_started_leave_no_doubt(detail: Detail) -> None:
     assert world.queue.remaining == 0
     assert 0 < done < 6
     assert (items.succeeded, items.total, items.accounting) == (done, done, Accounting.COUNTED)
+
+
+def go_on_as_workers_do(world: World, idle: Counter[str]) -> None:
+    """Let a second pass, in which pods start, settle an item, or leave after two idle seconds."""
+    world.pass_round(None)
+    for pod in world.controller.live_pods:
+        holds_before = pod.name in world.queue.held
+        world.controller.step_pod(pod, Step.WORK)
+        if pod.phase is Phase.RUNNING and not holds_before and pod.name not in world.queue.held:
+            idle[pod.name] += 1
+        if idle[pod.name] > 2:
+            world.controller.step_pod(pod, Step.LEAVE)
+    world.judge()
+
+
+@pytest.mark.parametrize(
+    ("detail", "seconds"),
+    [(Detail.COUNTS, 15), (Detail.LEASES, 15), (Detail.LAGS, 45), (Detail.HIDES, 45)],
+)
+@pytest.mark.parametrize("parallelism", [2, 4, 16])
+def test_completions_whose_items_others_took_start_few_pods(
+    detail: Detail, parallelism: int, seconds: int
+) -> None:
+    world = a_world(Worker(quota=1), detail=detail, items=40, parallelism=parallelism)
+    idle: Counter[str] = Counter()
+    while len(world.queue.settled) < 6:
+        go_on_as_workers_do(world, idle)
+    done = len(world.queue.settled)
+    world.queue.take_away()
+    taken_at = world.clock.seconds
+    while world.end is None and world.clock.seconds < taken_at + 120:
+        go_on_as_workers_do(world, idle)
+    assert world.end is not None
+    assert world.end.reason == "Drained"
+    assert world.clock.seconds - taken_at <= seconds
+    settled = sum(not is_stranger(consumer) for consumer in world.queue.settled.values())
+    assert done <= settled <= done + parallelism
+    pods = sum(job.pods_made for job in world.jobs)
+    assert pods - settled <= parallelism
 
 
 def lose_the_last_pod(world: World, *, seconds: int) -> None:

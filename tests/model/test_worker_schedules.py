@@ -16,6 +16,9 @@ from workqueuejob.names import KUEUE_LABEL
 
 pytestmark = pytest.mark.timeout(3600)
 
+_HIDES_AFTER_SECONDS = 1200.0
+"""Two thirds of RabbitMQ's consumer timeout."""
+
 _FAULTS = [Fault.ERROR, Fault.TIMEOUT, Fault.NO_MANAGEMENT]
 items_of_a_kind = st.frozensets(st.integers(0, 8), max_size=2)
 
@@ -138,10 +141,12 @@ class WorkerSchedule(Schedule):
     @precondition(lambda self: self.holding)
     @rule(number=st.integers(0, 5))
     def item_takes_longer_than_the_broker_lets_it_be_held(self, number: int) -> None:
+        holder = self.holding[number % len(self.holding)]
         # Minutes, in which everybody hears that the pod runs.
         self.world.sync_jobs()
         self.world.deliver_events()
-        self.world.queue.hide(self.holding[number % len(self.holding)].name)
+        self.world.advance(_HIDES_AFTER_SECONDS)
+        self.world.queue.hide(holder.name)
 
 
 WorkerSchedule.TestCase.settings = effort(400)

@@ -52,6 +52,10 @@ class Traits:
     consumer_timeout_seconds: int = DEFAULT_CONSUMER_TIMEOUT_SECONDS
     """After which the broker takes back what a consumer has not acknowledged."""
 
+    hides_after_seconds: float | None = None
+    """After which a worker may hold an item that the broker does not count any more; None: never.
+    """
+
     consumer_timeout: str = "the broker's consumer timeout"
     """What people know that by."""
 

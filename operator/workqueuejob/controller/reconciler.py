@@ -6,7 +6,6 @@ is a round, and what follows a failed one, the actor decides.
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -21,8 +20,7 @@ from workqueuejob.controller.store import JobStore
 from workqueuejob.controller.surroundings import Surroundings
 from workqueuejob.planning.actions import list_never_started
 from workqueuejob.planning.decision import Plan
-from workqueuejob.planning.evidence.evidence import Evidence, gather_evidence
-from workqueuejob.planning.evidence.resumes import note_resumes
+from workqueuejob.planning.evidence.evidence import Evidence, gather_evidence, note_done
 from workqueuejob.planning.ledger.books import Books, reckon
 from workqueuejob.planning.observing.observed import Observed
 from workqueuejob.planning.observing.ownership import is_own_job
@@ -63,8 +61,7 @@ class Reconciler:
         )
         self._stalls = surroundings.stalls
         self._stall_seen = self._stalls.last_end
-        self._evidence = Evidence()
-        self._evidence_of = 0
+        self._evidence, self._evidence_of = Evidence(), 0
         self._status_writer = StatusWriter(
             self._cluster, surroundings.instance, surroundings.budget
         )
@@ -201,14 +198,13 @@ class Reconciler:
         Where no Job could be made, it returns a plan that reports it.
         """
         done = await self.execution.carry_out(observed.resource, decided)
-        resumes = note_resumes(self._evidence.resumes, done.actions if done else (), now=now)
-        self._evidence = replace(self._evidence, resumes=resumes)
+        actions = done.actions if done else ()
+        self._evidence = note_done(self._evidence, actions, now=now)
         if decided.actions:
             # What the status says of them rests on the answers.
             rest_on(time.monotonic())
             observed = await self.observer.with_current_jobs(observed)
-            withdrawn = list_never_started(done.actions if done else ())
-            books = reckon(observed, never_started=withdrawn)
+            books = reckon(observed, never_started=list_never_started(actions))
         return observed, books, done or plan(observed, self._evidence, books=books, now=now)
 
     async def _acknowledge(self, resource: WorkQueueJob) -> None:

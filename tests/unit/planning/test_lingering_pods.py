@@ -66,7 +66,7 @@ WAITS_FOR_VOLUME = a_pod(("worker", CREATING))
 WAITS_FOR_INIT = a_pod(
     ("worker", {"waiting": {"reason": "PodInitializing"}}), inits={"fetch": RUNNING}
 )
-SIDECAR_SPEC = {"initContainers": [{"name": "mesh", "restartPolicy": "Always"}]}
+SIDECAR_SPEC: dict[str, Any] = {"initContainers": [{"name": "mesh", "restartPolicy": "Always"}]}
 
 
 @pytest.mark.parametrize(

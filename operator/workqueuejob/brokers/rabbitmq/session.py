@@ -28,7 +28,11 @@ from workqueuejob.brokers.rabbitmq.items import (
 )
 from workqueuejob.brokers.rabbitmq.properties import Properties
 from workqueuejob.brokers.rabbitmq.publisher import Publisher, Refused, Unanswered, Unroutable
-from workqueuejob.brokers.rabbitmq.settings import RabbitMQConnection, RabbitMQSource
+from workqueuejob.brokers.rabbitmq.settings import (
+    MOVE_AT,
+    RabbitMQConnection,
+    RabbitMQSource,
+)
 from workqueuejob.brokers.rabbitmq.worker_connection import WorkerConnection
 from workqueuejob.contract.retry import RetrySettings
 from workqueuejob.errors import (
@@ -44,9 +48,6 @@ STALE_SECONDS = 0.1
 
 CERTAIN_AFTER_SECONDS = 1.0
 """An item that was held for so long is worth a round trip that confirms its acknowledgement."""
-
-MOVE_AT = 2 / 3
-"""The part of the consumer timeout after which a held item moves."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,9 @@ DEFAULT_VIRTUAL_HOST = "/"
 DEFAULT_CREDENTIALS = ("guest", "guest")
 FIELD = "spec.queue.rabbitmq"
 
+MOVE_AT = 2 / 3
+"""The part of the consumer timeout after which a worker moves a held item to a queue of its own."""
+
 NAME_MAX_BYTES = 255
 """Of a queue or a virtual host: AMQP's short string holds no more."""
 

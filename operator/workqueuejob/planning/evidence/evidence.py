@@ -5,16 +5,18 @@ way back. So evidence is gathered over spaced reads and kept in the operator's m
 restart it is gathered from the start, which delays an end and never hastens one.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from workqueuejob.api.status import CountedItems
 from workqueuejob.brokers.depth import QueueDepth
 from workqueuejob.contract.report import ItemCounts
+from workqueuejob.planning.actions import Action
 from workqueuejob.planning.evidence.movement import Movement, begin_movement, follow_movement
 from workqueuejob.planning.evidence.pace import Pace, follow_observed_pace
 from workqueuejob.planning.evidence.proof import Streak, extend_streak
-from workqueuejob.planning.evidence.resumes import Resumes, forget_resumes
+from workqueuejob.planning.evidence.resumes import Resumes, forget_resumes, note_resumes
 from workqueuejob.planning.evidence.signs import (
     is_abandoned,
     is_drained,
@@ -23,6 +25,7 @@ from workqueuejob.planning.evidence.signs import (
     is_untaken,
 )
 from workqueuejob.planning.evidence.silence import Silence, follow_silence, seconds_awaited
+from workqueuejob.planning.evidence.spare import FirstSeen, Look, follow_workers, is_spare
 from workqueuejob.planning.ledger.books import Books
 from workqueuejob.planning.ledger.items import count_settled
 from workqueuejob.planning.ledger.run import Ledger
@@ -40,6 +43,12 @@ class Evidence:
 
     surplus: Streak | None = None
     """Pods are active or due although no item is ready, held or on its way."""
+
+    empty: Streak | None = None
+    """No item is ready or rests."""
+
+    spare: Streak | None = None
+    """A Coarse run with the worker has open completions for which no item is left."""
 
     stalled: Streak | None = None
     """A Job has fewer pods than it may, as while a completion waits for its back-off."""
@@ -80,6 +89,9 @@ class Evidence:
     silence: Silence | None = None
     """Pods that ended without a report; None before the first successful read."""
 
+    first_seen: FirstSeen | None = None
+    """Since when the workers that run have been seen; None before the first successful read."""
+
     untaken: Streak | None = None
     """Items are ready and workers run, but none holds an item, and no number has changed."""
 
@@ -106,6 +118,7 @@ def gather_evidence(
             last_seen=previous.last_seen,
             pace=previous.pace,
             silence=previous.silence,
+            first_seen=previous.first_seen,
             resumes=resumes,
         )
     depth, jobs, read = measurement.result, observed.jobs, measurement.started
@@ -121,12 +134,26 @@ def gather_evidence(
     def extend(streak: Streak | None, *, holds: bool) -> Streak | None:
         return extend_streak(streak, holds=holds, read=read, now=now)
 
+    first_seen = follow_workers(previous.first_seen, passing, read=read)
+    empty = extend(previous.empty, holds=not (depth.ready or depth.delayed))
     return Evidence(
         drained=extend(
             previous.drained, holds=is_drained(passing, depth, warm=warm) and not is_awaited
         ),
         surplus=extend(
             previous.surplus, holds=is_surplus(passing, depth, has_workers=has_workers, warm=warm)
+        ),
+        empty=empty,
+        spare=extend(
+            previous.spare,
+            holds=is_spare(
+                passing,
+                depth,
+                observed.resource.spec,
+                first_seen=first_seen,
+                empty=empty,
+                look=Look(read, now),
+            ),
         ),
         stalled=extend(previous.stalled, holds=count_missing(jobs) > 0),
         unheld=extend(previous.unheld, holds=depth.ready == 0 and depth.in_flight_known == 0),
@@ -141,12 +168,18 @@ def gather_evidence(
         last_seen=(depth.left, settled),
         vanished=_count_vanished(previous, observed, settled),
         silence=silence,
+        first_seen=first_seen,
         untaken=extend(
             previous.untaken if same else None,
             holds=has_workers and is_untaken(jobs, depth),
         ),
         resumes=resumes,
     )
+
+
+def note_done(evidence: Evidence, done: Iterable[Action], *, now: datetime) -> Evidence:
+    """Return the evidence after the actions were carried out."""
+    return replace(evidence, resumes=note_resumes(evidence.resumes, done, now=now))
 
 
 def _count_vanished(previous: Evidence, observed: Observed, total_settled: int) -> int:

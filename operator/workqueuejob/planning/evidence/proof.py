@@ -22,6 +22,9 @@ BLIND_PROOF_SECONDS = 30.0
 It outlasts the false zeros of a quorum queue whose node restarts.
 """
 
+SPARE_PROOF_SECONDS = 1.0
+"""The time for which completions of workers must be spare."""
+
 _EXACT_PROOF_SECONDS = 1.0
 """The same where the broker tells exactly how many items are in flight."""
 
@@ -44,6 +47,7 @@ class Streak:
     """An unbroken series of reads that all said the same."""
 
     since: datetime
+    """When it began, for people."""
 
     first_read: float
     """When the first measurement began, by the monotonic clock."""

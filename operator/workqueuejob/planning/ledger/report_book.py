@@ -11,12 +11,22 @@ its Job, so a report is kept until its Job is known.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from workqueuejob.api import WorkQueueJob
 from workqueuejob.planning.ledger.run import is_folded
 from workqueuejob.planning.observing.observed import ObservedJob
-from workqueuejob.planning.observing.pod_reports import PodReport, attach_reports, read_pod_report
+from workqueuejob.planning.observing.ownership import read_job_uid
+from workqueuejob.planning.observing.pod_reports import (
+    PodReport,
+    attach_reports,
+    read_pod_report,
+)
+from workqueuejob.planning.observing.worker_containers import (
+    RunningWorker,
+    read_running_worker,
+)
 
 EARLY_REPORTS_MAX = 1000
 """The most reports of pods whose Job is not known; the oldest is dropped.
@@ -34,11 +44,13 @@ class ReportBook:
         self._early: dict[str, PodReport] = {}
         self._listed: set[str] = set()
         self._unreadable: dict[str, int] = {}
+        self._running: dict[str, dict[str, RunningWorker]] = {}
 
     def put(self, manifest: Mapping[str, Any], *, is_gone: bool = False) -> bool:
         """Take in a pod, or its deletion; return whether it is news."""
         if manifest["metadata"].get("namespace") != self._namespace:
             return False
+        self._follow_running(manifest, is_gone=is_gone)
         report = read_pod_report(manifest, is_gone=is_gone)
         if report is None or not report.job:
             return False
@@ -49,6 +61,15 @@ class ReportBook:
         if len(self._early) > EARLY_REPORTS_MAX:
             del self._early[next(iter(self._early))]
         return True
+
+    def _follow_running(self, manifest: Mapping[str, Any], *, is_gone: bool) -> None:
+        """Note whether a pod's worker runs, which is no news."""
+        worker = read_running_worker(manifest, is_gone=is_gone)
+        workers = self._running.setdefault(read_job_uid(manifest), {})
+        if worker is None:
+            workers.pop(manifest["metadata"]["uid"], None)
+        else:
+            workers[worker.uid] = worker
 
     def find_unlisted(
         self, resource: WorkQueueJob, jobs: tuple[ObservedJob, ...]
@@ -79,6 +100,7 @@ class ReportBook:
         self._note_unreadable(resource, jobs, open_jobs)
         # The reports of a Job that is gone are dropped too, although its pods may go after it.
         self._reports = {uid: self._reports.get(uid, {}) for uid in open_jobs}
+        self._running = {uid: self._running.get(uid, {}) for uid in open_jobs}
         self._take_in_early(resource)
         return tuple(self._attach(job) if job.uid in open_jobs else job for job in jobs)
 
@@ -104,8 +126,9 @@ class ReportBook:
 
     def _attach(self, job: ObservedJob) -> ObservedJob:
         reports = self._reports[job.uid]
+        workers = tuple(self._running[job.uid].values())
         return attach_reports(
-            job,
+            replace(job, workers=workers),
             reports.values(),
             is_listed=job.uid in self._listed,
             unreadable=self._unreadable[job.uid],

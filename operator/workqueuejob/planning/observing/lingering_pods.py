@@ -9,9 +9,9 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from workqueuejob.contract.settings import SETTINGS
 from workqueuejob.planning.observing.containers import read_state
 from workqueuejob.planning.observing.observed import PodProblem
+from workqueuejob.planning.observing.worker_containers import name_workers
 
 CONTAINERS_LEFT = "ContainersLeft"
 """The reason of the problem that a pod does not end although its work is over."""
@@ -36,15 +36,6 @@ def find_left_containers(pods: Iterable[Mapping[str, Any]], *, now: datetime) ->
         return None
     most = max(left, key=left.count)
     return PodProblem(reason=CONTAINERS_LEFT, message=most, pods=left.count(most))
-
-
-def name_workers(pod: Mapping[str, Any]) -> set[str]:
-    """Return the containers that have the worker's settings."""
-    return {
-        container["name"]
-        for container in (pod.get("spec") or {}).get("containers") or ()
-        if any(variable["name"] == SETTINGS for variable in container.get("env") or ())
-    }
 
 
 def _find_delay(pod: Mapping[str, Any], now: datetime) -> str | None:
@@ -110,4 +101,4 @@ def _find_left(pod: Mapping[str, Any], now: datetime) -> str | None:
 
 def _has_ended_long_ago(state: Mapping[str, Any], now: datetime) -> bool:
     finished = (state.get("terminated") or {}).get("finishedAt")
-    return bool(finished) and now - datetime.fromisoformat(finished) > _ENDED_WITHIN
+    return finished is not None and now - datetime.fromisoformat(finished) > _ENDED_WITHIN

@@ -15,6 +15,7 @@ from workqueuejob.api.status import CountedItems
 from workqueuejob.brokers.depth import Measurement, QueueDepth
 from workqueuejob.errors import WorkQueueJobError
 from workqueuejob.planning.observing.failed_pods import PodFailure
+from workqueuejob.planning.observing.worker_containers import RunningWorker
 
 
 class JobState(Enum):
@@ -90,6 +91,9 @@ class ObservedJob:
 
     failure: PodFailure | None = None
     """How one of its pods failed, in the words of the pod's status."""
+
+    workers: tuple[RunningWorker, ...] = ()
+    """Those of its pods whose workers run, as far as the watch has shown them."""
 
     left: int = 0
     """Active pods whose worker has exited 0, and which go on because of another container."""

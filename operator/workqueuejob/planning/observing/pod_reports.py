@@ -12,9 +12,13 @@ from workqueuejob.contract.settings import SETTINGS
 from workqueuejob.planning.observing.containers import has_never_run, read_state
 from workqueuejob.planning.observing.endings import find_ender, is_disrupted
 from workqueuejob.planning.observing.failed_pods import PodFailure, describe_failure
-from workqueuejob.planning.observing.lingering_pods import name_workers
 from workqueuejob.planning.observing.observed import ObservedJob
 from workqueuejob.planning.observing.ownership import read_job_uid, read_wave
+from workqueuejob.planning.observing.worker_containers import (
+    find_worker,
+    has_left,
+    list_variables,
+)
 
 _ENDED = frozenset({"Succeeded", "Failed"})
 _ORDERLY = frozenset({exit_codes.DONE, exit_codes.FAILED, exit_codes.STOPPED_EARLY})
@@ -70,8 +74,8 @@ def read_pod_report(manifest: Mapping[str, Any], *, is_gone: bool = False) -> Po
         If it had ended, its report is as good as before.
     """
     metadata, status = manifest["metadata"], manifest.get("status") or {}
-    container = _find_worker(manifest)
-    is_left = not is_gone and _is_left(manifest, container)
+    container = find_worker(manifest)
+    is_left = not is_gone and has_left(manifest, container)
     ended = _ENDED | ({"Running"} if is_gone or is_left else set())
     if status.get("phase") not in ended:
         return None
@@ -158,39 +162,11 @@ def _count_succeeded(job: ObservedJob, reports: list[PodReport]) -> int:
     return max(job.succeeded, min(job.completions, sum(report.succeeded for report in reports)))
 
 
-def _is_left(manifest: Mapping[str, Any], container: Mapping[str, Any]) -> bool:
-    """Return whether a pod goes on although its worker has ended and is not started again."""
-    terminated = read_state(container).get("terminated")
-    if not terminated or (manifest.get("status") or {}).get("phase") != "Running":
-        return False
-    policy = (manifest.get("spec") or {}).get("restartPolicy")
-    return policy == "Never" or (policy == "OnFailure" and terminated.get("exitCode") == 0)
-
-
-def _find_worker(manifest: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the status of the container that has the worker's settings; empty without any."""
-    workers = name_workers(manifest)
-    for container in (manifest.get("status") or {}).get("containerStatuses") or ():
-        if container.get("name") in workers or not workers:
-            status: Mapping[str, Any] = container
-            return status
-    return {}
-
-
-def _list_variables(manifest: Mapping[str, Any]) -> dict[str, list[str]]:
-    """Return the names of each container's variables."""
-    containers = (manifest.get("spec") or {}).get("containers") or ()
-    return {
-        container["name"]: [variable["name"] for variable in container.get("env") or ()]
-        for container in containers
-    }
-
-
 def _find_lacking(manifest: Mapping[str, Any], report: Report) -> tuple[str, ...]:
     """Return the features that a worker lacks. One of version 0.1.0 does not say, and lacks all."""
     if report.lacks is not None:
         return report.lacks
-    for variables in _list_variables(manifest).values():
+    for variables in list_variables(manifest).values():
         if SETTINGS in variables:
             return list_features(variables)
     return ()

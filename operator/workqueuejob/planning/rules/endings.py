@@ -13,7 +13,11 @@ from workqueuejob.planning.decision import (
     Plan,
     plan_end_of,
 )
-from workqueuejob.planning.evidence.proof import BLIND_PROOF_SECONDS, RETURN_SECONDS
+from workqueuejob.planning.evidence.proof import (
+    BLIND_PROOF_SECONDS,
+    RETURN_SECONDS,
+    SPARE_PROOF_SECONDS,
+)
 from workqueuejob.planning.evidence.signs import is_drained
 from workqueuejob.planning.evidence.silence import seconds_awaited
 from workqueuejob.planning.ledger.items import count_put_aside
@@ -47,7 +51,8 @@ def wait_for_ending_jobs(situation: Situation) -> Plan | None:
 
 def end_surplus(situation: Situation) -> Plan | None:
     """End completions for which no item is left. Their Jobs succeed, by the pods before them."""
-    if not (_is_surplus_proved(situation) or _is_surplus_timed_out(situation)):
+    proofs = (_is_surplus_proved, _is_spare_proved, _is_surplus_timed_out)
+    if not any(is_proved(situation) for is_proved in proofs):
         return None
     passing = [job for job in situation.observed.passing if not job.state.is_terminal]
     message = messages.surplus_ended([job for job in passing if job.open])
@@ -141,6 +146,14 @@ def _drained_proof_seconds(situation: Situation) -> float:
 def _is_surplus_proved(situation: Situation) -> bool:
     seconds = max(situation.proof_seconds, situation.spec.drained_after_seconds)
     return situation.lasts(situation.evidence.surplus, seconds=seconds)
+
+
+def _is_spare_proved(situation: Situation) -> bool:
+    """Return whether completions of workers are known to be spare.
+
+    It needs no long proof: if items come after all, they get a new wave.
+    """
+    return situation.lasts(situation.evidence.spare, seconds=SPARE_PROOF_SECONDS)
 
 
 def _is_surplus_timed_out(situation: Situation) -> bool:

@@ -209,5 +209,5 @@ def _raise_waves(
 def _recheck_delay(situation: Situation) -> float:
     """Return when to look again: soon while evidence of an end is gathering."""
     evidence = situation.evidence
-    gathering = evidence.surplus or evidence.idle or evidence.abandoned
+    gathering = evidence.surplus or evidence.spare or evidence.idle or evidence.abandoned
     return RECHECK_SECONDS if gathering else IDLE_RECHECK_SECONDS
