@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 
+from tests.builders import NAMESPACE
 from tests.fake_broker import FakeBroker
 from workqueuejob.cluster.observation import require_recent, rest_on
 from workqueuejob.controller.stalls import Stalls
 from workqueuejob.errors import ObservationTooOld
 
-from .acting import FIRST, NAMESPACE, a_stored_object, acting, reason_of, until
+from .acting import FIRST, a_stored_object, acting, reason_of, until
 from .fake_cluster import FakeCluster
 
 LONGEST_SECONDS = 0.6
