@@ -17,6 +17,7 @@ from tests.model.workers import Worker
 from tests.model.world import Setting, World
 from workqueuejob.api import ItemsStatus
 from workqueuejob.api.status import Accounting
+from workqueuejob.planning.rules.history import MOST_PODS
 
 _ROUNDS = 900
 every_broker = pytest.mark.parametrize("detail", Detail)
@@ -527,3 +528,14 @@ def test_item_that_a_neighbour_holds_bars_nothing(detail: Detail) -> None:
         world.step_pods(Step.LEAVE)
     assert world.end is not None
     assert list(world.queue.held) == world.strangers.present
+
+
+def test_long_run_leaves_few_pods_and_has_counted_those_that_went() -> None:
+    world = a_world(Worker(quota=1), detail=Detail.COUNTS, items=1200, parallelism=100)
+    items = finish(world)
+    world.pass_round(Step.WORK)
+
+    pods = [pod for job in world.jobs for pod in job.ended_pods]
+    assert len(pods) <= MOST_PODS
+    assert world.controller.expired_pods
+    assert (items.total, items.succeeded, items.accounting) == (1200, 1200, Accounting.COUNTED)

@@ -3,6 +3,8 @@
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.builders import a_depth, a_finished_job, a_job, a_work_queue_job, after, an_observation
 from tests.reckoning import plan
@@ -10,7 +12,7 @@ from workqueuejob.api import JobStatus, WorkQueueJob, WorkQueueJobStatus
 from workqueuejob.planning.evidence.evidence import Evidence
 from workqueuejob.planning.evidence.movement import Movement
 from workqueuejob.planning.observing.observed import JobState, ObservedJob
-from workqueuejob.planning.rules.history import list_expired
+from workqueuejob.planning.rules.history import MOST_PODS, list_expired
 from workqueuejob.planning.verdict import RUN_FAILED
 
 MOVED = Evidence(movement=Movement(items_left=1, newest=9, attempt_after=9, still_after=9))
@@ -38,6 +40,35 @@ def test_failed_jobs_have_a_limit_of_their_own() -> None:
 
     assert expired_waves(*failed, *done, run=a_run()) == ["1"]
     assert expired_waves(*failed, *done, run=a_run(failed_jobs_history_limit=0)) == ["1", "2"]
+
+
+def test_older_jobs_go_when_there_are_too_many_pods() -> None:
+    jobs = [a_finished_job(wave, succeeded=MOST_PODS // 2) for wave in (1, 2, 3)]
+    large = a_finished_job(4, succeeded=MOST_PODS - 9, failed=10)
+
+    assert expired_waves(*jobs, run=a_run()) == ["1"]
+    # Failed pods count as well, and nothing older than a Job that goes stays.
+    assert expired_waves(*jobs, large, run=a_run(successful_jobs_history_limit=9)) == list("1234")
+
+
+@st.composite
+def finished_jobs(draw: st.DrawFn, wave: int) -> ObservedJob:
+    state = draw(st.sampled_from([JobState.COMPLETE, JobState.FAILED]))
+    succeeded, failed = draw(st.tuples(st.integers(0, 1500), st.integers(0, 1500)))
+    return a_finished_job(wave, state=state, succeeded=succeeded, failed=failed)
+
+
+@given(st.tuples(*(finished_jobs(wave) for wave in range(1, 8))), st.sets(st.integers(1, 7)))
+def test_what_stays_of_recorded_jobs_has_few_pods(
+    jobs: tuple[ObservedJob, ...], open_waves: set[int]
+) -> None:
+    run = a_run(*open_waves, successful_jobs_history_limit=9, failed_jobs_history_limit=9)
+    gone = {deletion.job for deletion in list_expired(run, jobs)}
+
+    kept = [job for job in jobs if job.name not in gone]
+    counted = [job for job in kept if job.wave not in open_waves]
+    assert sum(job.succeeded + job.failed for job in counted) <= MOST_PODS
+    assert open_waves <= {job.wave for job in kept}
 
 
 @pytest.mark.parametrize(

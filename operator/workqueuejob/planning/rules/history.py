@@ -1,9 +1,13 @@
 """Chooses the finished Jobs to delete: those beyond the history limits, once they are recorded.
 
+The user's limits count Jobs. A Job may have a thousand pods, which the API server and all who watch
+pods would keep. So the finished Jobs of a run have no more than MOST_PODS pods in all.
+
 A Job is deleted only after a patch of an earlier round has folded it into the totals, with what its
 workers reported, so that the totals are the same without it.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 
 from workqueuejob.api import WorkQueueJob
@@ -14,6 +18,9 @@ from workqueuejob.planning.rules.failures import GIVEN_UP
 from workqueuejob.planning.rules.warm import find_newest_warm
 from workqueuejob.planning.situation import Situation
 from workqueuejob.planning.verdict import TOO_MANY_DEAD_LETTERED
+
+MOST_PODS = 1000
+"""The most pods of the finished Jobs that are kept: as many as the largest usual wave has."""
 
 _AT_ONCE = 10
 """The most deletions of one round, so that nothing more urgent waits for them."""
@@ -57,14 +64,28 @@ def list_expired_while_running(situation: Situation) -> tuple[DeleteJob, ...]:
 
 
 def _beyond_limits(resource: WorkQueueJob, jobs: tuple[ObservedJob, ...]) -> Iterator[ObservedJob]:
-    """Yield the finished Jobs but the newest ones that each limit keeps, oldest first."""
+    """Yield the finished Jobs but the newest ones that the limits keep, oldest first."""
     limits = {
         JobState.COMPLETE: resource.spec.successful_jobs_history_limit,
         JobState.FAILED: resource.spec.failed_jobs_history_limit,
     }
-    for state, limit in limits.items():
-        finished = sorted((job for job in jobs if job.state is state), key=lambda job: job.wave)
-        yield from finished[: max(0, len(finished) - limit)]
+    newer: Counter[JobState] = Counter()
+    expired: list[ObservedJob] = []
+    pods = 0
+    for job in sorted(jobs, key=lambda job: job.wave, reverse=True):
+        if job.state not in limits:
+            continue
+        if newer[job.state] < limits[job.state]:
+            pods += _count_pods(job)
+        if newer[job.state] >= limits[job.state] or pods > MOST_PODS:
+            expired.append(job)
+        newer[job.state] += 1
+    yield from reversed(expired)
+
+
+def _count_pods(job: ObservedJob) -> int:
+    """Return how many pods a finished Job has, without failed ones that it does not count."""
+    return job.succeeded + job.failed
 
 
 def _is_over(resource: WorkQueueJob, job: ObservedJob) -> bool:
