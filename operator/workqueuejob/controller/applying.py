@@ -1,5 +1,6 @@
 """Carries out a plan's actions, one after the other. Decides nothing."""
 
+import asyncio
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, assert_never
@@ -31,6 +32,10 @@ _log = structlog.get_logger(__name__)
 
 _GRACE_SECONDS = 2
 """Of pods whose Job has ended: time for programs that handle SIGTERM. They hold no item."""
+
+MOST_PODS_A_STEP = 200
+"""The most pods that one step deletes. A Job may have 10,000, which would take minutes, while what
+is known of the queue grows old. So the next round decides by a new measurement whether to go on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +73,9 @@ class Applier:
     async def _change(self, resource: WorkQueueJob, action: Change, refusals: Refusals) -> bool:
         """Change a Job; return whether that was done."""
         try:
-            await _apply_change(self.cluster, resource.metadata.namespace, self.store, action)
+            is_done = await _apply_change(
+                self.cluster, resource.metadata.namespace, self.store, action
+            )
         except (Conflict, NotWritten):
             raise
         except NotFound:
@@ -78,12 +85,13 @@ class Applier:
             refusals.meet(action, error)
             return False
         refusals.forget(action)
-        return True
+        return is_done
 
 
 async def _apply_change(
     cluster: ClusterAPI, namespace: str, store: JobStore, action: Change
-) -> None:
+) -> bool:
+    """Carry out an action; return whether that is done, or one more step is needed."""
     match action:
         case RaiseParallelism(parallelism=parallelism):
             store.put(await _patch(cluster, namespace, action, {"parallelism": parallelism}))
@@ -94,13 +102,17 @@ async def _apply_change(
             resized = {} if parallelism is None else {"parallelism": parallelism}
             store.put(await _patch(cluster, namespace, action, {"suspend": suspend, **resized}))
         case EndJob():
-            store.put(await _end_job(cluster, namespace, action))
+            ended = await _end_job(cluster, namespace, action)
+            if ended is None:
+                return False
+            store.put(ended)
         case DeleteJob(job=job, uid=uid, resource_version=version):
             with resting_on_the_version():
                 await cluster.delete_job(namespace, job, uid=uid, resource_version=version)
             store.remove(job)
         case _:
             assert_never(action)
+    return True
 
 
 async def _patch(
@@ -135,19 +147,19 @@ async def _create_wave(
         ) from conflict
 
 
-async def _end_job(cluster: ClusterAPI, namespace: str, action: EndJob) -> dict[str, Any]:
+async def _end_job(cluster: ClusterAPI, namespace: str, action: EndJob) -> dict[str, Any] | None:
     """Delete the Job's pods with a short grace, then set the condition that ends the Job.
 
     In the other order the Job controller would delete the pods with their whole grace period, which
     can't be shortened afterwards. Pods that end first are not replaced so fast. A pod's deletion
     can't depend on the Job's resourceVersion, so the Job is read once more before. Raises Conflict
-    if it has changed.
+    if it has changed. Returns the ended Job, or None if there are more pods to delete first.
     """
     current = await cluster.read_job(namespace, action.job)
     if current["metadata"]["resourceVersion"] != action.resource_version:
         raise Conflict(f"Job {action.job} has changed since its end was decided")
-    if not action.with_grace:
-        await _delete_pods(cluster, namespace, current["metadata"])
+    if not action.with_grace and not await _delete_pods(cluster, namespace, current["metadata"]):
+        return None
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     condition = {
         "type": "SuccessCriteriaMet" if action.succeeded else "FailureTarget",
@@ -162,18 +174,31 @@ async def _end_job(cluster: ClusterAPI, namespace: str, action: EndJob) -> dict[
     )
 
 
-async def _delete_pods(cluster: ClusterAPI, namespace: str, job: dict[str, Any]) -> None:
-    """Delete the running pods that a Job controls, and no other pod with its label."""
+async def _delete_pods(cluster: ClusterAPI, namespace: str, job: dict[str, Any]) -> bool:
+    """Delete the running pods that a Job controls, and no other pod with its label.
+
+    Deletes MOST_PODS_A_STEP at most; returns whether every pod is deleted by now.
+    """
     pods = await cluster.list_pods(
         namespace,
         label_selector=f"{JOB_LABEL}={job['name']}",
         field_selector="status.phase!=Succeeded,status.phase!=Failed",
     )
-    for pod in [pod for pod in pods if read_job_uid(pod) == job["uid"]]:
-        metadata = pod["metadata"]
-        await cluster.delete_pod(
+    left = [
+        pod["metadata"]
+        for pod in pods
+        if read_job_uid(pod) == job["uid"] and "deletionTimestamp" not in pod["metadata"]
+    ]
+    deletions = (
+        cluster.delete_pod(
             namespace,
             metadata["name"],
             uid=metadata["uid"],
             grace_period_seconds=_GRACE_SECONDS,
         )
+        for metadata in left[:MOST_PODS_A_STEP]
+    )
+    for failure in await asyncio.gather(*deletions, return_exceptions=True):
+        if failure is not None:
+            raise failure
+    return len(left) <= MOST_PODS_A_STEP

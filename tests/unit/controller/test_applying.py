@@ -14,7 +14,7 @@ from tests.builders import (
     an_owner,
 )
 from workqueuejob.cluster.api import ClusterAPI
-from workqueuejob.controller.applying import Applier
+from workqueuejob.controller.applying import MOST_PODS_A_STEP, Applier
 from workqueuejob.controller.refusals import Refusals
 from workqueuejob.controller.store import JobStore
 from workqueuejob.errors import Conflict, JobNameConflict
@@ -151,3 +151,29 @@ async def test_pods_of_a_job_that_changed_meanwhile_are_left_alone() -> None:
         await apply(cluster, end, store=store)
 
     assert not any(request.startswith("delete") for request in cluster.requests)
+
+
+async def test_pods_of_a_large_job_are_deleted_in_several_steps_before_its_end_is_declared() -> (
+    None
+):
+    count = 2 * MOST_PODS_A_STEP + 1
+    cluster = FakeCluster(
+        pods=[
+            {"metadata": a_pod_metadata(f"u{number}", a_job()), "status": {"phase": "Running"}}
+            for number in range(count)
+        ]
+    )
+    store = await apply(cluster, CreateWave(wave=1, completions=count, parallelism=count))
+    version = cluster.jobs[FIRST]["metadata"]["resourceVersion"]
+    end = EndJob(FIRST, succeeded=True, reason="R", message="m", resource_version=version)
+
+    deleted: list[int] = []
+    while "patch job status" not in cluster.requests:
+        await apply(cluster, end, store=store)
+        gone = {request.split()[2] for request in cluster.requests if "delete pod" in request}
+        deleted.append(len(gone))
+        for pod in cluster.pods:
+            if pod["metadata"]["name"] in gone:
+                pod["metadata"]["deletionTimestamp"] = "2026-01-01T12:00:00Z"
+
+    assert deleted == [MOST_PODS_A_STEP, 2 * MOST_PODS_A_STEP, count]
