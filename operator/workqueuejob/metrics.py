@@ -46,6 +46,19 @@ REQUEST_WAITS = Histogram(
     buckets=(0.001, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
 )
 LEADER = Gauge("wqj_leader", "1 in the replica that leads, 0 in one that stands by.")
+UNREADABLE = Gauge(
+    "wqj_unreadable",
+    "1 for each kind of objects that the API server does not let the operator read.",
+    ["namespace", "resource"],
+)
+
+
+def show_unreadable(namespace: str, resource: str, is_readable: bool) -> None:
+    """Expose that objects can't be read, or take that down."""
+    if is_readable:
+        UNREADABLE.remove(namespace, resource)
+    else:
+        UNREADABLE.labels(namespace, resource).set(1)
 
 
 def count_items(old: ItemsStatus | None, new: ItemsStatus | None) -> None:

@@ -56,6 +56,14 @@ _POD_STATUS = (
     "startTime",
 )
 _CONTAINER = ("name", "restartPolicy")
+_CONTAINER_STATUS = ("name", "state", "lastState", "restartCount", "containerID")
+_CONDITION = ("type", "status", "reason", "message", "lastTransitionTime")
+
+_STATUS_LISTS: Mapping[str, Collection[str]] = {
+    "conditions": _CONDITION,
+    "initContainerStatuses": _CONTAINER_STATUS,
+    "containerStatuses": _CONTAINER_STATUS,
+}
 
 VARIABLES_MAX = 50
 """The most names of variables that are kept of a container; the operator writes fewer."""
@@ -75,7 +83,7 @@ def trim_job(manifest: Manifest) -> Manifest:
     return {
         "metadata": _trim_metadata(manifest["metadata"]),
         "spec": _pick(manifest.get("spec") or {}, _JOB_SPEC),
-        "status": _pick(manifest.get("status") or {}, _JOB_STATUS),
+        "status": _trim_status(manifest.get("status") or {}, _JOB_STATUS),
     }
 
 
@@ -90,7 +98,7 @@ def trim_pod(manifest: Manifest) -> Manifest:
     return {
         "metadata": _trim_metadata(manifest["metadata"]),
         "spec": {**_pick(spec, _POD_SPEC), **containers},
-        "status": _pick(manifest.get("status") or {}, _POD_STATUS),
+        "status": _trim_status(manifest.get("status") or {}, _POD_STATUS),
     }
 
 
@@ -117,6 +125,14 @@ def _is_read(label: str) -> bool:
         JOB_LABEL,
         KUEUE_LABEL,
     }
+
+
+def _trim_status(status: Mapping[str, Any], names: Collection[str]) -> Manifest:
+    trimmed = _pick(status, names)
+    for name, kept in _STATUS_LISTS.items():
+        if trimmed.get(name):
+            trimmed[name] = [_pick(entry, kept) for entry in trimmed[name]]
+    return trimmed
 
 
 def _trim_container(container: Mapping[str, Any]) -> Manifest:

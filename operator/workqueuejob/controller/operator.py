@@ -15,10 +15,12 @@ import pydantic
 import structlog
 
 from workqueuejob.api import WorkQueueJob
+from workqueuejob.cluster.unreadable import Unreadable
 from workqueuejob.cluster.watching import PAGE_MAX_OBJECTS, WatchReader, build_response_class
 from workqueuejob.controller.actor import Actor
 from workqueuejob.controller.settings import Settings
 from workqueuejob.controller.surroundings import Surroundings
+from workqueuejob.metrics import show_unreadable
 from workqueuejob.names import GROUP, PLURAL, UID_LABEL, VERSION, WORKER_LABEL
 from workqueuejob.planning.observing.ownership import read_owner_uid
 from workqueuejob.planning.verdict import ConditionType, find_condition
@@ -31,7 +33,9 @@ class Operator:
 
     def __init__(self, surroundings: Surroundings) -> None:
         self._surroundings = surroundings
-        self._reader = WatchReader()
+        self._reader = WatchReader(
+            unreadable=Unreadable(on_change=show_unreadable), pause=surroundings.turns.take
+        )
         self._actors: dict[str, Actor] = {}
         self._uids: dict[tuple[str, str], str] = {}
         self._unreadable: set[str] = set()
@@ -168,6 +172,8 @@ def build_kopf_settings() -> kopf.OperatorSettings:
     settings.watching.server_timeout = 300
     settings.watching.connect_timeout = 10
     settings.networking.request_timeout = 30
+    # kopf keeps a task and the object for so long after each event.
+    settings.queueing.idle_timeout = 0.5
     return settings
 
 

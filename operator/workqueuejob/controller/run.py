@@ -173,22 +173,31 @@ async def _finish_first(*works: Coroutine[Any, Any, Any]) -> None:
 async def _wait_for_definition(
     cluster: ClusterAPI, settings: Settings, stop: asyncio.Event
 ) -> None:
-    """Wait until WorkQueueJobs can be listed.
+    """Wait until WorkQueueJobs can be listed, in one of the namespaces at least.
 
     kopf lists the kinds of resources only once. If the CustomResourceDefinition or the operator's
-    role were created after that, it would watch nothing.
+    role were created after that, it would watch nothing. A namespace that is gone, or where the
+    operator has no role, keeps no other one waiting.
     """
-    namespace = settings.namespaces[0] if settings.namespaces else None
     is_logged = False
     while not stop.is_set():
-        try:
-            await cluster.list_work_queue_jobs(namespace, limit=1)
-        except ClusterError as error:
-            if not is_logged:
-                is_logged = True
-                _log.warning("WorkQueueJobs can't be listed yet", error=str(error))
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_DEFINITION_RETRY_SECONDS):
-                    await stop.wait()
-        else:
+        errors = [
+            await _try_to_list(cluster, namespace) for namespace in settings.namespaces or (None,)
+        ]
+        if None in errors:
             return
+        if not is_logged:
+            is_logged = True
+            _log.warning("WorkQueueJobs can't be listed yet", error=str(errors[0]))
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_DEFINITION_RETRY_SECONDS):
+                await stop.wait()
+
+
+async def _try_to_list(cluster: ClusterAPI, namespace: str | None) -> ClusterError | None:
+    """Return why WorkQueueJobs can't be listed there, or None."""
+    try:
+        await cluster.list_work_queue_jobs(namespace, limit=1)
+    except ClusterError as error:
+        return error
+    return None

@@ -28,7 +28,10 @@ _STALE = {"type": "ERROR", "object": {"kind": "Status", "code": 410, "reason": "
 
 @dataclass
 class FakeAPIServer:
-    """objects: by the path of their list. lists, watches: the queries that came, by path."""
+    """objects: by the path of their list. lists, watches: the queries that came, by path.
+
+    refused: the status with which the lists and watches of a path are refused, by path.
+    """
 
     objects: dict[str, list[Manifest]] = field(
         default_factory=lambda: {WORK_QUEUE_JOBS: [], JOBS: [], PODS: []}
@@ -36,6 +39,7 @@ class FakeAPIServer:
     lists: dict[str, list[dict[str, str]]] = field(default_factory=dict)
     watches: dict[str, list[dict[str, str]]] = field(default_factory=dict)
     streams: dict[str, asyncio.Queue[Manifest]] = field(default_factory=dict)
+    refused: dict[str, int] = field(default_factory=dict)
 
     def send(self, path: str, event: Manifest) -> None:
         """Send an event to the watch of a path."""
@@ -48,6 +52,9 @@ class FakeAPIServer:
     async def answer(self, request: web.Request) -> web.StreamResponse:
         path = request.path
         if path in self.objects:
+            if path in self.refused:
+                answer = {"kind": "Status", "message": "refused", "code": self.refused[path]}
+                return web.json_response(answer, status=self.refused[path])
             if "watch" in request.query:
                 return await self._watch(request)
             return self._list(request)

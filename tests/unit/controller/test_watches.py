@@ -1,7 +1,7 @@
 """What kopf asks the API server for, and what our handlers hear of: kopf itself, real requests."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +11,7 @@ import kopf
 import pytest
 
 from tests.builders import a_job_manifest
+from workqueuejob.cluster.unreadable import Unreadable
 from workqueuejob.cluster.watching import PAGE_MAX_OBJECTS, WatchReader
 from workqueuejob.controller.operator import build_kopf_settings, log_in_through
 from workqueuejob.names import GROUP, PLURAL, UID_LABEL, VERSION, WORKER_LABEL
@@ -39,9 +40,9 @@ def an_object(name: str, **parts: Any) -> Manifest:
     return {"metadata": {**metadata, **parts.pop("metadata", {})}, **parts}
 
 
-def a_pod(name: str, **metadata: Any) -> Manifest:
+def a_pod(name: str, *, phase: str = "Succeeded", **metadata: Any) -> Manifest:
     labels = {WORKER_LABEL: "true", UID_LABEL: "u"}
-    return an_object(name, metadata={"labels": labels, **metadata}, status={"phase": "Running"})
+    return an_object(name, metadata={"labels": labels, **metadata}, status={"phase": phase})
 
 
 def a_job(wave: int) -> Manifest:
@@ -52,9 +53,15 @@ def a_job(wave: int) -> Manifest:
 
 
 @asynccontextmanager
-async def watching(kubeconfig: Path, heard: Heard) -> AsyncIterator[None]:
+async def watching(
+    kubeconfig: Path,
+    heard: Heard,
+    *,
+    namespaces: Sequence[str] = (),
+    unreadable: Unreadable | None = None,
+) -> AsyncIterator[None]:
     registry = kopf.OperatorRegistry()
-    kopf.on.login(registry=registry)(log_in_through(WatchReader()))
+    kopf.on.login(registry=registry)(log_in_through(WatchReader(unreadable=unreadable)))
     kopf.on.event(GROUP, VERSION, PLURAL, registry=registry)(heard.take)
     kopf.on.event("batch", "v1", "jobs", registry=registry)(heard.take)
     kopf.on.event("v1", "pods", registry=registry)(heard.take)
@@ -64,7 +71,8 @@ async def watching(kubeconfig: Path, heard: Heard) -> AsyncIterator[None]:
             registry=registry,
             settings=build_kopf_settings(),
             standalone=True,
-            clusterwide=True,
+            clusterwide=not namespaces,
+            namespaces=namespaces,
             identity=cast("Any", "test"),
             ready_flag=ready,
             stop_flag=stop,
@@ -140,11 +148,11 @@ async def test_pod_whose_deletion_was_missed_is_told_as_it_was_last_seen(
     server: tuple[FakeAPIServer, Path],
 ) -> None:
     fake, kubeconfig = server
-    fake.objects[PODS] = [a_pod("pod-1")]
+    fake.objects[PODS] = [a_pod("pod-1", phase="Running")]
     heard = Heard()
 
     async with watching(kubeconfig, heard):
-        await until(lambda: bool(heard.events) and PODS in fake.watches)
+        await until(lambda: PODS in fake.watches)
         fake.objects[PODS] = []
         fake.end_as_stale(PODS)
         await until(lambda: ("DELETED", "pod-1") in heard.events)
@@ -197,3 +205,84 @@ async def test_nothing_large_that_nobody_reads_reaches_the_handlers(
 
     assert len(heard.objects) == 3
     assert all(len(str(one)) < 3000 for one in heard.objects.values())
+
+
+async def test_pod_that_has_not_ended_is_not_told_and_is_told_once_it_has(
+    server: tuple[FakeAPIServer, Path],
+) -> None:
+    fake, kubeconfig = server
+    fake.objects[PODS] = [a_pod("pod-1", phase="Pending")]
+    heard = Heard()
+
+    async with watching(kubeconfig, heard):
+        await until(lambda: PODS in fake.watches)
+        for phase in ("Running", "Succeeded"):
+            fake.send(PODS, {"type": "MODIFIED", "object": a_pod("pod-1", phase=phase)})
+        fake.send(PODS, {"type": "DELETED", "object": a_pod("pod-1")})
+        await until(lambda: ("DELETED", "pod-1") in heard.events)
+
+    assert heard.events == [("MODIFIED", "pod-1"), ("DELETED", "pod-1")]
+
+
+def in_namespace(path: str, namespace: str) -> str:
+    """Return the path of the same objects in one namespace."""
+    version, _, plural = path.rpartition("/")
+    return f"{version}/namespaces/{namespace}/{plural}"
+
+
+@pytest.mark.parametrize("status", [403, 404, 503])
+async def test_namespace_that_is_refused_harms_no_other_one_and_comes_back(
+    server: tuple[FakeAPIServer, Path], status: int
+) -> None:
+    fake, kubeconfig = server
+    first, second = (in_namespace(WORK_QUEUE_JOBS, name) for name in ("first", "second"))
+    for path in (WORK_QUEUE_JOBS, JOBS, PODS):
+        for name in ("first", "second"):
+            fake.objects[in_namespace(path, name)] = []
+    fake.objects[first] = [an_object("fruits")]
+    fake.refused[first] = status
+    heard, changes = Heard(), list[tuple[str, str, bool]]()
+    unreadable = Unreadable(pause_seconds=0.1, on_change=lambda *change: changes.append(change))
+
+    async with watching(kubeconfig, heard, namespaces=["first", "second"], unreadable=unreadable):
+        await until(lambda: bool(changes) and second in fake.watches)
+        fake.send(second, {"type": "ADDED", "object": an_object("nuts")})
+        await until(lambda: ("ADDED", "nuts") in heard.events)
+        del fake.refused[first]
+        await until(lambda: (None, "fruits") in heard.events)
+
+    assert changes == [("first", PLURAL, False), ("first", PLURAL, True)]
+
+
+async def test_what_a_refused_namespace_held_stays_known_until_it_is_listed_again(
+    server: tuple[FakeAPIServer, Path],
+) -> None:
+    fake, kubeconfig = server
+    fake.objects[WORK_QUEUE_JOBS] = [an_object("stays"), an_object("goes")]
+    heard, changes = Heard(), list[tuple[str, str, bool]]()
+    unreadable = Unreadable(pause_seconds=0.1, on_change=lambda *change: changes.append(change))
+
+    async with watching(kubeconfig, heard, unreadable=unreadable):
+        await until(lambda: len(heard.events) == 2 and WORK_QUEUE_JOBS in fake.watches)
+        fake.refused[WORK_QUEUE_JOBS] = 403
+        fake.end_as_stale(WORK_QUEUE_JOBS)
+        await until(lambda: ("*", PLURAL, False) in changes)
+        fake.objects[WORK_QUEUE_JOBS] = [an_object("stays")]
+        assert "DELETED" not in {kind for kind, _ in heard.events}
+        fake.refused.clear()
+        await until(lambda: ("DELETED", "goes") in heard.events)
+
+    assert ("DELETED", "stays") not in heard.events
+
+
+async def test_watch_that_ends_with_any_error_is_followed_by_a_list(
+    server: tuple[FakeAPIServer, Path],
+) -> None:
+    fake, kubeconfig = server
+    heard = Heard()
+
+    async with watching(kubeconfig, heard, unreadable=Unreadable(pause_seconds=0.1)):
+        await until(lambda: JOBS in fake.watches)
+        fake.objects[JOBS] = [a_job(1)]
+        fake.send(JOBS, {"type": "ERROR", "object": {"kind": "Status", "code": 500}})
+        await until(lambda: len(heard.events) == 1)
