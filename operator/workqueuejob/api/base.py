@@ -8,6 +8,7 @@ the class is the item of a list.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict
@@ -55,6 +56,12 @@ class Model(BaseModel):
     rules: ClassVar[tuple[Rule, ...]] = ()
     """What the API server checks of this model, besides its fields."""
 
+    def model_post_init(self, _context: object, /) -> None:
+        """Share the set of the fields that are set, which is half of a small model's memory."""
+        shared = _share(frozenset(self.__pydantic_fields_set__))
+        # Frozen models never change it, and a copy of a model copies it.
+        object.__setattr__(self, "__pydantic_fields_set__", shared)
+
     @classmethod
     def from_manifest(cls, manifest: Mapping[str, Any]) -> Self:
         """Read what the API server stores; raise `pydantic.ValidationError` if it can't be read."""
@@ -63,6 +70,12 @@ class Model(BaseModel):
     def to_manifest(self) -> dict[str, Any]:
         """Return what the API server stores; a field that is None is absent."""
         return self.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+@lru_cache(maxsize=1024)
+def _share(fields: frozenset[str]) -> set[str]:
+    """Return the one set of these fields."""
+    return set(fields)
 
 
 def immutable(field: str, *, remedy: str) -> Rule:

@@ -1,7 +1,8 @@
 """Decides when one WorkQueueJob is reconciled, for as long as it exists.
 
-Each actor is a task, so that a broken WorkQueueJob delays no other. It reconciles when the watches
-or the meter bring news, when a delay is over, and after a failure when its back-off is over.
+It reconciles when the watches or the meter bring news, when a delay is over, and after a failure
+when its back-off is over. Each actor has a task while it reconciles, so that a broken WorkQueueJob
+delays no other. Between two rounds it has no task: at most a timer, in the event loop's one heap.
 """
 
 import asyncio
@@ -43,9 +44,6 @@ class Actor:
         on_gone: called when a request shows that the object is gone, and no watch has shown it.
         """
         self._loop = asyncio.get_running_loop()
-        self._awake = asyncio.Event()
-        self._awake.set()
-        self._edited = asyncio.Event()
         self._on_gone = on_gone
         self._turns = surroundings.turns
         self._reconciler = Reconciler(
@@ -57,7 +55,11 @@ class Actor:
         self._retrying = Retrying()
         self.round_began_at: float | None = None
         """When the present round began, on the monotonic clock; None between two rounds."""
-        self._task = asyncio.create_task(self._run(), name=f"actor {resource.metadata.name}")
+        self._is_awake = self._is_edited = self._is_closed = False
+        self._task: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._news: asyncio.Future[None] | None = None
+        self.wake()
 
     @property
     def resource(self) -> WorkQueueJob:
@@ -69,7 +71,7 @@ class Actor:
         generation = self.resource.metadata.generation
         if self._reconciler.take_in(resource):
             if resource.metadata.generation != generation:
-                self._edited.set()
+                self._is_edited = True
             self.wake()
 
     def put_job(self, manifest: Mapping[str, Any]) -> None:
@@ -88,60 +90,86 @@ class Actor:
             self.wake()
 
     def wake(self) -> None:
-        """Reconcile soon."""
-        self._awake.set()
+        """Reconcile soon; after failures that last, only if the object was edited."""
+        self._is_awake = True
+        if self._news is not None and not self._news.done():
+            self._news.set_result(None)
+        if self._task is None and self._is_round_due:
+            self._begin()
 
     async def close(self) -> None:
-        """End the loop, and abandon the present round; another round can go on from any step."""
-        self._task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._task
+        """End it, and abandon the present round; another round can go on from any step."""
+        self._is_closed = True
+        self._stop_timer()
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+        self._reconciler.close()
+
+    @property
+    def _is_round_due(self) -> bool:
+        return self._is_edited if self._retrying.is_lasting else self._is_awake
 
     def _wake_from_thread(self) -> None:
         # The loop is closed when the operator ends before the meter's thread does.
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self.wake)
 
+    def _begin(self) -> None:
+        """Start the task of the rounds that are due now."""
+        self._stop_timer()
+        if not self._is_closed:
+            name = f"actor {self.resource.metadata.name}"
+            self._task = self._loop.create_task(self._run(), name=name)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = None
+
     async def _run(self) -> None:
+        """Reconcile until no round is due, and set the timer for the next one."""
         metadata = self.resource.metadata
         structlog.contextvars.bind_contextvars(namespace=metadata.namespace, name=metadata.name)
+        delay: float | None = 0.0
         try:
-            while True:
+            while self._is_round_due or delay == 0.0:
                 await self._turns.take()
-                self._awake.clear()
-                self._edited.clear()
-                delay = await self._step()
-                lasting = self._retrying.is_lasting
-                await self._sleep(delay, self._edited if lasting else self._awake)
+                is_news, self._is_awake, self._is_edited = self._is_awake, False, False
+                delay = await self._step(is_news=is_news)
         except ObjectGone:
             _log.info("the object is gone", reason="found by looking, not told by the watch")
+            self._is_closed = True
+            self._reconciler.close()
             self._on_gone(self)
         finally:
-            self._reconciler.close()
-
-    async def _sleep(self, seconds: float | None, woken: asyncio.Event) -> None:
-        """Wait until `woken` is set, for the seconds at most; None: without a limit."""
-        # Not wait_for: before Python 3.12 it may swallow a cancellation.
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await woken.wait()
+            self._task = None
+            if delay is not None and not self._is_closed:
+                self._timer = self._loop.call_later(delay, self._begin)
 
     async def _wait_for_news(self, seconds: float) -> None:
         """Wait within a round until there is news, for the seconds at most.
 
         The news may be for the steps before, so another round follows this one.
         """
-        self._awake.clear()
-        await self._sleep(seconds, self._awake)
-        self._awake.set()
+        self._news = self._loop.create_future()
+        # Not wait_for: before Python 3.12 it may swallow a cancellation.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._news
+        self._news = None
+        self._is_awake = True
         await self._turns.take()
 
-    async def _step(self) -> float | None:
+    async def _step(self, *, is_news: bool) -> float | None:
         """Reconcile once; return the seconds after which to reconcile without news, or None."""
         self.round_began_at = time.monotonic()
         try:
             with RECONCILES.time():
-                delay = await self._reconciler.reconcile(is_repeated=self._retrying.is_repeated)
+                delay = await self._reconciler.reconcile(
+                    is_repeated=self._retrying.is_repeated, is_news=is_news
+                )
         except Conflict as conflict:
             # Another client wrote in between. The watch brings the object; the Jobs are listed.
             self._reconciler.observer.forget_list()

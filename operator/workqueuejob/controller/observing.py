@@ -11,17 +11,16 @@ from typing import Any
 
 from workqueuejob.api import WorkQueueJob
 from workqueuejob.brokers.depth import Measurement
-from workqueuejob.cluster.api import ClusterAPI
 from workqueuejob.cluster.observation import LONGEST_AGE_SECONDS, rest_on
 from workqueuejob.controller.execution import Execution
 from workqueuejob.controller.failed_pods import FailedPods
 from workqueuejob.controller.queue_follower import QueueFollower
 from workqueuejob.controller.store import JobStore
 from workqueuejob.controller.stuck_pods import STUCK_PODS_REREAD_SECONDS, StuckPodWatchman
+from workqueuejob.controller.surroundings import Surroundings
 from workqueuejob.controller.waiting_pods import WaitingPodWatchman
 from workqueuejob.controller.worker_reports import WorkerReports
 from workqueuejob.errors import QueueError
-from workqueuejob.names import UID_LABEL
 from workqueuejob.planning.ledger.spans import restrict
 from workqueuejob.planning.observing.observed import Observed, ObservedJob
 from workqueuejob.planning.observing.ownership import is_own_job
@@ -42,14 +41,15 @@ class Observer:
 
     def __init__(
         self,
-        cluster: ClusterAPI,
+        surroundings: Surroundings,
         store: JobStore,
         *,
         queue: QueueFollower,
         execution: Execution,
         namespace: str,
     ) -> None:
-        self._cluster = cluster
+        self._cluster = surroundings.cluster
+        self._job_lists = surroundings.job_lists
         self._store = store
         self._queue = queue
         self._execution = execution
@@ -80,9 +80,7 @@ class Observer:
         if self._listed_at is not None and not (is_any_left and is_old):
             return
         metadata = resource.metadata
-        jobs, resource_version = await self._cluster.list_jobs(
-            metadata.namespace, label_selector=f"{UID_LABEL}={metadata.uid}"
-        )
+        jobs, resource_version = await self._job_lists.list_jobs(metadata.namespace, metadata.uid)
         # Labels can be forged, so the owner decides.
         own = [job for job in jobs if is_own_job(job, resource)]
         self._store.replace_all(own, resource_version=resource_version)

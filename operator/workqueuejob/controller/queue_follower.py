@@ -19,8 +19,14 @@ from workqueuejob.brokers.resolving import required_secrets, resolve_connection
 from workqueuejob.controller.secret_reads import SHARED_SECONDS, SecretReads
 from workqueuejob.errors import QueueError
 from workqueuejob.measuring.meter import Meter, Watch
+from workqueuejob.planning.decision import Plan
+from workqueuejob.planning.observing.observed import Observed
 from workqueuejob.planning.pods.environment import check_credentials
-from workqueuejob.planning.rules.secret_age import choose_longest_age
+from workqueuejob.planning.rules.secret_age import (
+    choose_longest_age,
+    is_at_work,
+    needs_current_secrets,
+)
 
 QueueMeter = Meter[BrokerConnection, QueueReference]
 
@@ -40,11 +46,7 @@ class QueueFollower:
         *,
         allowed_hosts: AllowedHosts,
     ) -> None:
-        self.is_at_work = False
-        """Whether the run has pods or items, so that Secrets are read more often.
-
-        The reconciler sets it.
-        """
+        self._is_at_work = False
         self.changes = 0
         """How often a watch has been closed, mostly because connection or queue changed."""
         self._secrets = secrets
@@ -73,7 +75,7 @@ class QueueFollower:
         if self._generation is None or not self._has_secrets:
             return None
         failures = max(self._failures, 1) if self._fails else 0
-        longest = choose_longest_age(failures=failures, is_at_work=self.is_at_work)
+        longest = choose_longest_age(failures=failures, is_at_work=self._is_at_work)
         return max(self._read_at + longest - time.monotonic(), 0.0)
 
     def request(self) -> None:
@@ -88,7 +90,27 @@ class QueueFollower:
         if self._generation != resource.metadata.generation or is_due:
             await self._read(resource, not_before=time.monotonic() - SHARED_SECONDS)
 
-    async def confirm(self, resource: WorkQueueJob, measurement: Measurement) -> bool:
+    async def is_still_idle(self, resource: WorkQueueJob) -> bool:
+        """Read Secrets that are due; return whether an idle run's queue is the same afterwards.
+
+        There is nothing to decide then. Raises ClusterError if a Secret can't be read.
+        """
+        watched = self._watched
+        await self.follow(resource)
+        return watched is not None and self._watched is watched and not self._is_at_work
+
+    async def is_current_for(self, observed: Observed, decided: Plan) -> bool:
+        """Return whether a plan may be carried out with the Secrets that were read last.
+
+        Reads them if need be. Raises ClusterError.
+        """
+        self._is_at_work = is_at_work(observed)
+        measurement = observed.measurement
+        if measurement is None or not needs_current_secrets(observed, decided):
+            return True
+        return await self._confirm(observed.resource, measurement)
+
+    async def _confirm(self, resource: WorkQueueJob, measurement: Measurement) -> bool:
         """Return whether a measurement is of the queue that new pods would take items from.
 
         Reads the Secrets, unless they were read after the measurement began. Raises ClusterError.

@@ -13,6 +13,7 @@ from workqueuejob.api import WorkQueueJob
 from workqueuejob.cluster.budget import sending
 from workqueuejob.cluster.observation import rest_on
 from workqueuejob.controller.execution import Execution
+from workqueuejob.controller.next_look import NextLook
 from workqueuejob.controller.observing import Observer, Wait
 from workqueuejob.controller.queue_follower import QueueFollower
 from workqueuejob.controller.status_writer import StatusWriter
@@ -25,7 +26,6 @@ from workqueuejob.planning.ledger.books import Books, reckon
 from workqueuejob.planning.observing.observed import Observed
 from workqueuejob.planning.observing.ownership import is_own_job
 from workqueuejob.planning.plan import plan
-from workqueuejob.planning.rules.secret_age import is_at_work, needs_current_secrets
 from workqueuejob.planning.urgency import NUMBERS_INTERVAL_SECONDS, Urgency
 from workqueuejob.planning.verdict import find_end
 
@@ -62,6 +62,7 @@ class Reconciler:
         self._stalls = surroundings.stalls
         self._stall_seen = self._stalls.last_end
         self._evidence, self._evidence_of = Evidence(), 0
+        self._next_look = NextLook()
         self._status_writer = StatusWriter(
             self._cluster, surroundings.instance, surroundings.budget
         )
@@ -69,7 +70,7 @@ class Reconciler:
             self._cluster, self._store, self._status_writer, worker_image=surroundings.worker_image
         )
         self.observer = Observer(
-            self._cluster,
+            surroundings,
             self._store,
             queue=self._queue,
             execution=self.execution,
@@ -112,19 +113,26 @@ class Reconciler:
         self.resource = WorkQueueJob.from_manifest(manifest)
         self._store.clear()
 
-    async def reconcile(self, *, is_repeated: bool) -> float | None:
+    async def reconcile(self, *, is_repeated: bool, is_news: bool = True) -> float | None:
         """Do what the run needs now; return the seconds after which to look again unasked.
 
         A step that fails or is abandoned costs only time: what was done stays done, and the next
         round begins with what the API server and the broker show then.
 
-        None: the next change is awaited. is_repeated: whether at least the last two rounds failed.
-        Raises ClusterError; ObjectGone if the object does not exist any more.
+        None: the next change is awaited. is_repeated: at least the last two rounds failed. is_news:
+        something has come; otherwise only time has passed. Raises ClusterError; ObjectGone if the
+        object does not exist any more.
         """
         rest_on(time.monotonic())
+        stall = self._stalls.last_end
+        # An idle run's Secrets are read again from time to time, and nothing else is due then.
+        is_news = is_news or stall != self._stall_seen or self._next_look.is_now
+        if not is_news and await self._queue.is_still_idle(self.resource):
+            return self._next_look.seconds_until(self._queue.reread_after_seconds)
+        self._next_look.set(0.0)
         # After conflicts in a row the watch may be behind: read the object itself. So may it be
         # after the event loop has stalled; then the Jobs are listed too.
-        if self._stall_seen != (stall := self._stalls.last_end):
+        if self._stall_seen != stall:
             self.observer.forget_list()
             await self.reread()
             self._stall_seen = stall
@@ -167,7 +175,7 @@ class Reconciler:
             return 0.0
         with sending(Urgency.DECISION):
             # If Secrets changed the queue, start a new round.
-            if not await self._rests_on_current_secrets(observed, decided):
+            if not await self._queue.is_current_for(observed, decided):
                 return 0.0
             # Carry it out, and look at the Jobs again where that has changed them.
             observed, books, decided = await self._carry_out(
@@ -228,23 +236,12 @@ class Reconciler:
             self._evidence_of = self._queue.changes
             self._evidence = Evidence(pace=self._evidence.pace)
 
-    async def _rests_on_current_secrets(self, observed: Observed, decided: Plan) -> bool:
-        """Return whether the plan may be carried out with the Secrets that were read last."""
-        self._queue.is_at_work = is_at_work(observed)
-        measurement = observed.measurement
-        if measurement is None or not needs_current_secrets(observed, decided):
-            return True
-        return await self._queue.confirm(observed.resource, measurement)
-
     def _next_delay(self, decided: Plan) -> float | None:
         """Return the seconds until the first thing is due that no change announces, or None."""
-        delays = [
+        self._next_look.set(
             decided.recheck_after_seconds,
             self.execution.retry_after_seconds,
-            self._queue.reread_after_seconds,
             *self.observer.look_again_after_seconds,
-        ]
-        if self._status_writer.is_behind:
-            delays.append(NUMBERS_INTERVAL_SECONDS)
-        known = [delay for delay in delays if delay is not None]
-        return min(known) if known else None
+            NUMBERS_INTERVAL_SECONDS if self._status_writer.is_behind else None,
+        )
+        return self._next_look.seconds_until(self._queue.reread_after_seconds)

@@ -20,6 +20,7 @@ from workqueuejob.cluster.api import ClusterAPI
 from workqueuejob.cluster.budget import RequestBudget
 from workqueuejob.cluster.connection import api_client
 from workqueuejob.cluster.observation import require_recent
+from workqueuejob.controller.job_lists import JobLists
 from workqueuejob.controller.lease_thread import LONGEST_SILENCE_SECONDS, LeaseThread, Questions
 from workqueuejob.controller.operator import Operator, build_kopf_settings, watched_namespaces
 from workqueuejob.controller.pulse import Pulse
@@ -64,6 +65,7 @@ async def run_operator(
         surroundings = Surroundings(
             cluster=cluster,
             secrets=SecretReads(cluster),
+            job_lists=JobLists(cluster),
             meter=Meter(
                 settings.poll_interval_seconds,
                 connect=partial(connect, allowed_hosts=settings.allowed_hosts),

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from workqueuejob.brokers.hosts import ALL_HOSTS, AllowedHosts
 from workqueuejob.cluster.api import ClusterAPI
 from workqueuejob.cluster.budget import RequestBudget
+from workqueuejob.controller.job_lists import JobLists
 from workqueuejob.controller.queue_follower import QueueMeter
 from workqueuejob.controller.secret_reads import SecretReads
 from workqueuejob.controller.stalls import Stalls
@@ -18,6 +19,7 @@ class Surroundings:
 
     cluster: ClusterAPI
     secrets: SecretReads
+    job_lists: JobLists
     meter: QueueMeter
     instance: str
     """The name of the operator's pod or host, for Events."""

@@ -400,3 +400,13 @@ def test_condition_is_written_in_the_form_of_metav1() -> None:
         "reason": "Drained",
         "message": "the queue is empty",
     }
+
+
+def test_models_share_the_set_of_their_fields_and_a_copy_has_its_own() -> None:
+    first, second = (WorkQueueJobStatus(waves=number) for number in (1, 2))
+    assert first.model_fields_set is second.model_fields_set
+
+    changed = first.model_copy(update={"waves_without_progress": 1})
+
+    assert changed.model_fields_set == {"waves", "waves_without_progress"}
+    assert second.model_fields_set == {"waves"}

@@ -10,6 +10,7 @@ from workqueuejob.api import WorkQueueJob
 from workqueuejob.brokers.hosts import ALL_HOSTS, AllowedHosts
 from workqueuejob.cluster.api import ClusterAPI
 from workqueuejob.controller.actor import Actor
+from workqueuejob.controller.job_lists import JobLists
 from workqueuejob.controller.queue_follower import QueueMeter
 from workqueuejob.controller.secret_reads import SecretReads
 from workqueuejob.controller.stalls import Stalls
@@ -60,6 +61,7 @@ def surrounding(
         yield Surroundings(
             cluster=api,
             secrets=SecretReads(api),
+            job_lists=JobLists(api),
             meter=meter,
             instance="test",
             worker_image=WorkerImage("worker"),

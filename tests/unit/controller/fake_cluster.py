@@ -65,8 +65,9 @@ class FakeCluster:
     async def list_jobs(self, namespace: str, *, label_selector: str) -> tuple[list[Manifest], str]:
         assert namespace == NAMESPACE
         self.requests.append("list jobs")
-        key, _, value = label_selector.partition("=")
-        found = [j for j in self.jobs.values() if j["metadata"]["labels"].get(key) == value]
+        key, _, values = label_selector.removesuffix(")").partition(" in (")
+        wanted = set(values.split(","))
+        found = [j for j in self.jobs.values() if j["metadata"]["labels"].get(key) in wanted]
         return copy.deepcopy(found), str(self.version)
 
     async def delete_job(

@@ -224,6 +224,25 @@ async def test_waiting_for_items_writes_nothing_after_it_said_so(broker: FakeBro
     assert cluster.requests == before
 
 
+@pytest.mark.parametrize(
+    ("spec", "reason"),
+    [({"emptyStart": "Wait"}, "WaitingForItems"), ({"suspend": True}, "Suspended")],
+)
+async def test_run_that_waits_has_no_task_and_gets_one_when_it_is_woken(
+    broker: FakeBroker, spec: dict[str, Any], reason: str
+) -> None:
+    cluster = FakeCluster(work_queue_job=a_stored_object(**spec))
+
+    def count_tasks() -> int:
+        return sum(task.get_name().startswith("actor ") for task in asyncio.all_tasks())
+
+    async with acting(cluster, broker) as actor:
+        await until(lambda: reason_of(cluster, "Progressing") == reason)
+        await until(lambda: count_tasks() == 0)
+        actor.wake()
+        assert count_tasks() == 1
+
+
 async def test_ended_run_asks_nobody_anything(broker: FakeBroker) -> None:
     cluster = FakeCluster(work_queue_job=a_stored_object())
     async with acting(cluster, broker):

@@ -12,6 +12,8 @@ from tests.fake_broker import FakeBroker, FakeProbe
 from workqueuejob.brokers.rabbitmq.settings import RabbitMQConnection
 from workqueuejob.cluster.api import ClusterAPI
 from workqueuejob.controller.secret_reads import SecretReads
+from workqueuejob.planning.ledger.books import Books, reckon
+from workqueuejob.planning.observing.observed import Observed
 
 from .acting import FIRST, a_stored_object, acting, reason_of, until
 from .fake_cluster import FakeCluster
@@ -135,3 +137,29 @@ async def test_secret_that_many_want_at_once_is_read_once() -> None:
     # Who has measured since must know that it has not changed since.
     await reads.read(NAMESPACE, SECRET, not_before=time.monotonic())
     assert count_reads(cluster) == 2
+
+
+async def test_secrets_of_an_idle_run_are_read_again_without_another_look_at_the_run(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    observed: list[Observed] = []
+
+    def note(seen: Observed, **fields: Any) -> Books:
+        observed.append(seen)
+        return reckon(seen, **fields)
+
+    monkeypatch.setattr("workqueuejob.controller.reconciler.reckon", note)
+    monkeypatch.setattr("workqueuejob.planning.rules.secret_age.IDLE_SECONDS", 0.1)
+    cluster, brokers = a_cluster("amqp://old/", emptyStart="Wait"), Brokers()
+
+    async with acting(cluster, brokers):
+        await until(lambda: reason_of(cluster, "Progressing") == "WaitingForItems")
+        await until(lambda: count_reads(cluster) > 3)
+        looks, reads = len(observed), count_reads(cluster)
+        await until(lambda: count_reads(cluster) > reads + 3)
+        assert len(observed) == looks
+
+        # The Secret leads to another queue, so the run is looked at again.
+        brokers.new.queues["job1"].publish("a")
+        cluster.secrets[SECRET] = a_secret("amqp://new/")
+        await until(lambda: FIRST in cluster.jobs)

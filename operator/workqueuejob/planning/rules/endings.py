@@ -86,7 +86,7 @@ def end_drained_run(situation: Situation) -> Plan | None:
     """Call the run complete when the queue stays empty after every pod has ended.
 
     A Continuous run ends its busy period, and waits for items. Without a busy period it just waits,
-    which needs no proof.
+    which needs no proof. So does a run that waits for its first item.
     """
     drained = situation.evidence.drained
     if drained is None:
@@ -95,6 +95,8 @@ def end_drained_run(situation: Situation) -> Plan | None:
     waiting = Verdict(Progress.WAITING_FOR_ITEMS, messages.WATCHING_FOR_ITEMS)
     if situation.is_continuous and not situation.is_busy:
         return Plan(waiting)
+    if waves == 0 and spec.empty_start == "Wait":
+        return Plan(Verdict(Progress.WAITING_FOR_ITEMS, messages.WAITING_FOR_ITEMS))
     seconds = _drained_proof_seconds(situation)
     if not situation.lasts(drained, seconds=seconds):
         message = messages.verifying(situation, seconds)
@@ -103,8 +105,6 @@ def end_drained_run(situation: Situation) -> Plan | None:
     if situation.is_continuous:
         message = messages.period_over(situation)
         return Plan(waiting, decision=message, futile_waves=0, period_end=PeriodEnd(drained.since))
-    if waves == 0 and spec.empty_start == "Wait":
-        return Plan(Verdict(Progress.WAITING_FOR_ITEMS, messages.WAITING_FOR_ITEMS))
     items = situation.books.items
     message = messages.drained(situation, drained.reads, items)
     reason = _name_completion(items) if waves else "QueueEmpty"
