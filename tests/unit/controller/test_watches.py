@@ -1,6 +1,7 @@
 """What kopf asks the API server for, and what our handlers hear of: kopf itself, real requests."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -9,6 +10,7 @@ from typing import Any, cast
 
 import kopf
 import pytest
+from yarl import URL
 
 from tests.builders import a_job_manifest
 from workqueuejob.cluster.unreadable import Unreadable
@@ -286,3 +288,23 @@ async def test_watch_that_ends_with_any_error_is_followed_by_a_list(
         fake.objects[JOBS] = [a_job(1)]
         fake.send(JOBS, {"type": "ERROR", "object": {"kind": "Status", "code": 500}})
         await until(lambda: len(heard.events) == 1)
+
+
+async def test_page_is_given_to_kopf_when_the_objects_before_it_have_had_their_turn() -> None:
+    async def chunks() -> AsyncIterator[bytes]:
+        yield json.dumps({"metadata": {}, "items": [a_job(1)]}).encode()
+
+    turn = asyncio.Event()
+
+    async def take_turn() -> None:
+        await turn.wait()
+
+    reader = WatchReader(pause=take_turn)
+    reading = asyncio.create_task(reader.read_list(URL(f"http://server{JOBS}"), chunks()))
+    done, _ = await asyncio.wait([reading], timeout=0.05)
+    assert not done
+    turn.set()
+
+    assert [job["metadata"]["name"] for job in (await reading)["items"]] == [
+        a_job(1)["metadata"]["name"]
+    ]
