@@ -139,6 +139,17 @@ class RabbitMQServer:
         self._evaluate(f"ra:stop_server(quorum_queues, {{binary_to_atom({name}), node()}}).")
 
     @contextmanager
+    def hung_queue(self, vhost: str, queue: str) -> Iterator[None]:
+        """Let the process of a classic queue answer nothing in the block; its node is well."""
+        name = f'{{resource, <<"{vhost}">>, queue, <<"{queue}">>}}'
+        process = f"amqqueue:get_pid(element(2, rabbit_amqqueue:lookup({name})))"
+        self._evaluate(f"sys:suspend({process}).")
+        try:
+            yield
+        finally:
+            self._evaluate(f"sys:resume({process}).")
+
+    @contextmanager
     def consumer_timeout(self, seconds: float) -> Iterator[None]:
         """Let channels that are opened in the block hold a delivery for no longer than that."""
         self._evaluate(f"application:set_env(rabbit, consumer_timeout, {seconds * 1000:.0f}).")

@@ -38,6 +38,11 @@ ITEMS = Counter(
 ATTEMPTS_FAILED = Counter(
     "wqj_item_attempts_failed", "Attempts of items that were seen to fail or to be lost."
 )
+MEASUREMENT_INTERVAL = Gauge(
+    "wqj_measurement_interval_seconds",
+    "The longest interval in force between two looks at a queue, by whether its run is at work.",
+    ["runs"],
+)
 CONNECTIONS = Gauge("wqj_broker_connections", "Open connections to brokers.")
 REQUEST_WAITS = Histogram(
     "wqj_api_request_wait_seconds",
@@ -76,7 +81,7 @@ def count_wait(urgency: Urgency, seconds: float) -> None:
 
 
 class MeasurementMetrics:
-    """Counts what the meter does; the meter calls it from its threads."""
+    """Counts what the meter does; the meter calls it from its thread."""
 
     def measured(self, measurement: Measurement, duration_seconds: float) -> None:
         """Count one measurement."""
@@ -87,6 +92,11 @@ class MeasurementMetrics:
     def connections_changed(self, difference: int) -> None:
         """Follow a connection that was opened (+1) or closed (-1)."""
         CONNECTIONS.inc(difference)
+
+    def interval_changed(self, *, at_work: float, idle: float) -> None:
+        """Show the longest intervals in force."""
+        MEASUREMENT_INTERVAL.labels("at_work").set(at_work)
+        MEASUREMENT_INTERVAL.labels("idle").set(idle)
 
 
 class _ObjectsCollector(Collector):

@@ -13,6 +13,7 @@ from pika.exceptions import AMQPError
 
 from dev.servers.rabbitmq import ADMIN, RabbitMQServer, rabbitmq_server
 from dev.servers.redis import redis_server
+from tests.driving import drive
 from tests.fake_broker import FakeBroker
 from workqueuejob.brokers.depth import QueueDepth
 from workqueuejob.brokers.probe import Probe
@@ -102,7 +103,7 @@ class RabbitMQBench:
         )
 
     def connect(self, settings: RabbitMQConnection) -> Probe[RabbitMQReference]:
-        return connect(settings)
+        return drive(connect(settings))
 
     def declare(self, queue_type: str | None = None) -> str:
         name = f"queue/{next(_numbers)}"

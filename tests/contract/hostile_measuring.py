@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from tests.builders import a_work_queue_job
+from tests.driving import drive
 from workqueuejob.brokers.connection import BrokerConnection, TLSSettings
 from workqueuejob.brokers.depth import QueueDepth
 from workqueuejob.brokers.hosts import ALL_HOSTS
@@ -58,7 +59,7 @@ def _find_reason(broker: str, port: int) -> tuple[str, str]:
         # So that a client's own size is no growth.
         import confluent_kafka.admin  # noqa: F401 - see above
     try:
-        probe = connect(settings, allowed_hosts=ALL_HOSTS)
+        probe = drive(connect(settings, allowed_hosts=ALL_HOSTS))
         try:
             probe.begin_round()
             depth = probe.measure(build_reference(a_work_queue_job(**spec)))

@@ -90,7 +90,7 @@ LARGE = [
     Case("redis", "endless array", flood(b"*1000000000\r\n", b":1\r\n"), "more than 1 MiB"),
     Case("redis", "deep arrays", say(b"*1\r\n" * 200_000), "not Redis'"),
     Case("sentinel", "bulk reply", flood(b"*2\r\n$60000000\r\n"), "more than 1 MiB"),
-    Case("rabbitmq", "endless frame", flood(AMQP_FRAME), "more than 1 MiB"),
+    Case("rabbitmq", "endless frame", flood(AMQP_FRAME), "more than 64 KiB"),
     Case("management", "gzip bomb",
          say(JSON + b"Content-Encoding: gzip\r\n\r\n" + ZIPPED), "encoded as gzip"),
     Case("management", "endless body", flood(JSON + b"\r\n", b" "), "more than 2 MiB"),

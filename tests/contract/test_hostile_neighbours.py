@@ -1,10 +1,11 @@
-"""Forty healthy connections beside those of a hostile author: measured as often as without him."""
+"""Forty healthy connections beside ten that hang, drip or refuse: measured as without them."""
 
 import time
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
 
+from dev.servers.ports import find_free_ports
 from tests.builders import a_work_queue_job
 from tests.fake_broker import FakeBroker
 from tests.hostile_server import Act, drip, flood, hostile_server, say, silent
@@ -21,6 +22,7 @@ from workqueuejob.measuring.meter import Meter, Watch
 KAFKA_LENGTH = b"\x05\x5d\x4a\x80"
 HEALTHY = 40
 WINDOW_SECONDS = 6.0
+SETTLING_SECONDS = 2.0
 LEAST_RATIO = 0.8
 
 REDIS = build_reference(a_work_queue_job(redis={}))
@@ -43,8 +45,10 @@ def count_measurements(hostile: list[tuple[Any, Any]]) -> tuple[int, list[Watch[
         watches = [meter.watch(settings, queue, _ignore) for settings, queue in hostile]
         for number in range(HEALTHY):
             meter.watch(replace(broker.settings(), host=f"healthy-{number}"), RABBITMQ, _ignore)
+        time.sleep(SETTLING_SECONDS)
+        before = len(broker.measured)
         time.sleep(WINDOW_SECONDS)
-        return len(broker.measured), watches
+        return len(broker.measured) - before, watches
     finally:
         meter.close()
 
@@ -67,6 +71,9 @@ def test_neighbours_of_hostile_brokers_are_measured_as_often_as_without() -> Non
             (RedisConnection("127.0.0.1", play(say(b"*1\r\n" * 200_000))), REDIS),
             (RabbitMQConnection("127.0.0.1", play(flood(b"\1\0\0\xff\xff\xff\xf0"))), RABBITMQ),
             (RabbitMQConnection("127.0.0.1", play(silent)), RABBITMQ),
+            (RabbitMQConnection("127.0.0.1", play(drip(b"AMQP"))), RABBITMQ),
+            (RabbitMQConnection("127.0.0.1", find_free_ports(1)[0]), RABBITMQ),
+            (RedisConnection("127.0.0.1", find_free_ports(1)[0]), REDIS),
             (KafkaConnection((f"127.0.0.1:{play(flood(KAFKA_LENGTH))}",)), KAFKA),
         ]
         alone, _ = count_measurements([])

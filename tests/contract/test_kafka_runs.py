@@ -17,6 +17,7 @@ from confluent_kafka import Consumer
 from dev.servers.kafka import KafkaServer, kafka_server
 from tests.builders import a_finished_job, a_kafka_queue, a_work_queue_job
 from tests.contract.worker.kafka_bench import KafkaBench
+from tests.driving import drive
 from workqueuejob.api.spec import RunPolicy
 from workqueuejob.api.status import CountedItems, WorkQueueJobStatus
 from workqueuejob.brokers.depth import Measurement, QueueDepth
@@ -66,7 +67,7 @@ class Run:
         settings = resolve_connection(
             self.resource.spec.queue, namespace="shop", secrets={}, allowed_hosts=ALL_HOSTS
         )
-        self.probe = connect(settings, allowed_hosts=ALL_HOSTS)
+        self.probe = drive(connect(settings, allowed_hosts=ALL_HOSTS))
         stack.callback(self.probe.close)
         self.waves: list[CreateWave] = []
         self.done: list[bytes] = []

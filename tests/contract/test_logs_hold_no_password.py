@@ -8,6 +8,7 @@ import pytest
 
 from dev.servers.redis import RedisServer
 from tests.contract.conftest import RabbitMQBench
+from tests.driving import drive
 from tests.writings import Writings
 from workqueuejob.brokers.rabbitmq.probe import connect
 from workqueuejob.brokers.rabbitmq.reference import RabbitMQReference
@@ -42,7 +43,7 @@ def test_rabbitmqs_clients_log_no_password(
     settings = rabbitmq.settings(management=True)
     queue = rabbitmq.declare()
     with suppress(QueueError):
-        probe = connect(replace(settings, username="planted", password=password))
+        probe = drive(connect(replace(settings, username="planted", password=password)))
         probe.begin_round()
         assert probe.measure(RabbitMQReference(queue)).ready == 0
         probe.close()

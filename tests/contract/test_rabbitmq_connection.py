@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 
 from tests.contract.conftest import Bench, RabbitMQBench
+from tests.driving import drive
 from workqueuejob.brokers.connection import TLSSettings
 from workqueuejob.brokers.probe import Probe
 from workqueuejob.brokers.rabbitmq.probe import connect
-from workqueuejob.brokers.rabbitmq.probe_connection import ProbeConnection
 from workqueuejob.brokers.rabbitmq.reference import RabbitMQReference
 from workqueuejob.brokers.rabbitmq.settings import RabbitMQConnection
 from workqueuejob.errors import (
@@ -43,7 +43,7 @@ def test_refused_port_is_named(rabbitmq: RabbitMQBench) -> None:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
         with pytest.raises(ConnectionFailed, match=f"127.0.0.1:{port}: refused; correct spec"):
-            connect(replace(rabbitmq.settings(), port=port))
+            drive(connect(replace(rabbitmq.settings(), port=port)))
 
 
 def test_silent_port_is_a_timeout() -> None:
@@ -52,14 +52,14 @@ def test_silent_port_is_a_timeout() -> None:
         silent.listen()
         port = silent.getsockname()[1]
         with pytest.raises(ConnectionFailed, match=f"127.0.0.1:{port}: timeout; correct spec"):
-            connect(RabbitMQConnection(host="127.0.0.1", port=port))
+            drive(connect(RabbitMQConnection(host="127.0.0.1", port=port)))
 
 
 def test_user_without_the_virtual_host_is_named(rabbitmq: RabbitMQBench) -> None:
     rabbitmq.server.add_user("stranger", password="secret")
     settings = replace(rabbitmq.settings(), username="stranger", password="secret")
     with pytest.raises(AuthorizationFailed, match="user 'stranger' may not use vhost 'team/a"):
-        connect(settings)
+        drive(connect(settings))
 
 
 PERMISSIONS_TO_MEASURE_SINCE = (4, 3)
@@ -114,7 +114,7 @@ def test_other_ca_is_refused_with_its_field(
 ) -> None:
     tls = TLSSettings(ca=rabbitmq.server.certificates.other_ca)
     with pytest.raises(TLSFailed, match=r"verify failed: .*spec.queue.rabbitmq.tls.caSecretRef"):
-        connect(with_tls(encrypted, tls))
+        drive(connect(with_tls(encrypted, tls)))
 
 
 def test_other_name_is_refused_with_its_field(
@@ -122,7 +122,7 @@ def test_other_name_is_refused_with_its_field(
 ) -> None:
     tls = TLSSettings(ca=rabbitmq.server.certificates.ca, server_name="mq.prod.test")
     with pytest.raises(TLSFailed, match=r"verify failed: .*spec.queue.rabbitmq.tls.serverName"):
-        connect(with_tls(encrypted, tls))
+        drive(connect(with_tls(encrypted, tls)))
 
 
 def test_verification_none_takes_any_certificate(
@@ -137,12 +137,12 @@ def test_tls_to_a_plain_port_is_named(
     encrypted: RabbitMQConnection, rabbitmq: RabbitMQBench
 ) -> None:
     with pytest.raises(TLSFailed, match="answers without TLS; correct the port"):
-        connect(replace(encrypted, port=rabbitmq.server.ports.amqp))
+        drive(connect(replace(encrypted, port=rabbitmq.server.ports.amqp)))
 
 
 def test_plain_amqp_to_a_tls_port_is_named(rabbitmq: RabbitMQBench) -> None:
     with pytest.raises(ConnectionFailed, match=r"set spec.queue.rabbitmq.tls if it is a TLS port"):
-        connect(replace(rabbitmq.settings(), port=rabbitmq.server.ports.amqps))
+        drive(connect(replace(rabbitmq.settings(), port=rabbitmq.server.ports.amqps)))
 
 
 def test_client_certificate_logs_in_by_external(
@@ -160,7 +160,7 @@ def test_client_certificate_of_nobody_is_refused(
     rabbitmq: RabbitMQBench, encrypted: RabbitMQConnection
 ) -> None:
     with pytest.raises(AuthenticationFailed, match="login of the client certificate by EXTERNAL"):
-        connect(external(rabbitmq, encrypted))
+        drive(connect(external(rabbitmq, encrypted)))
 
 
 def test_client_certificate_of_an_other_ca_is_refused(
@@ -173,26 +173,34 @@ def test_client_certificate_of_an_other_ca_is_refused(
         client_key=certificates.other_client_key,
     )
     with pytest.raises(TLSFailed, match="clientCertificateSecretRef"):
-        connect(with_tls(encrypted, tls))
+        drive(connect(with_tls(encrypted, tls)))
 
 
 def test_external_without_tls_is_not_offered(rabbitmq: RabbitMQBench) -> None:
     with pytest.raises(AuthenticationFailed, match="does not offer EXTERNAL"):
-        connect(replace(rabbitmq.settings(), auth_mechanism="EXTERNAL"))
+        drive(connect(replace(rabbitmq.settings(), auth_mechanism="EXTERNAL")))
 
 
-def test_suspended_broker_is_a_timeout_and_not_for_ever(rabbitmq: RabbitMQBench) -> None:
+def test_suspended_broker_is_a_timeout_and_not_for_ever(
+    rabbitmq: RabbitMQBench, opened: Opened
+) -> None:
     queue = rabbitmq.declare()
-    connection = ProbeConnection(rabbitmq.settings(), reply_timeout_seconds=0.3)
-    try:
-        assert connection.declare_passively(queue).messages == 0
-        with rabbitmq.server.suspended():
-            with pytest.raises(MeasurementUnreliable, match=r"did not answer within 0.3 s"):
-                connection.declare_passively(queue)
-            with pytest.raises(ConnectionFailed, match="timeout"):
-                connection.declare_passively(queue)
-    finally:
-        connection.close()
+    probe = opened(rabbitmq, rabbitmq.settings())
+    assert probe.measure(RabbitMQReference(queue)).ready == 0
+    with rabbitmq.server.suspended(), pytest.raises(ConnectionFailed, match="timeout"):
+        probe.measure(RabbitMQReference(queue))
+
+
+def test_queue_that_hangs_is_told_from_a_broker_that_does(
+    rabbitmq: RabbitMQBench, opened: Opened
+) -> None:
+    hung, well = rabbitmq.declare(), rabbitmq.declare()
+    probe = opened(rabbitmq, rabbitmq.settings())
+    with rabbitmq.server.hung_queue(rabbitmq.vhost, hung):
+        with pytest.raises(MeasurementUnreliable, match=r"did not answer within 1 s"):
+            probe.measure(RabbitMQReference(hung))
+        assert probe.measure(RabbitMQReference(well)).ready == 0
+    assert probe.measure(RabbitMQReference(hung)).ready == 0
 
 
 def external(rabbitmq: RabbitMQBench, encrypted: RabbitMQConnection) -> RabbitMQConnection:

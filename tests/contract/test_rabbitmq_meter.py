@@ -3,7 +3,7 @@
 import queue as queues
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 
 import pytest
 
@@ -56,6 +56,46 @@ def test_restarted_broker_is_measured_again_by_itself(rabbitmq: RabbitMQBench) -
             await_result(results, lambda one: isinstance(one.result, ConnectionFailed))
             await_result(results, lambda one: ready(one) == 2)
         assert meter.late_seconds() < 5
+
+
+def test_idle_queue_wakes_up_within_a_second_and_its_side_queues_are_counted_then(
+    rabbitmq: RabbitMQBench, meter: Meter[RabbitMQConnection, RabbitMQReference]
+) -> None:
+    name, delay, dead = rabbitmq.declare(), rabbitmq.declare(), rabbitmq.declare()
+    told: queues.Queue[Measurement] = queues.Queue()
+    reference = RabbitMQReference(name, (delay,), dead)
+    watch = meter.watch(rabbitmq.settings(management=True), reference, told.put)
+    first = told.get(timeout=10)
+    watch.be_idle(True)
+    rabbitmq.publish(delay, 2)
+    rabbitmq.publish(dead, 3)
+    # A glance is at the queue alone, and brings no new measurement.
+    with pytest.raises(queues.Empty):
+        told.get(timeout=2)
+    assert watch.latest is not None
+    assert watch.latest.started - first.started < 1.5
+    rabbitmq.publish(name, 1)
+    published = time.monotonic()
+    depth = told.get(timeout=10).result
+    assert time.monotonic() - published < 1.0
+    assert isinstance(depth, QueueDepth)
+    assert (depth.ready, depth.delayed, depth.dead_lettered) == (1, 2, 3)
+
+
+def test_equal_names_in_two_virtual_hosts_are_never_taken_for_one_another(
+    rabbitmq: RabbitMQBench,
+    meter: Meter[RabbitMQConnection, RabbitMQReference],
+    stack: ExitStack,
+) -> None:
+    other = RabbitMQBench(rabbitmq.server, "classic", stack)
+    results: list[queues.Queue[Measurement]] = []
+    for bench, count in ((rabbitmq, 1), (other, 2)):
+        bench.redeclare("same")
+        bench.publish("same", count)
+        results.append(queues.Queue())
+        meter.watch(bench.settings(), RabbitMQReference("same"), results[-1].put)
+    assert [ready(each.get(timeout=10)) for each in results] == [1, 2]
+    assert meter.connections == 2
 
 
 def ready(measurement: Measurement) -> int | None:

@@ -13,7 +13,8 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
-MIB = 1024 * 1024
+KIB = 1024
+MIB = 1024 * KIB
 
 
 class AnswerTooSlow(OSError):
@@ -30,7 +31,9 @@ class AnswerTooLong(OSError):
     """The other side says more than any answer to this needs."""
 
     def __str__(self) -> str:
-        return f"more than {self.args[0] / MIB:g} MiB for an answer"
+        most = self.args[0]
+        size = f"{most / MIB:g} MiB" if most >= MIB else f"{most / KIB:g} KiB"
+        return f"more than {size} for an answer"
 
 
 UNBOUNDED = (AnswerTooSlow, AnswerTooLong)

@@ -101,12 +101,15 @@ class Measurement:
     time: wall-clock time in UTC, for people.
     result: the depth, or the error that kept us from knowing it.
     ended: like `started`, taken when the broker had answered.
+    interval_seconds: between two measurements of the queue, roughly, where that is so long that a
+        person should know it; otherwise 0.
     """
 
     started: float
     time: datetime
     result: QueueDepth | QueueError
     ended: float | None = None
+    interval_seconds: int = 0
 
     @property
     def answered_at(self) -> float:

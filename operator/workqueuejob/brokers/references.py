@@ -5,7 +5,7 @@ from collections.abc import Hashable
 from workqueuejob.api import WorkQueueJob
 from workqueuejob.brokers.connection import BrokerConnection
 from workqueuejob.brokers.hosts import AllowedHosts
-from workqueuejob.brokers.probe import Probe
+from workqueuejob.brokers.probe import LoopProbe, Probe
 from workqueuejob.brokers.registry import find_room
 from workqueuejob.errors import QueueTypeUnsupported
 
@@ -21,11 +21,14 @@ def build_reference(resource: WorkQueueJob) -> QueueReference:
     return find_room(queue.broker).reference.build_reference(resource, queue.source)
 
 
-def connect(settings: BrokerConnection, *, allowed_hosts: AllowedHosts) -> Probe[QueueReference]:
-    """Open a probe; raise a QueueError when the broker can't be reached or refuses.
+AnyProbe = Probe[QueueReference] | LoopProbe[QueueReference]
+
+
+def connect(settings: BrokerConnection, *, allowed_hosts: AllowedHosts) -> AnyProbe:
+    """Open a probe, or prepare one for a loop; raise a QueueError when that fails.
 
     Hosts that the spec names were checked when the settings were made; those that a broker names
     are checked here.
     """
-    probe: Probe[QueueReference] = find_room(settings.broker).probe.connect(settings, allowed_hosts)
+    probe: AnyProbe = find_room(settings.broker).probe.connect(settings, allowed_hosts)
     return probe

@@ -89,7 +89,10 @@ class ProbeSide(Protocol):
     """`probe`: measures a queue's depth."""
 
     def connect(self, settings: Any, allowed_hosts: Any) -> Any:
-        """Open a `brokers.probe.Probe`; raise a QueueError when that fails."""
+        """Open a `brokers.probe.Probe`, or prepare a `LoopProbe`; raise a QueueError if that fails.
+
+        Called in a thread that may block.
+        """
         ...
 
 

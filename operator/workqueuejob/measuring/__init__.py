@@ -1,5 +1,5 @@
 """Measures every watched queue again and again: decides when, in which order, how often to retry.
 
-There is one connection, with one thread, for each set of connection settings. `brokers` measures
+There is one thread, and one connection for each set of connection settings. `brokers` measures
 one queue once, and `planning` decides what its depth means.
 """

@@ -28,6 +28,16 @@ class MeterPace:
     queue_cap_seconds: float = 3.0
     """The longest wait after a queue could not be measured."""
 
+    hang_seconds: float = 0.75
+    """An answer that fails after so long has kept a channel busy: its queue goes to quarantine."""
+
+    quarantine_seconds: float = 1.0
+    quarantine_cap_seconds: float = 60.0
+    """The first and the longest wait of a queue in quarantine."""
+
+    whole_seconds: float = 120.0
+    """How old the latest measurement of an idle run's queue may be while glances find no news."""
+
     connection_cap_seconds: float = 15.0
     """The longest wait after a connection could not be made, or broke."""
 
@@ -42,6 +52,11 @@ class MeterPace:
         """Return the seconds after a queue's nth failure in a row: 0.8, 1.6, then 3."""
         grown = self.interval_seconds * 2.0 ** min(failures - 1, 10)
         return min(grown, self.queue_cap_seconds)
+
+    def next_quarantine_try(self, failures: int) -> float:
+        """Return the seconds after a queue hung n times in a row: 1, 2, 4 … then 60."""
+        grown = self.quarantine_seconds * 2.0 ** min(failures - 1, 10)
+        return min(grown, self.quarantine_cap_seconds)
 
     def next_connection_try(self, failures: int) -> float:
         """Return the seconds after the nth failure in a row: 1, 2, 4, 8, then 15, less jitter."""

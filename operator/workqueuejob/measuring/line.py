@@ -1,162 +1,205 @@
-"""One connection's schedule: decides which queues are due, measures them, and passes results on.
+"""The schedule of one login: which of its queues are due, and what becomes of the answers.
 
-`step` runs in one thread. Watchers call from others, so a lock guards the queues and their
-listeners. Errors become measurements. A state that lasts is logged once. The line knows no broker:
-it calls a `Probe`.
+The measuring thread takes what is due and brings the answers. Watchers call from other threads, so
+a lock guards the queues and their listeners. Errors become measurements. A state that lasts is
+logged once. The line knows no broker, and asks nothing itself.
 """
 
 import threading
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable, Iterable
 from datetime import UTC, datetime
 from typing import Generic, TypeVar
 
 import structlog
 
 from workqueuejob.brokers.depth import Measurement, QueueDepth
-from workqueuejob.brokers.probe import Probe
 from workqueuejob.errors import ConnectionFailed, QueueError
-from workqueuejob.measuring.watched import Environment, Listener, WatchedQueue, same_result
+from workqueuejob.measuring.agenda import Agenda
+from workqueuejob.measuring.ask import Answer, Ask, Unchanged
+from workqueuejob.measuring.interval import say_interval, smooth
+from workqueuejob.measuring.turns import Grant, Kind
+from workqueuejob.measuring.watched import (
+    Environment,
+    Listener,
+    OnMeasurement,
+    WatchedQueue,
+    same_result,
+)
 
 QueueT = TypeVar("QueueT", bound=Hashable)
-Round = dict[QueueT, list[Listener]]
 
 log = structlog.get_logger(__name__)
 
 
 class Line(Generic[QueueT]):
-    """One connection, its queues, and their listeners."""
+    """One login, its queues, and their listeners."""
 
-    def __init__(
-        self, address: str, connect: Callable[[], Probe[QueueT]], environment: Environment
-    ) -> None:
+    def __init__(self, address: str, environment: Environment) -> None:
         self.lock = threading.Lock()
-        self.queues: dict[QueueT, WatchedQueue] = {}
-        self.wake_at = environment.clock()
-        """When `step` should run next; while it runs, when its present call began."""
-        self.is_abandoned = False
-        """Whether another line has taken over; this one then publishes nothing more."""
         self.address = address
-        self._connect = connect
+        self.is_ended = False
+        """Whether its last watch was closed; it takes no other."""
+        self.intervals: dict[Kind, float] = dict.fromkeys(Kind, 0.0)
+        """The seconds between two regular questions to a queue, as they have been lately."""
         self._environment = environment
-        self._probe: Probe[QueueT] | None = None
+        self._queues: dict[QueueT, WatchedQueue] = {}
+        self._agenda: Agenda[QueueT] = Agenda()
         self._broken: Measurement | None = None
         self._failures = 0
-        self._retry_at = 0.0
-        self._next_round_at = float("-inf")
-        self._last_start = float("-inf")
+        self._retry_at = float("-inf")
 
-    def step(self) -> float:
-        """Measure the queues that are due; return the seconds until the next call."""
-        now = self._environment.clock()
-        self.wake_at = now
-        if self._broken is not None and now < self._retry_at:
-            self.notify_newcomers()
-        elif now >= self._last_start + self._environment.pace.gap_seconds:
-            self._run_round(now)
-        self.wake_at = self._next_due()
-        return max(self.wake_at - self._environment.clock(), 0.0)
+    # Called from any thread
 
-    def hand_over(self) -> "Line[QueueT]":
-        """Abandon this line and return its successor, which takes over the queues and the lock.
+    def watch(
+        self, queue: QueueT, on_measurement: OnMeasurement
+    ) -> tuple[WatchedQueue, Listener] | None:
+        """Watch a queue and return both halves of the watch; None if the line has ended."""
+        with self.lock:
+            if self.is_ended:
+                return None
+            watched = self._queues.setdefault(queue, WatchedQueue())
+            listener = Listener(on_measurement)
+            watched.listeners.append(listener)
+            watched.is_idle = False
+            self._agenda.request(queue)
+        return watched, listener
 
-        Called with the lock held, by another thread, while a call of this line does not end.
-        """
-        self.is_abandoned = True
-        successor = Line(self.address, self._connect, self._environment)
-        successor.lock = self.lock
-        successor.queues, self.queues = self.queues, {}
-        successor.stay_broken(failures=self._failures + 1)
-        return successor
+    def request(self, queue: QueueT, listener: Listener) -> None:
+        """Have the listener's queue measured soon."""
+        with self.lock:
+            listener.wanting = True
+            if queue in self._queues:
+                self._agenda.request(queue)
 
-    def notify_all(self, error: ConnectionFailed) -> None:
-        """Publish an error to all listeners; it answers every request until the next try."""
-        measurement = Measurement(self._environment.clock(), datetime.now(UTC), error)
-        self._broken = measurement
-        log.warning("broker can't be reached", broker=self.address, detail=str(error))
-        for _, queue in self.list_queues():
-            queue.take_wanting()
-            queue.publish(measurement, list(queue.listeners))
+    def set_idle(self, queue: QueueT, listener: Listener, is_idle: bool) -> None:
+        """Note whether a listener waits for nothing but new items."""
+        with self.lock:
+            listener.is_idle = is_idle
+            watched = self._queues.get(queue)
+            if watched is not None:
+                watched.is_idle = all(listener.is_idle for listener in watched.listeners)
 
-    def notify_newcomers(self) -> None:
-        """Publish the lasting error to queues that were watched only after it was published."""
-        for _, queue in self.list_queues():
-            if queue.latest is None and self._broken is not None:
-                queue.publish(self._broken, ())
+    def drop(self, queue: QueueT, listener: Listener) -> bool:
+        """Remove a listener; return whether its queue has none any more."""
+        with self.lock:
+            watched = self._queues.get(queue)
+            if watched is None or listener not in watched.listeners:
+                return False
+            watched.listeners.remove(listener)
+            if watched.listeners:
+                watched.is_idle = all(listener.is_idle for listener in watched.listeners)
+                return False
+            del self._queues[queue]
+            self.is_ended = not self._queues
+            return True
 
-    def stay_broken(self, *, failures: int) -> None:
-        """Count the connection's failures in a row, and wait accordingly before the next try."""
-        self._failures = failures
-        wait = self._environment.pace.next_connection_try(failures)
-        self._retry_at = self.wake_at = self._environment.clock() + wait
+    # Called from the measuring thread
 
-    def close(self) -> None:
-        """Close the connection."""
-        probe, self._probe = self._probe, None
-        if probe is not None:
-            self._environment.observer.connections_changed(-1)
-            probe.close()
+    @property
+    def is_failing(self) -> bool:
+        """Whether its connection could not be made, or broke, when it was last tried."""
+        return self._broken is not None
 
-    def _next_due(self) -> float:
+    @property
+    def size(self) -> int:
+        """How many queues and dates it keeps; bounded by what is watched, however long it runs."""
+        with self.lock:
+            return len(self._queues) + self._agenda.size
+
+    def watches(self, queue: QueueT) -> bool:
+        """Return whether a queue is watched."""
+        return queue in self._queues
+
+    def count_due(self, now: float, *, at_most: int) -> tuple[int, int, int, int]:
+        """Return how many queues of each kind are due, counted up to a limit."""
         if self._broken is not None:
-            return self._retry_at
-        earliest = self._last_start + self._environment.pace.gap_seconds
+            self._notify_newcomers(self._broken)
+        if now < self._retry_at:
+            return (0, 0, 0, 0)
         with self.lock:
-            listeners = (listener for queue in self.queues.values() for listener in queue.listeners)
-            if any(listener.wanting for listener in listeners):
-                return earliest
-        return max(earliest, self._next_round_at)
+            return self._agenda.count_due(self._queues, now, at_most=at_most)
 
-    def _run_round(self, now: float) -> None:
-        due = self._take_due(now)
-        if not due:
+    def next_due_at(self) -> float:
+        """Return when a queue will be due that is not yet; infinity if there is none."""
+        return max(self._agenda.next_due_at, self._retry_at)
+
+    def take(self, grant: Grant, now: float) -> list[Ask[QueueT]]:
+        """Return the questions that the grant allows; each must be answered, or given back."""
+        pace = self._environment.pace
+        next_at = now + pace.next_round()
+        asks: list[Ask[QueueT]] = []
+        with self.lock:
+            for kind in Kind:
+                for queue in self._agenda.take(kind, grant[kind], self._queues, now=now):
+                    watched = self._queues[queue]
+                    wanting = watched.take_wanting()
+                    self._note_interval(kind, now - watched.asked_at)
+                    is_glance = not wanting and watched.may_glance(now, pace)
+                    watched.begin(now, wanting, gap_seconds=pace.gap_seconds)
+                    ask = Ask(
+                        queue, watched, bool(wanting), is_glance, now, datetime.now(UTC), next_at
+                    )
+                    asks.append(ask)
+        return asks
+
+    def answer(self, ask: Ask[QueueT], answer: Answer) -> None:
+        """Take in the answer to a question. A ConnectionFailed ends the connection: `fail`."""
+        if isinstance(answer, ConnectionFailed):
+            self.fail(answer, started=ask.started, time=ask.time)
             return
-        self._last_start = now
-        # After the requests were taken and before the broker is asked, so that it answers them.
-        started, time = self._environment.clock(), datetime.now(UTC)
-        try:
-            probe = self._probe or self._open()
-            probe.begin_round()
-        except Exception as error:  # noqa: BLE001 (the thread's edge: a bug must not stop measuring)
-            if not self.is_abandoned:
-                self._break(Measurement(started, time, self._explain(error)), due)
-            return
-        for name, wanting in due.items():
-            result = self._measure(probe, name)
-            if self.is_abandoned:
-                return
-            measurement = Measurement(started, time, result, ended=self._environment.clock())
-            if isinstance(result, ConnectionFailed):
-                self._break(measurement, due)
-                return
-            self._publish(name, measurement, wanting)
         self._mend()
+        now, watched = self._environment.clock(), ask.watched
+        failed_before = watched.failures > 0
+        wanting = watched.end()
+        due_at = ask.next_at
+        if isinstance(answer, QueueError):
+            due_at = now + watched.count_failure(now - ask.started, self._environment.pace)
+        else:
+            watched.count_success()
+        self._put_back(ask.queue, watched, due_at)
+        if isinstance(answer, Unchanged):
+            return
+        interval_seconds = say_interval(self.intervals[watched.kind])
+        measurement = Measurement(ask.started, ask.time, answer, interval_seconds=interval_seconds)
+        self._observe(measurement)
+        if self._queues.get(ask.queue) is watched and watched.publish(measurement, wanting):
+            self._log_change(ask.queue, answer, failed_before=failed_before)
 
-    def _take_due(self, now: float) -> Round[QueueT]:
-        mending = self._broken is not None
-        regular = mending or now >= self._next_round_at
-        if regular:
-            self._next_round_at = now + self._environment.pace.next_round()
-        due: Round[QueueT] = {}
+    def give_back(self, asks: Iterable[Ask[QueueT]], *, due_at: float) -> None:
+        """Take questions back that were not asked."""
+        for ask in asks:
+            for listener in ask.watched.end():
+                listener.wanting = True
+            self._put_back(ask.queue, ask.watched, due_at)
+
+    def fail(self, error: QueueError, *, started: float, time: datetime) -> None:
+        """Publish to all why there is no connection, and wait before the next try.
+
+        It answers every request, and everything that was asked.
+        """
+        now = self._environment.clock()
+        self._failures += 1
+        self._retry_at = now + self._environment.pace.next_connection_try(self._failures)
+        measurement = Measurement(started, time, error)
+        before, self._broken = self._broken, measurement
+        if before is None or not same_result(before, measurement):
+            log.warning(
+                "broker can't be reached",
+                broker=self.address,
+                reason=error.reason,
+                detail=str(error),
+            )
+        answered = []
         with self.lock:
-            for name, queue in self.queues.items():
-                wanting = queue.take_wanting()
-                if wanting or mending or (regular and now >= queue.due_at):
-                    due[name] = wanting
-        return due
+            for queue, watched in self._queues.items():
+                answered.append((watched, [*watched.end(), *watched.take_wanting()]))
+                self._agenda.put(queue, watched, self._retry_at)
+        for watched, wanting in answered:
+            watched.publish(measurement, wanting)
+        self._observe(measurement)
 
-    def _open(self) -> Probe[QueueT]:
-        self._probe = self._connect()
-        self._environment.observer.connections_changed(1)
-        return self._probe
-
-    def _measure(self, probe: Probe[QueueT], name: QueueT) -> QueueDepth | QueueError:
-        self.wake_at = self._environment.clock()
-        try:
-            return probe.measure(name)
-        except Exception as error:  # noqa: BLE001 (the thread's edge: a bug must not stop measuring)
-            return self._explain(error)
-
-    def _explain(self, error: Exception) -> QueueError:
+    def explain(self, error: Exception) -> QueueError:
+        """Return the error as one of the tree; log the others, which are bugs."""
         if isinstance(error, QueueError):
             return error
         # Only the class, because an unknown exception's text may hold a secret.
@@ -167,20 +210,25 @@ class Line(Generic[QueueT]):
             log.error("measuring failed unexpectedly", broker=self.address, exc_info=error)
         return named
 
-    def _publish(self, name: QueueT, measurement: Measurement, wanting: list[Listener]) -> None:
-        queue = self.queues.get(name)
-        if queue is None:
-            return
-        before, result = queue.failures, measurement.result
-        if isinstance(result, QueueError):
-            queue.failures += 1
-            wait = self._environment.pace.next_queue_try(queue.failures)
-            queue.due_at = self._environment.clock() + wait
-        else:
-            queue.failures, queue.due_at = 0, 0.0
-        self._observe(measurement)
-        if queue.publish(measurement, wanting):
-            self._log_change(name, result, failed_before=before > 0)
+    def _note_interval(self, kind: Kind, seconds: float) -> None:
+        if kind is not Kind.REQUESTED and seconds != float("inf"):
+            self.intervals[kind] = smooth(self.intervals[kind], seconds)
+
+    def _put_back(self, queue: QueueT, watched: WatchedQueue, due_at: float) -> None:
+        with self.lock:
+            if self._queues.get(queue) is not watched:
+                return
+            self._agenda.put(queue, watched, due_at)
+            if any(listener.wanting for listener in watched.listeners):
+                self._agenda.request(queue)
+
+    def _notify_newcomers(self, lasting: Measurement) -> None:
+        """Publish the lasting error to queues that were watched only after it was published."""
+        with self.lock:
+            requested = [self._queues[queue] for queue in self._agenda.requested]
+        for watched in requested:
+            if watched.latest is None:
+                watched.publish(lasting, ())
 
     def _observe(self, measurement: Measurement) -> None:
         duration = self._environment.clock() - measurement.started
@@ -191,38 +239,15 @@ class Line(Generic[QueueT]):
             log.exception("the meter's observer failed")
 
     def _log_change(
-        self, name: QueueT, result: QueueDepth | QueueError, *, failed_before: bool
+        self, queue: QueueT, result: QueueDepth | QueueError, *, failed_before: bool
     ) -> None:
-        bound = log.bind(broker=self.address, queue=str(name))
+        bound = log.bind(broker=self.address, queue=str(queue))
         if isinstance(result, QueueError):
             bound.warning("queue can't be measured", reason=result.reason, detail=str(result))
         elif failed_before:
             bound.info("queue can be measured again")
 
-    def _break(self, measurement: Measurement, due: Round[QueueT]) -> None:
-        self.close()
-        self._failures += 1
-        wait = self._environment.pace.next_connection_try(self._failures)
-        self._retry_at = self._environment.clock() + wait
-        before, self._broken = self._broken, measurement
-        if before is None or not same_result(before, measurement):
-            reason = measurement.result.reason if isinstance(measurement.result, QueueError) else ""
-            log.warning(
-                "broker can't be reached",
-                broker=self.address,
-                reason=reason,
-                detail=str(measurement.result),
-            )
-        for name, queue in self.list_queues():
-            queue.publish(measurement, due.get(name, ()))
-        self._observe(measurement)
-
     def _mend(self) -> None:
         if self._broken is not None:
             log.info("broker can be reached again", broker=self.address)
-        self._broken, self._failures = None, 0
-
-    def list_queues(self) -> list[tuple[QueueT, WatchedQueue]]:
-        """Return a copy of the queues, taken under the lock."""
-        with self.lock:
-            return list(self.queues.items())
+        self._broken, self._failures, self._retry_at = None, 0, float("-inf")

@@ -1,4 +1,4 @@
-"""Measures every watched queue again and again: one connection and one thread for equal settings.
+"""Measures every watched queue again and again: one connection for equal settings, and one thread.
 
 A queue is measured once a round, however many watchers it has. A broker that is slow or down delays
 no other, and a call that does not end is given up. The meter reads no Secret: who changes
@@ -6,16 +6,15 @@ credentials watches with other settings.
 """
 
 import threading
-import time
 from collections.abc import Callable, Hashable
+from functools import partial
 from typing import Generic, Protocol, TypeVar
 
 from workqueuejob.brokers.depth import Measurement
-from workqueuejob.brokers.probe import Probe
+from workqueuejob.brokers.probe import LoopProbe, Probe
 from workqueuejob.measuring.backoff import MeterPace
-from workqueuejob.measuring.connection import Measuring
 from workqueuejob.measuring.line import Line
-from workqueuejob.measuring.supervisor import Supervisor
+from workqueuejob.measuring.thread import MeasuringThread
 from workqueuejob.measuring.watched import (
     Environment,
     Listener,
@@ -28,9 +27,6 @@ from workqueuejob.measuring.watched import (
 JOIN_TIMEOUT_SECONDS = 5.0
 OVERDUE_SECONDS = 30.0
 """For one call to a broker. The brokers' deadlines end a call after 20 seconds at most."""
-CHECK_INTERVAL_SECONDS = 1.0
-MAX_THREADS_LEFT_BEHIND = 40
-"""Threads of all connections whose call does not end, beside which another one may start."""
 
 
 class Connection(Hashable, Protocol):
@@ -50,11 +46,19 @@ class Watch(Generic[QueueT]):
     """One watcher's access to a queue's measurements, until it is closed."""
 
     def __init__(
-        self, queue: WatchedQueue, listener: Listener, measuring: Measuring[QueueT]
+        self,
+        queue: WatchedQueue,
+        listener: Listener,
+        *,
+        set_idle: Callable[[bool], None],
+        request: Callable[[], None],
+        close: Callable[[], None],
     ) -> None:
         self._queue = queue
         self._listener = listener
-        self._measuring = measuring
+        self._set_idle = set_idle
+        self._request = request
+        self._close = close
 
     @property
     def latest(self) -> Measurement | None:
@@ -67,17 +71,26 @@ class Watch(Generic[QueueT]):
         Any thread may call this; it returns at once. A connection in back-off answers at its next
         try.
         """
-        self._measuring.request(self._listener)
+        self._request()
+
+    def be_idle(self, is_idle: bool) -> None:
+        """Say whether the watcher waits for nothing but new items.
+
+        While all watchers of a queue do, rounds may only look whether it has changed, and measure
+        it then. `latest` may be up to two minutes old.
+        """
+        if self._listener.is_idle != is_idle:
+            self._set_idle(is_idle)
 
     def close(self) -> None:
         """Stop watching; returns at once. The connection ends with its last watch."""
-        self._measuring.drop(self._listener)
+        self._close()
 
 
 class Meter(Generic[ConnectionT, QueueT]):
     """All measuring of one operator.
 
-    `on_measurement` of a watch is called from a measuring thread: with every measurement whose
+    `on_measurement` of a watch is called from the measuring thread: with every measurement whose
     result differs from the one before, and with every one that answers a request. To begin a watch
     is a request.
     """
@@ -86,14 +99,15 @@ class Meter(Generic[ConnectionT, QueueT]):
         self,
         interval_seconds: float = 0.8,
         *,
-        connect: Callable[[ConnectionT], Probe[QueueT]],
+        connect: Callable[[ConnectionT], Probe[QueueT] | LoopProbe[QueueT]],
         observer: MeterObserver | None = None,
         pace: MeterPace | None = None,
         overdue_seconds: float = OVERDUE_SECONDS,
     ) -> None:
-        """Prepare; threads start with the first watch.
+        """Prepare; the thread starts with the first watch.
 
-        connect: opens a connection. pace: replaces the one with the given interval.
+        connect: opens a probe, or prepares one that lives on the thread's loop. It may block.
+        pace: replaces the one with the given interval.
         overdue_seconds: after which a call to a broker is given up.
         """
         self._overdue_seconds = overdue_seconds
@@ -103,76 +117,99 @@ class Meter(Generic[ConnectionT, QueueT]):
             observer=observer or SilentObserver(),
         )
         self._lock = threading.Lock()
-        self._measuring: dict[ConnectionT, Measuring[QueueT]] = {}
-        self._supervisor: Supervisor | None = None
+        self._lines: dict[ConnectionT, Line[QueueT]] = {}
+        self._thread: MeasuringThread | None = None
 
     def watch(
         self, connection: ConnectionT, queue: QueueT, on_measurement: OnMeasurement
     ) -> Watch[QueueT]:
         """Measure the queue until the returned watch is closed."""
         with self._lock:
-            self._supervise()
-            measuring = self._measuring.get(connection)
-            watched = None if measuring is None else measuring.add(queue, on_measurement)
-            if measuring is None or watched is None:
+            line = self._lines.get(connection)
+            watched = None if line is None else line.watch(queue, on_measurement)
+            if line is None or watched is None:
                 # There is none with these settings, or it is just ending.
-                line = Line(
-                    connection.address, lambda: self._connect(connection), self._environment
-                )
-                measuring = Measuring(line, lambda ended: self._forget(connection, ended))
-                self._measuring[connection] = measuring
-                watched = measuring.start(queue, on_measurement)
-            return Watch(*watched, measuring)
+                line = self._lines[connection] = Line(connection.address, self._environment)
+                watched = line.watch(queue, on_measurement)
+            thread = self._thread or self._start()
+        if watched is None:
+            raise RuntimeError("a line ended before its first watch")
+        return self._build_watch(connection, line, queue, *watched, thread=thread)
 
     def late_seconds(self) -> float:
-        """Return how late the check for calls that don't end is; for the liveness probe.
+        """Return how late the measuring thread is; for the liveness probe.
 
-        The calls themselves are no reason to restart, because the check gives them up.
+        Calls to brokers are no reason to restart, because none is made in this thread.
         """
         with self._lock:
-            return self._supervisor.late_seconds if self._supervisor else 0.0
+            return self._thread.late_seconds if self._thread else 0.0
 
     @property
     def connections(self) -> int:
         """How many different connection settings are watched."""
         with self._lock:
-            return len(self._measuring)
+            return len(self._lines)
 
     def close(self) -> None:
-        """End all measuring, and wait for the threads, JOIN_TIMEOUT_SECONDS at most."""
+        """End all measuring, and wait for the thread, JOIN_TIMEOUT_SECONDS at most."""
         with self._lock:
-            all_measuring = list(self._measuring.values())
-            self._measuring.clear()
-            supervisor, self._supervisor = self._supervisor, None
-        if supervisor is not None:
-            supervisor.end()
-        for measuring in all_measuring:
-            measuring.end()
-        deadline = time.monotonic() + JOIN_TIMEOUT_SECONDS
-        for measuring in all_measuring:
-            measuring.join(max(deadline - time.monotonic(), 0.0))
+            self._lines.clear()
+            thread, self._thread = self._thread, None
+        if thread is not None:
+            thread.end()
+            thread.join(JOIN_TIMEOUT_SECONDS)
 
-    def _forget(self, connection: ConnectionT, ended: Measuring[QueueT]) -> None:
+    def _start(self) -> MeasuringThread:
+        def list_logins() -> list[tuple[Line[QueueT], Callable[[], object]]]:
+            with self._lock:
+                # A thread that is ending, because another one has taken over, has none.
+                lines = list(self._lines.items()) if self._thread is thread else []
+            return [(line, partial(self._connect, connection)) for connection, line in lines]
+
+        thread = self._thread = MeasuringThread(
+            list_logins, self._environment, overdue_seconds=self._overdue_seconds
+        )
+        thread.begin()
+        return thread
+
+    def _build_watch(
+        self,
+        connection: ConnectionT,
+        line: Line[QueueT],
+        queue: QueueT,
+        watched: WatchedQueue,
+        listener: Listener,
+        *,
+        thread: MeasuringThread,
+    ) -> Watch[QueueT]:
+        def request() -> None:
+            line.request(queue, listener)
+            thread.poke()
+
+        def close() -> None:
+            if line.drop(queue, listener):
+                thread.forget(line, queue)
+                self._drop_ended(connection, line)
+
+        thread.poke()
+        return Watch(
+            watched,
+            listener,
+            set_idle=lambda is_idle: line.set_idle(queue, listener, is_idle),
+            request=request,
+            close=close,
+        )
+
+    def _drop_ended(self, connection: ConnectionT, line: Line[QueueT]) -> None:
+        """Forget a login without watches; without any login, end the thread."""
         with self._lock:
-            if self._measuring.get(connection) is ended:
-                del self._measuring[connection]
-
-    def _supervise(self) -> None:
-        if self._supervisor is None:
-            self._supervisor = Supervisor(
-                self._replace_overdue,
-                interval_seconds=min(CHECK_INTERVAL_SECONDS, self._overdue_seconds / 3),
-                clock=self._environment.clock,
-            )
-            self._supervisor.start()
-
-    def _replace_overdue(self) -> None:
-        with self._lock:
-            all_measuring = list(self._measuring.values())
-        for measuring in all_measuring:
-            left_behind = sum(each.left_behind for each in all_measuring)
-            measuring.replace_overdue(
-                limit_seconds=self._overdue_seconds,
-                now=self._environment.clock(),
-                may_replace=left_behind <= MAX_THREADS_LEFT_BEHIND,
-            )
+            if line.is_ended and self._lines.get(connection) is line:
+                del self._lines[connection]
+            ending, thread = not self._lines, self._thread
+            if ending:
+                self._thread = None
+        if thread is not None:
+            if ending:
+                thread.end()
+            else:
+                thread.poke()

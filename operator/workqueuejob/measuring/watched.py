@@ -10,9 +10,10 @@ from typing import Protocol
 
 import structlog
 
-from workqueuejob.brokers.depth import Measurement
+from workqueuejob.brokers.depth import Measurement, QueueDepth
 from workqueuejob.errors import QueueError
 from workqueuejob.measuring.backoff import MeterPace
+from workqueuejob.measuring.turns import Kind
 
 OnMeasurement = Callable[[Measurement], None]
 
@@ -30,6 +31,10 @@ class MeterObserver(Protocol):
         """Count a connection that was opened (+1) or closed (-1)."""
         ...
 
+    def interval_changed(self, *, at_work: float, idle: float) -> None:
+        """Take in the longest intervals in force, in seconds: of runs at work, and of idle runs."""
+        ...
+
 
 class SilentObserver:
     """Observes nothing."""
@@ -38,6 +43,9 @@ class SilentObserver:
         """Ignore it."""
 
     def connections_changed(self, difference: int) -> None:
+        """Ignore it."""
+
+    def interval_changed(self, *, at_work: float, idle: float) -> None:
         """Ignore it."""
 
 
@@ -58,6 +66,9 @@ class Listener:
     wanting: bool = True
     """Whether it has requested a measurement that has not begun."""
 
+    is_idle: bool = False
+    """Whether it waits for nothing but new items."""
+
     def notify(self, measurement: Measurement) -> None:
         """Call the watcher; if it raises, log that and go on."""
         try:
@@ -68,15 +79,79 @@ class Listener:
 
 @dataclass(eq=False, slots=True)
 class WatchedQueue:
-    """A queue's listeners and its latest measurement."""
+    """A queue's listeners, its latest measurement, and what decides when it is asked again."""
 
     listeners: list[Listener] = field(default_factory=list)
     latest: Measurement | None = None
     failures: int = 0
     """How many of its last measurements failed in a row."""
 
-    due_at: float = 0.0
-    """When a queue that could not be measured may be tried again, on the meter's clock."""
+    hangs: int = 0
+    """How many of those kept the broker busy for so long that it is in quarantine."""
+
+    is_idle: bool = False
+    """Whether none of its watchers waits for anything but new items."""
+
+    is_asked: bool = False
+    """Whether a question is on its way."""
+
+    number: int = 0
+    """Of its valid entry in the agenda."""
+
+    asked_at: float = float("-inf")
+    """When its latest question was asked, on the meter's clock."""
+
+    earliest: float = float("-inf")
+    """When it may be asked again because of a request."""
+
+    _answering: list[Listener] = field(default_factory=list)
+
+    @property
+    def kind(self) -> Kind:
+        """Of its regular questions."""
+        if self.hangs:
+            return Kind.IN_QUARANTINE
+        return Kind.IDLE if self.is_idle else Kind.AT_WORK
+
+    def may_glance(self, now: float, pace: MeterPace) -> bool:
+        """Return whether it is enough to learn if something has changed since it was measured."""
+        measured = self.latest
+        return (
+            self.is_idle
+            and measured is not None
+            and isinstance(measured.result, QueueDepth)
+            and now - measured.started < pace.whole_seconds
+        )
+
+    def may_answer(self, now: float) -> bool:
+        """Return whether a request may be answered now."""
+        return not self.is_asked and not self.hangs and now >= self.earliest
+
+    def begin(self, now: float, answering: list[Listener], *, gap_seconds: float) -> None:
+        """Note that a question is on its way; after the gap a later request may be answered.
+
+        answering: the listeners whose request it answers.
+        """
+        self._answering = answering
+        self.is_asked, self.asked_at, self.earliest = True, now, now + gap_seconds
+
+    def end(self) -> list[Listener]:
+        """Note that no question is on its way; return the listeners whose request it answers."""
+        answering, self._answering, self.is_asked = self._answering, [], False
+        return answering
+
+    def count_failure(self, took_seconds: float, pace: MeterPace) -> float:
+        """Count a failed measurement; return the seconds until the next try."""
+        self.failures += 1
+        if took_seconds < pace.hang_seconds:
+            self.hangs = 0
+            return pace.next_queue_try(self.failures)
+        self.hangs += 1
+        return pace.next_quarantine_try(self.hangs)
+
+    def count_success(self) -> None:
+        """Count a measurement that succeeded."""
+        self.failures = self.hangs = 0
 
     def take_wanting(self) -> list[Listener]:
         """Return the listeners with a request, and note it as taken by the next measurement."""

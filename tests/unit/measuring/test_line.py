@@ -13,11 +13,20 @@ from workqueuejob.errors import (
     AuthenticationFailed,
     ConnectionFailed,
     MeasurementUnreliable,
+    QueueError,
     QueueNotFound,
 )
+from workqueuejob.measuring.ask import UNCHANGED, Answer, Ask
 from workqueuejob.measuring.backoff import MeterPace
 from workqueuejob.measuring.line import Line
-from workqueuejob.measuring.watched import Environment, Listener, WatchedQueue
+from workqueuejob.measuring.turns import Kind
+from workqueuejob.measuring.watched import (
+    Environment,
+    Listener,
+    MeterObserver,
+    OnMeasurement,
+    SilentObserver,
+)
 
 STEADY = MeterPace(jitter=lambda _low, _high: 1.0)
 REFUSED = ConnectionFailed("mq:5672: refused; correct the host")
@@ -25,16 +34,19 @@ REFUSED = ConnectionFailed("mq:5672: refused; correct the host")
 
 @dataclass
 class Bench:
-    """A line over a fake broker, with a clock that only `run` moves."""
+    """A line over a fake broker, with a clock that only `run` moves, and every answer at once."""
 
     broker: FakeBroker = field(default_factory=FakeBroker)
     now: float = 100.0
     attempts: list[float] = field(default_factory=list)
+    observer: MeterObserver = field(default_factory=SilentObserver)
     line: Line[RabbitMQReference] = field(init=False)
+    probe: FakeProbe | None = None
     wait: float = 0.0
 
     def __post_init__(self) -> None:
-        self.line = Line("mq:5672", self.connect, Environment(STEADY, clock=lambda: self.now))
+        environment = Environment(STEADY, observer=self.observer, clock=lambda: self.now)
+        self.line = Line("mq:5672", environment)
 
     def connect(self) -> FakeProbe:
         self.attempts.append(self.now)
@@ -42,16 +54,44 @@ class Bench:
 
     def watch(self, name: str) -> tuple[Listener, list[Measurement]]:
         told: list[Measurement] = []
-        listener = Listener(told.append)
-        self.line.queues.setdefault(RabbitMQReference(name), WatchedQueue()).listeners.append(
-            listener
-        )
-        return listener, told
+        return self.listen(name, told.append), told
+
+    def listen(self, name: str, on_measurement: OnMeasurement) -> Listener:
+        watched = self.line.watch(RabbitMQReference(name), on_measurement)
+        assert watched is not None
+        return watched[1]
+
+    def request(self, name: str, listener: Listener) -> None:
+        self.line.request(RabbitMQReference(name), listener)
 
     def step(self, after: float = 0.0) -> float:
         self.now += after
-        self.wait = self.line.step()
+        asks = self.line.take(self.line.count_due(self.now, at_most=100), self.now)
+        if asks:
+            self.ask(asks)
+        self.line.count_due(self.now, at_most=100)
+        self.wait = max(self.line.next_due_at() - self.now, 0.0)
         return self.wait
+
+    def ask(self, asks: list[Ask[RabbitMQReference]]) -> None:
+        try:
+            self.probe = self.probe or self.connect()
+            self.probe.begin_round()
+        except Exception as error:  # noqa: BLE001 - whatever the test lets it raise
+            failure = self.line.explain(error)
+            self.line.fail(failure, started=asks[0].started, time=asks[0].time)
+            return
+        for ask in asks:
+            answer: Answer
+            try:
+                answer = self.probe.measure(ask.queue)
+            except QueueError as error:
+                answer = error
+            self.line.answer(ask, answer)
+            if isinstance(answer, ConnectionFailed):
+                self.probe.close()
+                self.probe = None
+                return
 
     def run(self, seconds: float) -> None:
         """Step whenever the line wants to, for some seconds."""
@@ -108,7 +148,7 @@ def test_request_is_answered_though_nothing_changed_and_only_to_who_asked(bench:
     bench.step()
     bench.now += 0.3
     asked = bench.now
-    asking.wanting = True
+    bench.request("a", asking)
     bench.step()
     assert (len(told), len(others)) == (2, 1)
     assert told[-1].started >= asked
@@ -118,14 +158,13 @@ def test_request_is_answered_though_nothing_changed_and_only_to_who_asked(bench:
 def test_request_during_a_measurement_is_answered_by_the_next(bench: Bench) -> None:
     bench.broker.declare("a")
     told: list[float] = []
-    listener = Listener(lambda _: None)
 
     def ask_again(measurement: Measurement) -> None:
         told.append(measurement.started)
-        listener.wanting = len(told) < 2
+        if len(told) < 2:
+            bench.request("a", listener)
 
-    listener.on_measurement = ask_again
-    bench.line.queues[RabbitMQReference("a")] = WatchedQueue([listener])
+    listener = bench.listen("a", ask_again)
     assert bench.step() == pytest.approx(STEADY.gap_seconds)
     bench.step(bench.wait)
     assert len(told) == 2
@@ -134,9 +173,7 @@ def test_request_during_a_measurement_is_answered_by_the_next(bench: Bench) -> N
 
 def test_requests_without_end_do_not_spin(bench: Bench) -> None:
     bench.broker.declare("a")
-    listener = Listener(lambda _: None)
-    listener.on_measurement = lambda _: setattr(listener, "wanting", True)
-    bench.line.queues[RabbitMQReference("a")] = WatchedQueue([listener])
+    listener = bench.listen("a", lambda _: bench.request("a", listener))
     bench.run(1.0)
     assert len(bench.broker.measured) <= 1.0 / STEADY.gap_seconds + 1
 
@@ -159,7 +196,7 @@ def test_request_does_not_defeat_the_back_off_and_is_answered_at_the_next_try(
     listener, told = bench.watch("a")
     bench.run(2.5)
     attempts = len(bench.attempts)
-    listener.wanting = True
+    bench.request("a", listener)
     bench.step()
     assert (len(bench.attempts), len(told)) == (attempts, 1)
     bench.run(2)
@@ -242,13 +279,12 @@ def test_lie_of_the_broker_is_told_as_it_is(bench: Bench) -> None:
 
 
 def test_bug_in_a_probe_is_a_failed_connection_logged_once_and_shows_no_secret(
-    bench: Bench,
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail() -> FakeProbe:
         raise KeyError("hush")
 
-    line = Line("mq:5672", fail, Environment(STEADY, clock=lambda: bench.now))
-    bench.line = line
+    monkeypatch.setattr(bench, "connect", fail)
     _, told = bench.watch("a")
     with capture_logs() as logs:
         bench.run(60)
@@ -292,33 +328,149 @@ def test_failing_watcher_does_not_keep_others_from_being_told(bench: Bench) -> N
     def fail(_: Measurement) -> None:
         raise RuntimeError
 
-    bench.line.queues[RabbitMQReference("a")] = WatchedQueue([Listener(fail)])
+    bench.listen("a", fail)
     _, told = bench.watch("a")
     bench.step()
     assert len(told) == 1
 
 
-def test_observer_hears_of_measurements_and_connections() -> None:
+def test_observer_hears_of_measurements() -> None:
     heard: list[Any] = []
 
-    class Observer:
+    class Observer(SilentObserver):
         def measured(self, measurement: Measurement, duration_seconds: float) -> None:
             heard.append((measurement.result, duration_seconds))
 
-        def connections_changed(self, difference: int) -> None:
-            heard.append(difference)
-
-    bench = Bench()
+    bench = Bench(observer=Observer())
     bench.broker.declare("a")
-    bench.line = Line(
-        "mq", bench.connect, Environment(STEADY, observer=Observer(), clock=lambda: bench.now)
-    )
     bench.watch("a")
     bench.watch("b")
     bench.step()
-    bench.line.close()
-    assert (heard[0], heard[-1]) == (1, -1)
-    assert [type(result) for result, _ in heard[1:-1]] == [QueueDepth, QueueNotFound]
+    assert [type(result) for result, _ in heard] == [QueueDepth, QueueNotFound]
+
+
+def take(bench: Bench) -> list[Ask[RabbitMQReference]]:
+    return bench.line.take(bench.line.count_due(bench.now, at_most=100), bench.now)
+
+
+def be_idle(bench: Bench, listener: Listener, name: str = "a") -> None:
+    bench.line.set_idle(RabbitMQReference(name), listener, True)
+
+
+def test_idle_queue_is_glanced_at_and_measured_once_in_a_while(bench: Bench) -> None:
+    bench.broker.declare("a")
+    listener, told = bench.watch("a")
+    bench.step()
+    be_idle(bench, listener)
+    glances = 0
+    until = bench.now + STEADY.whole_seconds + 2
+    while bench.now < until:
+        bench.now += STEADY.interval_seconds
+        for ask in take(bench):
+            glances += ask.is_glance
+            if not ask.is_glance:
+                bench.ask([ask])
+                continue
+            bench.line.answer(ask, UNCHANGED)
+    assert glances >= 140
+    assert bench.broker.measured == ["a", "a"]
+    assert len(told) == 1
+
+
+def test_request_and_a_second_watcher_want_more_than_a_glance(bench: Bench) -> None:
+    bench.broker.declare("a")
+    listener, _ = bench.watch("a")
+    bench.step()
+    be_idle(bench, listener)
+    bench.now += 1
+    bench.request("a", listener)
+    (asked,) = take(bench)
+    assert not asked.is_glance
+    bench.ask([asked])
+    bench.watch("a")
+    bench.step()
+    bench.now += 1
+    (asked,) = take(bench)
+    assert not asked.is_glance
+
+
+def test_queue_that_failed_is_measured_whole(bench: Bench) -> None:
+    listener, _ = bench.watch("a")
+    bench.step()
+    be_idle(bench, listener)
+    bench.now += 5
+    (asked,) = take(bench)
+    assert not asked.is_glance
+
+
+def hang(bench: Bench, ask: Ask[RabbitMQReference]) -> None:
+    bench.now += 1
+    bench.line.answer(ask, MeasurementUnreliable("did not answer"))
+
+
+def test_queue_that_hangs_waits_longer_and_longer_in_quarantine(bench: Bench) -> None:
+    bench.watch("a")
+    waits = []
+    for _ in range(9):
+        (asked,) = take(bench)
+        hang(bench, asked)
+        bench.line.count_due(bench.now, at_most=1)
+        waits.append(bench.line.next_due_at() - bench.now)
+        bench.now = bench.line.next_due_at()
+        assert bench.line.count_due(bench.now, at_most=9)[Kind.IN_QUARANTINE] == 1
+    assert waits == [1, 2, 4, 8, 16, 32, 60, 60, 60]
+
+
+def test_answer_ends_the_quarantine(bench: Bench) -> None:
+    bench.broker.declare("a")
+    bench.watch("a")
+    hang(bench, take(bench)[0])
+    bench.run(2)
+    bench.now += 1
+    assert bench.line.count_due(bench.now, at_most=9) == (0, 1, 0, 0)
+
+
+def test_request_for_a_queue_in_quarantine_waits_for_its_turn(bench: Bench) -> None:
+    bench.broker.declare("a")
+    listener, told = bench.watch("a")
+    hang(bench, take(bench)[0])
+    bench.request("a", listener)
+    assert bench.line.count_due(bench.now, at_most=9) == (0, 0, 0, 0)
+    bench.run(2)
+    assert isinstance(told[-1].result, QueueDepth)
+
+
+def test_questions_that_were_not_asked_are_due_again_with_their_requests(bench: Bench) -> None:
+    bench.broker.declare("a")
+    _, told = bench.watch("a")
+    asked = take(bench)
+    bench.line.give_back(asked, due_at=bench.now)
+    bench.step()
+    assert len(told) == 1
+
+
+def test_what_is_watched_no_more_leaves_nothing_behind(bench: Bench) -> None:
+    bench.watch("steady")
+    for number in range(1000):
+        name = f"queue-{number}"
+        bench.broker.declare(name)
+        listener, _ = bench.watch(name)
+        bench.step()
+        bench.line.drop(RabbitMQReference(name), listener)
+        bench.now += 1
+    assert bench.line.size <= 4
+
+
+def test_interval_in_force_is_measured_and_a_long_one_said(bench: Bench) -> None:
+    bench.broker.declare("a").publish("x")
+    _, told = bench.watch("a")
+    bench.step()
+    for _ in range(20):
+        bench.now += 30
+        bench.broker.queues["a"].publish("x")
+        bench.step()
+    assert bench.line.intervals[Kind.AT_WORK] == pytest.approx(30)
+    assert (told[0].interval_seconds, told[-1].interval_seconds) == (0, 30)
 
 
 def test_item_is_seen_within_a_second_by_default() -> None:

@@ -14,6 +14,7 @@ from workqueuejob.brokers.rabbitmq.settings import RabbitMQConnection
 from workqueuejob.errors import ConnectionFailed
 from workqueuejob.measuring.backoff import MeterPace
 from workqueuejob.measuring.meter import Meter
+from workqueuejob.measuring.watched import SilentObserver
 
 SECONDS = 10.0
 Told = queues.Queue[Measurement]
@@ -160,12 +161,9 @@ def test_close_from_a_callback_does_not_hang(
 
 
 def test_bug_in_an_observer_leaves_no_request_unanswered(broker: FakeBroker) -> None:
-    class Observer:
+    class Observer(SilentObserver):
         def measured(self, measurement: Measurement, duration_seconds: float) -> None:
             raise RuntimeError(measurement, duration_seconds)
-
-        def connections_changed(self, difference: int) -> None:
-            """Nothing."""
 
     told: Told = queues.Queue()
     meter = Meter(3600, connect=broker.connect, observer=Observer())
@@ -196,10 +194,12 @@ class HangingBroker:
         self.hangs = hangs
         self.released = threading.Event()
         self.hung: list[threading.Thread] = []
+        self.entered = threading.Semaphore(0)
 
     def connect(self, settings: RabbitMQConnection) -> FakeProbe:
         if len(self.hung) < self.hangs:
             self.hung.append(threading.current_thread())
+            self.entered.release()
             self.released.wait(SECONDS)
         return self.broker.connect(settings)
 
@@ -237,7 +237,11 @@ def test_broker_that_always_hangs_leaves_only_so_many_threads_behind(broker: Fak
     try:
         watch = meter.watch(broker.settings(), RabbitMQReference("a"), told.put)
         for _ in range(3):
-            told.get(timeout=SECONDS)
+            assert hanging.entered.acquire(timeout=SECONDS)
+        told.get(timeout=SECONDS)
+        watch.request()
+        # Answered when the third one is given up.
+        told.get(timeout=SECONDS)
         # No more are started, and who asks keeps the answer that there is.
         watch.request()
         assert isinstance(watch.latest and watch.latest.result, ConnectionFailed)

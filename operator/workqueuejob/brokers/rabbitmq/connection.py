@@ -15,7 +15,6 @@ import pika
 from pika.credentials import ExternalCredentials, PlainCredentials
 
 from workqueuejob.brokers import tls
-from workqueuejob.brokers.bounded_socket import Bounds
 from workqueuejob.brokers.rabbitmq.errors import KNOWN, TLS_FIELD, translate
 from workqueuejob.brokers.rabbitmq.pika_connection import PikaConnection, PikaLoop
 from workqueuejob.brokers.rabbitmq.settings import RabbitMQConnection
@@ -40,12 +39,10 @@ class DrivenConnection:
         parameters: pika.ConnectionParameters,
         *,
         reply_timeout_seconds: float,
-        bounds: Bounds | None = None,
     ) -> None:
         """Connect; raise the exceptions of pika and of the socket, which `errors` translates.
 
         reply_timeout_seconds: the longest wait for a reply.
-        bounds: the limit of received bytes; the owner calls `begin` before each call.
         """
         self.lost: BaseException | None = None
         self.blocked = ""
@@ -53,7 +50,7 @@ class DrivenConnection:
         self._reply_timeout_seconds = reply_timeout_seconds
         self._alarm: Any = None
         self._alarm_at = 0.0
-        self._loop = PikaLoop(bounds)
+        self._loop = PikaLoop()
         self._loop.activate_poller()
         try:
             self._connection = self._open(parameters)
@@ -125,7 +122,7 @@ class DrivenConnection:
         # Twice the time, because a name may have an IPv4 and an IPv6 address, tried in turn.
         self.run_until(lambda: bool(outcome), 2 * CONNECT_TIMEOUT_SECONDS)
         if isinstance(outcome[0], BaseException):
-            raise self._loop.refused or outcome[0]
+            raise outcome[0]
         outcome[0].add_on_close_callback(self._on_lost)
         outcome[0].add_on_connection_blocked_callback(self._on_blocked)
         outcome[0].add_on_connection_unblocked_callback(self._on_unblocked)
@@ -159,18 +156,14 @@ def connect(
     name: str,
     heartbeat_seconds: int,
     reply_timeout_seconds: float,
-    bounds: Bounds | None = None,
 ) -> DrivenConnection:
     """Open a connection; raise a QueueError when that fails.
 
     name: the connection's name in the broker's tools.
-    bounds: as in `DrivenConnection`.
     """
     parameters = build_parameters(settings, name=name, heartbeat_seconds=heartbeat_seconds)
     try:
-        return DrivenConnection(
-            parameters, reply_timeout_seconds=reply_timeout_seconds, bounds=bounds
-        )
+        return DrivenConnection(parameters, reply_timeout_seconds=reply_timeout_seconds)
     except KNOWN as error:
         raise translate(error, settings) from error
 

@@ -1,6 +1,7 @@
-"""pika's connection and its loop, with limits, quick writes and a decoder that does not fail.
+"""A worker's pika connection and its loop, with quick writes and a decoder that does not fail.
 
-The only module that overrides pika's methods. It patches nothing in pika, and opens no connection.
+This module and `asking_connection` override methods of pika, and no other does. It patches nothing
+in pika, and opens no connection.
 """
 
 import os
@@ -12,7 +13,6 @@ from typing import Any
 import pika
 from pika.adapters.select_connection import IOLoop
 
-from workqueuejob.brokers.bounded_socket import AnswerTooLong, Bounds
 from workqueuejob.brokers.rabbitmq.frames import read_frame
 
 
@@ -25,14 +25,10 @@ class PikaLoop(IOLoop):  # type: ignore[misc] # pika carries no types
 
     pika closes a socket only when the broker agrees, or the garbage collector finds it. Until then
     a broker that hung goes on sending items to a consumer that is gone.
-
-    refused: the error of an answer beyond the limits; None where there was none.
     """
 
-    def __init__(self, bounds: Bounds | None) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.refused: AnswerTooLong | None = None
-        self._bounds = bounds
         self._sockets: dict[int, Callable[[int, int], None]] = {}
         self._watched: dict[int, int] = {}
         self._wanted: dict[int, int] = {}
@@ -71,11 +67,6 @@ class PikaLoop(IOLoop):  # type: ignore[misc] # pika carries no types
                 self._sockets[fd](fd, self.WRITE)
         return not self._wanted
 
-    def count(self, data: bytes) -> None:
-        """Count received bytes; raise AnswerTooLong beyond the limit."""
-        if self._bounds is not None:
-            self._bounds.count(len(data))
-
     def cut_off(self) -> None:
         """Shut down all sockets."""
         for number in self._sockets:
@@ -84,22 +75,7 @@ class PikaLoop(IOLoop):  # type: ignore[misc] # pika carries no types
 
 
 class PikaConnection(pika.SelectConnection):  # type: ignore[misc] # pika carries no types
-    """pika's connection, with `frames` as its decoder and a limit for the received bytes.
-
-    pika offers no hook for a decoder, and keeps the bytes of a frame however long the frame claims
-    to be. All received bytes pass through these two methods, so they are overridden; pika's modules
-    are not patched.
-    """
-
-    def _on_data_available(self, data_in: bytes) -> None:
-        loop: PikaLoop = self.ioloop
-        try:
-            loop.count(data_in)
-        except AnswerTooLong as error:
-            # While a connection is not open yet, pika only reports that it was lost.
-            loop.refused = error
-            raise
-        super()._on_data_available(data_in)
+    """pika's connection, with `frames` as its decoder, for which pika offers no hook."""
 
     def _read_frame(self) -> Any:
         return read_frame(self._frame_buffer)

@@ -14,102 +14,200 @@ quorum queue that has lost its leader, from an empty queue, because RabbitMQ ans
 with zeros (tried on 3.10, 4.0 and 4.3). With the API, `quorum_leaders` tells.
 """
 
+import asyncio
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 
-from workqueuejob.api import Precision
 from workqueuejob.brokers.depth import DepthWarning, QueueDepth
 from workqueuejob.brokers.hosts import ALL_HOSTS, AllowedHosts
+from workqueuejob.brokers.probe import LoopProbe, Services
+from workqueuejob.brokers.rabbitmq.depths import build_alarm_warning, build_depth, is_empty
+from workqueuejob.brokers.rabbitmq.errors import translate
 from workqueuejob.brokers.rabbitmq.management import ManagementClient, QueueTotals
+from workqueuejob.brokers.rabbitmq.management_rests import Rests
 from workqueuejob.brokers.rabbitmq.probe_connection import DeclaredQueue, ProbeConnection
+from workqueuejob.brokers.rabbitmq.probe_parameters import resolve_parameters
 from workqueuejob.brokers.rabbitmq.quorum_leaders import check_leader, check_state
 from workqueuejob.brokers.rabbitmq.reference import RabbitMQReference
 from workqueuejob.brokers.rabbitmq.settings import RabbitMQConnection
 from workqueuejob.brokers.rabbitmq.side_queues import SideQueueCounter
-from workqueuejob.errors import MeasurementUnreliable, QueueTypeUnsupported
+from workqueuejob.errors import MeasurementUnreliable, QueueError, QueueTypeUnsupported
+
+MEASUREMENT_TIMEOUT_SECONDS = 10.0
+"""For all declares of a measurement."""
 
 MANAGEMENT_RETRY_SECONDS = 10.0
 ALARMS_SECONDS = 5.0
 """Between two readings of the alarms, which last for minutes."""
-RESOURCE_ALARM = "ResourceAlarm"
-ALARM_REMEDIES = {
-    "memory": "give it more memory, or raise vm_memory_high_watermark",
-    "disk space": "free some, or lower disk_free_limit",
-}
+
+Totals = Mapping[str, QueueTotals] | DepthWarning
 
 
-class RabbitMQProbe:
-    """One broker and virtual host; the Probe of `workqueuejob.brokers.probe`."""
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What is read of the management API for several queues at once.
+
+    alarms: the resources that are short. AMQP reports them only to connections that publish.
+    """
+
+    totals: Totals
+    alarms: tuple[str, ...] = ()
+
+
+_NOTHING_READ = Reading({})
+
+
+@dataclass(slots=True)
+class _Known:
+    """What is kept of a queue from one measurement to the next.
+
+    declared: the answer to its declare then. was_empty: whether it was found empty.
+    """
+
+    side: SideQueueCounter
+    declared: DeclaredQueue | None = None
+    was_empty: bool = False
+
+
+class RabbitMQProbe(LoopProbe[RabbitMQReference]):
+    """One broker and virtual host."""
 
     def __init__(
         self, settings: RabbitMQConnection, *, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        """Connect; raise a QueueError when that fails."""
+        """Look up the host, and prepare without connecting; raise a QueueError."""
+        self._settings = settings
         self._clock = clock
-        self._address = settings.address
-        self._totals: Mapping[str, QueueTotals] | DepthWarning | None = None
-        self._ask_again_at = 0.0
+        self._reading: Reading | None = None
+        self._failed_at = float("-inf")
+        self._rests = Rests()
         self._alarms: tuple[str, ...] = ()
         self._ask_for_alarms_at = 0.0
         self._management: ManagementClient | None = None
         if settings.management_url is not None:
             self._management = ManagementClient(settings, settings.management_url)
-        self._amqp = ProbeConnection(settings)
-        self._found_empty: set[RabbitMQReference] = set()
-        self._side = SideQueueCounter(self._amqp.declare_passively, clock=clock)
+        self._amqp = ProbeConnection(settings, resolve_parameters(settings))
+        self._known: dict[RabbitMQReference, _Known] = {}
 
-    def begin_round(self) -> None:
-        """Forget the totals, so that they are read again; unless the API failed a moment ago."""
-        if not isinstance(self._totals, DepthWarning) or self._clock() >= self._ask_again_at:
-            self._totals = None
+    async def open(self, services: Services, on_lost: Callable[[QueueError], None]) -> None:
+        """Connect; raise a QueueError when that fails."""
+        self._services = services
+        self._turn = asyncio.Lock()
+        await self._amqp.open(services.loop, on_lost)
 
-    def measure(self, queue: RabbitMQReference) -> QueueDepth:
+    @property
+    def room(self) -> int:
+        """How many more questions may be on their way."""
+        return self._amqp.room
+
+    @property
+    def quarantine_room(self) -> int:
+        """How many questions to queues in quarantine may be on their way."""
+        return self._amqp.quarantine_room
+
+    def count_questions(self, queue: RabbitMQReference) -> int:
+        """Return how many declares a measurement of the queue takes."""
+        return 1 + len(queue.delay_queues) + (queue.dead_letter is not None)
+
+    def rest_until(self, *, is_requested: bool) -> float:
+        """Return until when the management API is left alone; the past without it."""
+        return self._rests.find_end(is_requested=is_requested)
+
+    async def begin_round(self) -> Reading:
+        """Read the management API; where it failed a moment ago, return that again."""
+        if self._management is None:
+            return _NOTHING_READ
+        # One request at a time, because they share a connection.
+        async with self._turn:
+            began = self._clock()
+            if self._reading is not None and began - self._failed_at < MANAGEMENT_RETRY_SECONDS:
+                return self._reading
+            self._reading = await self._services.run(self._read)
+            if isinstance(self._reading.totals, DepthWarning):
+                # A failing API may take seconds to fail, and not every round may wait for it.
+                self._failed_at = self._clock()
+            else:
+                self._rests.begin(self._clock(), worked_seconds=self._clock() - began)
+            return self._reading
+
+    async def measure(self, queue: RabbitMQReference, read: Reading) -> QueueDepth:
         """Return the queue's depth; raise a QueueError when it can't be known."""
-        totals, started = self._read_totals(), self._clock()
-        self._amqp.begin_measurement()
-        depth = self._measure(queue, totals)
-        if (
-            _is_empty(depth)
-            and queue not in self._found_empty
-            and self._side.forget_absence(queue.delay_queues, before=started)
-        ):
-            # A run ends on this zero, so a delay queue that was created just now must count.
-            depth = self._measure(queue, totals)
-        self._found_empty.discard(queue)
-        if _is_empty(depth) and depth.consumers == 0:
-            self._check_leaders(queue, totals)
-            self._found_empty.add(queue)
-        return replace(
-            depth,
-            dead_lettered=self._count_dead_lettered(queue.dead_letter, totals),
-            warning=depth.warning or build_alarm_warning(self._address, self._read_alarms()),
-        )
+        try:
+            async with asyncio.timeout(MEASUREMENT_TIMEOUT_SECONDS):
+                return await self._measure(queue, read)
+        except TimeoutError as error:
+            raise translate(error, self._settings) from error
 
-    def close(self) -> None:
+    def glance(
+        self, queue: RabbitMQReference, on_answer: Callable[[bool | QueueError], None]
+    ) -> bool:
+        """Declare the queue itself alone, and compare the answer with that of the measurement."""
+        known = self._known.get(queue)
+        if known is None or known.declared is None:
+            return False
+        before = known.declared
+
+        def compare(answer: DeclaredQueue | QueueError) -> None:
+            on_answer(answer if isinstance(answer, QueueError) else answer == before)
+
+        self._amqp.ask(queue.queue, compare)
+        return True
+
+    def forget(self, queue: RabbitMQReference) -> None:
+        """Keep nothing of a queue that is not measured any more."""
+        self._known.pop(queue, None)
+
+    async def close(self) -> None:
         """Close both connections; never raises."""
-        self._amqp.close()
+        await self._amqp.close()
         if self._management is not None:
             self._management.close()
 
-    def _measure(
-        self, queue: RabbitMQReference, totals: Mapping[str, QueueTotals] | DepthWarning
-    ) -> QueueDepth:
+    async def _measure(self, queue: RabbitMQReference, read: Reading) -> QueueDepth:
+        known = self._known.get(queue)
+        if known is None:
+            side = SideQueueCounter(self._amqp.declare_passively, clock=self._clock)
+            known = self._known[queue] = _Known(side)
+        started, known.declared = self._clock(), None
+        depth, declared = await self._count(queue, known.side, read.totals)
+        if (
+            is_empty(depth)
+            and not known.was_empty
+            and known.side.forget_absence(queue.delay_queues, before=started)
+        ):
+            # A run ends on this zero, so a delay queue that was created just now must count.
+            depth, declared = await self._count(queue, known.side, read.totals)
+        known.was_empty = False
+        if is_empty(depth) and depth.consumers == 0:
+            await self._check_leaders(queue, read.totals)
+            known.was_empty = True
+        dead_lettered = await _count_dead_lettered(queue.dead_letter, known.side, read.totals)
+        known.declared = declared
+        return replace(
+            depth,
+            dead_lettered=dead_lettered,
+            warning=depth.warning or build_alarm_warning(self._settings.address, read.alarms),
+        )
+
+    async def _count(
+        self, queue: RabbitMQReference, side: SideQueueCounter, totals: Totals
+    ) -> tuple[QueueDepth, DeclaredQueue]:
         # Delay queues first: an item that moves meanwhile is counted twice, and not left out.
-        delayed = self._side.count_delayed(queue.delay_queues)
-        declared = self._amqp.declare_passively(queue.queue)
+        delayed = await side.count_delayed(queue.delay_queues)
+        declared = await self._amqp.declare_passively(queue.queue)
         if isinstance(totals, DepthWarning):
             depth = build_depth(queue.queue, declared, None, warning=totals)
         else:
             depth = build_depth(queue.queue, declared, totals.get(queue.queue))
         if not queue.delay_queues:
-            return depth
+            return depth, declared
         # The declare, too, because the totals are older than the count of delayed items.
-        return replace(depth, ready=max(depth.ready, declared.messages), delayed=delayed)
+        ready = max(depth.ready, declared.messages)
+        return replace(depth, ready=ready, delayed=delayed), declared
 
-    def _check_leaders(
-        self, queue: RabbitMQReference, totals: Mapping[str, QueueTotals] | DepthWarning
-    ) -> None:
+    async def _check_leaders(self, queue: RabbitMQReference, totals: Totals) -> None:
         """Raise MeasurementUnreliable for zeros that do not come from a quorum queue's leader."""
         if self._management is None or isinstance(totals, DepthWarning):
             return
@@ -117,116 +215,42 @@ class RabbitMQProbe:
             queue_totals = totals.get(name)
             if queue_totals is not None and queue_totals.type == "quorum":
                 check_state(name, queue_totals)
-                check_leader(name, queue_totals, self._management.read_members(name))
+                async with self._turn:
+                    members = await self._services.run(partial(self._management.read_members, name))
+                check_leader(name, queue_totals, members)
 
-    def _count_dead_lettered(
-        self, queue: str | None, totals: Mapping[str, QueueTotals] | DepthWarning
-    ) -> int | None:
-        if queue is None:
-            return None
-        known = None if isinstance(totals, DepthWarning) else totals.get(queue)
-        if known is not None and known.type == "classic" and known.ready is not None:
-            return known.ready + (known.unacked or 0)
-        try:
-            return self._side.count(queue)
-        except (MeasurementUnreliable, QueueTypeUnsupported):
-            # Unknown dead letters are no reason to raise: the queue's own depth is known.
-            return None
-
-    def _read_totals(self) -> Mapping[str, QueueTotals] | DepthWarning:
+    def _read(self) -> Reading:
+        """Read the totals and, once in a while, the alarms; called in another thread."""
         if self._management is None:
-            return {}
-        if self._totals is None:
-            self._totals = self._management.read_totals()
-            # A failing API may take seconds to fail, and not every round may wait for it.
-            self._ask_again_at = self._clock() + MANAGEMENT_RETRY_SECONDS
-        return self._totals
-
-    def _read_alarms(self) -> tuple[str, ...]:
-        """Return the resources that are short; AMQP reports them only to connections that publish.
-
-        Empty without the management API.
-        """
-        is_answering = not isinstance(self._totals, DepthWarning)
-        if self._management is None or not is_answering:
-            return ()
+            return _NOTHING_READ
+        totals = self._management.read_totals()
+        if isinstance(totals, DepthWarning):
+            return Reading(totals)
         if self._clock() >= self._ask_for_alarms_at:
             self._alarms = self._management.read_alarms()
             self._ask_for_alarms_at = self._clock() + ALARMS_SECONDS
-        return self._alarms
+        return Reading(totals, self._alarms)
 
 
-def build_alarm_warning(address: str, alarms: tuple[str, ...]) -> DepthWarning | None:
-    """Return the warning for alarms, under which the broker takes no messages; None without any.
-
-    alarms: keys of ALARM_REMEDIES.
-    """
-    if not alarms:
+async def _count_dead_lettered(
+    queue: str | None, side: SideQueueCounter, totals: Totals
+) -> int | None:
+    if queue is None:
         return None
-    remedies = "; ".join(ALARM_REMEDIES[resource] for resource in alarms)
-    return DepthWarning(
-        RESOURCE_ALARM,
-        f"{address}: RabbitMQ has an alarm for want of {' and '.join(alarms)}, so it takes no"
-        f" messages: producers, retries and dead letters wait; {remedies}",
-    )
-
-
-def build_depth(
-    queue: str,
-    declared: DeclaredQueue,
-    totals: QueueTotals | None,
-    *,
-    warning: DepthWarning | None = None,
-) -> QueueDepth:
-    """Return the depth by a declare's answer, and by the API's where it knows the queue.
-
-    warning: why the API's answer is missing.
-    Raises QueueTypeUnsupported for a stream, and MeasurementUnreliable for numbers below zero.
-    """
-    if totals is None:
-        totals = QueueTotals(type=None, state=None, ready=None, unacked=None)
-    _check(queue, declared, totals)
-    if totals.type == "quorum":
-        return QueueDepth(
-            ready=declared.messages,
-            in_flight_lately=totals.unacked,
-            consumers=declared.consumers,
-            precision=Precision.ESTIMATED,
-        )
-    if totals.ready is not None and totals.unacked is not None:
-        return QueueDepth(
-            ready=totals.ready, in_flight=totals.unacked, consumers=declared.consumers
-        )
-    return QueueDepth(
-        ready=declared.messages,
-        consumers=declared.consumers,
-        precision=Precision.ESTIMATED,
-        warning=warning,
-    )
-
-
-def _is_empty(depth: QueueDepth) -> bool:
-    return depth.ready == depth.delayed == 0
-
-
-def _check(queue: str, declared: DeclaredQueue, totals: QueueTotals) -> None:
-    if totals.type == "stream":
-        raise QueueTypeUnsupported(
-            f"queue {queue!r} is a stream, from which nothing is ever taken; "
-            "name a classic or quorum queue"
-        )
-    check_state(queue, totals)
-    numbers = (declared.messages, declared.consumers, totals.ready or 0, totals.unacked or 0)
-    if min(numbers) < 0:
-        raise MeasurementUnreliable(
-            f"queue {queue!r}: the broker counted below zero ({numbers}); see its log"
-        )
+    known = None if isinstance(totals, DepthWarning) else totals.get(queue)
+    if known is not None and known.type == "classic" and known.ready is not None:
+        return known.ready + (known.unacked or 0)
+    try:
+        return await side.count(queue)
+    except (MeasurementUnreliable, QueueTypeUnsupported):
+        # Unknown dead letters are no reason to raise: the queue's own depth is known.
+        return None
 
 
 def connect(
     settings: RabbitMQConnection, _allowed_hosts: AllowedHosts = ALL_HOSTS
 ) -> RabbitMQProbe:
-    """Open a probe; raise a QueueError when the broker can't be reached or refuses.
+    """Prepare a probe; raise a QueueError for an unknown host or unusable TLS material.
 
     A broker names no other hosts, so there are none to check.
     """

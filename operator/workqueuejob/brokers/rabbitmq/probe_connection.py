@@ -1,24 +1,39 @@
-"""The operator's AMQP connection: declares queues passively, each step with a deadline.
+"""The operator's AMQP connection: declares queues passively, several at once, and never blocks.
 
-It consumes, publishes and creates nothing.
+Each declare has a channel of its own until it is answered. One that is not answered in time gives
+up its channel, and not the connection, as long as the broker answers anything else: the process of
+a queue can hang while its broker is well. It consumes, publishes and creates nothing.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
+from math import ceil
 from typing import Any
 
-from workqueuejob.brokers.bounded_socket import MIB, Bounds
-from workqueuejob.brokers.rabbitmq.connection import connect
-from workqueuejob.brokers.rabbitmq.errors import KNOWN, translate, translate_channel
-from workqueuejob.brokers.rabbitmq.settings import RabbitMQConnection
-from workqueuejob.errors import MeasurementUnreliable
+import pika
 
-REPLY_TIMEOUT_SECONDS = 5.0
-MEASUREMENT_TIMEOUT_SECONDS = 10.0
-HEARTBEAT_SECONDS = 30
-ANSWERS_MAX_BYTES = MIB
-"""For the answers to one measurement. A declare's answer has some 20 bytes, the greeting 500."""
+from workqueuejob.brokers.rabbitmq.errors import translate, translate_channel
+from workqueuejob.brokers.rabbitmq.probe_opening import close_connection, open_connection, settle
+from workqueuejob.brokers.rabbitmq.settings import RabbitMQConnection
+from workqueuejob.errors import ConnectionFailed, MeasurementUnreliable, QueueError
+
+ANSWER_SECONDS = 1.0
+CONNECTION_SECONDS = 5.0
+"""After which a broker that answers nothing at all is given up."""
+
+CHECK_SECONDS = 0.25
+MAX_QUESTIONS = 16
+"""Channels for questions that were asked a moment ago."""
+
+QUESTIONS_PER_CHANNEL = 4
+"""That may wait for each other, because an answer takes a millisecond."""
+
+MAX_STUCK = 16
+"""Channels whose question was given up and that the broker has not closed yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,75 +44,217 @@ class DeclaredQueue:
     consumers: int
 
 
+OnAnswer = Callable[[DeclaredQueue | QueueError], None]
+
+
+@dataclass(eq=False, slots=True)
+class _Question:
+    queue: str
+    on_answer: OnAnswer
+    asked_at: float
+
+
 class ProbeConnection:
-    """One open connection with one channel; used by one thread."""
+    """One connection and its channels; used by the measuring thread alone."""
 
     def __init__(
-        self, settings: RabbitMQConnection, *, reply_timeout_seconds: float = REPLY_TIMEOUT_SECONDS
+        self, settings: RabbitMQConnection, parameters: list[pika.ConnectionParameters]
     ) -> None:
-        """Open the connection; raise a QueueError when that fails."""
+        """Prepare without connecting. parameters: pika's, for each of the host's addresses."""
         self._settings = settings
-        self._reply_timeout_seconds = reply_timeout_seconds
-        self._bounds = Bounds(seconds=MEASUREMENT_TIMEOUT_SECONDS, most_bytes=ANSWERS_MAX_BYTES)
-        self._channel: Any = None
-        self._channel_closed: BaseException | None = None
-        self._connection = connect(
-            settings,
-            name="workqueuejob-operator",
-            heartbeat_seconds=HEARTBEAT_SECONDS,
-            reply_timeout_seconds=reply_timeout_seconds,
-            bounds=self._bounds,
-        )
+        self._parameters = parameters
+        self._connection: Any = None
+        self._on_lost: Callable[[QueueError], None] = lambda _: None
+        self._idle: list[Any] = []
+        self._opening: set[Any] = set()
+        self._asked: dict[Any, _Question] = {}
+        self._waiting: deque[_Question] = deque()
+        self._stuck: set[Any] = set()
+        self._heard_at = 0.0
+        self._timer: asyncio.TimerHandle | None = None
 
-    def begin_measurement(self) -> None:
-        """Start the time and byte limits of one measurement, however many queues it declares."""
-        self._bounds.begin()
+    async def open(
+        self, loop: asyncio.AbstractEventLoop, on_lost: Callable[[QueueError], None]
+    ) -> None:
+        """Connect; raise a QueueError when that fails.
 
-    def declare_passively(self, queue: str) -> DeclaredQueue:
-        """Return the broker's answer for a queue; raise a QueueError.
-
-        After ConnectionFailed the connection can't be used any more; after any other error it can.
+        on_lost: called once if the connection ends by itself later.
         """
-        try:
-            channel = self._open_channel()
-            replies: list[Any] = []
-            channel.queue_declare(queue, passive=True, callback=replies.append)
-            with self._giving_up_on(queue):
-                self._connection.run_until(
-                    lambda: bool(replies or self._channel_closed),
-                    min(self._reply_timeout_seconds, self._bounds.seconds_left),
-                )
-        except KNOWN as error:
-            raise translate(error, self._settings) from error
-        if not replies:
-            closed = self._channel_closed or TimeoutError()
-            raise translate_channel(closed, self._settings, queue) from closed
-        method = replies[0].method
-        return DeclaredQueue(messages=method.message_count, consumers=method.consumer_count)
+        self._loop, self._on_lost = loop, on_lost
+        opened = await open_connection(loop, self._settings, self._parameters)
+        self._connection, self._heard_at = opened, loop.time()
+        self._connection.add_on_close_callback(self._on_closed)
 
-    def close(self) -> None:
+    @property
+    def room(self) -> int:
+        """How many more questions may be on their way; those that last do not count."""
+        recent = self._loop.time() - CHECK_SECONDS
+        lasting = sum(1 for question in self._asked.values() if question.asked_at < recent)
+        free = MAX_QUESTIONS - len(self._asked) - len(self._waiting)
+        return max(free + min(lasting, MAX_STUCK - len(self._stuck)), 0)
+
+    @property
+    def quarantine_room(self) -> int:
+        """How many questions to queues that hung may be on their way."""
+        return 1 if len(self._stuck) < MAX_STUCK else 0
+
+    def ask(self, queue: str, on_answer: OnAnswer) -> None:
+        """Declare a queue passively; `on_answer` is called later with what came of it.
+
+        After a ConnectionFailed the connection can't be used any more; after another error it can.
+        """
+        question = _Question(queue, on_answer, self._loop.time())
+        if self._idle:
+            self._send(self._idle.pop(), question)
+        else:
+            self._waiting.append(question)
+            self._open_channels()
+        self._check_later()
+
+    async def declare_passively(self, queue: str) -> DeclaredQueue:
+        """Return the broker's answer for a queue; raise a QueueError."""
+        answer: asyncio.Future[DeclaredQueue | QueueError] = self._loop.create_future()
+        self.ask(queue, partial(settle, answer))
+        answered = await answer
+        if isinstance(answered, QueueError):
+            raise answered
+        return answered
+
+    async def close(self) -> None:
         """Close the connection by the protocol if the broker answers in time; never raises."""
-        self._connection.close()
+        connection, self._connection = self._connection, None
+        if self._timer is not None:
+            self._timer.cancel()
+        if connection is None:
+            return
+        self._answer_all(ConnectionFailed(f"{self._settings.address}: the connection was closed"))
+        await close_connection(self._loop, connection)
 
-    def _open_channel(self) -> Any:
-        if self._channel is None or not self._channel.is_open:
-            self._channel_closed = None
-            self._channel = self._connection.open_channel()
-            self._channel.add_on_close_callback(self._on_channel_closed)
-        return self._channel
+    def _open_channels(self) -> None:
+        """Open channels for the questions that wait, some for each, within the limits.
 
-    @contextmanager
-    def _giving_up_on(self, queue: str) -> Iterator[None]:
+        A channel whose question lasts is of no use to those that wait.
+        """
+        recent = self._loop.time() - CHECK_SECONDS
+        useful = sum(1 for question in self._asked.values() if question.asked_at >= recent)
+        wanted = ceil(len(self._waiting) / QUESTIONS_PER_CHANNEL)
+        room = MAX_QUESTIONS + MAX_STUCK - len(self._asked) - len(self._stuck)
+        while len(self._opening) < min(wanted - useful, room):
+            self._open_channel()
+
+    def _open_channel(self) -> None:
         try:
-            yield
-        except TimeoutError:
-            # Opening a channel was answered, so it is the queue that hangs, not the connection.
-            self._channel = None
-            raise MeasurementUnreliable(
-                f"queue {queue!r} on {self._settings.address} did not answer within "
-                f"{self._reply_timeout_seconds:g} s; see the broker's log"
-            ) from None
+            channel = self._connection.channel(on_open_callback=self._on_channel_open)
+        except Exception as error:  # noqa: BLE001 (pika's: wrong state, or no channel is free)
+            self._lose(translate(error, self._settings))
+            return
+        self._opening.add(channel)
+        channel.add_on_close_callback(self._on_channel_closed)
+
+    def _on_channel_open(self, channel: Any) -> None:
+        self._opening.discard(channel)
+        self._go_on(channel)
+
+    def _go_on(self, channel: Any) -> None:
+        """Use a free channel for the question that waits the longest."""
+        self._heard_at = self._loop.time()
+        if not self._waiting:
+            self._idle.append(channel)
+            return
+        question = self._waiting.popleft()
+        question.asked_at = self._heard_at
+        self._send(channel, question)
+
+    def _send(self, channel: Any, question: _Question) -> None:
+        self._asked[channel] = question
+        try:
+            self._connection.ask(
+                channel.channel_number, question.queue, partial(self._on_declared, channel)
+            )
+        except Exception as error:  # noqa: BLE001 (pika's: the connection is just ending)
+            self._lose(translate(error, self._settings))
+
+    def _on_declared(self, channel: Any, method: Any) -> None:
+        question = self._asked.pop(channel)
+        self._go_on(channel)
+        question.on_answer(DeclaredQueue(method.message_count, method.consumer_count))
 
     def _on_channel_closed(self, channel: Any, reason: BaseException) -> None:
-        if self._channel is channel:
-            self._channel_closed = reason
+        self._heard_at = self._loop.time()
+        self._opening.discard(channel)
+        self._stuck.discard(channel)
+        if channel in self._idle:
+            self._idle.remove(channel)
+        question = self._asked.pop(channel, None)
+        if self._connection is None or not self._connection.is_open:
+            return
+        self._connection.give_up(channel.channel_number)
+        self._open_channels()
+        if question is not None:
+            question.on_answer(translate_channel(reason, self._settings, question.queue))
+
+    def _check_later(self) -> None:
+        if self._timer is None:
+            self._timer = self._loop.call_later(CHECK_SECONDS, self._check)
+
+    def _check(self) -> None:
+        """Give up what has not been answered in time: a question, or the whole connection."""
+        self._timer = None
+        now = self._loop.time()
+        for channel, question in list(self._asked.items()):
+            if now - question.asked_at >= ANSWER_SECONDS:
+                self._judge(channel, question, now)
+        if self._waiting and now - self._waiting[0].asked_at >= CONNECTION_SECONDS:
+            self._lose(translate(TimeoutError(), self._settings))
+        if self._connection is not None:
+            self._open_channels()
+        if self._connection is not None and (self._asked or self._waiting):
+            self._check_later()
+
+    def _judge(self, channel: Any, question: _Question, now: float) -> None:
+        """Decide whether it is the queue that does not answer, or the broker."""
+        if self._connection is None:
+            return
+        if self._heard_at >= question.asked_at + ANSWER_SECONDS - CHECK_SECONDS:
+            self._give_up(channel, question)
+        elif now - question.asked_at >= CONNECTION_SECONDS:
+            self._lose(translate(TimeoutError(), self._settings))
+        elif not self._opening:
+            # Whether this is answered decides between the two.
+            self._open_channel()
+
+    def _give_up(self, channel: Any, question: _Question) -> None:
+        del self._asked[channel]
+        self._stuck.add(channel)
+        self._connection.give_up(channel.channel_number)
+        with suppress(Exception):
+            channel.close()
+        question.on_answer(
+            MeasurementUnreliable(
+                f"queue {question.queue!r} on {self._settings.address} did not answer within "
+                f"{ANSWER_SECONDS:g} s; see the broker's log"
+            )
+        )
+
+    def _on_closed(self, _connection: Any, reason: BaseException) -> None:
+        if self._connection is not None:
+            self._lose(translate(self._connection.ioloop.refused or reason, self._settings))
+
+    def _lose(self, error: QueueError) -> None:
+        """End: answer every question, and say once that the connection is lost."""
+        connection, self._connection = self._connection, None
+        if connection is None:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        with suppress(Exception):
+            connection.cut_off()
+        self._answer_all(error)
+        self._on_lost(error)
+
+    def _answer_all(self, error: QueueError) -> None:
+        questions = [*self._asked.values(), *self._waiting]
+        self._asked.clear()
+        self._waiting.clear()
+        for question in questions:
+            question.on_answer(error)

@@ -6,7 +6,7 @@ in neither queue while it moves.
 """
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 
 from workqueuejob.brokers.rabbitmq.probe_connection import DeclaredQueue
 from workqueuejob.errors import QueueNotFound
@@ -16,11 +16,14 @@ HANDOVER_SECONDS = 1.0
 
 
 class SideQueueCounter:
-    """Counts on one connection. declare: declares a queue passively."""
+    """Counts on one connection for one run. declare: declares a queue passively.
+
+    It keeps something of each queue that it was asked about, and these are the run's.
+    """
 
     def __init__(
         self,
-        declare: Callable[[str], DeclaredQueue],
+        declare: Callable[[str], Awaitable[DeclaredQueue]],
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -29,17 +32,17 @@ class SideQueueCounter:
         self._absent_at: dict[str, float] = {}
         self._recent: dict[str, list[tuple[float, int]]] = {}
 
-    def count_delayed(self, queues: Iterable[str]) -> int:
+    async def count_delayed(self, queues: Iterable[str]) -> int:
         """Return how many items rest in the queues, or have left them within the last second."""
-        return sum(self._count_lately(queue) for queue in queues)
+        return sum([await self._count_lately(queue) for queue in queues])
 
-    def count(self, queue: str) -> int | None:
+    async def count(self, queue: str) -> int | None:
         """Return how many items are ready in a queue; None when it does not exist."""
         now = self._clock()
         if now - self._absent_at.get(queue, float("-inf")) < ABSENT_SECONDS:
             return None
         try:
-            messages = self._declare(queue).messages
+            messages = (await self._declare(queue)).messages
         except QueueNotFound:
             self._absent_at[queue] = now
             return None
@@ -56,8 +59,8 @@ class SideQueueCounter:
             del self._absent_at[queue]
         return bool(forgotten)
 
-    def _count_lately(self, queue: str) -> int:
-        messages, now = self.count(queue) or 0, self._clock()
+    async def _count_lately(self, queue: str) -> int:
+        messages, now = await self.count(queue) or 0, self._clock()
         recent = [(at, n) for at, n in self._recent.get(queue, ()) if now - at <= HANDOVER_SECONDS]
         recent = [(at, n) for at, n in recent if n > messages] + [(now, messages)]
         self._recent[queue] = recent

@@ -12,6 +12,7 @@ from workqueuejob.errors import MeasurementUnreliable, QueueError
 from workqueuejob.planning.decision import Plan
 from workqueuejob.planning.observing.observed import Observed
 from workqueuejob.planning.verdict import ConditionType, Progress, find_condition
+from workqueuejob.planning.words import measuring as words
 from workqueuejob.planning.words import spans as log_messages
 from workqueuejob.planning.words.messages import NOT_MEASURED
 
@@ -81,9 +82,9 @@ def _decide_reachable(observed: Observed, plan: Plan) -> _Decided:
         case QueueDepth() as depth if _is_lag_unreachable(observed, plan, depth):
             return kind, ConditionStatus.TRUE, LAG_UNREACHABLE, log_messages.unreachable(depth)
         case QueueDepth():
-            # No numbers: they stand in status.queue, and would change this with every item.
             address = queue_address(observed.resource.spec.queue)
-            return kind, ConditionStatus.TRUE, "Measured", f"{address} was measured"
+            seconds = observed.measurement.interval_seconds if observed.measurement else 0
+            return kind, ConditionStatus.TRUE, "Measured", words.measured(address, seconds)
         case MeasurementUnreliable() as error:
             return kind, ConditionStatus.UNKNOWN, error.reason, str(error)
         case QueueError() as error:

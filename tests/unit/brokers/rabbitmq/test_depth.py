@@ -9,6 +9,7 @@ from urllib3 import exceptions as http
 
 from workqueuejob.api import Precision
 from workqueuejob.brokers.depth import DepthWarning, QueueDepth
+from workqueuejob.brokers.rabbitmq.depths import build_depth
 from workqueuejob.brokers.rabbitmq.management import (
     QueueTotals,
     parse_alarms,
@@ -16,7 +17,6 @@ from workqueuejob.brokers.rabbitmq.management import (
     parse_totals,
 )
 from workqueuejob.brokers.rabbitmq.management_http import FAILURES, describe_failure
-from workqueuejob.brokers.rabbitmq.probe import build_depth
 from workqueuejob.brokers.rabbitmq.probe_connection import DeclaredQueue
 from workqueuejob.brokers.rabbitmq.quorum_leaders import check_leader
 from workqueuejob.errors import MeasurementUnreliable, QueueTypeUnsupported

@@ -1,0 +1,65 @@
+"""Queues whose process hangs, on a real RabbitMQ: their neighbours on the login notice nothing."""
+
+import time
+from contextlib import ExitStack, closing
+from queue import Queue
+
+import pytest
+
+from tests.contract.conftest import RabbitMQBench
+from workqueuejob.brokers.depth import Measurement, QueueDepth
+from workqueuejob.brokers.rabbitmq.probe import connect
+from workqueuejob.brokers.rabbitmq.reference import RabbitMQReference
+from workqueuejob.brokers.rabbitmq.settings import RabbitMQConnection
+from workqueuejob.errors import MeasurementUnreliable
+from workqueuejob.measuring.meter import Meter, Watch
+
+pytestmark = pytest.mark.rabbitmq
+
+HUNG = 10
+WINDOW_SECONDS = 5.0
+LEAST_RATIO = 0.9
+
+
+def count_measurements(watch: Watch[RabbitMQReference]) -> int:
+    """Return how often a queue is measured within the window."""
+    started: set[float] = set()
+    ends_at = time.monotonic() + WINDOW_SECONDS
+    while time.monotonic() < ends_at:
+        if watch.latest is not None:
+            started.add(watch.latest.started)
+        time.sleep(0.01)
+    return len(started)
+
+
+def test_healthy_queue_is_measured_as_often_beside_ten_that_hang(rabbitmq: RabbitMQBench) -> None:
+    healthy = rabbitmq.declare()
+    hung = [rabbitmq.declare() for _ in range(HUNG)]
+    told: dict[str, Queue[Measurement]] = {name: Queue() for name in (healthy, *hung)}
+    meter: Meter[RabbitMQConnection, RabbitMQReference] = Meter(connect=connect)
+    with closing(meter), ExitStack() as stack:
+        watches = {
+            name: meter.watch(rabbitmq.settings(), RabbitMQReference(name), told[name].put)
+            for name in told
+        }
+        for results in told.values():
+            assert isinstance(results.get(timeout=10).result, QueueDepth)
+        alone = count_measurements(watches[healthy])
+        for name in hung:
+            stack.enter_context(rabbitmq.server.hung_queue(rabbitmq.vhost, name))
+        beside = count_measurements(watches[healthy])
+        for name in hung:
+            assert isinstance(told[name].get(timeout=10).result, MeasurementUnreliable)
+        rabbitmq.publish(healthy, 1)
+        published = time.monotonic()
+        assert ready(told[healthy].get(timeout=10)) == 1
+        assert time.monotonic() - published < 1.0
+        assert meter.connections == 1
+        stack.close()
+        # The quarantine ends with the hanging.
+        assert ready(told[hung[0]].get(timeout=60)) == 0
+    assert beside >= LEAST_RATIO * alone
+
+
+def ready(measurement: Measurement) -> int | None:
+    return measurement.result.ready if isinstance(measurement.result, QueueDepth) else None
