@@ -22,6 +22,7 @@ from workqueuejob.measuring.meter import Meter, Watch
 from workqueuejob.planning.decision import Plan
 from workqueuejob.planning.observing.observed import Observed
 from workqueuejob.planning.pods.environment import check_credentials
+from workqueuejob.planning.rules.idleness import is_idle
 from workqueuejob.planning.rules.secret_age import (
     choose_longest_age,
     is_at_work,
@@ -105,6 +106,8 @@ class QueueFollower:
         Reads them if need be. Raises ClusterError.
         """
         self._is_at_work = is_at_work(observed)
+        if self._watch is not None:
+            self._watch.be_idle(is_idle(observed, decided))
         measurement = observed.measurement
         if measurement is None or not needs_current_secrets(observed, decided):
             return True
