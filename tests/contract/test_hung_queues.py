@@ -36,7 +36,7 @@ def test_healthy_queue_is_measured_as_often_beside_ten_that_hang(rabbitmq: Rabbi
     healthy = rabbitmq.declare()
     hung = [rabbitmq.declare() for _ in range(HUNG)]
     told: dict[str, Queue[Measurement]] = {name: Queue() for name in (healthy, *hung)}
-    meter: Meter[RabbitMQConnection, RabbitMQReference] = Meter(connect=connect)
+    meter: Meter[RabbitMQConnection, RabbitMQReference] = Meter(0.1, connect=connect)
     with closing(meter), ExitStack() as stack:
         watches = {
             name: meter.watch(rabbitmq.settings(), RabbitMQReference(name), told[name].put)

@@ -74,18 +74,26 @@ class Calls:
         return cast("T", job.answer.result())
 
 
-def measure_all(probe: Probe[QueueT], queues: list[QueueT]) -> list[QueueDepth | Exception]:
-    """Return an answer for each queue, up to the first lost connection, or until time is up."""
+def measure_all(
+    probe: Probe[QueueT], queues: list[QueueT]
+) -> list[tuple[QueueDepth | Exception, float]]:
+    """Return an answer for each queue, up to the first lost connection, or until time is up.
+
+    Beside each answer stands when it had come, on the monotonic clock.
+    """
     probe.begin_round()
     ends_at = time.monotonic() + BATCH_SECONDS
-    answers: list[QueueDepth | Exception] = []
+    answers: list[tuple[QueueDepth | Exception, float]] = []
     for queue in queues:
+        is_last = False
+        answer: QueueDepth | Exception
         try:
-            answers.append(probe.measure(queue))
+            answer = probe.measure(queue)
         except Exception as error:  # noqa: BLE001 (a client's edge: the measuring thread explains it)
-            answers.append(error)
-            if not isinstance(error, QueueError) or isinstance(error, ConnectionFailed):
-                break
-        if time.monotonic() > ends_at:
+            answer = error
+            is_last = not isinstance(error, QueueError) or isinstance(error, ConnectionFailed)
+        now = time.monotonic()
+        answers.append((answer, now))
+        if is_last or now > ends_at:
             break
     return answers

@@ -142,8 +142,11 @@ class Line(Generic[QueueT]):
                     asks.append(ask)
         return asks
 
-    def answer(self, ask: Ask[QueueT], answer: Answer) -> None:
-        """Take in the answer to a question. A ConnectionFailed ends the connection: `fail`."""
+    def answer(self, ask: Ask[QueueT], answer: Answer, *, ended: float | None = None) -> None:
+        """Take in the answer to a question. A ConnectionFailed ends the connection: `fail`.
+
+        ended: when it had come, on the meter's clock; None for now.
+        """
         if isinstance(answer, ConnectionFailed):
             self.fail(answer, started=ask.started, time=ask.time)
             return
@@ -160,7 +163,13 @@ class Line(Generic[QueueT]):
         if isinstance(answer, Unchanged):
             return
         interval_seconds = say_interval(self.intervals[watched.kind])
-        measurement = Measurement(ask.started, ask.time, answer, interval_seconds=interval_seconds)
+        measurement = Measurement(
+            ask.started,
+            ask.time,
+            answer,
+            ended=now if ended is None else ended,
+            interval_seconds=interval_seconds,
+        )
         self._observe(measurement)
         if self._queues.get(ask.queue) is watched and watched.publish(measurement, wanting):
             self._log_change(ask.queue, answer, failed_before=failed_before)

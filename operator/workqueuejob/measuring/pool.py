@@ -43,11 +43,11 @@ def may_start(lane: Lane, *, running: list[Lane], fresh: list[Lane]) -> bool:
 
     running: the lane of each call whose thread has not ended. fresh: of those that have just begun.
     """
-    return (
-        len(running) < MOST_THREADS
-        and len(fresh) < SIDE_BY_SIDE
-        and sum(other >= lane for other in running) < LANE_THREADS[lane]
-        and sum(other >= lane for other in fresh) < LANE_FRESH[lane]
+    return all(
+        sum(other >= above for other in running) < LANE_THREADS[above]
+        and sum(other >= above for other in fresh) < LANE_FRESH[above]
+        for above in Lane
+        if above <= lane
     )
 
 

@@ -229,17 +229,16 @@ class Way(Generic[QueueT]):
             return
         now = self._thread.environment.clock()
         self._give_back([ask for ask in asks[len(answers) :] if ask in self._asked], due_at=now)
-        for ask, answer in zip(asks, answers, strict=False):
-            self._answer(
-                ask, self._line.explain(answer) if isinstance(answer, Exception) else answer
-            )
+        for ask, (answer, ended) in zip(asks, answers, strict=False):
+            explained = self._line.explain(answer) if isinstance(answer, Exception) else answer
+            self._answer(ask, explained, ended=ended)
         self._thread.look()
 
     def _give_back(self, asks: list[Ask[QueueT]], *, due_at: float) -> None:
         self._asked.difference_update(asks)
         self._line.give_back(asks, due_at=due_at)
 
-    def _answer(self, ask: Ask[QueueT], answer: Answer) -> None:
+    def _answer(self, ask: Ask[QueueT], answer: Answer, *, ended: float | None = None) -> None:
         if ask not in self._asked:
             # The connection was closed since, and what was asked over it has been answered.
             return
@@ -247,7 +246,7 @@ class Way(Generic[QueueT]):
             self._fail(answer, ask)
             return
         self._asked.remove(ask)
-        self._line.answer(ask, answer)
+        self._line.answer(ask, answer, ended=ended)
         if not self._line.watches(ask.queue):
             # It was asked when its last watch was closed, and the answer may have been kept.
             self.forget(ask.queue)

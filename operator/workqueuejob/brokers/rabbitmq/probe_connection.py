@@ -30,7 +30,8 @@ MAX_QUESTIONS = 16
 """Channels for questions that were asked a moment ago."""
 
 QUESTIONS_PER_CHANNEL = 4
-"""That may wait for each other, because an answer takes a millisecond."""
+PATIENCE_SECONDS = 0.03
+"""Questions that may wait for each other, because an answer takes a millisecond, and how long."""
 
 MAX_STUCK = 16
 """Channels whose question was given up and that the broker has not closed yet."""
@@ -52,6 +53,8 @@ class _Question:
     queue: str
     on_answer: OnAnswer
     asked_at: float
+    alive_since: float = 0.0
+    """When the broker was seen to answer something else; 0 before."""
 
 
 class ProbeConnection:
@@ -72,6 +75,7 @@ class ProbeConnection:
         self._stuck: set[Any] = set()
         self._heard_at = 0.0
         self._timer: asyncio.TimerHandle | None = None
+        self._opener: asyncio.TimerHandle | None = None
 
     async def open(
         self, loop: asyncio.AbstractEventLoop, on_lost: Callable[[QueueError], None]
@@ -108,7 +112,8 @@ class ProbeConnection:
             self._send(self._idle.pop(), question)
         else:
             self._waiting.append(question)
-            self._open_channels()
+            if self._opener is None:
+                self._open_channels()
         self._check_later()
 
     async def declare_passively(self, queue: str) -> DeclaredQueue:
@@ -131,18 +136,24 @@ class ProbeConnection:
         await close_connection(self._loop, connection)
 
     def _open_channels(self) -> None:
-        """Open channels for the questions that wait, some for each, within the limits.
+        """Open channels for the questions that wait, one for some, within the limits.
 
-        A channel whose question lasts is of no use to those that wait.
+        A channel whose question has not been answered quickly is of no use to those that wait.
         """
-        recent = self._loop.time() - CHECK_SECONDS
+        self._opener = None
+        if self._connection is None or not self._waiting:
+            return
+        recent = self._loop.time() - PATIENCE_SECONDS
         useful = sum(1 for question in self._asked.values() if question.asked_at >= recent)
         wanted = ceil(len(self._waiting) / QUESTIONS_PER_CHANNEL)
         room = MAX_QUESTIONS + MAX_STUCK - len(self._asked) - len(self._stuck)
-        while len(self._opening) < min(wanted - useful, room):
+        for _ in range(min(wanted - useful, room) - len(self._opening)):
             self._open_channel()
+        self._opener = self._loop.call_later(PATIENCE_SECONDS, self._open_channels)
 
     def _open_channel(self) -> None:
+        if self._connection is None:
+            return
         try:
             channel = self._connection.channel(on_open_callback=self._on_channel_open)
         except Exception as error:  # noqa: BLE001 (pika's: wrong state, or no channel is free)
@@ -189,7 +200,8 @@ class ProbeConnection:
         if self._connection is None or not self._connection.is_open:
             return
         self._connection.give_up(channel.channel_number)
-        self._open_channels()
+        if self._opener is None:
+            self._open_channels()
         if question is not None:
             question.on_answer(translate_channel(reason, self._settings, question.queue))
 
@@ -202,22 +214,27 @@ class ProbeConnection:
         self._timer = None
         now = self._loop.time()
         for channel, question in list(self._asked.items()):
-            if now - question.asked_at >= ANSWER_SECONDS:
-                self._judge(channel, question, now)
+            self._judge(channel, question, now)
         if self._waiting and now - self._waiting[0].asked_at >= CONNECTION_SECONDS:
             self._lose(translate(TimeoutError(), self._settings))
-        if self._connection is not None:
-            self._open_channels()
         if self._connection is not None and (self._asked or self._waiting):
             self._check_later()
 
     def _judge(self, channel: Any, question: _Question, now: float) -> None:
-        """Decide whether it is the queue that does not answer, or the broker."""
-        if self._connection is None:
+        """Decide whether it is the queue that does not answer, or the broker.
+
+        A broker may pause, or be overloaded. So a queue's time begins to count once the broker has
+        answered something else since.
+        """
+        age = now - question.asked_at
+        if self._connection is None or age < CHECK_SECONDS:
             return
-        if self._heard_at >= question.asked_at + ANSWER_SECONDS - CHECK_SECONDS:
-            self._give_up(channel, question)
-        elif now - question.asked_at >= CONNECTION_SECONDS:
+        if self._heard_at > question.asked_at:
+            question.alive_since = question.alive_since or now
+            lasted = now - question.alive_since
+            if age >= ANSWER_SECONDS and lasted >= ANSWER_SECONDS - CHECK_SECONDS:
+                self._give_up(channel, question)
+        elif age >= CONNECTION_SECONDS:
             self._lose(translate(TimeoutError(), self._settings))
         elif not self._opening:
             # Whether this is answered decides between the two.
