@@ -1,6 +1,7 @@
 """The names, labels and annotations that the operator gives to objects, and their lengths."""
 
 import hashlib
+import re
 
 GROUP = "wqj.dev"
 VERSION = "v1alpha1"
@@ -26,6 +27,13 @@ WORKER_LABEL = f"{GROUP}/worker"
 WARM_LABEL = f"{GROUP}/warm"
 """On the Job and the pods of a wave that is kept although no item is ready."""
 
+DEFAULT_INSTALLATION = "default/workqueuejob"
+"""The installation of a process that was given no other name: its Lease's namespace and name."""
+
+INSTALLATION_LABEL = f"{GROUP}/installation"
+"""On every Job, pod and Event: the operator's installation that made it, as `label_installation`
+writes it."""
+
 KUEUE_LABEL = "kueue.x-k8s.io/queue-name"
 """On a Job: Kueue decides when it may run; the operator does not suspend, resume or resize it."""
 
@@ -46,6 +54,11 @@ WAVE_DIGITS = 10
 """Digits of a wave's number, at most. At two waves a second, 2^31 waves take 34 years."""
 
 _UID_HASH_LENGTH = 5
+_LABEL_MAX_LENGTH = 63
+_INSTALLATION = re.compile(
+    r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?/[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?"
+)
+_INSTALLATION_HASH_LENGTH = 8
 
 
 def job_name(name: str, uid: str, wave: int) -> str:
@@ -54,6 +67,29 @@ def job_name(name: str, uid: str, wave: int) -> str:
     The UID's hash keeps a re-created namesake from adopting old Jobs, and from their names.
     """
     return f"{name}-{_uid_hash(uid)}-{wave}"
+
+
+def is_installation(name: str) -> bool:
+    """Return whether a text is an installation's name: `namespace/name`, in Kubernetes' letters."""
+    return _INSTALLATION.fullmatch(name) is not None
+
+
+def label_installation(name: str) -> str:
+    """Return an installation's name as a label's value: `wqj-system/wqj` is `wqj-system.wqj`.
+
+    A namespace has no dots, so two names differ here too. A name of more than 63 characters ends in
+    its hash.
+    """
+    value = name.replace("/", ".", 1)
+    if len(value) <= _LABEL_MAX_LENGTH:
+        return value
+    digest = hashlib.sha256(name.encode()).hexdigest()[:_INSTALLATION_HASH_LENGTH]
+    return f"{value[: _LABEL_MAX_LENGTH - len(digest) - 1]}-{digest}"
+
+
+def read_installation(label: str) -> str:
+    """Return the installation's name that a label shows; a long one stays cut."""
+    return label.replace(".", "/", 1)
 
 
 def _uid_hash(uid: str) -> str:

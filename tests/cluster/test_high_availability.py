@@ -4,7 +4,6 @@ import signal
 import time
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Any
 
 import pytest
 
@@ -77,8 +76,9 @@ def written_by(workspace: Workspace, pod: str) -> list[Manifest]:
     return [event for event in workspace.events("fruits") if reporter_of(event) == pod]
 
 
-def reporter_of(event: Manifest) -> Any:
-    return event.get("reportingInstance")
+def reporter_of(event: Manifest) -> str:
+    """Return the name of the pod, which follows that of the installation."""
+    return str(event.get("reportingInstance", "")).rpartition("/")[2]
 
 
 def seconds_between(before: str, after: str) -> float:

@@ -49,10 +49,11 @@ class Replica:
 
 @dataclass(frozen=True, slots=True)
 class Election:
-    """The Lease that the replicas of a test share."""
+    """The Lease that the replicas of one installation share."""
 
     api_server: ApiServer
     directory: Path
+    lease_name: str = LEASE_NAME
 
     @contextmanager
     def running(
@@ -61,11 +62,12 @@ class Election:
         *,
         kubeconfig: Path | None = None,
         namespaces: Sequence[str] = ("default",),
+        options: Sequence[str] = (),
         program: Sequence[str] = (_OPERATOR, "run"),
     ) -> Iterator[Replica]:
         """Run a replica until the context ends; by default straight to the API server.
 
-        namespaces: those that it serves; none are all.
+        namespaces: those that it serves; none are all. options: further ones of the command line.
         program: takes the operator's options.
         """
         (port,) = find_free_ports(1)
@@ -73,7 +75,8 @@ class Election:
         command = [
             *program, *(f"--namespace={name}" for name in namespaces),
             f"--http-port={port}", f"--identity={identity}",
-            "--lease-namespace=default", f"--lease-name={LEASE_NAME}",
+            "--lease-namespace=default", f"--lease-name={self.lease_name}",
+            *options,
         ]  # fmt: skip
         environment = {**os.environ, "KUBECONFIG": str(kubeconfig or self.api_server.kubeconfig)}
         with log_path.open("wb") as log:
@@ -87,7 +90,7 @@ class Election:
     def lease(self) -> Any:
         """Return the Lease's spec; raises ApiException when there is none."""
         api = client.CoordinationV1Api(self.api_server.objects.api_client)
-        return api.read_namespaced_lease(LEASE_NAME, "default").spec
+        return api.read_namespaced_lease(self.lease_name, "default").spec
 
     def holder(self) -> str:
         """Return who holds the Lease; empty when nobody does."""
@@ -101,5 +104,5 @@ class Election:
     def remove(self) -> None:
         """Delete the Lease, so that the next test begins without."""
         client.CoordinationV1Api(self.api_server.objects.api_client).delete_namespaced_lease(
-            LEASE_NAME, "default"
+            self.lease_name, "default"
         )

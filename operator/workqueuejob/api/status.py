@@ -271,6 +271,11 @@ class WorkQueueJobStatus(Model):
     """The metadata.generation for which this status was decided. If it is lower than
     metadata.generation, the operator has not seen the latest change of the spec yet."""
 
+    installation: Annotated[str, Field(min_length=3, max_length=317)] | None = None
+    """The installation of the operator that works on the run, such as
+    workqueuejob-system/workqueuejob. Any other installation leaves the run alone. Absent: the first
+    installation that writes the status takes the run."""
+
     conditions: Annotated[
         tuple[Condition, ...], Field(max_length=16, json_schema_extra=list_map("type"))
     ] = ()

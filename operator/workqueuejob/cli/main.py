@@ -9,6 +9,8 @@ from workqueuejob.brokers.hosts import AllowedHosts, parse_host_pattern
 from workqueuejob.controller.logs import LogFormat, configure_logs
 from workqueuejob.controller.run import run_operator
 from workqueuejob.controller.settings import DEFAULT_WORKER_IMAGE, Settings, build_identity
+from workqueuejob.names import is_installation
+from workqueuejob.planning.installations import Installation
 
 app = typer.Typer(
     name="workqueuejob-operator",
@@ -32,6 +34,14 @@ def run(  # noqa: PLR0913, PLR0917 - an option is a parameter
     ] = None,
     namespaces: Annotated[
         str, typer.Option(envvar="WQJ_NAMESPACES", help="The same, separated by commas.")
+    ] = "",
+    exclude_namespace: Annotated[
+        list[str] | None,
+        typer.Option(help="Watch all namespaces but this one; may be repeated."),
+    ] = None,
+    exclude_namespaces: Annotated[
+        str,
+        typer.Option(envvar="WQJ_EXCLUDE_NAMESPACES", help="The same, separated by commas."),
     ] = "",
     log_format: Annotated[
         LogFormat, typer.Option(envvar="WQJ_LOG_FORMAT", help="For programs or for people.")
@@ -88,11 +98,34 @@ def run(  # noqa: PLR0913, PLR0917 - an option is a parameter
     lease_name: Annotated[
         str, typer.Option(envvar="WQJ_LEASE_NAME", help="The Lease's name.")
     ] = "workqueuejob",
+    installation: Annotated[
+        str | None,
+        typer.Option(
+            envvar="WQJ_INSTALLATION",
+            help="The installation of the operator, as namespace/name, that this process is a"
+            " replica of. None: the Lease's namespace and name.",
+        ),
+    ] = None,
+    take_over_from: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Go on with the runs of this installation, which does not serve these namespaces"
+            " any more; may be repeated.",
+        ),
+    ] = None,
 ) -> None:
     """Run the operator, in a pod or with the current kubeconfig."""
     configure_logs(log_format=log_format, level=log_level)
+    watched = tuple(namespace or ()) + _split(namespaces)
+    excluded = tuple(exclude_namespace or ()) + _split(exclude_namespaces)
+    if watched and excluded:
+        raise typer.BadParameter(
+            "--namespace names the only namespaces to watch; give one of the two options",
+            param_hint="--exclude-namespace",
+        )
     settings = Settings(
-        namespaces=tuple(namespace or ()) + _split(namespaces),
+        namespaces=watched,
+        excluded_namespaces=excluded,
         http_port=http_port,
         poll_interval_seconds=poll_interval_seconds,
         worker_image=worker_image,
@@ -100,6 +133,9 @@ def run(  # noqa: PLR0913, PLR0917 - an option is a parameter
         identity=identity or build_identity(),
         lease_namespace=lease_namespace,
         lease_name=lease_name,
+        installation=_read_installation(
+            installation or f"{lease_namespace}/{lease_name}", tuple(take_over_from or ())
+        ),
         allowed_hosts=_read_hosts(tuple(allowed_host or ()) + _split(allowed_hosts)),
     )
     asyncio.run(run_operator(settings))
@@ -114,6 +150,16 @@ def _read_hosts(patterns: tuple[str, ...]) -> AllowedHosts:
         return AllowedHosts(tuple(parse_host_pattern(pattern) for pattern in patterns))
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--allowed-host") from error
+
+
+def _read_installation(name: str, takes_over: tuple[str, ...]) -> Installation:
+    for given, option in ((name, "--installation"), *((n, "--take-over-from") for n in takes_over)):
+        if not is_installation(given):
+            raise typer.BadParameter(
+                f"{given!r} is not namespace/name, such as workqueuejob-system/workqueuejob",
+                param_hint=option,
+            )
+    return Installation(name, takes_over=frozenset(takes_over) - {name})
 
 
 def main() -> None:

@@ -66,6 +66,11 @@ class Actor:
         """The latest known version of the object."""
         return self._reconciler.resource
 
+    @property
+    def is_of_other(self) -> bool:
+        """Whether another installation of the operator works on the object, as last seen."""
+        return self._reconciler.tenure.other is not None
+
     def update(self, resource: WorkQueueJob) -> None:
         """Take in a version of the object from the watch, and wake up if it is newer."""
         generation = self.resource.metadata.generation

@@ -45,6 +45,7 @@ class Applier:
     cluster: ClusterAPI
     store: JobStore
     worker_image: WorkerImage
+    installation: str
 
     async def apply(
         self, resource: WorkQueueJob, actions: tuple[Action, ...], refusals: Refusals
@@ -66,7 +67,7 @@ class Applier:
         return tuple(done)
 
     async def _create(self, resource: WorkQueueJob, wave: CreateWave) -> None:
-        manifest = build_job(resource, wave, self.worker_image)
+        manifest = build_job(resource, wave, self.worker_image, installation=self.installation)
         self.store.put(await _create_wave(self.cluster, resource, manifest))
         JOBS_CREATED.inc()
 

@@ -10,16 +10,15 @@ from datetime import UTC, datetime, timedelta
 import structlog
 
 from workqueuejob.api import WorkQueueJob
-from workqueuejob.cluster.api import ClusterAPI
 from workqueuejob.controller.applying import Applier
 from workqueuejob.controller.obstacles import Obstacles, name_refusal
 from workqueuejob.controller.refusals import Refusals
 from workqueuejob.controller.status_writer import StatusWriter
 from workqueuejob.controller.store import JobStore
+from workqueuejob.controller.surroundings import Surroundings
 from workqueuejob.errors import ClusterError, Conflict, NotWritten, WorkQueueJobError
 from workqueuejob.planning.actions import Action, CreateWave
 from workqueuejob.planning.decision import RECHECK_SECONDS, Plan
-from workqueuejob.planning.pods.job_manifest import WorkerImage
 from workqueuejob.planning.rules.hindrances import admit_refusal
 from workqueuejob.planning.rules.history import list_expired
 from workqueuejob.planning.rules.limits import time_left
@@ -33,16 +32,13 @@ class Execution:
     """The effects of one WorkQueueJob's plans, and its refusals."""
 
     def __init__(
-        self,
-        cluster: ClusterAPI,
-        store: JobStore,
-        status_writer: StatusWriter,
-        *,
-        worker_image: WorkerImage,
+        self, surroundings: Surroundings, store: JobStore, status_writer: StatusWriter
     ) -> None:
-        self._cluster, self._store, self._status_writer = cluster, store, status_writer
-        self._applier = Applier(cluster, store, worker_image)
-        self.obstacles = Obstacles(worker_image)
+        self._cluster, self._store = surroundings.cluster, store
+        self._status_writer = status_writer
+        worker_image, installation = surroundings.worker_image, surroundings.installation.name
+        self._applier = Applier(self._cluster, store, worker_image, installation)
+        self.obstacles = Obstacles(worker_image, installation)
         self._refusals, self._deletions = Refusals(), Refusals()
 
     @property

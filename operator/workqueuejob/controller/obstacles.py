@@ -46,8 +46,9 @@ class Obstacles:
     current: the refusal as a condition shows it, or None.
     """
 
-    def __init__(self, worker_image: WorkerImage) -> None:
+    def __init__(self, worker_image: WorkerImage, installation: str) -> None:
         self._worker_image = worker_image
+        self._installation = installation
         self.current: ClusterError | None = None
         self._checked_generation: int | None = None
         self._delay_seconds = _FIRST_DELAY_SECONDS
@@ -126,7 +127,7 @@ class Obstacles:
 
     async def _try_job(self, cluster: ClusterAPI, resource: WorkQueueJob) -> None:
         wave = CreateWave(wave=(resource.status.waves or 0) + 1, completions=1, parallelism=1)
-        manifest = build_job(resource, wave, self._worker_image)
+        manifest = build_job(resource, wave, self._worker_image, installation=self._installation)
         try:
             await cluster.create_job(manifest, dry_run=True)
         except JobNameConflict:

@@ -6,7 +6,7 @@ So a WorkQueueJob can be deleted while the operator is down.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Any
 
 import aiohttp
@@ -22,6 +22,7 @@ from workqueuejob.controller.settings import Settings
 from workqueuejob.controller.surroundings import Surroundings
 from workqueuejob.metrics import show_unreadable
 from workqueuejob.names import GROUP, PLURAL, UID_LABEL, VERSION, WORKER_LABEL
+from workqueuejob.planning.installations import OPERATOR_CONFLICT
 from workqueuejob.planning.observing.ownership import read_owner_uid
 from workqueuejob.planning.verdict import ConditionType, find_condition
 
@@ -47,10 +48,7 @@ class Operator:
 
     def count_by_reason(self) -> list[tuple[str, str]]:
         """Return namespace and Progressing reason of each WorkQueueJob, for the metrics."""
-        return [
-            (actor.resource.metadata.namespace, _progressing_reason(actor.resource))
-            for actor in self.actors
-        ]
+        return [(actor.resource.metadata.namespace, _reason(actor)) for actor in self.actors]
 
     async def on_work_queue_job(self, *, event: Mapping[str, Any], **_: Any) -> None:
         """Start, feed or end the object's actor."""
@@ -160,14 +158,21 @@ def log_in_through(reader: WatchReader) -> Callable[..., Awaitable[kopf.AiohttpS
     return log_in
 
 
-def build_kopf_settings() -> kopf.OperatorSettings:
-    """Return kopf's settings, with which it watches and posts no Events."""
+def build_kopf_settings(excluded_namespaces: Collection[str] = ()) -> kopf.OperatorSettings:
+    """Return kopf's settings, with which it watches and posts no Events.
+
+    excluded_namespaces: the API server leaves out their objects.
+    """
     settings = kopf.OperatorSettings()
     settings.posting.enabled = False
     settings.posting.level = logging.CRITICAL
     settings.scanning.disabled = True
     settings.watching.label_selectors["batch", "jobs"] = UID_LABEL
     settings.watching.label_selectors["v1", "pods"] = WORKER_LABEL
+    if excluded_namespaces:
+        terms = [f"metadata.namespace!={name}" for name in sorted(excluded_namespaces)]
+        for group, plural in ((GROUP, PLURAL), ("batch", "jobs"), ("v1", "pods")):
+            settings.watching.field_selectors[group, plural] = ",".join(terms)
     settings.watching.chunk_size = PAGE_MAX_OBJECTS
     settings.watching.server_timeout = 300
     settings.watching.connect_timeout = 10
@@ -184,6 +189,8 @@ def watched_namespaces(settings: Settings) -> dict[str, Any]:
     return {"clusterwide": True}
 
 
-def _progressing_reason(resource: WorkQueueJob) -> str:
-    condition = find_condition(resource.status.conditions, ConditionType.PROGRESSING)
+def _reason(actor: Actor) -> str:
+    if actor.is_of_other:
+        return OPERATOR_CONFLICT
+    condition = find_condition(actor.resource.status.conditions, ConditionType.PROGRESSING)
     return condition.reason if condition else "Unknown"

@@ -19,6 +19,7 @@ from workqueuejob.controller.queue_follower import QueueFollower
 from workqueuejob.controller.status_writer import StatusWriter
 from workqueuejob.controller.store import JobStore
 from workqueuejob.controller.surroundings import Surroundings
+from workqueuejob.controller.tenure import Tenure
 from workqueuejob.planning.actions import list_never_started
 from workqueuejob.planning.decision import Plan
 from workqueuejob.planning.evidence.evidence import Evidence, gather_evidence, note_done
@@ -45,10 +46,7 @@ class Reconciler:
         on_measurement: Callable[[], None],
         wait_for_news: Wait,
     ) -> None:
-        """Prepare.
-
-        on_measurement: called from the meter's thread. wait_for_news: awaited within a round.
-        """
+        """Prepare; the meter's thread calls on_measurement, a round awaits wait_for_news."""
         self.resource = resource
         self._cluster = surroundings.cluster
         self._wait_for_news = wait_for_news
@@ -59,16 +57,14 @@ class Reconciler:
             on_measurement,
             allowed_hosts=surroundings.allowed_hosts,
         )
-        self._stalls = surroundings.stalls
-        self._stall_seen = self._stalls.last_end
+        self._stalls, self._stall_seen = surroundings.stalls, surroundings.stalls.last_end
         self._evidence, self._evidence_of = Evidence(), 0
         self._next_look = NextLook()
         self._status_writer = StatusWriter(
-            self._cluster, surroundings.instance, surroundings.budget
+            self._cluster, surroundings.installation, surroundings.instance, surroundings.budget
         )
-        self.execution = Execution(
-            self._cluster, self._store, self._status_writer, worker_image=surroundings.worker_image
-        )
+        self.tenure = Tenure(surroundings.installation, self._status_writer, self._store)
+        self.execution = Execution(surroundings, self._store, self._status_writer)
         self.observer = Observer(
             surroundings,
             self._store,
@@ -139,12 +135,12 @@ class Reconciler:
         elif is_repeated and not self.observer.has_listed:
             await self.reread()
         resource = self.resource
-        # An object that is being deleted takes its Jobs with it.
-        if resource.metadata.deletion_timestamp is not None:
+        # Leave alone what is being deleted with its Jobs, and what another installation works on.
+        is_deleted = resource.metadata.deletion_timestamp is not None
+        if is_deleted or await self.tenure.is_of_other(resource):
             self._queue.close()
             return None
-        # A run that has ended needs no queue. Delete what is not to be kept of it, and answer a
-        # change of its spec.
+        # A run that has ended needs no queue. Delete what it need not keep, and answer an edit.
         if find_end(resource.status.conditions) is not None:
             self._queue.close()
             delay = await self.execution.retire(resource)
@@ -152,6 +148,7 @@ class Reconciler:
             return delay
         # The watches bring the Jobs, but may miss a deletion, so they are also listed now and then.
         await self.observer.list_jobs_if_due(resource)
+        await self.tenure.require(resource)
         # Watch the queue that spec and Secrets lead to by now, which may be another one.
         await self._queue.follow(resource)
         self._forget_former_queue()
@@ -206,6 +203,7 @@ class Reconciler:
         Where no Job could be made, it returns a plan that reports it.
         """
         done = await self.execution.carry_out(observed.resource, decided)
+        await self.tenure.require(observed.resource)
         actions = done.actions if done else ()
         self._evidence = note_done(self._evidence, actions, now=now)
         if decided.actions:

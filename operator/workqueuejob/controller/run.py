@@ -74,6 +74,7 @@ async def run_operator(
             instance=socket.gethostname(),
             worker_image=WorkerImage(settings.worker_image, settings.worker_image_pull_policy),
             allowed_hosts=settings.allowed_hosts,
+            installation=settings.installation,
             turns=turns,
             budget=budget,
             stalls=pulse.stalls,
@@ -111,6 +112,8 @@ class _Process:
                 _log.info(
                     "operator started",
                     namespaces=list(self._settings.namespaces) or "all",
+                    excluded_namespaces=list(self._settings.excluded_namespaces),
+                    installation=self._settings.installation.name,
                     identity=self._settings.identity,
                 )
                 await _finish_first(self._lease.wait_until_leading(), self._stop.wait())
@@ -131,7 +134,7 @@ class _Process:
         try:
             await kopf.operator(
                 registry=registry,
-                settings=build_kopf_settings(),
+                settings=build_kopf_settings(self._settings.excluded_namespaces),
                 standalone=True,
                 # By default kopf uses the user's name, which a numeric user does not have.
                 identity=cast("Any", self._settings.identity),

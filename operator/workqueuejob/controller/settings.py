@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 
 from workqueuejob.brokers.hosts import ALL_HOSTS, AllowedHosts
+from workqueuejob.planning.installations import Installation
 
 DEFAULT_WORKER_IMAGE = f"workqueuejob/worker:{version('workqueuejob')}"
 
@@ -20,7 +21,9 @@ class Settings:
     """What the command line or the environment says."""
 
     namespaces: tuple[str, ...] = ()
-    """Those to watch; empty: all."""
+    """Those to watch; empty: all but the excluded ones."""
+    excluded_namespaces: tuple[str, ...] = ()
+    """Those not to watch, while all others are watched."""
     http_port: int = 8080
     """Of /healthz, /readyz and /metrics."""
     poll_interval_seconds: float = 0.8
@@ -34,5 +37,7 @@ class Settings:
     lease_namespace: str = "default"
     lease_name: str = "workqueuejob"
     """With lease_namespace: the Lease by which replicas agree on a leader."""
+    installation: Installation = field(default_factory=Installation)
+    """The installation that this process is a replica of."""
     allowed_hosts: AllowedHosts = ALL_HOSTS
     """The hosts that the operator may connect to as brokers."""

@@ -16,11 +16,12 @@ import structlog
 from workqueuejob.api import WorkQueueJob, WorkQueueJobStatus
 from workqueuejob.cluster.api import ClusterAPI
 from workqueuejob.cluster.budget import RequestBudget, sending
-from workqueuejob.cluster.events import build_event
+from workqueuejob.cluster.events import Reporter, build_event
 from workqueuejob.cluster.observation import rest_on
-from workqueuejob.errors import ClusterError, JobRejected, TemplateInvalid
+from workqueuejob.errors import ClusterError, JobNameConflict, JobRejected, TemplateInvalid
 from workqueuejob.metrics import count_items
 from workqueuejob.planning.decision import Plan
+from workqueuejob.planning.installations import Installation, claim
 from workqueuejob.planning.ledger.books import Books
 from workqueuejob.planning.observing.observed import Observed
 from workqueuejob.planning.status.events import Event, EventType, build_events
@@ -48,6 +49,7 @@ class StatusWriter:
     def __init__(
         self,
         cluster: ClusterAPI,
+        installation: Installation,
         instance: str,
         budget: RequestBudget,
         *,
@@ -55,13 +57,16 @@ class StatusWriter:
     ) -> None:
         self._cluster = cluster
         self._clock = clock
-        self._instance = instance
+        self._installation = installation
+        self._reporter = Reporter(installation.name, instance)
         self._budget = budget
         self._written_at = float("-inf")
         self._behind_since: float | None = None
         self._looks_written: deque[float] = deque(maxlen=RESTLESS_WRITES)
         self._told: dict[str, float] = {}
         self._refusals: dict[str, str] = {}
+        self.has_written = False
+        """Whether this process has written the status, and its installation's name into it."""
 
     @property
     def is_behind(self) -> bool:
@@ -78,6 +83,7 @@ class StatusWriter:
         """
         resource = observed.resource
         old, new = resource.status, build_status(observed, decided, books=books, now=now)
+        new = claim(self._installation, old, new)
         restless = is_restless(self._looks_written, now=self._clock())
         urgency = judge_status(old, new, acted=bool(decided.actions), restless=restless)
         is_look = urgency is Urgency.VISIBLE
@@ -100,6 +106,7 @@ class StatusWriter:
             await self.record_refusal(resource, _STATUS_REJECTED, refusal)
             raise
         self._refusals.pop(_STATUS_REJECTED, None)
+        self.has_written = True
         self._written_at, self._behind_since = self._clock(), None
         if is_look:
             self._looks_written.append(self._written_at)
@@ -108,7 +115,7 @@ class StatusWriter:
         count_items(old.items, new.items)
         for event in build_events(old, new, decided):
             if urgency is Urgency.DECISION or not restless or self._is_untold(event):
-                await self._record(resource, event)
+                await self.record(resource, event)
         return WorkQueueJob.from_manifest(manifest)
 
     def _judge_numbers(self, *, restless: bool) -> Urgency | None:
@@ -135,18 +142,21 @@ class StatusWriter:
         message = str(refusal)
         if self._refusals.get(reason) != message:
             self._refusals[reason] = message
-            await self._record(resource, Event(EventType.WARNING, reason, "Reconcile", message))
+            await self.record(resource, Event(EventType.WARNING, reason, "Reconcile", message))
 
-    async def _record(self, resource: WorkQueueJob, event: Event) -> None:
+    async def record(self, resource: WorkQueueJob, event: Event) -> None:
+        """Write an Event. One that can't be written is logged, and not tried again."""
         self._told[event.reason] = self._clock()
         _log.info("event recorded", reason=event.reason, note=event.message)
         # An Event tells what has just been done or refused.
         rest_on(time.monotonic())
-        manifest = build_event(resource, event, instance=self._instance, now=datetime.now(UTC))
+        manifest = build_event(resource, event, reporter=self._reporter, now=datetime.now(UTC))
         try:
             with sending(Urgency.VISIBLE):
                 await self._cluster.create_event(resource.metadata.namespace, manifest)
         except ClusterError as error:
+            if event.is_once and isinstance(error, JobNameConflict):
+                return
             _log.warning("an Event was not written", error=str(error))
 
 

@@ -10,6 +10,7 @@ from workqueuejob.controller.queue_follower import QueueMeter
 from workqueuejob.controller.secret_reads import SecretReads
 from workqueuejob.controller.stalls import Stalls
 from workqueuejob.controller.turns import Turns
+from workqueuejob.planning.installations import Installation
 from workqueuejob.planning.pods.job_manifest import WorkerImage
 
 
@@ -25,6 +26,8 @@ class Surroundings:
     """The name of the operator's pod or host, for Events."""
     worker_image: WorkerImage
     """The image from which an init container copies the worker into pods."""
+    installation: Installation = field(default_factory=Installation)
+    """The installation of the operator that this process is a replica of."""
     allowed_hosts: AllowedHosts = ALL_HOSTS
     """The hosts that the operator may connect to as brokers."""
     turns: Turns = field(default_factory=Turns)

@@ -102,6 +102,7 @@ def _landmarks(status: WorkQueueJobStatus) -> object:
         status.waves,
         status.observed_generation,
         status.waves_without_progress,
+        status.installation,
         status.current_busy_period is None,
         find_end(status.conditions) is None,
     )

@@ -17,6 +17,7 @@ from workqueuejob.controller.stalls import Stalls
 from workqueuejob.controller.surroundings import Surroundings
 from workqueuejob.measuring.meter import Meter
 from workqueuejob.names import job_name
+from workqueuejob.planning.installations import Installation
 from workqueuejob.planning.pods.job_manifest import WorkerImage
 
 from .fake_cluster import FakeCluster
@@ -51,6 +52,7 @@ def surrounding(
     broker: Connecting,
     *,
     allowed_hosts: AllowedHosts = ALL_HOSTS,
+    installation: Installation | None = None,
     stalls: Stalls | None = None,
 ) -> Iterator[Surroundings]:
     """Offer what actors share, with a meter that ends with the test."""
@@ -66,6 +68,7 @@ def surrounding(
             instance="test",
             worker_image=WorkerImage("worker"),
             allowed_hosts=allowed_hosts,
+            installation=installation or Installation(),
             stalls=stalls or Stalls(),
         )
 
@@ -76,12 +79,19 @@ async def acting(
     broker: Connecting,
     *,
     allowed_hosts: AllowedHosts = ALL_HOSTS,
+    installation: Installation | None = None,
     on_gone: Callable[[Actor], None] = lambda _: None,
     stalls: Stalls | None = None,
 ) -> AsyncIterator[Actor]:
     """Let an actor reconcile the stored object during the block."""
     resource = WorkQueueJob.from_manifest(cluster.work_queue_job)
-    with surrounding(cluster, broker, allowed_hosts=allowed_hosts, stalls=stalls) as surroundings:
+    with surrounding(
+        cluster,
+        broker,
+        allowed_hosts=allowed_hosts,
+        installation=installation,
+        stalls=stalls,
+    ) as surroundings:
         actor = Actor(surroundings, resource, on_gone=on_gone)
         try:
             yield actor

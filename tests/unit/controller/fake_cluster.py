@@ -141,6 +141,10 @@ class FakeCluster:
 
     async def create_event(self, _namespace: str, manifest: Manifest) -> None:
         self.guard()
+        self.requests.append("create event")
+        name = manifest["metadata"].get("name")
+        if name is not None and name in {event["metadata"].get("name") for event in self.events}:
+            raise JobNameConflict(f"events.events.k8s.io {name!r} already exists")
         self.events.append(manifest)
 
     def _note_write(self, request: str, name: str = "") -> None:

@@ -25,7 +25,7 @@ from workqueuejob.contract.report import ItemCounts
 from workqueuejob.controller.actor import Actor
 from workqueuejob.controller.obstacles import Obstacles
 from workqueuejob.errors import Conflict, NamespaceTerminating, NotFound, TemplateInvalid
-from workqueuejob.names import job_name
+from workqueuejob.names import DEFAULT_INSTALLATION, job_name
 from workqueuejob.planning.ledger.books import Books, reckon
 from workqueuejob.planning.observing.jobs import read_job
 from workqueuejob.planning.observing.observed import Observed
@@ -345,7 +345,10 @@ async def test_namespace_is_asked_about_whatever_the_template_is() -> None:
     cluster = FakeCluster(work_queue_job=a_stored_object(template=a_template(x="y" * 300_000)))
     cluster.refusal = NamespaceTerminating("it is being terminated")
     resource = WorkQueueJob.from_manifest(cluster.work_queue_job)
-    obstacles, asked = Obstacles(WorkerImage("worker")), cast("ClusterAPI", cluster)
+    obstacles, asked = (
+        Obstacles(WorkerImage("worker"), DEFAULT_INSTALLATION),
+        cast("ClusterAPI", cluster),
+    )
 
     assert not await obstacles.is_namespace_terminating(asked, resource, is_suspected=False)
     assert await obstacles.is_namespace_terminating(asked, resource, is_suspected=True)

@@ -18,7 +18,7 @@ from workqueuejob.controller.applying import MOST_PODS_A_STEP, Applier
 from workqueuejob.controller.refusals import Refusals
 from workqueuejob.controller.store import JobStore
 from workqueuejob.errors import Conflict, JobNameConflict
-from workqueuejob.names import job_name
+from workqueuejob.names import DEFAULT_INSTALLATION, job_name
 from workqueuejob.planning.actions import Action, CreateWave, EndJob, RaiseParallelism
 from workqueuejob.planning.pods.job_manifest import WorkerImage
 
@@ -29,7 +29,9 @@ FIRST = job_name(NAME, UID, 1)
 
 async def apply(cluster: FakeCluster, *actions: Action, store: JobStore | None = None) -> JobStore:
     store = store or JobStore()
-    applier = Applier(cast("ClusterAPI", cluster), store, WorkerImage("worker"))
+    applier = Applier(
+        cast("ClusterAPI", cluster), store, WorkerImage("worker"), DEFAULT_INSTALLATION
+    )
     await applier.apply(a_work_queue_job(), actions, Refusals())
     return store
 

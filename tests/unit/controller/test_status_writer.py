@@ -11,6 +11,7 @@ from workqueuejob.cluster.api import ClusterAPI
 from workqueuejob.cluster.budget import BudgetLimits, RequestBudget
 from workqueuejob.controller.status_writer import StatusWriter
 from workqueuejob.planning.decision import Plan
+from workqueuejob.planning.installations import Installation
 from workqueuejob.planning.ledger.books import reckon
 from workqueuejob.planning.verdict import Progress, Verdict
 
@@ -29,7 +30,11 @@ class Writing:
         self.cluster = FakeCluster(work_queue_job=a_stored_object())
         self.budget = RequestBudget(limits, clock=lambda: self.now)
         self.writer = StatusWriter(
-            cast("ClusterAPI", self.cluster), "test", self.budget, clock=lambda: self.now
+            cast("ClusterAPI", self.cluster),
+            Installation(),
+            "test",
+            self.budget,
+            clock=lambda: self.now,
         )
 
     async def show(self, verdict: Verdict = WORKING, *, ready: int = 8, **fields: Any) -> bool:

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -61,6 +61,7 @@ async def watching(
     *,
     namespaces: Sequence[str] = (),
     unreadable: Unreadable | None = None,
+    excluded_namespaces: Collection[str] = (),
 ) -> AsyncIterator[None]:
     registry = kopf.OperatorRegistry()
     kopf.on.login(registry=registry)(log_in_through(WatchReader(unreadable=unreadable)))
@@ -71,7 +72,7 @@ async def watching(
     running = asyncio.create_task(
         kopf.operator(
             registry=registry,
-            settings=build_kopf_settings(),
+            settings=build_kopf_settings(excluded_namespaces),
             standalone=True,
             clusterwide=not namespaces,
             namespaces=namespaces,
@@ -113,6 +114,19 @@ async def test_api_server_selects_what_is_ours_and_gives_it_in_pages(
         assert {query.get("labelSelector") for query in requests} == {selector}, path
         assert {query.get("limit") for query in fake.lists[path]} == {str(PAGE_MAX_OBJECTS)}, path
     assert [query.get("continue") for query in fake.lists[PODS]] == [None, str(PAGE_MAX_OBJECTS)]
+
+
+async def test_api_server_leaves_out_the_namespaces_of_other_installations(
+    server: tuple[FakeAPIServer, Path],
+) -> None:
+    fake, kubeconfig = server
+
+    async with watching(kubeconfig, Heard(), excluded_namespaces=("shop", "bank")):
+        await until(lambda: {JOBS, PODS, WORK_QUEUE_JOBS} <= fake.watches.keys())
+
+    for path in (JOBS, PODS, WORK_QUEUE_JOBS):
+        asked = {query.get("fieldSelector") for query in [*fake.lists[path], *fake.watches[path]]}
+        assert asked == {"metadata.namespace!=bank,metadata.namespace!=shop"}, path
 
 
 @pytest.mark.parametrize("path", [JOBS, PODS, WORK_QUEUE_JOBS])

@@ -15,7 +15,12 @@ from workqueuejob.planning.observing.jobs import read_job
 from workqueuejob.planning.pods.job_manifest import WorkerImage, build_job, hash_template
 
 WAVE = CreateWave(wave=3, completions=8, parallelism=2)
-OURS = {"wqj.dev/name": "fruits", "wqj.dev/uid": UID, "wqj.dev/wave": "3"}
+OURS = {
+    "wqj.dev/name": "fruits",
+    "wqj.dev/uid": UID,
+    "wqj.dev/wave": "3",
+    "wqj.dev/installation": "default.workqueuejob",
+}
 
 
 def build(**spec: Any) -> dict[str, Any]:

@@ -4,7 +4,13 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from workqueuejob.names import KUEUE_LABEL, TEMPLATE_HASH_ANNOTATION, WARM_LABEL, WAVE_LABEL
+from workqueuejob.names import (
+    INSTALLATION_LABEL,
+    KUEUE_LABEL,
+    TEMPLATE_HASH_ANNOTATION,
+    WARM_LABEL,
+    WAVE_LABEL,
+)
 from workqueuejob.planning.observing.observed import JobState, ObservedJob
 from workqueuejob.planning.verdict import END_REASONS
 
@@ -39,6 +45,7 @@ def read_job(manifest: Mapping[str, Any]) -> ObservedJob:
         failure_reason=failure.get("reason") if failure else None,
         ended_by_us=ending is not None and ending.get("reason") in END_REASONS,
         template_hash=(metadata.get("annotations") or {}).get(TEMPLATE_HASH_ANNOTATION),
+        installation=metadata["labels"].get(INSTALLATION_LABEL),
         is_queued=KUEUE_LABEL in metadata["labels"],
         is_warm=WARM_LABEL in metadata["labels"],
         is_as_created=metadata.get("generation") == 1,

@@ -101,6 +101,9 @@ class ObservedJob:
     is_queued: bool = False
     """Whether Kueue suspends, resumes and resizes it; the operator doesn't then."""
 
+    installation: str | None = None
+    """The label that names the installation which made it; None for a Job of earlier versions."""
+
     is_warm: bool = False
     """Whether its pods wait for their first item, and so need not end while the queue is empty."""
 

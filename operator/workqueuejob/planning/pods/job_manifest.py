@@ -18,6 +18,8 @@ from workqueuejob.contract.exit_codes import KILLED, STOPPED_EARLY
 from workqueuejob.errors import TemplateInvalid
 from workqueuejob.names import (
     API_VERSION,
+    DEFAULT_INSTALLATION,
+    INSTALLATION_LABEL,
     KIND,
     KUEUE_LABEL,
     NAME_LABEL,
@@ -27,6 +29,7 @@ from workqueuejob.names import (
     WAVE_LABEL,
     WORKER_LABEL,
     job_name,
+    label_installation,
 )
 from workqueuejob.planning.actions import CreateWave
 from workqueuejob.planning.ledger.spans import find_span, write_span
@@ -50,8 +53,16 @@ class WorkerImage:
     """None: the default of Kubernetes."""
 
 
-def build_job(resource: WorkQueueJob, wave: CreateWave, worker_image: WorkerImage) -> Manifest:
+def build_job(
+    resource: WorkQueueJob,
+    wave: CreateWave,
+    worker_image: WorkerImage,
+    *,
+    installation: str = DEFAULT_INSTALLATION,
+) -> Manifest:
     """Return the manifest of a wave's Job, owned by the WorkQueueJob.
+
+    installation: the one that makes it, whose name its labels and those of its pods have.
 
     Rules: Job API (batch/v1), KEP-3850 (back-off limit per index), KEP-3329 (pod failure policy),
     KEP-3939 (pod replacement policy). Raises TemplateInvalid for a template of the wrong shape.
@@ -63,6 +74,7 @@ def build_job(resource: WorkQueueJob, wave: CreateWave, worker_image: WorkerImag
         NAME_LABEL: metadata.name,
         UID_LABEL: metadata.uid,
         WAVE_LABEL: str(wave.wave),
+        INSTALLATION_LABEL: label_installation(installation),
         **({WARM_LABEL: "true"} if wave.is_warm else {}),
     }
     failure_policy = _build_failure_policy(spec, template["spec"])

@@ -39,6 +39,10 @@ class Event:
 
     message: str
 
+    is_once: bool = False
+    """Whether it is written under a name that follows from object, reason and message, so that it
+    is there once however many processes write it how often."""
+
 
 ENDED_RUN_CHANGED = "EndedRunChanged"
 """The reason of the Event about a change of spec to which an ended run does nothing."""
