@@ -60,8 +60,15 @@ class Helm:
         """Return what a strict lint says; raises if it finds anything to warn of."""
         return self._checked("lint", "--strict", CHART, values=values)
 
-    def template(self, values: Values, chart: Path = CHART) -> Rendering:
-        text = self._checked("template", RELEASE, chart, "-n", NAMESPACE, values=values)
+    def template(
+        self,
+        values: Values,
+        chart: Path = CHART,
+        *,
+        release: str = RELEASE,
+        namespace: str = NAMESPACE,
+    ) -> Rendering:
+        text = self._checked("template", release, chart, "-n", namespace, values=values)
         return Rendering(tuple(filter(None, yaml.safe_load_all(text))))
 
     def refusal(self, values: Values) -> str:

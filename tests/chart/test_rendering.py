@@ -12,6 +12,7 @@ import yaml
 
 from dev.environment import CHART, ROOT
 from dev.sync import CHART_CRD, CRD
+from workqueuejob.planning.installations import OPERATOR_CONFLICT
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -54,8 +55,9 @@ def test_every_value_is_documented_in_the_readme() -> None:
 
 def test_every_value_is_in_the_tests_full_values(full_values: Manifest) -> None:
     values = yaml.safe_load((CHART / "values.yaml").read_text())
-    # The container's security context has nothing that a user should change.
-    assert set(values) - set(full_values) == {"securityContext"}
+    # The container's security context has nothing that a user should change. excludeNamespaces is
+    # refused beside watchNamespaces.
+    assert set(values) - set(full_values) == {"securityContext", "excludeNamespaces"}
 
 
 def test_chart_and_image_have_the_projects_version(default: Rendering) -> None:
@@ -132,6 +134,7 @@ def test_arguments_say_what_the_values_say(default: Rendering, full: Rendering) 
         "--http-port=8080",
         "--poll-interval-seconds=0.8",
         "--lease-name=workqueuejob",
+        "--installation=workqueuejob-system/workqueuejob",
         "--identity=$(WQJ_POD_NAME)_$(WQJ_POD_UID)",
     ]
     assert full.container()["args"] == [
@@ -146,6 +149,9 @@ def test_arguments_say_what_the_values_say(default: Rendering, full: Rendering) 
         "--allowed-host=mq.prod.example:5671",
         "--allowed-host=[2001:db8::1]:5671",
         "--lease-name=queue-operator",
+        "--installation=queues/one",
+        "--take-over-from=queues/two",
+        "--take-over-from=queues/three",
         "--identity=$(WQJ_POD_NAME)_$(WQJ_POD_UID)",
         "--poll-interval-seconds=6",
     ]
@@ -260,12 +266,17 @@ def test_alerts_use_metrics_and_names_that_exist(full: Rendering) -> None:
         "WorkQueueJobOperatorDown",
         "WorkQueueJobFailed",
         "WorkQueueJobQueueUnreachable",
+        "WorkQueueJobOperatorConflict",
     }
     assert 'job="queue-operator"' in rules["WorkQueueJobOperatorDown"]["expr"]
     assert rules["WorkQueueJobQueueUnreachable"]["for"] == "15m"
     expressions = " ".join(rule["expr"] for rule in rules.values())
     assert set(re.findall(r"wqj_\w+", expressions)) == {"wqj_leader", "wqj_workqueuejobs"}
-    assert set(re.findall(r'reason="(\w+)"', expressions)) == {"Failed", "QueueUnavailable"}
+    assert set(re.findall(r'reason="(\w+)"', expressions)) == {
+        "Failed",
+        "QueueUnavailable",
+        OPERATOR_CONFLICT,
+    }
     assert "{{ $labels.namespace }}" in rules["WorkQueueJobFailed"]["annotations"]["summary"]
 
 

