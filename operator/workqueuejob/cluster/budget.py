@@ -14,6 +14,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 
 from workqueuejob.errors import NotWritten
+from workqueuejob.planning.bucket import Bucket
 from workqueuejob.planning.urgency import Urgency, choose_next
 
 _urgency: ContextVar[Urgency | None] = ContextVar("urgency", default=None)
@@ -48,32 +49,6 @@ class BudgetLimits:
     """
 
 
-class _Bucket:
-    """Tokens that come at a steady rate, up to a number."""
-
-    def __init__(self, per_second: float, burst: float, now: float) -> None:
-        self._per_second, self._burst = per_second, burst
-        self._tokens, self._at = burst, now
-
-    def fill(self, now: float) -> float:
-        """Return how many tokens there are now."""
-        self._tokens = min(self._burst, self._tokens + (now - self._at) * self._per_second)
-        self._at = now
-        return self._tokens
-
-    def take(self) -> None:
-        """Take one token, which must be there."""
-        self._tokens -= 1
-
-    def give_back(self) -> None:
-        """Put a token back that was not used."""
-        self._tokens = min(self._burst, self._tokens + 1)
-
-    def seconds_until_one(self) -> float:
-        """Return how long it takes until there is a token, counted from the last `fill`."""
-        return max(0.0, (1 - self._tokens) / self._per_second)
-
-
 @dataclass(order=True, slots=True)
 class _Asking:
     since: float
@@ -101,10 +76,9 @@ class RequestBudget:
         self._on_wait = on_wait
         self._limits = limits or BudgetLimits()
         self._clock = clock
-        now = clock()
-        self._tokens = _Bucket(self._limits.per_second, self._limits.burst, now)
+        self._tokens = Bucket(self._limits.per_second, self._limits.burst)
         numbers_per_second = self._limits.numbers_per_second
-        self._numbers = _Bucket(numbers_per_second, numbers_per_second, now)
+        self._numbers = Bucket(numbers_per_second, numbers_per_second)
         self._lanes: dict[_Lane, list[_Asking]] = {}
         self._under_way = {True: 0, False: 0}
         self._asked = self._sent = 0

@@ -1,4 +1,4 @@
-"""What is bounded: questions a second, threads of a kind, connections, back-off, what is said."""
+"""What is bounded: threads of a kind, connections, back-off, what is said."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from workqueuejob.brokers.rabbitmq.management_rests import Rests
 from workqueuejob.measuring.backoff import MeterPace
-from workqueuejob.measuring.bucket import Bucket
 from workqueuejob.measuring.interval import STEPS_SECONDS, say_interval, smooth
 from workqueuejob.measuring.places import (
     MAX_OPENING,
@@ -20,24 +19,6 @@ from workqueuejob.measuring.places import (
 from workqueuejob.measuring.pool import LANE_THREADS, MOST_THREADS, Lane, may_start
 
 lanes = st.sampled_from(list(Lane))
-
-
-@given(st.lists(st.floats(0.0, 3.0), min_size=1, max_size=50))
-def test_no_more_is_asked_than_the_rate_and_what_was_saved(pauses: list[float]) -> None:
-    bucket, now, taken = Bucket(rate=100, limit=10), 0.0, 0
-    for pause in pauses:
-        now += pause
-        while bucket.fill(now) > 0:
-            bucket.take(1)
-            taken += 1
-    assert taken <= 10 + now * 100 + 1
-
-
-def test_clock_that_steps_back_earns_nothing() -> None:
-    bucket = Bucket(rate=100, limit=10)
-    bucket.fill(100)
-    bucket.take(10)
-    assert bucket.fill(50) == 0
 
 
 @given(st.lists(lanes, max_size=60))
