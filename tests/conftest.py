@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from hypothesis import HealthCheck, settings
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 from xdist.scheduler.protocol import Scheduling
@@ -15,6 +16,12 @@ COSTLY = {
     "RabbitMQ": re.compile(r"tests/contract/.*(rabbitmq|classic|quorum)"),
 }
 """What takes long to make, and the ids of the tests that share it."""
+
+# On a busy machine an example may take long, and is right even so.
+settings.register_profile(
+    "unhurried", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("unhurried")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -255,7 +255,6 @@ def test_no_interleaving_loses_or_doubles_an_item(
         settings=settings(
             max_examples=40,
             stateful_step_count=30,
-            deadline=None,
             database=None,
             suppress_health_check=list(HealthCheck),
         ),

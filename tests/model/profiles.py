@@ -14,7 +14,6 @@ def effort(examples: int, *, steps: int = 50) -> settings:
     return settings(
         max_examples=round(examples * EXAMPLES[profile]),
         stateful_step_count=steps,
-        deadline=None,
         print_blob=True,
         report_multiple_bugs=False,
     )
