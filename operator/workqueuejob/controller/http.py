@@ -23,8 +23,8 @@ Render = Callable[[], Awaitable[bytes]]
 @asynccontextmanager
 async def serve_http(
     *, port: int, alive: Check, ready: Check, render: Render
-) -> AsyncIterator[int]:
-    """Serve until the context ends: status 200, or 503 with the problem; yield the port.
+) -> AsyncIterator[None]:
+    """Serve until the context ends: status 200, or 503 with the problem.
 
     Raises OSError if the port is taken.
     """
@@ -40,7 +40,7 @@ async def serve_http(
     await runner.setup()
     await web.TCPSite(runner, port=port).start()
     try:
-        yield runner.addresses[0][1]
+        yield
     finally:
         await runner.cleanup()
 

@@ -4,6 +4,7 @@ import asyncio
 
 import aiohttp
 
+from dev.servers.ports import find_free_ports
 from workqueuejob.controller.http import serve_http
 
 
@@ -26,8 +27,9 @@ class Counting:
 
 async def test_flood_of_requests_is_answered_from_one_rendering_a_second() -> None:
     metrics, alive = Counting(), Counting()
+    (port,) = find_free_ports(1)
     async with (
-        serve_http(port=0, alive=alive.check, ready=alive.check, render=metrics.render) as port,
+        serve_http(port=port, alive=alive.check, ready=alive.check, render=metrics.render),
         aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session,
     ):
 
@@ -49,8 +51,9 @@ async def test_flood_of_requests_is_answered_from_one_rendering_a_second() -> No
 async def test_problem_is_answered_with_503_and_its_words() -> None:
     ready = Counting()
     ready.problem = "the watches have not started"
+    (port,) = find_free_ports(1)
     async with (
-        serve_http(port=0, alive=Counting().check, ready=ready.check, render=ready.render) as port,
+        serve_http(port=port, alive=Counting().check, ready=ready.check, render=ready.render),
         aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session,
     ):
         async with session.get("/readyz") as answer:
