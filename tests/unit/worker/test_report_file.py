@@ -85,7 +85,7 @@ def test_full_disk_stops_no_work() -> None:
         "[" * 4096,
         '{"wqj":' * 600,
         '{"wqj":1,"succeeded":-1}',
-        '{"wqj":1,"succeeded":2147483648}',
+        '{"wqj":1,"succeeded":1000000000001}',
         '{"wqj":1,"succeeded":1e3}',
         '{"wqj":1,"succeeded":NaN}',
         '{"wqj":1,"succeeded":"5"}',
