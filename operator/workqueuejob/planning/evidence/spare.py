@@ -4,8 +4,8 @@ A worker leaves by itself when its queue is empty, and exits 0. But its Job then
 completion's pod. If others have taken 1,000 items of a wave, 1,000 pods would start for nothing. So
 the Job is to be ended, unless one of its pods may hold an item:
 
-- Where the broker counts what is in flight as of now, a worker holds nothing if that is 0. Only
-  RabbitMQ's hides an item from the count, when it has held it for most of the consumer timeout.
+- Where the broker counts what is in flight as of now, a worker holds nothing if that is 0. At some
+  brokers it hides an item from the count when it has held it for `hides_after_seconds`.
 - Otherwise, because the broker can't tell or others hold what is in flight, a worker that has run
   for some seconds may hold an item, because it would have left without one. A worker that began
   after the queue was empty holds nothing, unless an item arrived in the meantime and went straight

@@ -1,6 +1,6 @@
 """The rule that records where a run begins and ends in a partitioned log, and how far it has come.
 
-Kafka forgets what a group has committed when the group had no member for a time
+The broker forgets what a group has committed when the group had no member for a time
 (`offsets.retention.minutes`, a week by default). A Continuous run may be idle for longer. So
 while the run has no pods the status takes over what the group has committed, and the run goes on
 from there.

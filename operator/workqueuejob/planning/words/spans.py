@@ -6,7 +6,8 @@ from workqueuejob.brokers.positions import TopicSpan
 from workqueuejob.planning.wording import count
 
 PROGRESS_RECORDED = (
-    "recorded how far the consumer group has come, in case Kafka forgets it while the run is idle"
+    "recorded how far the consumer group has come, in case the broker forgets it while the run is"
+    " idle"
 )
 
 
