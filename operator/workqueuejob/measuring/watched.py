@@ -114,12 +114,16 @@ class WatchedQueue:
         return Kind.IDLE if self.is_idle else Kind.AT_WORK
 
     def may_glance(self, now: float, pace: MeterPace) -> bool:
-        """Return whether it is enough to learn if something has changed since it was measured."""
+        """Return whether it is enough to learn if something has changed since it was measured.
+
+        It is not while a warning lasts, because a glance does not tell when that has gone.
+        """
         measured = self.latest
         return (
             self.is_idle
             and measured is not None
             and isinstance(measured.result, QueueDepth)
+            and measured.result.warning is None
             and now - measured.started < pace.whole_seconds
         )
 

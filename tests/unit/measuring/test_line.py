@@ -7,7 +7,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from tests.fake_broker import FakeBroker, FakeProbe
-from workqueuejob.brokers.depth import Measurement, QueueDepth
+from workqueuejob.brokers.depth import DepthWarning, Measurement, QueueDepth
 from workqueuejob.brokers.rabbitmq.reference import RabbitMQReference
 from workqueuejob.errors import (
     AuthenticationFailed,
@@ -401,6 +401,24 @@ def test_queue_that_failed_is_measured_whole(bench: Bench) -> None:
     bench.now += 5
     (asked,) = take(bench)
     assert not asked.is_glance
+
+
+def test_queue_with_a_warning_is_measured_whole_until_it_has_gone(bench: Bench) -> None:
+    listener, told = bench.watch("a")
+    warning = DepthWarning("ManagementUnavailable", "in flight is unknown: refused")
+    answers = iter([QueueDepth(ready=0, warning=warning), QueueDepth(ready=0)])
+    for _ in range(2):
+        (asked,) = take(bench)
+        assert not asked.is_glance
+        bench.line.answer(asked, next(answers))
+        be_idle(bench, listener)
+        bench.now += 5
+    (asked,) = take(bench)
+    assert asked.is_glance
+    assert [measured.result for measured in told] == [
+        QueueDepth(ready=0, warning=warning),
+        QueueDepth(ready=0),
+    ]
 
 
 def hang(bench: Bench, ask: Ask[RabbitMQReference]) -> None:
