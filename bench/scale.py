@@ -44,7 +44,7 @@ def _run(options: argparse.Namespace, scenario: Scenario) -> Result:
         logins=options.logins or scenario.shape.logins,
         has_worker=options.worker or scenario.shape.has_worker,
     )
-    values = {"allowedHosts": "{127.0.0.1}"}
+    values = {"allowedHosts": "{127.0.0.1}", "allowedAddresses": "{127.0.0.1}"}
     if memory := options.memory or scenario.memory.get(number):
         values["resources.limits.memory"] = memory
     measured = Options(

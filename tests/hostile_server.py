@@ -62,7 +62,7 @@ def say(answer: bytes) -> Act:
 
 
 @contextmanager
-def hostile_server(act: Act) -> Iterator[int]:
+def hostile_server(act: Act, *, address: str = "127.0.0.1") -> Iterator[int]:
     """Play on every connection; yields the port."""
     ended = threading.Event()
     connections: list[socket.socket] = []
@@ -78,7 +78,7 @@ def hostile_server(act: Act) -> Iterator[int]:
                 connections.append(connection)
                 threading.Thread(target=play, args=(connection,), daemon=True).start()
 
-    with socket.create_server(("127.0.0.1", 0), backlog=64) as listener:
+    with socket.create_server((address, 0), backlog=64) as listener:
         serving = threading.Thread(target=serve, args=(listener,), daemon=True)
         serving.start()
         try:

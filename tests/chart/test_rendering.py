@@ -24,6 +24,7 @@ DEFAULT_KINDS = {
     "ClusterRoleBinding",
     "CustomResourceDefinition",
     "Deployment",
+    "NetworkPolicy",
     "PodDisruptionBudget",
     "Role",
     "RoleBinding",
@@ -77,7 +78,6 @@ def test_defaults_render_what_an_operator_needs_and_no_more(default: Rendering) 
 def test_switches_render_their_objects(full: Rendering) -> None:
     cluster_wide = {"ClusterRoleBinding"}
     assert full.kinds() == DEFAULT_KINDS - cluster_wide | {
-        "NetworkPolicy",
         "PrometheusRule",
         "ServiceMonitor",
     }
@@ -91,6 +91,7 @@ def test_switches_remove_their_objects(helm: Helm) -> None:
         "admissionPolicy": {"enabled": False},
         "service": {"enabled": False},
         "podDisruptionBudget": {"enabled": False},
+        "networkPolicy": {"enabled": False},
     }
     rendering = helm.template(off)
     assert rendering.kinds() == {"Deployment"}
@@ -145,9 +146,12 @@ def test_arguments_say_what_the_values_say(default: Rendering, full: Rendering) 
         "--log-level=debug",
         "--http-port=9090",
         "--poll-interval-seconds=5",
-        "--allowed-host=*.svc",
+        "--allowed-host=*.<namespace>.svc",
         "--allowed-host=mq.prod.example:5671",
         "--allowed-host=[2001:db8::1]:5671",
+        "--allowed-address=10.0.0.0/8",
+        "--allowed-address=2001:db8::/32",
+        "--allowed-address=127.0.0.1",
         "--lease-name=queue-operator",
         "--installation=queues/one",
         "--take-over-from=queues/two",
@@ -250,8 +254,18 @@ def test_selectors_find_the_pod_whatever_its_labels(full: Rendering) -> None:
     assert ("example.com/team", "queues") in labels
 
 
-def test_network_policy_limits_egress_only_with_rules(helm: Helm, full: Rendering) -> None:
-    open_policy = helm.template({"networkPolicy": {"enabled": True}}).one("NetworkPolicy")["spec"]
+def test_metrics_are_for_the_releases_namespace_unless_peers_are_named(
+    default: Rendering, full: Rendering
+) -> None:
+    (rule,) = default.one("NetworkPolicy")["spec"]["ingress"]
+    assert rule["from"] == [{"podSelector": {}}]
+    (rule,) = full.one("NetworkPolicy")["spec"]["ingress"]
+    (peer,) = rule["from"]
+    assert peer["namespaceSelector"]["matchLabels"]["kubernetes.io/metadata.name"] == "monitoring"
+
+
+def test_network_policy_limits_egress_only_with_rules(default: Rendering, full: Rendering) -> None:
+    open_policy = default.one("NetworkPolicy")["spec"]
     assert open_policy["policyTypes"] == ["Ingress"]
     closed = full.one("NetworkPolicy")["spec"]
     assert closed["policyTypes"] == ["Ingress", "Egress"]

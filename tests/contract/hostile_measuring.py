@@ -16,7 +16,6 @@ from tests.builders import a_work_queue_job
 from tests.driving import drive
 from workqueuejob.brokers.connection import BrokerConnection, TLSSettings
 from workqueuejob.brokers.depth import QueueDepth
-from workqueuejob.brokers.hosts import ALL_HOSTS
 from workqueuejob.brokers.kafka.settings import KafkaConnection
 from workqueuejob.brokers.rabbitmq.management import ManagementClient
 from workqueuejob.brokers.rabbitmq.settings import RabbitMQConnection
@@ -59,7 +58,7 @@ def _find_reason(broker: str, port: int) -> tuple[str, str]:
         # So that a client's own size is no growth.
         import confluent_kafka.admin  # noqa: F401 - see above
     try:
-        probe = drive(connect(settings, allowed_hosts=ALL_HOSTS))
+        probe = drive(connect(settings))
         try:
             probe.begin_round()
             depth = probe.measure(build_reference(a_work_queue_job(**spec)))

@@ -10,7 +10,6 @@ from tests.builders import a_work_queue_job
 from tests.fake_broker import FakeBroker
 from tests.hostile_server import Act, drip, flood, hostile_server, say, silent
 from workqueuejob.brokers.depth import Measurement
-from workqueuejob.brokers.hosts import ALL_HOSTS
 from workqueuejob.brokers.kafka.settings import KafkaConnection
 from workqueuejob.brokers.rabbitmq.reference import RabbitMQReference
 from workqueuejob.brokers.rabbitmq.settings import RabbitMQConnection
@@ -38,7 +37,7 @@ def count_measurements(hostile: list[tuple[Any, Any]]) -> tuple[int, list[Watch[
     def open_probe(settings: Any) -> Any:
         if settings.address.startswith("healthy"):
             return broker.connect(replace(settings, host=broker.host))
-        return connect(settings, allowed_hosts=ALL_HOSTS)
+        return connect(settings)
 
     meter: Meter[Any, Any] = Meter(connect=open_probe)
     try:

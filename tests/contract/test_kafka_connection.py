@@ -3,7 +3,7 @@
 import re
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -22,9 +22,9 @@ from confluent_kafka.admin import (
 )
 
 from dev.servers.kafka import ADMIN, ANN, KafkaServer, kafka_server
-from workqueuejob.brokers.connection import TLSSettings
+from tests.reach import allow
+from workqueuejob.brokers.connection import AddressInfo, TLSSettings
 from workqueuejob.brokers.depth import QueueDepth
-from workqueuejob.brokers.hosts import AllowedHosts, parse_host_pattern
 from workqueuejob.brokers.kafka.broker import KafkaBroker, open_broker
 from workqueuejob.brokers.kafka.probe import connect
 from workqueuejob.brokers.kafka.reference import KafkaReference
@@ -167,8 +167,32 @@ def test_broker_that_calls_itself_by_a_host_that_is_not_allowed_is_refused(
 ) -> None:
     local = KafkaConnection((f"localhost:{server.ports.plain}",))
     with pytest.raises(HostNotAllowed, match=r"^127.0.0.1:\d+ \(advertised.listeners of the"):
-        connect(local, AllowedHosts((parse_host_pattern("localhost"),)))
-    connect(local, AllowedHosts((parse_host_pattern("127.0.0.1"),))).close()
+        connect(replace(local, reach=allow("localhost")))
+    connect(replace(local, reach=allow("127.0.0.1"))).close()
+
+
+class Fickle:
+    """Allows every host, until one is refused."""
+
+    def __init__(self) -> None:
+        self.refused = ""
+
+    def check(self, host: str, port: int, *, field: str) -> None:
+        if host == self.refused:
+            raise HostNotAllowed(f"{host}:{port} ({field})")
+
+    def choose(self, _host: str, _port: int, found: Sequence[AddressInfo]) -> list[AddressInfo]:
+        return list(found)
+
+
+def test_host_that_the_cluster_names_later_is_checked_too(server: KafkaServer) -> None:
+    reach = Fickle()
+    probe = connect(replace(plain(server), reach=reach))
+    probe.begin_round()
+    reach.refused = "127.0.0.1"
+    with pytest.raises(HostNotAllowed, match=r"advertised.listeners"):
+        probe.begin_round()
+    probe.close()
 
 
 def test_suspended_broker_is_no_answer_and_not_for_ever(server: KafkaServer) -> None:

@@ -18,10 +18,10 @@ from dev.servers.kafka import KafkaServer, kafka_server
 from tests.builders import a_finished_job, a_kafka_queue, a_work_queue_job
 from tests.contract.worker.kafka_bench import KafkaBench
 from tests.driving import drive
+from tests.reach import allow
 from workqueuejob.api.spec import RunPolicy
 from workqueuejob.api.status import CountedItems, WorkQueueJobStatus
 from workqueuejob.brokers.depth import Measurement, QueueDepth
-from workqueuejob.brokers.hosts import ALL_HOSTS
 from workqueuejob.brokers.references import build_reference, connect
 from workqueuejob.brokers.resolving import resolve_connection
 from workqueuejob.brokers.worker_settings import read_settings
@@ -65,9 +65,9 @@ class Run:
             **known | spec,
         )
         settings = resolve_connection(
-            self.resource.spec.queue, namespace="shop", secrets={}, allowed_hosts=ALL_HOSTS
+            self.resource.spec.queue, namespace="shop", secrets={}, allowed_hosts=allow()
         )
-        self.probe = drive(connect(settings, allowed_hosts=ALL_HOSTS))
+        self.probe = drive(connect(settings))
         stack.callback(self.probe.close)
         self.waves: list[CreateWave] = []
         self.done: list[bytes] = []

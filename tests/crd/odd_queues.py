@@ -55,9 +55,9 @@ QUEUES = [
 
 HOSTS = [
     unreachable(
-        "the operator itself", "ConnectionFailed", "refused", (f"{RABBITMQ}.host", "localhost")
+        "the operator itself", "HostNotAllowed", "localhost:5672", (f"{RABBITMQ}.host", "localhost")
     ),
-    unreachable("IPv6's own host", "ConnectionFailed", "[::1]:5672", (f"{RABBITMQ}.host", "::1")),
+    unreachable("IPv6's own host", "HostNotAllowed", "[::1]:5672", (f"{RABBITMQ}.host", "::1")),
     unreachable("IPv6 of colons", "ConnectionFailed", "unknown host", (f"{RABBITMQ}.host", "::::")),
     unreachable(
         "IPv6 of nine parts",
@@ -65,7 +65,7 @@ HOSTS = [
         "unknown host",
         (f"{RABBITMQ}.host", "1:2:3:4:5:6:7:8:9"),
     ),
-    unreachable("IPv4 in short", "ConnectionFailed", "refused", (f"{RABBITMQ}.host", "127.1")),
+    unreachable("IPv4 in short", "HostNotAllowed", "127.1:5672", (f"{RABBITMQ}.host", "127.1")),
     unreachable(
         "IPv4 past 255", "ConnectionFailed", "unknown host", (f"{RABBITMQ}.host", "256.256.256.256")
     ),
@@ -111,7 +111,10 @@ HOSTS = [
         (f"{RABBITMQ}.tls", {}),
     ),
     unreachable(
-        "a topic at the operator's own", "ConnectionFailed", "refused", *at_kafka("localhost:9092")
+        "a topic at the operator's own",
+        "HostNotAllowed",
+        "localhost:9092",
+        *at_kafka("localhost:9092"),
     ),
     unreachable(
         "a topic nowhere",

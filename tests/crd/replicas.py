@@ -74,7 +74,7 @@ class Election:
         log_path = self.directory / f"{identity}.log"
         command = [
             *program, *(f"--namespace={name}" for name in namespaces),
-            f"--http-port={port}", f"--identity={identity}",
+            f"--http-port={port}", f"--identity={identity}", "--allowed-address=127.0.0.0/8",
             "--lease-namespace=default", f"--lease-name={self.lease_name}",
             *options,
         ]  # fmt: skip

@@ -9,6 +9,8 @@ import ctypes
 import signal
 import time
 
+from workqueuejob.brokers.addresses import AllowedAddresses, parse_address_range
+from workqueuejob.brokers.hosts import AllowedHosts
 from workqueuejob.controller.logs import LogFormat, configure_logs
 from workqueuejob.controller.run import run_operator
 from workqueuejob.controller.settings import Settings
@@ -32,6 +34,7 @@ def main() -> None:
     parser.add_argument("--lease-namespace", required=True)
     parser.add_argument("--lease-name", required=True)
     parser.add_argument("--namespace", action="append", default=[])
+    parser.add_argument("--allowed-address", action="append", default=[], type=parse_address_range)
     parser.add_argument("--stall-seconds", type=int, required=True)
     arguments = parser.parse_args()
     configure_logs(log_format=LogFormat.JSON, level="info")
@@ -41,6 +44,7 @@ def main() -> None:
         identity=arguments.identity,
         lease_namespace=arguments.lease_namespace,
         lease_name=arguments.lease_name,
+        allowed_hosts=AllowedHosts(addresses=AllowedAddresses(tuple(arguments.allowed_address))),
     )
     asyncio.run(run(settings, stall_seconds=arguments.stall_seconds))
 

@@ -11,6 +11,9 @@ import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from workqueuejob.brokers.connection import Reach
+from workqueuejob.brokers.lookup import look_up
+
 T = TypeVar("T")
 
 KIB = 1024
@@ -108,16 +111,16 @@ class BoundedTLSSocket(ssl.SSLSocket):
 
 
 def open_socket(
-    host: str, port: int, *, bounds: Bounds, connect_timeout_seconds: float
+    host: str, port: int, *, bounds: Bounds, connect_timeout_seconds: float, reach: Reach | None
 ) -> BoundedSocket:
     """Connect to the first of a host's addresses that takes it; raises what the last one did.
 
     connect_timeout_seconds: for one address; all of them share the bounds' seconds.
+    reach: which addresses may be connected to; None: all.
+    Raises HostNotAllowed if none of them may be.
     """
     failure: OSError = OSError(f"{host} has no address")
-    for family, kind, protocol, _, address in socket.getaddrinfo(
-        host, port, type=socket.SOCK_STREAM
-    ):
+    for family, kind, protocol, _, address in look_up(host, port, reach):
         opened = BoundedSocket(family, kind, protocol)
         try:
             opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

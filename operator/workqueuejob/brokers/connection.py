@@ -3,8 +3,24 @@
 Each room has the settings of its own broker. No repr shows a password or a private key.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, TypeAlias
+
+AddressInfo: TypeAlias = tuple[Any, Any, int, str, tuple[Any, ...]]
+"""One address of a host, as getaddrinfo returns it."""
+
+
+class Reach(Protocol):
+    """Where a connection may go. The operator has limits; a worker has none."""
+
+    def check(self, host: str, port: int, *, field: str) -> None:
+        """Raise HostNotAllowed for a host that a broker names; `field` is where it comes from."""
+        ...
+
+    def choose(self, host: str, port: int, found: Sequence[AddressInfo]) -> list[AddressInfo]:
+        """Return those of a host's addresses that may be connected to; raise HostNotAllowed."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

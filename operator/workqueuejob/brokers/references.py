@@ -4,7 +4,6 @@ from collections.abc import Hashable
 
 from workqueuejob.api import WorkQueueJob
 from workqueuejob.brokers.connection import BrokerConnection
-from workqueuejob.brokers.hosts import AllowedHosts
 from workqueuejob.brokers.probe import LoopProbe, Probe
 from workqueuejob.brokers.registry import find_room
 from workqueuejob.errors import QueueTypeUnsupported
@@ -24,11 +23,11 @@ def build_reference(resource: WorkQueueJob) -> QueueReference:
 AnyProbe = Probe[QueueReference] | LoopProbe[QueueReference]
 
 
-def connect(settings: BrokerConnection, *, allowed_hosts: AllowedHosts) -> AnyProbe:
+def connect(settings: BrokerConnection) -> AnyProbe:
     """Open a probe, or prepare one for a loop; raise a QueueError when that fails.
 
-    Hosts that the spec names were checked when the settings were made; those that a broker names
-    are checked here.
+    Hosts that the spec names were checked when the settings were made. Their addresses, and hosts
+    that a broker names, are checked when the probe connects, by the settings' `reach`.
     """
-    probe: AnyProbe = find_room(settings.broker).probe.connect(settings, allowed_hosts)
+    probe: AnyProbe = find_room(settings.broker).probe.connect(settings)
     return probe

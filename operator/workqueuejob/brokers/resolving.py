@@ -43,5 +43,5 @@ def resolve_connection(
         queue.source,
         SecretReader(secrets, namespace),
         namespace=namespace,
-        allowed_hosts=allowed_hosts,
+        allowed_hosts=allowed_hosts.within(namespace),
     )

@@ -88,7 +88,7 @@ class ReferenceSide(Protocol):
 class ProbeSide(Protocol):
     """`probe`: measures a queue's depth."""
 
-    def connect(self, settings: Any, allowed_hosts: Any) -> Any:
+    def connect(self, settings: Any) -> Any:
         """Open a `brokers.probe.Probe`, or prepare a `LoopProbe`; raise a QueueError if that fails.
 
         Called in a thread that may block.

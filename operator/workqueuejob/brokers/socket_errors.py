@@ -28,7 +28,12 @@ def translate_by(
     error: BaseException,
     connection: Addressed,
 ) -> QueueError:
-    """Return what the table says of the exception's class, or of the nearest one above it."""
+    """Return what the table says of the exception's class, or of the nearest one above it.
+
+    An error of our own, such as HostNotAllowed from within a client, is returned as it is.
+    """
+    if isinstance(error, QueueError):
+        return error
     for kind in type(error).__mro__:
         if kind in translations:
             return translations[kind](error, connection)

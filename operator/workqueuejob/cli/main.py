@@ -1,16 +1,23 @@
 """`workqueuejob-operator`: from options and variables to Settings."""
 
 import asyncio
-from typing import Annotated
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, TypeVar
 
 import typer
 
-from workqueuejob.brokers.hosts import AllowedHosts, parse_host_pattern
+from workqueuejob.brokers.addresses import AllowedAddresses, parse_address_range
+from workqueuejob.brokers.hosts import AllowedHosts, parse_host_pattern, read_search_domains
 from workqueuejob.controller.logs import LogFormat, configure_logs
 from workqueuejob.controller.run import run_operator
 from workqueuejob.controller.settings import DEFAULT_WORKER_IMAGE, Settings, build_identity
 from workqueuejob.names import is_installation
 from workqueuejob.planning.installations import Installation
+
+_RESOLVER_CONFIGURATION = Path("/etc/resolv.conf")
+
+ValueT = TypeVar("ValueT")
 
 app = typer.Typer(
     name="workqueuejob-operator",
@@ -82,6 +89,16 @@ def run(  # noqa: PLR0913, PLR0917 - an option is a parameter
     allowed_hosts: Annotated[
         str, typer.Option(envvar="WQJ_ALLOWED_HOSTS", help="The same, separated by commas.")
     ] = "",
+    allowed_address: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Connect to brokers at addresses of this range only, such as 10.0.0.0/8; may be"
+            " repeated. None: all but loopback, link-local and the like.",
+        ),
+    ] = None,
+    allowed_addresses: Annotated[
+        str, typer.Option(envvar="WQJ_ALLOWED_ADDRESSES", help="The same, separated by commas.")
+    ] = "",
     identity: Annotated[
         str | None,
         typer.Option(
@@ -136,7 +153,20 @@ def run(  # noqa: PLR0913, PLR0917 - an option is a parameter
         installation=_read_installation(
             installation or f"{lease_namespace}/{lease_name}", tuple(take_over_from or ())
         ),
-        allowed_hosts=_read_hosts(tuple(allowed_host or ()) + _split(allowed_hosts)),
+        allowed_hosts=AllowedHosts(
+            _read_each(
+                "--allowed-host", parse_host_pattern, *(allowed_host or ()), *_split(allowed_hosts)
+            ),
+            AllowedAddresses(
+                _read_each(
+                    "--allowed-address",
+                    parse_address_range,
+                    *(allowed_address or ()),
+                    *_split(allowed_addresses),
+                )
+            ),
+            search_domains=_find_search_domains(),
+        ),
     )
     asyncio.run(run_operator(settings))
 
@@ -145,11 +175,19 @@ def _split(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
-def _read_hosts(patterns: tuple[str, ...]) -> AllowedHosts:
+def _read_each(option: str, parse: Callable[[str], ValueT], *texts: str) -> tuple[ValueT, ...]:
     try:
-        return AllowedHosts(tuple(parse_host_pattern(pattern) for pattern in patterns))
+        return tuple(map(parse, texts))
     except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="--allowed-host") from error
+        raise typer.BadParameter(str(error), param_hint=option) from error
+
+
+def _find_search_domains() -> tuple[str, ...]:
+    """Return what the resolver appends to names; none where it has no configuration."""
+    try:
+        return read_search_domains(_RESOLVER_CONFIGURATION.read_text(errors="replace"))
+    except OSError:
+        return ()
 
 
 def _read_installation(name: str, takes_over: tuple[str, ...]) -> Installation:

@@ -9,7 +9,6 @@ import signal
 import socket
 import time
 from collections.abc import Coroutine
-from functools import partial
 from typing import Any, cast
 
 import kopf
@@ -68,7 +67,7 @@ async def run_operator(
             job_lists=JobLists(cluster),
             meter=Meter(
                 settings.poll_interval_seconds,
-                connect=partial(connect, allowed_hosts=settings.allowed_hosts),
+                connect=connect,
                 observer=MeasurementMetrics(),
             ),
             instance=socket.gethostname(),

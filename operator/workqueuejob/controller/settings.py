@@ -40,4 +40,4 @@ class Settings:
     installation: Installation = field(default_factory=Installation)
     """The installation that this process is a replica of."""
     allowed_hosts: AllowedHosts = ALL_HOSTS
-    """The hosts that the operator may connect to as brokers."""
+    """The hosts and addresses that the operator may connect to as brokers."""

@@ -20,7 +20,7 @@ LIMIT = 100_000
 
 
 def connected(port: int, bounds: Bounds) -> BoundedSocket:
-    opened = open_socket("127.0.0.1", port, bounds=bounds, connect_timeout_seconds=1.0)
+    opened = open_socket("127.0.0.1", port, bounds=bounds, connect_timeout_seconds=1.0, reach=None)
     opened.sendall(b"?")
     return opened
 

@@ -1,11 +1,20 @@
 """The hosts that the operator may connect to."""
 
+import socket
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from workqueuejob.api import QueueSource
-from workqueuejob.brokers.hosts import AllowedHosts, HostPattern, parse_host_pattern
+from workqueuejob.brokers.connection import AddressInfo
+from workqueuejob.brokers.hosts import (
+    AllowedHosts,
+    HostPattern,
+    parse_host_pattern,
+    read_search_domains,
+)
 from workqueuejob.brokers.rabbitmq.settings import RabbitMQConnection
 from workqueuejob.brokers.resolving import resolve_connection
 from workqueuejob.errors import HostNotAllowed
@@ -98,7 +107,7 @@ def test_what_is_no_host_name_matches_nothing(host: str) -> None:
 @pytest.mark.parametrize(
     "text",
     ["", "a b", "http://mq", "mq:", "mq:0", "mq:65536", "m*q", "a.*.b", "*mq", "**.a", "a/b", "::1",
-     "10.0.0.0/8", "-a", "mq.", "[mq]x"],
+     "10.0.0.0/8", "-a", "mq.", "[mq]x", "<name>.svc", "a<namespace>.svc", "*.<namespace"],
 )  # fmt: skip
 def test_what_is_no_pattern_is_refused_with_what_it_may_be(text: str) -> None:
     with pytest.raises(ValueError, match=r"is no host or pattern; write a name, \*\.name"):
@@ -245,3 +254,125 @@ def test_all_hosts_of_a_spec_may_be_named_by_patterns() -> None:
 
     assert isinstance(found, RabbitMQConnection)
     assert found.host == "mq.shop.svc"
+
+
+OWN = "*.<namespace>.svc"
+
+
+@pytest.mark.parametrize(
+    ("host", "allowed"),
+    [
+        ("mq.shop.svc", True),
+        ("a.mq.shop.svc", True),
+        ("mq.bank.svc", False),
+        ("shop.svc", False),
+        ("mq.shop.svc.cluster.local", False),
+        ("mq.<namespace>.svc", False),
+    ],
+)
+def test_pattern_may_mean_the_namespace_of_the_work_queue_job(host: str, allowed: bool) -> None:
+    within = allow(OWN).within("shop")
+    try:
+        within.check(host, 5672, field="f")
+    except HostNotAllowed:
+        assert not allowed
+    else:
+        assert allowed
+
+
+def test_pattern_of_no_namespace_yet_matches_nothing() -> None:
+    assert not is_allowed(OWN, "mq.shop.svc")
+    assert allow("*.svc").within("shop") == allow("*.svc")
+
+
+@pytest.mark.parametrize(
+    "queue",
+    [
+        {"rabbitmq": {"host": "mq.bank.svc", "queue": "q"}},
+        {"rabbitmq": {"host": "mq", "queue": "q", "management": {"url": "http://mq.bank.svc"}}},
+        {"redis": {"host": "redis.bank.svc", "list": {"key": "k"}}},
+        {
+            "redis": {
+                "sentinel": {"masterName": "m", "addresses": ["s.bank.svc:26379"]},
+                "list": {"key": "k"},
+            }
+        },
+        {
+            "kafka": {
+                "bootstrapServers": ["kafka:9092", "kafka.bank.svc:9092"],
+                "topic": "t",
+                "consumerGroup": "g",
+            }
+        },
+        {"rabbitmq": {"uriSecretRef": {"name": "mq"}, "queue": "q"}},
+    ],
+)
+def test_host_of_another_namespace_is_refused_in_every_field(queue: dict[str, object]) -> None:
+    assert "bank.svc" in refuse(queue, OWN, b"amqp://ann:s3cret@mq.bank.svc/")
+
+
+def found(canonical: str, *addresses: str) -> list[AddressInfo]:
+    """Return the answer of getaddrinfo, which has the canonical name in its first entry."""
+    names = (canonical, *[""] * len(addresses))
+    return [
+        (socket.AF_INET, socket.SOCK_STREAM, 6, name, (address, 5672))
+        for name, address in zip(names, addresses, strict=False)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("host", "canonical", "allowed"),
+    [
+        ("mq.shop.svc", "mq.shop.svc.cluster.local", True),
+        ("MQ.shop.svc.", "mq.shop.svc.cluster.local.", True),
+        ("mq.shop.svc", "mq.shop.svc", True),
+        ("mq.shop.svc", "", True),
+        # A Service of type ExternalName
+        ("mq.shop.svc", "mq.bank.svc.cluster.local", False),
+        ("mq.shop.svc", "db.evil.test", False),
+        ("mq.shop.svc", "mq.shop.svc.evil.test", False),
+        ("mq.shop.svc", "mq.prod.example", True),
+        ("mq.shop.svc.cluster.local", "mq.bank.svc.cluster.local", False),
+        # The names of a cloud stand for others.
+        ("mq.prod.example", "elb-1.cloud.test", True),
+    ],
+)
+def test_service_that_stands_for_another_host_is_judged_by_that_host(
+    host: str, canonical: str, allowed: bool
+) -> None:
+    hosts = replace(
+        allow("*.shop.svc", "*.shop.svc.cluster.local", "mq.prod.example"),
+        search_domains=("svc.cluster.local", "cluster.local"),
+    )
+    try:
+        chosen = hosts.choose(host, 5672, found(canonical, "10.1.2.3"))
+    except HostNotAllowed:
+        assert not allowed
+    else:
+        assert allowed
+        assert len(chosen) == 1
+
+
+def test_without_patterns_a_service_may_stand_for_any_host() -> None:
+    assert allow().choose("mq.shop.svc", 5672, found("db.evil.test", "10.1.2.3"))
+
+
+def test_only_allowed_addresses_of_a_host_are_chosen() -> None:
+    infos = found("mq.example", "127.0.0.1", "10.1.2.3", "169.254.169.254")
+
+    assert [info[4][0] for info in allow().choose("mq.example", 5672, infos)] == ["10.1.2.3"]
+
+
+def test_host_without_an_allowed_address_is_refused_without_showing_it() -> None:
+    with pytest.raises(HostNotAllowed) as refused:
+        allow().choose("mq.example", 5672, found("mq.example", "169.254.169.254"))
+
+    assert str(refused.value).startswith("mq.example:5672 is at an address")
+    assert "169.254" not in str(refused.value)
+
+
+def test_search_domains_are_those_of_the_last_line() -> None:
+    text = "nameserver 10.96.0.10\nsearch old\nsearch shop.svc.cluster.local Cluster.local.\n"
+
+    assert read_search_domains(text) == ("shop.svc.cluster.local", "cluster.local")
+    assert read_search_domains("nameserver 10.96.0.10\n# search no\n") == ()

@@ -24,6 +24,23 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]
 @pytest.mark.parametrize(
     ("arguments", "environment"),
     [
+        (["--allowed-address=10.0.0.0/8", "--allowed-address=10.0.0.1/8"], {}),
+        ([], {"WQJ_ALLOWED_ADDRESSES": "10.0.0.0/8, 10.0.0.1/8"}),
+    ],
+)
+def test_range_that_is_none_ends_the_start_by_name(
+    arguments: list[str], environment: dict[str, str]
+) -> None:
+    done = run(*arguments, **environment)
+
+    assert done.returncode == 2
+    assert "--allowed-address" in done.stderr
+    assert "10.0.0.1/8" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment"),
+    [
         (["--allowed-host=mq.example", "--allowed-host=http://mq"], {}),
         ([], {"WQJ_ALLOWED_HOSTS": "mq.example, http://mq"}),
     ],

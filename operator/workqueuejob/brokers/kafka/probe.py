@@ -34,10 +34,10 @@ from confluent_kafka.admin import AdminClient, OffsetSpec
 from workqueuejob.api.status import Precision
 from workqueuejob.brokers.bounded_socket import MIB
 from workqueuejob.brokers.depth import QueueDepth
-from workqueuejob.brokers.hosts import ALL_HOSTS, AllowedHosts
 from workqueuejob.brokers.kafka import codes
 from workqueuejob.brokers.kafka.client import ReportedErrors, build_client_settings
 from workqueuejob.brokers.kafka.errors import build_group_in_use, read_error, translate
+from workqueuejob.brokers.kafka.host_guard import HostGuard
 from workqueuejob.brokers.kafka.reference import KafkaReference
 from workqueuejob.brokers.kafka.settings import KafkaConnection
 from workqueuejob.brokers.kafka.subject import Subject
@@ -77,9 +77,11 @@ class _Members:
 class KafkaProbe:
     """One Kafka cluster; the Probe of `workqueuejob.brokers.probe`."""
 
-    def __init__(self, settings: KafkaConnection, allowed_hosts: AllowedHosts) -> None:
+    def __init__(self, settings: KafkaConnection) -> None:
         """Connect; raise a QueueError when that fails, or a broker's host is not allowed."""
         self._settings = settings
+        self._guard = HostGuard(settings)
+        self._guard.check_bootstrap_servers()
         self._reported = ReportedErrors()
         self._is_connected = False
         self._ends_at = time.monotonic() + MEASUREMENT_TIMEOUT_SECONDS
@@ -89,14 +91,16 @@ class KafkaProbe:
             )
         except KafkaException as error:
             raise translate(read_error(error), Subject(settings)) from error
-        timeout = REQUEST_TIMEOUT_SECONDS
-        cluster = self._client.describe_cluster(request_timeout=timeout)
-        for node in self._await(cluster, Subject(settings)).nodes:
-            allowed_hosts.check(node.host, node.port, field="advertised.listeners of the brokers")
+        self._check_nodes()
         self._is_connected = True
 
     def begin_round(self) -> None:
-        """Do nothing, because each topic is measured by requests of its own."""
+        """Raise HostNotAllowed if the cluster by now names a broker that may not be connected to.
+
+        librdkafka looks up the names itself, and connects as soon as a request needs a broker.
+        """
+        self._ends_at = time.monotonic() + MEASUREMENT_TIMEOUT_SECONDS
+        self._check_nodes()
 
     def measure(self, queue: KafkaReference) -> QueueDepth:
         """Return the topic's depth; raise a QueueError when it can't be known."""
@@ -119,6 +123,11 @@ class KafkaProbe:
         # librdkafka's admin client has no close(); it disconnects with the last reference.
         with suppress(AttributeError):
             del self._client
+
+    def _check_nodes(self) -> None:
+        cluster = self._client.describe_cluster(request_timeout=REQUEST_TIMEOUT_SECONDS)
+        nodes = self._await(cluster, Subject(self._settings)).nodes
+        self._guard.check_nodes([(node.host, node.port) for node in nodes])
 
     def _find_positions(
         self, queue: KafkaReference, subject: Subject
@@ -249,9 +258,6 @@ def _sorted(partitions: Iterable[Any]) -> list[Any]:
     return sorted(partitions, key=lambda partition: partition.partition)
 
 
-def connect(settings: KafkaConnection, allowed_hosts: AllowedHosts = ALL_HOSTS) -> KafkaProbe:
-    """Open a probe; raise a QueueError when the cluster can't be reached or refuses.
-
-    allowed_hosts: the hosts that the brokers' advertised listeners may name.
-    """
-    return KafkaProbe(settings, allowed_hosts)
+def connect(settings: KafkaConnection) -> KafkaProbe:
+    """Open a probe; raise a QueueError when the cluster can't be reached or refuses."""
+    return KafkaProbe(settings)

@@ -31,6 +31,7 @@ def resolve(
         password=password,
         # Nothing but the spec says whether it is encrypted: there is no URI.
         tls=read_tls(source.tls, reader, field=FIELD, encrypted=None, schemes=("", "")),
+        reach=allowed_hosts,
     )
 
 

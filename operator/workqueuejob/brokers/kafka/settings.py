@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from workqueuejob.brokers.connection import TLSSettings
+from workqueuejob.brokers.connection import Reach, TLSSettings
 from workqueuejob.contract.retry import RetrySettings
 
 SCHEMES: dict[str, bool] = {}
@@ -47,6 +47,7 @@ class KafkaConnection:
 
     bootstrap_servers: `host:port` each; they name all others.
     sasl_mechanism: PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512; None means no login.
+    reach: where the connection may go; None sets no limits.
     """
 
     broker: ClassVar[str] = "kafka"
@@ -56,6 +57,7 @@ class KafkaConnection:
     username: str | None = None
     password: str | None = field(default=None, repr=False)
     tls: TLSSettings | None = None
+    reach: Reach | None = field(default=None, repr=False)
 
     @property
     def address(self) -> str:

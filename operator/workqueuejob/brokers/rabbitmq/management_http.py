@@ -21,7 +21,7 @@ from workqueuejob.brokers.bounded_socket import (
     bind_tls,
     open_socket,
 )
-from workqueuejob.brokers.connection import TLSSettings
+from workqueuejob.brokers.connection import Reach, TLSSettings
 from workqueuejob.brokers.rabbitmq.settings import FIELD, RabbitMQConnection
 from workqueuejob.brokers.socket_errors import find_unbounded
 
@@ -42,6 +42,11 @@ FAILURES: dict[type[http.HTTPError], str] = {
     http.HTTPError: f"failed; correct {FIELD}.management.url",
 }
 
+EXPOSED = (
+    "http would send the password unencrypted, and the connection to the broker is encrypted; write"
+    f" https in {FIELD}.management.url"
+)
+
 PLAIN = frozenset({"", "identity"})
 
 
@@ -61,6 +66,8 @@ class ManagementHTTP:
             basic_auth_encoding="utf-8",
         ) | {"Accept-Encoding": "identity"}
         self._tls = settings.tls or TLSSettings()
+        self._reach = settings.reach
+        self._is_exposed = settings.tls is not None and not url.startswith("https:")
         self._pool: urllib3.HTTPConnectionPool | None = None
         self._options: dict[str, Any] = {}
         if url.startswith("https:"):
@@ -68,7 +75,9 @@ class ManagementHTTP:
             self._options = _tls_options(self._tls) | {"ssl_context": bind_tls(context)}
 
     def get(self, path: str) -> tuple[int, bytes]:
-        """Return status and body; raise ManagementFailure."""
+        """Return status and body; raise ManagementFailure, or HostNotAllowed."""
+        if self._is_exposed:
+            raise ManagementFailure(EXPOSED)
         self._bounds.begin()
         try:
             response = self._open_pool().request(
@@ -114,7 +123,7 @@ class ManagementHTTP:
                 retries=False,
                 **self._options,
             )
-            self._pool.ConnectionCls = partial(connection, bounds=self._bounds)  # type: ignore[assignment] # it is only called
+            self._pool.ConnectionCls = partial(connection, bounds=self._bounds, reach=self._reach)  # type: ignore[assignment] # it is only called
         return self._pool
 
 
@@ -136,14 +145,15 @@ def _tls_options(settings: TLSSettings) -> dict[str, Any]:
     return options
 
 
-def _open(connection: HTTPConnection, bounds: Bounds) -> BoundedSocket:
-    """Connect; raise urllib3's error for each cause of a failure."""
+def _open(connection: HTTPConnection, bounds: Bounds, reach: Reach | None) -> BoundedSocket:
+    """Connect; raise HostNotAllowed, or urllib3's error for each other cause of a failure."""
     try:
         return open_socket(
             connection.host,
             connection.port,
             bounds=bounds,
             connect_timeout_seconds=CONNECT_TIMEOUT_SECONDS,
+            reach=reach,
         )
     except socket.gaierror as error:
         raise http.NameResolutionError(connection.host, connection, error) from error
@@ -154,12 +164,15 @@ def _open(connection: HTTPConnection, bounds: Bounds) -> BoundedSocket:
 
 
 class _BoundedHTTPConnection(HTTPConnection):
-    def __init__(self, *arguments: Any, bounds: Bounds, **options: Any) -> None:
+    def __init__(
+        self, *arguments: Any, bounds: Bounds, reach: Reach | None, **options: Any
+    ) -> None:
         super().__init__(*arguments, **options)
         self._bounds = bounds
+        self._reach = reach
 
     def _new_conn(self) -> socket.socket:
-        return _open(self, self._bounds)
+        return _open(self, self._bounds, self._reach)
 
 
 class _BoundedHTTPSConnection(_BoundedHTTPConnection, HTTPSConnection):

@@ -21,7 +21,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from workqueuejob.brokers.depth import DepthWarning, QueueDepth
-from workqueuejob.brokers.hosts import ALL_HOSTS, AllowedHosts
 from workqueuejob.brokers.probe import LoopProbe, Services
 from workqueuejob.brokers.rabbitmq.depths import build_alarm_warning, build_depth, is_empty
 from workqueuejob.brokers.rabbitmq.errors import translate
@@ -247,11 +246,6 @@ async def _count_dead_lettered(
         return None
 
 
-def connect(
-    settings: RabbitMQConnection, _allowed_hosts: AllowedHosts = ALL_HOSTS
-) -> RabbitMQProbe:
-    """Prepare a probe; raise a QueueError for an unknown host or unusable TLS material.
-
-    A broker names no other hosts, so there are none to check.
-    """
+def connect(settings: RabbitMQConnection) -> RabbitMQProbe:
+    """Prepare a probe; raise a QueueError for a host or TLS material that can't be used."""
     return RabbitMQProbe(settings)

@@ -3,11 +3,11 @@
 Looking up a name and reading TLS material block, so this runs outside of the measuring thread.
 """
 
-import socket
 from copy import copy
 
 import pika
 
+from workqueuejob.brokers.lookup import look_up
 from workqueuejob.brokers.rabbitmq.connection import build_parameters
 from workqueuejob.brokers.rabbitmq.errors import translate
 from workqueuejob.brokers.rabbitmq.settings import RabbitMQConnection
@@ -18,12 +18,15 @@ MOST_ADDRESSES = 4
 
 
 def resolve_parameters(settings: RabbitMQConnection) -> list[pika.ConnectionParameters]:
-    """Return pika's parameters for each address; raise a QueueError."""
+    """Return pika's parameters for each address; raise a QueueError.
+
+    Only addresses that the connection's reach allows; pika looks up no name after that.
+    """
     parameters = build_parameters(
         settings, name="workqueuejob-operator", heartbeat_seconds=HEARTBEAT_SECONDS
     )
     try:
-        found = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)
+        found = look_up(settings.host, settings.port, settings.reach)
     except (OSError, UnicodeError) as error:
         raise translate(error, settings) from error
     resolved = []

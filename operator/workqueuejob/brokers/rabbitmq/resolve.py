@@ -46,6 +46,7 @@ def resolve(
         auth_mechanism=str(source.auth_mechanism),
         tls=tls,
         management_url=_resolve_management(source, namespace, allowed_hosts),
+        reach=allowed_hosts,
     )
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from workqueuejob.brokers.connection import TLSSettings, join_address
+from workqueuejob.brokers.connection import Reach, TLSSettings, join_address
 from workqueuejob.brokers.uri import BrokerAddress, decode, is_complete
 from workqueuejob.contract.retry import RetrySettings
 from workqueuejob.contract.settings import DEFAULT_CONSUMER_TIMEOUT_SECONDS
@@ -44,7 +44,10 @@ class RabbitMQSource:
 
 @dataclass(frozen=True, slots=True)
 class RabbitMQConnection:
-    """One RabbitMQ broker and virtual host."""
+    """One RabbitMQ broker and virtual host.
+
+    reach: where the connection may go; None sets no limits.
+    """
 
     broker: ClassVar[str] = "rabbitmq"
 
@@ -56,6 +59,7 @@ class RabbitMQConnection:
     auth_mechanism: str = "PLAIN"
     tls: TLSSettings | None = None
     management_url: str | None = None
+    reach: Reach | None = field(default=None, repr=False)
 
     @property
     def address(self) -> str:

@@ -6,7 +6,6 @@ asked again for each client, as their protocol demands
 """
 
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -38,16 +37,13 @@ def open_client(
     *,
     connect_timeout_seconds: float = CONNECT_TIMEOUT_SECONDS,
     reply_timeout_seconds: float = REPLY_TIMEOUT_SECONDS,
-    check_master: Callable[[str, int], None] | None = None,
     bounds: Bounds | None = None,
 ) -> redis.Redis:
     """Return a client for the server, or for the master that the Sentinels name now.
 
-    check_master: called with the host and port that the Sentinels name, before the client uses
-        them; raises to refuse the host.
     bounds: the limits of every answer; the caller calls `begin` before each call.
-    Raises TLSFailed, ConnectionFailed, AuthenticationFailed for a Sentinel, or redis-py's
-    exceptions.
+    Raises HostNotAllowed, also for the host that the Sentinels name, TLSFailed, ConnectionFailed,
+    AuthenticationFailed for a Sentinel, or redis-py's exceptions.
     """
     settings: dict[str, Any] = {
         "db": connection.database,
@@ -60,8 +56,8 @@ def open_client(
         host, port = _ask_sentinels(connection, connection.sentinel, bounds)
         if bounds is not None:
             bounds.begin()
-        if check_master is not None:
-            check_master(host, port)
+        if connection.reach is not None:
+            connection.reach.check(host, port, field=f"the answer of {FIELD}.sentinel")
     return _open(host, port, settings)
 
 
@@ -76,6 +72,7 @@ def _common_settings(connection: RedisConnection, bounds: Bounds | None) -> dict
     settings: dict[str, Any] = {
         "connection_class": PlainConnection,
         "bounds": bounds,
+        "reach": connection.reach,
         "username": connection.username if connection.password is not None else None,
         "password": connection.password,
         "retry": Retry(NoBackoff(), 0),

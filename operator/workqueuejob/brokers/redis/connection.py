@@ -16,6 +16,7 @@ from workqueuejob.brokers.bounded_socket import (
     bind_tls,
     open_socket,
 )
+from workqueuejob.brokers.connection import Reach
 from workqueuejob.brokers.redis.settings import FIELD
 from workqueuejob.errors import ConnectionFailed
 
@@ -24,16 +25,23 @@ TLS_FIELD = f"{FIELD}.tls"
 
 
 class PlainConnection(Connection):
-    """A connection without TLS. bounds: the limits of every answer; None sets no limits."""
+    """A connection without TLS.
 
-    def __init__(self, *, bounds: Bounds | None = None, **settings: Any):
+    bounds: the limits of every answer; None sets no limits.
+    reach: which addresses may be connected to, with bounds; None: all.
+    """
+
+    def __init__(
+        self, *, bounds: Bounds | None = None, reach: Reach | None = None, **settings: Any
+    ):
         super().__init__(**settings)  # type: ignore[no-untyped-call] # as redis-py has it
         self._bounds = bounds
+        self._reach = reach
 
     def _connect(self) -> Any:
         if self._bounds is None:
             return super()._connect()  # type: ignore[no-untyped-call] # as redis-py has it
-        return _open(self, self._bounds)
+        return _open(self, self._bounds, self._reach)
 
 
 class ContextConnection(SSLConnection):
@@ -45,17 +53,19 @@ class ContextConnection(SSLConnection):
         context: ssl.SSLContext,
         server_name: str | None,
         bounds: Bounds | None = None,
+        reach: Reach | None = None,
         **settings: Any,
     ):
         super().__init__(**settings)
         self._context = context if bounds is None else bind_tls(context)
         self._server_name = server_name
         self._bounds = bounds
+        self._reach = reach
 
     def _connect(self) -> Any:
         if self._bounds is None:
             return super()._connect()  # type: ignore[no-untyped-call] # as redis-py has it
-        plain = _open(self, self._bounds)
+        plain = _open(self, self._bounds, self._reach)
         try:
             return self._wrap_socket_with_ssl(plain)
         except OSError:
@@ -80,10 +90,11 @@ class ContextConnection(SSLConnection):
         return wrapped
 
 
-def _open(connection: Connection, bounds: Bounds) -> BoundedSocket:
+def _open(connection: Connection, bounds: Bounds, reach: Reach | None) -> BoundedSocket:
     return open_socket(
         connection.host,
         connection.port,
         bounds=bounds,
         connect_timeout_seconds=connection.socket_connect_timeout or CONNECT_TIMEOUT_SECONDS,
+        reach=reach,
     )

@@ -21,7 +21,6 @@ from redis.exceptions import NoPermissionError
 from workqueuejob.api.status import Precision
 from workqueuejob.brokers.bounded_socket import MIB, Bounds
 from workqueuejob.brokers.depth import DepthWarning, QueueDepth
-from workqueuejob.brokers.hosts import ALL_HOSTS, AllowedHosts
 from workqueuejob.brokers.redis.client import REPLY_TIMEOUT_SECONDS, close_client, open_client
 from workqueuejob.brokers.redis.errors import (
     KNOWN,
@@ -50,17 +49,13 @@ MISSHAPEN = (ValueError, TypeError, LookupError, AttributeError, RecursionError)
 class RedisProbe:
     """One Redis database; the Probe of `workqueuejob.brokers.probe`."""
 
-    def __init__(self, settings: RedisConnection, allowed_hosts: AllowedHosts) -> None:
+    def __init__(self, settings: RedisConnection) -> None:
         """Connect; raise a QueueError when that fails."""
         self._settings = settings
         self._bounds = Bounds(seconds=REPLY_TIMEOUT_SECONDS, most_bytes=ANSWER_MAX_BYTES)
         self._may_write = True
-
-        def check_master(host: str, port: int) -> None:
-            allowed_hosts.check(host, port, field=f"the answer of {FIELD}.sentinel")
-
         try:
-            self._client = open_client(settings, check_master=check_master, bounds=self._bounds)
+            self._client = open_client(settings, bounds=self._bounds)
         except KNOWN as error:
             raise translate(error, settings) from error
         except MISSHAPEN as error:
@@ -205,6 +200,6 @@ def _processing_key(queue: RedisReference) -> str | None:
     return queue.processing_key or processing_key(queue.key)
 
 
-def connect(settings: RedisConnection, allowed_hosts: AllowedHosts = ALL_HOSTS) -> RedisProbe:
+def connect(settings: RedisConnection) -> RedisProbe:
     """Open a probe; raise a QueueError when the server can't be reached or refuses."""
-    return RedisProbe(settings, allowed_hosts)
+    return RedisProbe(settings)

@@ -44,6 +44,7 @@ def resolve(
             schemes=("redis", "rediss"),
         ),
         sentinel=_resolve_sentinel(source, reader, namespace, allowed_hosts),
+        reach=allowed_hosts,
     )
 
 

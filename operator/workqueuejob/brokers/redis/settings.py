@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 from urllib.parse import SplitResult, urlsplit
 
-from workqueuejob.brokers.connection import TLSSettings, join_address
+from workqueuejob.brokers.connection import Reach, TLSSettings, join_address
 from workqueuejob.brokers.uri import BrokerAddress, decode, is_complete
 from workqueuejob.contract.dead_letters import dead_key
 from workqueuejob.contract.features import added
@@ -60,6 +60,7 @@ class RedisConnection:
     """One Redis database; either `host` or `sentinel` says where it is.
 
     username: None is Redis' default user. password: None means no AUTH.
+    reach: where the connection may go; None sets no limits.
     """
 
     broker: ClassVar[str] = "redis"
@@ -71,6 +72,7 @@ class RedisConnection:
     password: str | None = field(default=None, repr=False)
     tls: TLSSettings | None = None
     sentinel: Sentinel | None = None
+    reach: Reach | None = field(default=None, repr=False)
 
     @property
     def address(self) -> str:

@@ -29,7 +29,8 @@ def resolve(
 
 def test_hosts_without_a_dot_are_of_the_work_queue_jobs_namespace() -> None:
     found = resolve(bootstrapServers=["kafka:9092", "k1.cache.svc:9093", "10.0.0.7:9092"])
-    assert found == KafkaConnection(("kafka.shop.svc:9092", "k1.cache.svc:9093", "10.0.0.7:9092"))
+    servers = ("kafka.shop.svc:9092", "k1.cache.svc:9093", "10.0.0.7:9092")
+    assert found == KafkaConnection(servers, reach=ALL_HOSTS)
 
 
 def test_login_is_read_from_the_secret() -> None:

@@ -30,7 +30,7 @@ def resolve(secrets: Secrets | None = None, **redis: Any) -> RedisConnection:
 
 
 def test_host_is_one_of_the_work_queue_jobs_namespace() -> None:
-    assert resolve() == RedisConnection(host="redis.shop.svc")
+    assert resolve() == RedisConnection(host="redis.shop.svc", reach=ALL_HOSTS)
     assert resolve(host="redis.cache.svc").host == "redis.cache.svc"
 
 
@@ -67,6 +67,7 @@ def test_uri_says_everything() -> None:
         username="worker",
         password="p@ss",
         tls=TLSSettings(),
+        reach=ALL_HOSTS,
     )
 
 
