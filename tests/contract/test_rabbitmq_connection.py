@@ -51,8 +51,16 @@ def test_silent_port_is_a_timeout() -> None:
         silent.bind(("127.0.0.1", 0))
         silent.listen()
         port = silent.getsockname()[1]
-        with pytest.raises(ConnectionFailed, match=f"127.0.0.1:{port}: timeout; correct spec"):
+        with pytest.raises(ConnectionFailed, match=f"127.0.0.1:{port}: timeout: .* no AMQP answer"):
             drive(connect(RabbitMQConnection(host="127.0.0.1", port=port)))
+
+
+def test_port_of_the_management_api_is_named_as_what_it_is(rabbitmq: RabbitMQBench) -> None:
+    port = rabbitmq.server.ports.management
+    with pytest.raises(
+        ConnectionFailed, match=r"correct spec.queue.rabbitmq.port .* 15672 the man"
+    ):
+        drive(connect(replace(rabbitmq.settings(), port=port)))
 
 
 def test_user_without_the_virtual_host_is_named(rabbitmq: RabbitMQBench) -> None:

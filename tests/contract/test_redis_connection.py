@@ -17,9 +17,9 @@ from dev.servers.redis import (
     require,
     running_sentinels,
 )
+from tests.reach import allow
 from workqueuejob.brokers.connection import TLSSettings
 from workqueuejob.brokers.depth import QueueDepth
-from workqueuejob.brokers.hosts import AllowedHosts, parse_host_pattern
 from workqueuejob.brokers.redis.broker import RedisBroker, open_broker
 from workqueuejob.brokers.redis.probe import connect
 from workqueuejob.brokers.redis.reference import RedisReference
@@ -383,15 +383,30 @@ def test_sentinel_that_is_down_is_passed_over(sentinels: Sentinels) -> None:
         connect(RedisConnection(sentinel=Sentinel("mymaster", ("127.0.0.1:1",))))
 
 
+@pytest.mark.parametrize("database", [0, 1])
+def test_sentinel_as_host_is_called_a_sentinel(sentinels: Sentinels, database: int) -> None:
+    sentinel = sentinels.connection.sentinel
+    assert sentinel is not None
+    host, _, port = sentinel.addresses[0].rpartition(":")
+    with pytest.raises(ConnectionFailed, match=r"is a Sentinel, .*name it in spec.queue.redis.sen"):
+        connect(RedisConnection(host, int(port), database=database))
+
+
+def test_server_among_the_sentinels_is_called_no_sentinel(sentinels: Sentinels) -> None:
+    address = sentinels.master.connection.address
+    with pytest.raises(ConnectionFailed, match=r"is no Sentinel; correct spec.queue.redis.sentin"):
+        connect(RedisConnection(sentinel=Sentinel("mymaster", (address,))))
+
+
 def test_master_that_is_not_allowed_is_not_connected_to(sentinels: Sentinels) -> None:
     settings = sentinels.connection
     assert settings.sentinel is not None
-    allowed = AllowedHosts(tuple(map(parse_host_pattern, settings.sentinel.addresses)))
+    reach = allow(*settings.sentinel.addresses)
     host, port = sentinels.master.connection.host, sentinels.master.connection.port
 
     with pytest.raises(HostNotAllowed, match=rf"{host}:{port} \(the answer of .*sentinel\)"):
-        connect(settings, allowed)
-    connect(settings, AllowedHosts((parse_host_pattern(host),))).close()
+        connect(replace(settings, reach=reach))
+    connect(replace(settings, reach=allow(host))).close()
 
 
 def test_worker_and_probe_follow_the_master(sentinels: Sentinels) -> None:

@@ -15,6 +15,10 @@ from workqueuejob.errors import TLSFailed
 HOSTNAME_MISMATCH = 62
 IP_ADDRESS_MISMATCH = 64
 CERTIFICATE_EXPIRED = 10
+TOO_WEAK_CODES = frozenset({66, 67, 68})
+"""Of a verification: key of the certificate, key of a CA, digest of a CA."""
+TOO_WEAK = ("KEY_TOO_SMALL", "MD_TOO_WEAK", "DH_KEY_TOO_SMALL")
+"""Parts of OpenSSL's reasons for material below its security level."""
 
 
 def build_context(settings: TLSSettings, *, field: str) -> ssl.SSLContext:
@@ -25,6 +29,7 @@ def build_context(settings: TLSSettings, *, field: str) -> ssl.SSLContext:
             cadata=None if settings.ca is None else settings.ca.decode("ascii", "ignore")
         )
     except ssl.SSLError as error:
+        _check_library()
         raise TLSFailed(
             f"{field}.caSecretRef: not a CA certificate ({error.reason or 'unreadable'}); "
             "store the CA's PEM"
@@ -37,6 +42,17 @@ def build_context(settings: TLSSettings, *, field: str) -> ssl.SSLContext:
     if settings.client_certificate is not None and settings.client_key is not None:
         _load_client_certificate(context, settings.client_certificate, settings.client_key, field)
     return context
+
+
+def _check_library() -> None:
+    """Raise TLSFailed if OpenSSL can do no TLS at all, whatever the material is."""
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    except ssl.SSLError as error:
+        raise TLSFailed(
+            f"OpenSSL can't be used ({error.reason or 'no reason given'}); correct its"
+            " configuration: the variable OPENSSL_CONF, or the openssl.cnf of this image"
+        ) from None
 
 
 def _add_travelled_roots(context: ssl.SSLContext) -> None:
@@ -74,6 +90,8 @@ def _describe_verification(error: ssl.SSLCertVerificationError, *, address: str,
         remedy = f"set {field}.serverName to a name in the certificate"
     elif error.verify_code == CERTIFICATE_EXPIRED:
         remedy = "renew the broker's certificate"
+    elif error.verify_code in TOO_WEAK_CODES:
+        remedy = "give the broker a certificate with a larger key or a stronger digest"
     else:
         remedy = f"put the CA that signed it into {field}.caSecretRef"
     return f"{address}: certificate verify failed: {error.verify_message}; {remedy}"
@@ -86,7 +104,14 @@ def _load_client_certificate(
         try:
             # An encrypted key must fail: without a password OpenSSL asks on the terminal.
             context.load_cert_chain(certificate_path, key_path, password="")
-        except (ssl.SSLError, ValueError):
+        except (ssl.SSLError, ValueError) as error:
+            reason = getattr(error, "reason", None) or ""
+            if reason.endswith(TOO_WEAK):
+                raise TLSFailed(
+                    f"{field}.clientCertificateSecretRef: OpenSSL refuses the certificate as too"
+                    f" weak ({reason}); issue one with a larger key or a stronger digest, or lower"
+                    " the security level (OPENSSL_CONF)"
+                ) from None
             raise TLSFailed(
                 f"{field}.clientCertificateSecretRef: certificate and private key are unreadable, "
                 "encrypted or no pair; store an unencrypted PEM pair"

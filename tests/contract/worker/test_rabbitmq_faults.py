@@ -47,3 +47,13 @@ def test_worker_whose_first_declaration_fails_in_the_broker_goes_on_when_it_work
     assert engine.settlement.succeed(item)
     assert engine.exit_code == exit_codes.DONE
     engine.close()
+
+
+def test_limit_of_queues_in_the_virtual_host_is_named(bench: RabbitMQWorkerBench) -> None:
+    limits = ("vhost-limits", bench.vhost, "max-queues")
+    bench.server.api("PUT", *limits, body={"value": 1})
+    try:
+        with pytest.raises(BrokerUnavailable, match=r"queue limit .*reached.*set_vhost_limits"):
+            bench.connect()
+    finally:
+        bench.server.api("DELETE", *limits)

@@ -11,7 +11,7 @@ from typing import Any
 from workqueuejob.brokers.rabbitmq.names import classic_arguments, delay_queue, returning_arguments
 from workqueuejob.brokers.rabbitmq.worker_connection import WorkerConnection
 from workqueuejob.contract.notices import say
-from workqueuejob.errors import WorkQueueJobError
+from workqueuejob.errors import BrokerUnavailable, WorkQueueJobError
 
 DAY_MS = 24 * 3600 * 1000
 REDECLARE_SECONDS = 3600.0
@@ -99,6 +99,12 @@ def _declare(connection: WorkerConnection, name: str, arguments: dict[str, Any],
     try:
         channel.call("queue_declare", name, queue=name, may=may, durable=True, arguments=arguments)
     except WorkQueueJobError:
-        if getattr(channel.closed, "reply_code", None) == _PRECONDITION_FAILED:
-            raise _WithOtherArguments from None
-        raise
+        if getattr(channel.closed, "reply_code", None) != _PRECONDITION_FAILED:
+            raise
+        text = str(getattr(channel.closed, "reply_text", ""))
+        if "limit" in text and "reached" in text:
+            raise BrokerUnavailable(
+                f"queue {name!r}, where items rest, can't be declared {connection.where}: {text};"
+                " raise the limit (rabbitmqctl set_vhost_limits), or delete queues"
+            ) from None
+        raise _WithOtherArguments from None

@@ -79,6 +79,19 @@ def _cause(error: workflow.AMQPConnectorPhaseErrorBase, on: RabbitMQConnection) 
     return translate(error.exception, on)
 
 
+def _handshake(
+    error: workflow.AMQPConnectorAMQPHandshakeError, connection: RabbitMQConnection
+) -> QueueError:
+    if not isinstance(error.exception, workflow.AMQPConnectorStackTimeout):
+        return _cause(error, connection)
+    # The management API waits for the rest of the greeting, which is no HTTP request to it.
+    return ConnectionFailed(
+        f"{connection.address}: timeout: the port takes connections, and gives no AMQP answer;"
+        f" correct {FIELD}.port (5672 is AMQP's, and 15672 the management API's), or see why the"
+        " broker hangs"
+    )
+
+
 def _last_attempt(
     error: workflow.AMQPConnectionWorkflowFailed, connection: RabbitMQConnection
 ) -> QueueError:
@@ -166,7 +179,7 @@ TRANSLATIONS: dict[type[BaseException], Translation] = {
     workflow.AMQPConnectorPhaseErrorBase: _cause,
     workflow.AMQPConnectorSocketConnectError: _cause,
     workflow.AMQPConnectorTransportSetupError: _cause,
-    workflow.AMQPConnectorAMQPHandshakeError: _cause,
+    workflow.AMQPConnectorAMQPHandshakeError: _handshake,
     workflow.AMQPConnectorStackTimeout: _TIMEOUT,
     workflow.AMQPConnectorException: _lost,
     workflow.AMQPConnectorAborted: _TIMEOUT,

@@ -4,6 +4,8 @@ The only place that knows redis-py's exception classes; a test fails when redis-
 the table lacks. Messages hold addresses and names of users, commands and keys, never a password.
 """
 
+import re
+
 from redis import exceptions as redis
 from redis import sentinel
 
@@ -26,6 +28,8 @@ from workqueuejob.errors import (
 TLS_FIELD = f"{FIELD}.tls"
 RIGHTS = "+@read +@write +@scripting +time +select"
 """The rights that a worker needs; the operator needs no +@write."""
+
+_UNKNOWN_COMMAND = re.compile(r"unknown command ['`](\w+)")
 
 LOST = (ConnectionResetError, ConnectionAbortedError, BrokenPipeError)
 
@@ -70,6 +74,19 @@ def build_not_redis(connection: RedisConnection) -> ConnectionFailed:
     return ConnectionFailed(
         f"{connection.address}: the answer is not Redis'; correct {FIELD}.{field}, or see what"
         " listens there"
+    )
+
+
+def build_is_sentinel(connection: RedisConnection) -> ConnectionFailed:
+    """Return the error for a host that is a Sentinel, which holds no items."""
+    if connection.sentinel is not None:
+        return ConnectionFailed(
+            f"{connection.address}: what the Sentinels call the master is a Sentinel itself;"
+            " correct their configuration"
+        )
+    return ConnectionFailed(
+        f"{connection.address}: is a Sentinel, which only knows where the master is; name it in"
+        f" {FIELD}.sentinel instead of host"
     )
 
 
@@ -165,6 +182,15 @@ def _no_database(_error: BaseException, connection: RedisConnection) -> QueueErr
 
 
 def _no_scripts(error: BaseException, connection: RedisConnection) -> QueueError:
+    missing = _UNKNOWN_COMMAND.search(str(error))
+    command = missing[1].lower() if missing else ""
+    if command == "sentinel":
+        return ConnectionFailed(
+            f"{connection.address}: is no Sentinel; correct {FIELD}.sentinel.addresses, or name the"
+            f" server itself in {FIELD}.host"
+        )
+    if command == "select":
+        return build_is_sentinel(connection)
     return QueueTypeUnsupported(
         f"{connection.address}: the server lacks a command ({_words(error)}); use Redis 6.2 or"
         " later, with EVALSHA and SCRIPT LOAD not renamed"

@@ -25,6 +25,7 @@ from workqueuejob.brokers.redis.client import REPLY_TIMEOUT_SECONDS, close_clien
 from workqueuejob.brokers.redis.errors import (
     KNOWN,
     OUT_OF_MEMORY,
+    build_is_sentinel,
     build_not_redis,
     find_write_refusal,
     is_forbidden,
@@ -73,7 +74,7 @@ class RedisProbe:
         self._bounds.begin()
         try:
             role: Any = self._client.role()
-            is_master = role[0] == b"master"
+            is_master, is_sentinel = role[0] == b"master", role[0] == b"sentinel"
         except NoPermissionError:
             # Few users may call ROLE. Without it the server that the spec names is believed.
             return
@@ -81,6 +82,8 @@ class RedisProbe:
             raise translate(error, self._settings) from error
         except MISSHAPEN as error:
             raise build_not_redis(self._settings) from error
+        if is_sentinel:
+            raise build_is_sentinel(self._settings)
         if not is_master:
             field = "host" if self._settings.sentinel is None else "sentinel"
             raise MeasurementUnreliable(
