@@ -259,7 +259,7 @@ MISHAPS = (
         "secret-key-missing",
         "QueueReachable",
         "SecretKeyMissing",
-        ("key 'password' of Secret 'rabbitmq'", "add it", "the Secret has: pass, username"),
+        ("key 'password' of Secret 'rabbitmq'", "add it", "the Secret's right key"),
         lambda workspace: (
             a_secret("rabbitmq", {"username": workspace.queue, "pass": PASSWORD}),
             healthy(workspace, rabbitmq=_CREDENTIALS),

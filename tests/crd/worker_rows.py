@@ -158,6 +158,12 @@ REFUSED_WORKERS: list[tuple[str, Manifest, str, str]] = [
         "name the one",
     ),
     (
+        "a container beside the worker's",
+        worked(containerName="worker"),
+        "spec.containerName",
+        "worker.containerName",
+    ),
+    (
         "a container that is not there",
         worked(worker=injected("worker"), template=containers(["wc"])),
         "spec.worker.containerName",

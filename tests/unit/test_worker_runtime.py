@@ -17,6 +17,7 @@ from dev.worker.make_runtime import (
     read_left_out,
     remove_docstrings,
 )
+from tests.unit.worker.processes import as_in_a_pod
 from tests.worker_runtime import copy_packages, launcher_command, python_command
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -52,6 +53,17 @@ def runtime(tmp_path_factory: pytest.TempPathFactory, packages: Path) -> Path:
 def run(runtime: Path, *command: str, env: Mapping[str, str] | None = None) -> str:
     """Run a command under the worker, with nothing in the environment unless given."""
     return start([*launcher_command(runtime), "--", *command], env or {})
+
+
+def test_commands_of_an_injected_worker_cannot_read_its_environment(runtime: Path) -> None:
+    code = (
+        "import os; from workqueuejob.worker.process import hide_from_commands;"
+        " print(hide_from_commands(), flush=True);"
+        " os.system('cat /proc/$PPID/environ 2>/dev/null || echo refused')"
+    )
+    command = [*as_in_a_pod(), *python_command(runtime), "-c", code]
+    said = start(command, {"PATH": os.environ["PATH"], "WQJ_BROKER_PASSWORD": "s3cret"})
+    assert said.split() == ["True", "refused"]
 
 
 def python(runtime: Path, code: str, env: Mapping[str, str] | None = None) -> str:

@@ -119,6 +119,17 @@ CREDENTIALS_NOT_WITH_URI = not_with_uri(
 )
 
 
+USERNAME_WITH_PASSWORD = Rule(
+    rule="!has(self.username) || has(self.credentialsSecretRef)",
+    message=(
+        "username must not be set without credentialsSecretRef, whose Secret has the password; set"
+        " that, or remove username"
+    ),
+    field_path=".username",
+    reason=RuleReason.FORBIDDEN,
+)
+
+
 def atomic_list() -> dict[str, str]:
     """Return what says that a list is one value, which apply replaces as a whole."""
     return {"x-kubernetes-list-type": "atomic"}

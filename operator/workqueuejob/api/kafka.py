@@ -10,7 +10,7 @@ from pydantic import Field
 
 from workqueuejob.api.base import Model, Rule, RuleReason, atomic_list, immutable
 from workqueuejob.api.broker_queue import BrokerQueue
-from workqueuejob.api.scalars import HostAndPort
+from workqueuejob.api.scalars import HostAndPort, Username
 from workqueuejob.api.secrets import KafkaCredentialsSecretReference
 from workqueuejob.api.tls import TLS
 
@@ -19,7 +19,6 @@ _TOPIC_NAME = "^([-._a-zA-Z0-9]*[-_a-zA-Z0-9][-._a-zA-Z0-9]*|[.]{3,})$"
 
 TopicName = Annotated[str, Field(min_length=1, max_length=249, pattern=_TOPIC_NAME)]
 ConsumerGroup = Annotated[str, Field(min_length=1, max_length=249)]
-Username = Annotated[str, Field(min_length=1, max_length=253)]
 
 
 class StartFrom(StrEnum):

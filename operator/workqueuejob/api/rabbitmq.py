@@ -12,6 +12,7 @@ from pydantic import Field
 from workqueuejob.api.base import (
     CREDENTIALS_NOT_WITH_URI,
     HOST_ALONE,
+    USERNAME_WITH_PASSWORD,
     Model,
     Rule,
     RuleReason,
@@ -19,7 +20,7 @@ from workqueuejob.api.base import (
     not_with_uri,
 )
 from workqueuejob.api.broker_queue import BrokerQueue
-from workqueuejob.api.scalars import HostName, PlainURL, Port, PositiveSeconds
+from workqueuejob.api.scalars import HostName, PlainURL, Port, PositiveSeconds, Username
 from workqueuejob.api.secrets import CredentialsSecretReference, URISecretReference
 from workqueuejob.api.tls import TLS
 
@@ -56,7 +57,8 @@ class ManagementAPI(Model):
     url: PlainURL
     """URL of the management API, such as https://mq:15671: http or https, host, port (usually
     15672, with TLS 15671) and, if the API has one, a path prefix. Leave out user name and password,
-    because the operator uses those of the queue. A host without a dot is a Service of the
+    because the operator uses those of the queue. It must be https when
+    tls is set. A host without a dot is a Service of the
     WorkQueueJob's namespace. https uses the certificates of tls."""
 
 
@@ -74,6 +76,19 @@ class RabbitMQQueue(BrokerQueue):
         not_with_uri("port", remedy="put the port into the URI"),
         not_with_uri("vhost", remedy="put the virtual host into the URI, percent-encoded"),
         CREDENTIALS_NOT_WITH_URI,
+        USERNAME_WITH_PASSWORD,
+        Rule(
+            rule=(
+                "!has(self.tls) || !has(self.management)"
+                " || self.management.url.startsWith('https:')"
+            ),
+            message=(
+                "management.url must begin with https when tls is set, because the password would"
+                " go to it unencrypted; write https and its port (usually 15671), or remove"
+                " management"
+            ),
+            field_path=".management.url",
+        ),
         Rule(
             rule=(
                 "self.authMechanism != 'EXTERNAL'"
@@ -125,6 +140,10 @@ class RabbitMQQueue(BrokerQueue):
     """Secret with the user name and password for the broker and for its management API. Unset:
     guest and guest, which RabbitMQ accepts only from its own host unless it is configured
     otherwise. Unset with authMechanism EXTERNAL: the client certificate alone."""
+
+    username: Username | None = None
+    """User name, for a Secret that holds only a password, such as the one of Bitnami's chart. It
+    needs credentialsSecretRef. Unset: the user name in that Secret."""
 
     auth_mechanism: AuthMechanism = AuthMechanism.PLAIN
     """How to log in to the broker. PLAIN: by user name and password. EXTERNAL: by the client

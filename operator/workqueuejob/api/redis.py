@@ -10,6 +10,7 @@ from pydantic import Field
 from workqueuejob.api.base import (
     CREDENTIALS_NOT_WITH_URI,
     HOST_ALONE,
+    USERNAME_WITH_PASSWORD,
     Model,
     Rule,
     RuleReason,
@@ -18,7 +19,7 @@ from workqueuejob.api.base import (
     not_with_uri,
 )
 from workqueuejob.api.broker_queue import BrokerQueue
-from workqueuejob.api.scalars import HostAndPort, HostName, Port
+from workqueuejob.api.scalars import HostAndPort, HostName, Port, Username
 from workqueuejob.api.secrets import RedisCredentialsSecretReference, URISecretReference
 from workqueuejob.api.tls import TLS
 from workqueuejob.contract.dead_letters import dead_key
@@ -145,6 +146,19 @@ class RedisQueue(BrokerQueue):
         ),
         not_with_uri("database", remedy="put the database's number into the URI's path"),
         CREDENTIALS_NOT_WITH_URI,
+        USERNAME_WITH_PASSWORD,
+        Rule(
+            rule=(
+                "!has(self.username) || !has(self.credentialsSecretRef)"
+                " || !has(self.credentialsSecretRef.usernameKey)"
+            ),
+            message=(
+                "username must not be set with credentialsSecretRef.usernameKey, which is another"
+                " place of the user name; remove one of the two"
+            ),
+            field_path=".username",
+            reason=RuleReason.FORBIDDEN,
+        ),
         immutable("database", remedy="create another WorkQueueJob for another database"),
     )
 
@@ -172,6 +186,10 @@ class RedisQueue(BrokerQueue):
 
     credentials_secret_ref: RedisCredentialsSecretReference | None = None
     """Secret with the password and, if usernameKey is set, the ACL user name. Unset: no login."""
+
+    username: Username | None = None
+    """ACL user name, for a Secret that holds only a password. It needs credentialsSecretRef. Unset:
+    the user name that usernameKey names, or Redis' default user."""
 
     tls: TLS | None = None
     """TLS to the server. {} means TLS with the system's certificate authorities. Unset: no TLS,

@@ -34,6 +34,8 @@ _URL_PATH = r"""[!-"$->A-~]*"""
 SecretName = Annotated[
     str, Field(min_length=1, max_length=253, pattern=rf"^{_DNS_LABEL}(\.{_DNS_LABEL})*$")
 ]
+ContainerName = Annotated[str, Field(min_length=1, max_length=63)]
+Username = Annotated[str, Field(min_length=1, max_length=253)]
 SecretKey = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[-._a-zA-Z0-9]+$")]
 HostName = Annotated[str, Field(min_length=1, max_length=253, pattern=rf"^({_HOST_NAME}|{_IPV6})$")]
 HostAndPort = Annotated[

@@ -19,8 +19,8 @@ class SecretKeyReference(Model):
 
 
 class URISecretReference(SecretKeyReference):
-    """The whole URI of a broker. Cloud services and the RabbitMQ Cluster Operator write such
-    Secrets."""
+    """The whole URI of a broker, as cloud services write it into a Secret. The RabbitMQ Cluster
+    Operator writes it with the key connection_string."""
 
     key: SecretKey = "uri"
     """Key in the Secret's data that holds the URI. Default: uri."""
@@ -35,14 +35,15 @@ class CASecretReference(SecretKeyReference):
 
 
 class CredentialsSecretReference(Model):
-    """A user name and a password. The default keys are those of the type
-    kubernetes.io/basic-auth."""
+    """A password, and the user name if the field beside the reference is unset. The default keys
+    are those of the type kubernetes.io/basic-auth, and of the RabbitMQ Cluster Operator."""
 
     name: SecretName
     """Name of the Secret, in the WorkQueueJob's namespace."""
 
     username_key: SecretKey = "username"
-    """Key in the Secret's data that holds the user name. Default: username."""
+    """Key in the Secret's data that holds the user name. It is not read if username is set.
+    Default: username."""
 
     password_key: SecretKey = "password"  # noqa: S105 (the key's name, not a password)
     """Key in the Secret's data that holds the password. Default: password."""
@@ -55,7 +56,8 @@ class RedisCredentialsSecretReference(Model):
     """Name of the Secret, in the WorkQueueJob's namespace."""
 
     username_key: SecretKey | None = None
-    """Key in the Secret's data that holds the ACL user name. Unset: Redis' default user."""
+    """Key in the Secret's data that holds the ACL user name. It can't be set with a username beside
+    the reference. Unset: that username, or else Redis' default user."""
 
     password_key: SecretKey = "password"  # noqa: S105 (the key's name, not a password)
     """Key in the Secret's data that holds the password. Default: password."""

@@ -12,6 +12,7 @@ from workqueuejob.api.pod_failure_policy import PodFailurePolicy
 from workqueuejob.api.queue import BROKER_RULES, DEAD_LETTER_ELSEWHERE, QueueSource
 from workqueuejob.api.scalars import (
     Annotations,
+    ContainerName,
     Count,
     Labels,
     Parallelism,
@@ -113,6 +114,12 @@ class WorkQueueJobSpec(Model):
     queue is empty. They end no pod that may hold an item. In mode Coarse the operator keeps waves
     small, so that fewer pods run soon. In mode Fine pods stay until they find nothing more to take.
     Unset: as many pods as there are items, up to parallelism."""
+
+    container_name: ContainerName | None = None
+    """Name of the only container that gets the variables of the queue, the login included, when
+    worker is not set. The others, such as sidecars and init containers, then get none. Unset: all
+    containers and init containers. With worker, use worker.containerName. A change applies to Jobs
+    created from then on."""
 
     worker: WorkerSpec | None = None
     """The worker takes the items, runs the container's command once for each item, and acknowledges

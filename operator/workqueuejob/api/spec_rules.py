@@ -145,6 +145,23 @@ SPEC_RULES: tuple[Rule, ...] = (
         field_path=".worker.containerName",
     ),
     Rule(
+        rule="!has(self.worker) || !has(self.containerName)",
+        message=(
+            "containerName must not be set with worker, which only one container gets; name that"
+            " one in worker.containerName"
+        ),
+        field_path=".containerName",
+        reason=RuleReason.FORBIDDEN,
+    ),
+    Rule(
+        rule=(
+            "!has(self.containerName)"
+            " || self.template.spec.containers.exists(c, c.name == self.containerName)"
+        ),
+        message="containerName must be the name of one of template.spec.containers; correct it",
+        field_path=".containerName",
+    ),
+    Rule(
         rule=(
             "!has(self.worker) || self.worker.source != 'Injected'"
             " || !self.template.spec.containers.exists(c,"

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field, WithJsonSchema
 
 from workqueuejob.api.base import Model, Rule, RuleReason
-from workqueuejob.api.scalars import INT32_MAX, Count, PositiveSeconds
+from workqueuejob.api.scalars import INT32_MAX, ContainerName, Count, PositiveSeconds
 
 DELAY_MAX_SECONDS = 86_400
 
@@ -90,7 +90,7 @@ class WorkerSpec(Model):
     the image contains the worker. It runs wqj-worker run with the command behind it, or a program
     that uses the Python library."""
 
-    container_name: Annotated[str, Field(min_length=1, max_length=63)] | None = None
+    container_name: ContainerName | None = None
     """Name of the container that works on the items. It must be set when the template has several
     containers. Unset: the only container."""
 

@@ -10,6 +10,7 @@ from typing import TypeVar
 from workqueuejob.brokers.connection import TLSSettings
 from workqueuejob.brokers.uri import BrokerAddress
 from workqueuejob.contract import settings as names
+from workqueuejob.contract.secret_text import drop_line_break
 from workqueuejob.contract.settings import WorkerSettings
 from workqueuejob.errors import SettingsInvalid, WorkQueueJobError
 
@@ -34,9 +35,9 @@ def read_address(environ: Environment, parse: Callable[..., AddressT]) -> Addres
 
 def with_login(address: AddressT, environ: Environment) -> AddressT:
     """Return the address with user name and password of the environment, where it has them."""
-    username = environ.get(names.BROKER_USERNAME) or address.username
+    username = drop_line_break(environ.get(names.BROKER_USERNAME, "")) or address.username
     password = environ.get(names.BROKER_PASSWORD)
-    password = address.password if password is None else password
+    password = address.password if password is None else drop_line_break(password)
     return replace(address, username=username, password=password)
 
 

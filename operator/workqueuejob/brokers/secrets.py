@@ -9,6 +9,7 @@ from typing import Protocol
 
 from workqueuejob.api import TLS, Verification
 from workqueuejob.brokers.connection import TLSSettings
+from workqueuejob.contract.secret_text import drop_line_break
 from workqueuejob.errors import SecretKeyMissing, SecretNotFound, TLSFailed
 
 PEM_MARK = b"-----BEGIN "
@@ -48,20 +49,27 @@ class SecretReader:
             )
         if not data.get(key):
             raise SecretKeyMissing(
+                # Not the other keys: people read conditions who may not read the Secret.
                 f"{self.locate(name, key, field=field)} is missing or empty; add it, or name "
-                f"another key in {field} (the Secret has: {', '.join(sorted(data)) or 'no keys'})"
+                f"the Secret's right key in {field}"
             )
         return data[key]
 
     def read_text(self, name: str, key: str, *, field: str) -> str:
-        """Return a key's value as text; raise as `read` does."""
+        """Return a key's value as text, without a line break at its end; raise as `read` does."""
         try:
-            return self.read(name, key, field=field).decode()
+            text = drop_line_break(self.read(name, key, field=field).decode())
         except UnicodeDecodeError:
             # Without the cause: it would carry the value.
             raise SecretKeyMissing(
                 f"{self.locate(name, key, field=field)} is not UTF-8 text; store it as text"
             ) from None
+        if not text:
+            raise SecretKeyMissing(
+                f"{self.locate(name, key, field=field)} has nothing but a line break; store the"
+                " value"
+            )
+        return text
 
     def read_pem(self, name: str, key: str, *, field: str) -> bytes:
         """Return PEM bytes; raise as `read` does, or TLSFailed when it is no PEM."""

@@ -155,9 +155,7 @@ class QueueFollower:
                 secrets=secrets,
                 allowed_hosts=self._allowed_hosts,
             )
-            check_credentials(
-                resource.spec, username=connection.username, password=connection.password
-            )
+            check_credentials(resource.spec, secrets)
         except QueueError as error:
             self._unwatch()
             self._error = Measurement(started=started, time=now, result=error)

@@ -25,7 +25,7 @@ from workqueuejob.worker.command_input import ARGUMENT, ENVIRONMENT, FILE, Comma
 from workqueuejob.worker.connecting import open_broker, read_environment
 from workqueuejob.worker.engine import Engine
 from workqueuejob.worker.lease_renewer import LeaseRenewer
-from workqueuejob.worker.process import adopt_orphans
+from workqueuejob.worker.process import adopt_orphans, hide_from_commands
 from workqueuejob.worker.report_file import ReportFile
 from workqueuejob.worker.stop_request import StopRequest
 
@@ -71,6 +71,8 @@ def run(
         command_input = CommandInput(arguments.command, settings.delivery, _encode(environ))
     except WorkQueueJobError as error:
         return _refuse(settings.termination_message_path, error)
+    if not hide_from_commands():
+        say("commands can read the worker's environment: the system has no prctl")
     engine = Engine(settings, lambda: open_broker(settings, environ), stop=stop)
     runner = Runner(
         engine,

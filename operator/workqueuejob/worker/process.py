@@ -122,6 +122,16 @@ def reap_orphans(*, besides: int | None = None) -> None:
             os.waitpid(ended.si_pid, os.WNOHANG)
 
 
+def hide_from_commands() -> bool:
+    """Keep other processes of the same user from reading this one; return whether that is so.
+
+    Without it a command reads the worker's environment, with the queue's login, in /proc: see
+    PR_SET_DUMPABLE in prctl(2). Commands don't inherit it, because a program is started readable.
+    """
+    set_dumpable = 4
+    return _prctl(set_dumpable, 0)
+
+
 def adopt_orphans() -> bool:
     """Become the parent of the processes that commands leave behind; return whether it is so.
 
@@ -129,13 +139,8 @@ def adopt_orphans() -> bool:
     """
     if os.getpid() == 1:
         return True
-    try:
-        import ctypes
-
-        set_child_subreaper = 36
-        return bool(ctypes.CDLL(None).prctl(set_child_subreaper, 1, 0, 0, 0) == 0)
-    except (ImportError, OSError, AttributeError):
-        return False
+    set_child_subreaper = 36
+    return _prctl(set_child_subreaper, 1)
 
 
 def is_too_large(error: OSError) -> bool:
@@ -168,6 +173,15 @@ def _find_terminal() -> int | None:
             if os.tcgetpgrp(descriptor) == os.getpgrp():
                 return descriptor
     return None
+
+
+def _prctl(option: int, value: int) -> bool:
+    try:
+        import ctypes
+
+        return bool(ctypes.CDLL(None).prctl(option, value, 0, 0, 0) == 0)
+    except (ImportError, OSError, AttributeError):
+        return False
 
 
 def is_alive(group: int) -> bool:

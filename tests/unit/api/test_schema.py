@@ -224,10 +224,10 @@ def test_enum_offers_what_works(path: str, values: list[str]) -> None:
     assert dict(NODES)[path]["enum"] == values
 
 
-RABBITMQ = """host uriSecretRef port vhost queue credentialsSecretRef authMechanism management
-    surplusPodTimeoutSeconds consumerTimeoutSeconds tls"""
-REDIS = """host uriSecretRef sentinel port database credentialsSecretRef tls list stream
-    leaseSeconds"""
+RABBITMQ = """host uriSecretRef port vhost queue credentialsSecretRef username authMechanism
+    management surplusPodTimeoutSeconds consumerTimeoutSeconds tls"""
+REDIS = """host uriSecretRef sentinel port database credentialsSecretRef username tls list
+    stream leaseSeconds"""
 
 
 @pytest.mark.parametrize(

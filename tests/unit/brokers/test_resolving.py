@@ -46,7 +46,12 @@ def resolve_uri(uri: bytes, **rabbitmq: Any) -> RabbitMQConnection:
 
 def test_what_is_not_said_is_rabbitmqs_default() -> None:
     assert resolve() == RabbitMQConnection(
-        host="mq.shop.svc", port=5672, virtual_host="/", username="guest", password="guest"
+        host="mq.shop.svc",
+        port=5672,
+        virtual_host="/",
+        username="guest",
+        password="guest",
+        reach=ALL_HOSTS,
     )
 
 
@@ -139,9 +144,33 @@ def test_missing_secret_is_named_with_its_field() -> None:
 
 
 @pytest.mark.parametrize("data", [{"username": b"ann"}, {"username": b"ann", "password": b""}])
-def test_missing_key_is_named_with_those_there_are(data: dict[str, bytes]) -> None:
-    with pytest.raises(SecretKeyMissing, match=r"key 'password' of Secret 'mq'.*has: .*username"):
-        resolve({"mq": data}, credentialsSecretRef={"name": "mq"})
+def test_missing_key_is_named_and_no_other(data: dict[str, bytes]) -> None:
+    secret = data | {"billing-token": b"x"}
+    with pytest.raises(SecretKeyMissing, match=r"key 'password' of Secret 'mq'") as refused:
+        resolve({"mq": secret}, credentialsSecretRef={"name": "mq"})
+    assert "username" not in str(refused.value)
+    assert "billing-token" not in str(refused.value)
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"])
+def test_line_break_at_the_end_belongs_to_no_value(end: bytes) -> None:
+    login = {"username": b"ann" + end, "password": b"s3cret" + end}
+    settings = resolve({"mq": login}, credentialsSecretRef={"name": "mq"})
+    assert (settings.username, settings.password) == ("ann", "s3cret")
+    assert resolve_uri(b"amqp://ann:s3cret@mq/team" + end).virtual_host == "team"
+
+
+def test_only_the_last_line_break_is_dropped() -> None:
+    login = {"username": b"a\nn ", "password": b" s3cret\n\n"}
+    settings = resolve({"mq": login}, credentialsSecretRef={"name": "mq"})
+    assert (settings.username, settings.password) == ("a\nn ", " s3cret\n")
+
+
+def test_value_of_nothing_but_a_line_break_is_missing() -> None:
+    with pytest.raises(SecretKeyMissing, match=r"key 'password' .*nothing but a line break"):
+        resolve(
+            {"mq": {"username": b"ann", "password": b"\n"}}, credentialsSecretRef={"name": "mq"}
+        )
 
 
 def test_value_that_is_no_text_is_refused_without_showing_it() -> None:
@@ -221,4 +250,4 @@ def test_topic_is_a_connection_of_its_own_kind() -> None:
     topic = {"bootstrapServers": ["kafka:9092"], "topic": "t", "consumerGroup": "g"}
     queue = QueueSource.from_manifest({"kafka": topic})
     found = resolve_connection(queue, namespace="shop", secrets={}, allowed_hosts=ALL_HOSTS)
-    assert found == KafkaConnection(bootstrap_servers=("kafka.shop.svc:9092",))
+    assert found == KafkaConnection(bootstrap_servers=("kafka.shop.svc:9092",), reach=ALL_HOSTS)

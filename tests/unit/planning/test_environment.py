@@ -70,6 +70,11 @@ def test_other_brokers_get_no_rabbitmq_variables() -> None:
     assert build_environment(QueueSource()) == []
 
 
+def a_login(name: str, username: str, password: str) -> dict[str, dict[str, bytes]]:
+    """Return the data of a Secret by its name."""
+    return {name: {"username": username.encode(), "password": password.encode()}}
+
+
 LOGIN = {"credentials_secret_ref": {"name": "mq"}}
 OWN_URL = a_template(
     containers=[{"name": "c", "image": "i", "env": [{"name": "BROKER_URL", "value": "amqp://x"}]}]
@@ -81,7 +86,7 @@ def test_credentials_that_a_url_cannot_hold_are_refused(text: str) -> None:
     spec = a_work_queue_job(rabbitmq=LOGIN).spec
     for username, password in ((text, "p"), ("u", text)):
         with pytest.raises(CredentialsNotURLSafe, match="'mq'") as refused:
-            check_credentials(spec, username=username, password=password)
+            check_credentials(spec, a_login("mq", username, password))
         assert text not in str(refused.value) or not text
 
 
@@ -94,7 +99,43 @@ def test_credentials_that_a_url_cannot_hold_are_refused(text: str) -> None:
     ],
 )
 def test_credentials_pass_where_they_do_no_harm(spec: dict[str, Any], password: str) -> None:
-    check_credentials(a_work_queue_job(**spec).spec, username="u", password=password)
+    check_credentials(a_work_queue_job(**spec).spec, a_login("mq", "u", password))
+
+
+def test_line_break_that_pods_would_get_is_named() -> None:
+    spec = a_work_queue_job(rabbitmq=LOGIN).spec
+    with pytest.raises(CredentialsNotURLSafe, match="line break at the end, as echo writes it"):
+        check_credentials(spec, a_login("mq", "u", "p\n"))
+
+
+def test_only_the_named_container_needs_a_url() -> None:
+    containers = [
+        {"name": "mine", "image": "i", "env": [{"name": "BROKER_URL", "value": "amqp://x"}]},
+        {"name": "sidecar", "image": "i"},
+    ]
+    template = a_template(containers=containers)
+    bad = a_login("mq", "u", "p@ss")
+    resource = a_work_queue_job(rabbitmq=LOGIN, template=template, container_name="mine")
+    check_credentials(resource.spec, bad)
+    with pytest.raises(CredentialsNotURLSafe):
+        check_credentials(a_work_queue_job(rabbitmq=LOGIN, template=template).spec, bad)
+
+
+def test_user_name_beside_the_reference_is_a_plain_value() -> None:
+    found = environment_of(username="$me", credentials_secret_ref={"name": "mq"})
+    assert found["WQJ_BROKER_USERNAME"] == "$$me"
+    assert found["BROKER_URL"] == "amqp://$(WQJ_BROKER_USERNAME):$(WQJ_BROKER_PASSWORD)@mq:5672"
+    redis = redis_environment(username="me", credentials_secret_ref={"name": "r"})
+    assert redis["WQJ_BROKER_USERNAME"] == "me"
+    assert redis["BROKER_URL"] == (
+        "redis://$(WQJ_BROKER_USERNAME):$(WQJ_BROKER_PASSWORD)@redis:6379/0"
+    )
+
+
+def test_user_name_beside_the_reference_must_fit_into_a_url_too() -> None:
+    spec = a_work_queue_job(rabbitmq={**LOGIN, "username": "a@b"}).spec
+    with pytest.raises(CredentialsNotURLSafe):
+        check_credentials(spec, {"mq": {"password": b"p"}})
 
 
 def redis_environment(**redis: Any) -> dict[str, Any]:
@@ -151,14 +192,14 @@ def test_sentinel_has_no_url() -> None:
 def test_redis_credentials_that_a_url_cannot_hold_are_refused() -> None:
     spec = a_work_queue_job(redis={"credentials_secret_ref": {"name": "login"}}).spec
     with pytest.raises(CredentialsNotURLSafe, match=r"spec\.queue\.redis\.uriSecretRef"):
-        check_credentials(spec, username=None, password="p@ss")
-    check_credentials(spec, username=None, password="pass")
+        check_credentials(spec, {"login": {"password": b"p@ss"}})
+    check_credentials(spec, {"login": {"password": b"pass"}})
 
 
 def test_a_worker_needs_no_url() -> None:
     redis = {"credentials_secret_ref": {"name": "login"}}
     spec = a_work_queue_job(redis=redis, worker={"source": "Image"}).spec
-    check_credentials(spec, username="u", password="p@ss")
+    check_credentials(spec, a_login("login", "u", "p@ss"))
 
 
 def kafka_environment_of(**kafka: Any) -> dict[str, Any]:
@@ -185,4 +226,4 @@ def test_login_at_kafka_stays_in_its_secret() -> None:
 def test_password_for_kafka_may_have_any_character() -> None:
     sasl = {"mechanism": "PLAIN", "credentials_secret_ref": {"name": "login"}}
     spec = a_work_queue_job(kafka={"sasl": sasl}).spec
-    check_credentials(spec, username="a:b", password="p@ss/word")
+    check_credentials(spec, a_login("login", "a:b", "p@ss/word"))

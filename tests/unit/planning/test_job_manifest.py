@@ -137,6 +137,28 @@ def test_every_container_finds_its_queue() -> None:
         assert [v["name"] for v in environment_of(manifest, kind)] == ["BROKER_URL", "QUEUE"]
 
 
+def test_only_the_named_container_finds_its_queue() -> None:
+    names = ("mine", "sidecar")
+    template = a_template(
+        initContainers=[{"name": "first", "image": "i"}],
+        containers=[{"name": name, "image": "i"} for name in names],
+    )
+    login = {"credentials_secret_ref": {"name": "mq"}}
+    pod = build(template=template, rabbitmq=login, container_name="mine")["spec"]["template"][
+        "spec"
+    ]
+    mine, sidecar = pod["containers"]
+    assert {v["name"] for v in mine["env"]} >= {"BROKER_URL", "QUEUE", "WQJ_BROKER_PASSWORD"}
+    assert "env" not in sidecar
+    assert "env" not in pod["initContainers"][0]
+
+
+def test_naming_a_container_is_a_change_of_the_pods() -> None:
+    assert hash_template(a_work_queue_job(container_name="worker")) != hash_template(
+        a_work_queue_job()
+    )
+
+
 def test_users_own_variable_wins() -> None:
     container = {"name": "c", "image": "i", "env": [{"name": "QUEUE", "value": "mine"}]}
     environment = environment_of(build(template=a_template(containers=[container])))

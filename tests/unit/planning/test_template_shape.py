@@ -78,6 +78,6 @@ def test_null_is_absence(spec: dict[str, Any]) -> None:
 def test_credentials_can_be_judged_whatever_the_template_is(env: object) -> None:
     login = {"credentials_secret_ref": {"name": "mq"}}
     resource = a_work_queue_job(template=a_container(env=env), rabbitmq=login)
-    check_credentials(resource.spec, username="guest", password="guest")
+    check_credentials(resource.spec, {"mq": {"username": b"guest", "password": b"guest"}})
     with pytest.raises(CredentialsNotURLSafe):
-        check_credentials(resource.spec, username="guest", password="a/b")
+        check_credentials(resource.spec, {"mq": {"username": b"guest", "password": b"a/b"}})

@@ -10,7 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.worker.processes import ROOT, Ended, WorkerProcess, eventually, is_running
+from tests.unit.worker.processes import (
+    ROOT,
+    Ended,
+    WorkerProcess,
+    as_in_a_pod,
+    eventually,
+    is_running,
+)
 from workqueuejob.contract.report import ItemCounts
 from workqueuejob.contract.settings import PRIVATE_VARIABLES
 from workqueuejob.worker.command import TIMEOUT_KILL_SECONDS
@@ -152,6 +159,14 @@ def test_private_variables_are_kept_from_the_command_and_no_others(tmp_path: Pat
     assert not [name for name in PRIVATE_VARIABLES if f"{name}=" in ended.out]
     assert "WQJ_POD_NAME=fruits-1\n" in ended.out
     assert "BROKER_URL=amqp://mq\n" in ended.out
+
+
+def test_command_cannot_read_the_workers_environment_in_proc(tmp_path: Path) -> None:
+    script = 'cat /proc/$PPID/environ; echo "tried"; cat /proc/self/environ >/dev/null && echo own'
+    environ = dict.fromkeys(PRIVATE_VARIABLES, "s3cret")
+    ended = run(tmp_path, ["apple"], *SHELL, script, environ=environ, wrapper=as_in_a_pod())
+    assert ended.out == "tried\nown\n"
+    assert ended.counts.succeeded == 1
 
 
 # How a command ends

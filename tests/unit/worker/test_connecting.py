@@ -61,6 +61,21 @@ def test_unreadable_url_is_named_and_not_quoted() -> None:
     assert "s3cret" not in str(caught.value)
 
 
+def test_line_break_at_the_end_of_a_login_is_dropped_as_the_operator_does() -> None:
+    settings = WorkerSettings(source=RabbitMQSource(queue="job1", host="mq"))
+    environ = {names.BROKER_USERNAME: "worker\n", names.BROKER_PASSWORD: "p@ss\r\n"}
+    found = build_connection(settings, environ)
+    assert (found.username, found.password) == ("worker", "p@ss")
+
+
+def test_line_break_at_the_end_of_the_sentinels_login_is_dropped_too() -> None:
+    source = RedisSource(key="job2", sentinel_master="main", sentinel_addresses=("s1:26379",))
+    environ = {names.LOCATOR_USERNAME: "asker\n", names.LOCATOR_PASSWORD: "p@ss\r\n"}
+    found = build_connection(WorkerSettings(source=source), environ)
+    assert isinstance(found, RedisConnection)
+    assert found.sentinel == Sentinel("main", ("s1:26379",), username="asker", password="p@ss")
+
+
 def test_pod_connects_with_what_the_kubelet_filled_in() -> None:
     settings = WorkerSettings(
         source=RabbitMQSource(queue="job1", host="mq", virtual_host="team"),

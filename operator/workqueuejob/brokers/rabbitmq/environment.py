@@ -37,7 +37,9 @@ def refer_to_login(queue: RabbitMQQueue) -> list[Variable]:
     if credentials is None:
         return []
     return [
-        from_secret(BROKER_USERNAME, credentials.name, credentials.username_key),
+        from_secret(BROKER_USERNAME, credentials.name, credentials.username_key)
+        if queue.username is None
+        else plain(BROKER_USERNAME, queue.username),
         from_secret(BROKER_PASSWORD, credentials.name, credentials.password_key),
     ]
 

@@ -78,7 +78,9 @@ def _read_address(source: RabbitMQQueue, reader: SecretReader) -> RabbitMQAddres
     username = password = None
     if credentials is not None:
         where = f"{FIELD}.credentialsSecretRef"
-        username = reader.read_text(credentials.name, credentials.username_key, field=where)
+        username = source.username
+        if username is None:
+            username = reader.read_text(credentials.name, credentials.username_key, field=where)
         password = reader.read_text(credentials.name, credentials.password_key, field=where)
     return RabbitMQAddress(
         host=source.host or "",

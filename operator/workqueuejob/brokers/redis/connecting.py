@@ -10,6 +10,7 @@ from workqueuejob.brokers.redis.settings import (
     parse_uri,
 )
 from workqueuejob.contract import settings as names
+from workqueuejob.contract.secret_text import drop_line_break
 from workqueuejob.contract.settings import WorkerSettings
 
 
@@ -41,9 +42,10 @@ def _find_address(source: RedisSource, environ: Environment) -> RedisAddress:
 def _find_sentinel(source: RedisSource, environ: Environment) -> Sentinel | None:
     if source.sentinel_master is None:
         return None
+    username, password = (
+        None if text is None else drop_line_break(text)
+        for text in map(environ.get, (names.LOCATOR_USERNAME, names.LOCATOR_PASSWORD))
+    )
     return Sentinel(
-        source.sentinel_master,
-        source.sentinel_addresses,
-        username=environ.get(names.LOCATOR_USERNAME),
-        password=environ.get(names.LOCATOR_PASSWORD),
+        source.sentinel_master, source.sentinel_addresses, username=username, password=password
     )

@@ -30,7 +30,9 @@ def refer_to_login(queue: RedisQueue) -> list[Variable]:
     if queue.uri_secret_ref is not None:
         return [from_reference(BROKER_URI, queue.uri_secret_ref)]
     sentinels = queue.sentinel.credentials_secret_ref if queue.sentinel else None
+    named = [] if queue.username is None else [plain(BROKER_USERNAME, queue.username)]
     return [
+        *named,
         *_refer(queue.credentials_secret_ref, BROKER_USERNAME, BROKER_PASSWORD),
         *_refer(sentinels, LOCATOR_USERNAME, LOCATOR_PASSWORD),
     ]
@@ -73,6 +75,6 @@ def _build_url(queue: RedisQueue) -> list[Variable]:
     credentials = queue.credentials_secret_ref
     if credentials is None:
         return [plain(BROKER_URL, f"{scheme}://{address}")]
-    username = "" if credentials.username_key is None else f"$({BROKER_USERNAME})"
-    login = f"{username}:$({BROKER_PASSWORD})"
+    has_name = queue.username is not None or credentials.username_key is not None
+    login = f"$({BROKER_USERNAME}):$({BROKER_PASSWORD})" if has_name else f":$({BROKER_PASSWORD})"
     return [*refer_to_login(queue), build_url(f"{scheme}://{login}@{address}")]

@@ -59,7 +59,7 @@ def _read_address(source: RedisQueue, reader: SecretReader) -> RedisAddress:
     return RedisAddress(
         host=source.host or "",
         port=source.port,
-        username=username,
+        username=source.username or username,
         password=password,
         database=source.database,
     )

@@ -33,7 +33,7 @@ from workqueuejob.names import (
 )
 from workqueuejob.planning.actions import CreateWave
 from workqueuejob.planning.ledger.spans import find_span, write_span
-from workqueuejob.planning.pods.environment import build_environment
+from workqueuejob.planning.pods.environment import build_environment, choose_containers
 from workqueuejob.planning.pods.injection import inject_worker
 from workqueuejob.planning.pods.template_shape import check_shape, read_variable_names
 from workqueuejob.planning.pods.worker_environment import build_worker_environment
@@ -109,7 +109,7 @@ def hash_template(resource: WorkQueueJob) -> str:
     It must stay the same over versions of the operator: pods with another hash count as outdated.
     """
     spec = resource.spec
-    parts = {
+    parts: dict[str, Any] = {
         "queue": _describe_queue(resource),
         "worker": spec.worker.to_manifest() if spec.worker else None,
         "retry": spec.retry.to_manifest() if spec.retry else None,
@@ -117,6 +117,8 @@ def hash_template(resource: WorkQueueJob) -> str:
     if spec.pod_failure_policy is not None:
         # Left out otherwise, so that a spec without it has the hash of operators before it.
         parts["podFailurePolicy"] = spec.pod_failure_policy.to_manifest()
+    if spec.container_name is not None:
+        parts["containerName"] = spec.container_name
     texts = {
         name: json.dumps(part, sort_keys=True, separators=(",", ":"))
         for name, part in parts.items()
@@ -215,10 +217,8 @@ def _complete_template(
     metadata, pod = template.setdefault("metadata", {}), template["spec"]
     pod.setdefault("restartPolicy", "Never")
     if spec.worker is None:
-        environment = build_environment(spec.queue)
-        for kind in ("initContainers", "containers"):
-            for container in pod.get(kind) or ():
-                _add_environment(container, environment)
+        for container in choose_containers(spec, pod):
+            _add_environment(container, build_environment(spec.queue))
     else:
         labels = {**labels, WORKER_LABEL: "true"}
         worked = _find_worked(spec, pod)
