@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import yaml
 
 if TYPE_CHECKING:
     from tests.chart.conftest import Helm, Manifest, Rendering
+
+ROOT = Path(__file__).resolve().parents[2]
 
 OPERATOR_RULES = {
     ("wqj.dev", "workqueuejobs"): {"list", "watch", "delete"},
@@ -182,3 +186,34 @@ def test_policy_is_bound_to_the_namespaces_that_the_operator_serves(full: Render
         "operator": "In",
         "values": ["fruits", "42"],
     }
+
+
+def test_multi_tenant_preset_gives_rights_and_reach_in_its_namespaces_only(helm: Helm) -> None:
+    values = yaml.safe_load((ROOT / "deploy" / "multi-tenant.yaml").read_text())
+    rendering = helm.template(values)
+    namespaces = set(values["watchNamespaces"])
+    own = [role for role in rendering.of_kind("Role") if rules_of(role) == OPERATOR_RULES]
+    assert {role["metadata"]["namespace"] for role in own} == namespaces
+    secrets = [
+        role for role in rendering.of_kind("ClusterRole") if ("", "secrets") in rules_of(role)
+    ]
+    assert secrets == []
+    assert rendering.of_kind("ClusterRoleBinding") == []
+    assert rendering.of_kind("ValidatingAdmissionPolicyBinding")
+
+    arguments = rendering.container()["args"]
+    assert "--allowed-host=*.<namespace>.svc" in arguments
+    assert [a for a in arguments if a.startswith("--allowed-host=")] == [
+        "--allowed-host=*.<namespace>.svc"
+    ]
+    assert any(argument.startswith("--allowed-address=") for argument in arguments)
+
+    policy = rendering.one("NetworkPolicy")["spec"]
+    assert policy["policyTypes"] == ["Ingress", "Egress"]
+    selected = [
+        expression["values"]
+        for rule in policy["egress"]
+        for peer in rule.get("to", ())
+        for expression in peer.get("namespaceSelector", {}).get("matchExpressions", ())
+    ]
+    assert selected == [values["watchNamespaces"]]

@@ -18,7 +18,7 @@ from dev.servers.ports import find_free_ports
 from .api_server import ApiServer
 
 LEASE_NAME = "replicas-test"
-_OPERATOR = str(Path(sys.executable).with_name("workqueuejob-operator"))
+OPERATOR = str(Path(sys.executable).with_name("workqueuejob-operator"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ class Election:
         kubeconfig: Path | None = None,
         namespaces: Sequence[str] = ("default",),
         options: Sequence[str] = (),
-        program: Sequence[str] = (_OPERATOR, "run"),
+        program: Sequence[str] = (OPERATOR, "run"),
     ) -> Iterator[Replica]:
         """Run a replica until the context ends; by default straight to the API server.
 

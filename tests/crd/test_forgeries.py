@@ -56,7 +56,8 @@ class Objects:
 
 @pytest.fixture
 def objects(api_server: ApiServer, tmp_path: Path) -> Iterator[Objects]:
-    api_server.kubectl("create", "namespace", ELSEWHERE)
+    if f"namespace/{ELSEWHERE}" not in api_server.kubectl("get", "namespaces", "-o", "name"):
+        api_server.kubectl("create", "namespace", ELSEWHERE)
     yield Objects(api_server, tmp_path)
     for kind in ("pods", "jobs"):
         for namespace in ("default", ELSEWHERE):
