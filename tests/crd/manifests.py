@@ -38,6 +38,9 @@ def rabbitmq(**changes: Any) -> Manifest:
     return {"spec": {"queue": {"rabbitmq": changes}}}
 
 
+SENTINEL: Manifest = {"masterName": "mymaster", "addresses": ["sentinel:26379"]}
+
+
 def redis(source: Manifest | None = None, **changes: Any) -> Manifest:
     """Return a patch that makes the queue a Redis list, unless `source` says otherwise."""
     source = {"list": {"key": "job2"}} if source is None else source

@@ -1,11 +1,10 @@
 """What a user may write of a Redis list or stream, and what not."""
 
-from .manifests import Manifest, redis
+from .manifests import SENTINEL, Manifest, redis
 
 REDIS = "spec.queue.redis"
 URI = {"host": None, "uriSecretRef": {"name": "redis"}}
 STREAM = {"stream": {"key": "job3", "consumerGroup": "workers"}}
-SENTINEL = {"masterName": "mymaster", "addresses": ["sentinel:26379"]}
 
 
 def by_sentinel(**changes: object) -> Manifest:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from workqueuejob.api.crd import build_crd
 
-from .manifests import Manifest, kafka, rabbitmq, redis
+from .manifests import SENTINEL, Manifest, kafka, rabbitmq, redis
 
 SOURCES: Mapping[str, Callable[..., Manifest]] = {
     "rabbitmq": rabbitmq,
@@ -37,5 +37,7 @@ def naming_secret(reference: str, name: str, **fields: str) -> Manifest:
     named: Manifest = {"name": name, **fields}
     for part in reversed(path):
         named = {part: named}
-    without_host = {"host": None} if path == ["uriSecretRef"] else {}
+    if path[0] == "sentinel":
+        named = {"sentinel": SENTINEL | named["sentinel"]}
+    without_host = {"host": None} if path[0] in ("uriSecretRef", "sentinel") else {}
     return SOURCES[broker](**without_host, **named)

@@ -3,7 +3,7 @@
 import pytest
 
 from .api_server import ApiServer, Create, Refused
-from .manifests import Manifest, kafka, merged, rabbitmq, redis, spec, warm, worked
+from .manifests import SENTINEL, Manifest, kafka, merged, rabbitmq, redis, spec, warm, worked
 
 pytestmark = pytest.mark.apiserver
 
@@ -193,12 +193,7 @@ def test_how_it_is_worked_on_can_be_changed(
     [
         pytest.param(change_redis(host="redis-2", port=6380), id="the host"),
         pytest.param(change_redis(**REDIS_URI), id="a URI instead of a host"),
-        pytest.param(
-            change_redis(
-                host=None, sentinel={"masterName": "mymaster", "addresses": ["sentinel:26379"]}
-            ),
-            id="Sentinel instead of a host",
-        ),
+        pytest.param(change_redis(host=None, sentinel=SENTINEL), id="Sentinel instead of a host"),
         pytest.param(change_redis(credentialsSecretRef={"name": "new"}), id="the credentials"),
         pytest.param(change_redis(tls={}), id="TLS"),
         pytest.param(change_redis(leaseSeconds=60), id="the lease"),

@@ -42,6 +42,7 @@ PERIOD = BusyPeriod(
 )
 FULL_STATUS = WorkQueueJobStatus(
     observed_generation=1,
+    installation="workqueuejob-system/workqueuejob",
     conditions=(
         Condition(
             type="Progressing",
