@@ -158,7 +158,7 @@ def test_all_secrets_at_once_are_within_the_cost_limit(log_in: LogIn) -> None:
     [
         rabbitmq(host="attacker.example"),
         rabbitmq(port=15671),
-        rabbitmq(management={"url": "http://attacker.example"}),
+        rabbitmq(management={"url": "https://attacker.example"}),
         rabbitmq(credentialsSecretRef={"passwordKey": "other"}),
         rabbitmq(credentialsSecretRef={"name": "other"}),
         rabbitmq(tls={"verification": "None"}),
