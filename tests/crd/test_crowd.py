@@ -73,5 +73,5 @@ def test_large_objects_of_others_and_of_ours_cost_nothing_that_stays(
 
     with election.running("first") as replica:
         wait_for(lambda: replica.get("/readyz")[0] == 200, seconds=60, what="ready")
-        wait_for(lambda: count_taken_up(replica) == 13, seconds=60, what="13 taken up")
+        wait_for(lambda: count_taken_up(replica) == 13, seconds=150, what="13 taken up")
         assert read_peak_megabytes(replica.process.pid) < limit_megabytes()

@@ -1,7 +1,7 @@
 """Sends the requests of all WorkQueueJobs at a pace that the API server bears, the urgent first.
 
 A request needs a token and a place: tokens come at a steady rate, and there are places for a few
-reads and as many writes at a time. `planning.urgency` says which of those that wait goes next.
+requests of each kind at a time. `planning.urgency` says which of those that wait goes next.
 A task says with `sending` how urgent its requests are. Sends nothing itself.
 """
 
@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from enum import Enum, auto
 
 from workqueuejob.errors import NotWritten
 from workqueuejob.planning.bucket import Bucket
@@ -31,6 +32,19 @@ def sending(urgency: Urgency) -> Iterator[None]:
         _urgency.reset(token)
 
 
+class Kind(Enum):
+    """What a request does; each kind has places of its own, so that none has to wait for another.
+
+    A slow webhook delays other writes only, and a WorkQueueJob so large that the API server takes
+    seconds to change it delays only the status of others.
+    """
+
+    READ = auto()
+    STATUS = auto()
+    """It changes the status of a WorkQueueJob."""
+    OTHER_WRITE = auto()
+
+
 @dataclass(frozen=True, slots=True)
 class BudgetLimits:
     """How many requests a process sends."""
@@ -43,10 +57,18 @@ class BudgetLimits:
     """Of these, how many may only change numbers of a status that are not old yet."""
 
     at_a_time: int = 12
-    """Reads under way at most, and as many writes.
+    """Reads under way at most, and as many writes that change no status."""
 
-    They are counted apart, because a slow webhook delays writes only.
+    statuses_at_a_time: int = 4
+    """The API server decodes and checks a whole object to change its status.
+
+    With twelve of the largest at once on two cores, each took longer than the timeout of a request,
+    so that all were repeated again and again.
     """
+
+    def find(self, kind: Kind) -> int:
+        """Return how many requests of a kind may be under way."""
+        return self.statuses_at_a_time if kind is Kind.STATUS else self.at_a_time
 
 
 @dataclass(order=True, slots=True)
@@ -58,8 +80,7 @@ class _Asking:
 
 OnWait = Callable[[Urgency, float], None]
 
-_Lane = tuple[Urgency, bool]
-"""An urgency, and whether the request reads."""
+_Lane = tuple[Urgency, Kind]
 
 
 class RequestBudget:
@@ -80,12 +101,12 @@ class RequestBudget:
         numbers_per_second = self._limits.numbers_per_second
         self._numbers = Bucket(numbers_per_second, numbers_per_second)
         self._lanes: dict[_Lane, list[_Asking]] = {}
-        self._under_way = {True: 0, False: 0}
+        self._under_way = dict.fromkeys(Kind, 0)
         self._asked = self._sent = 0
         self._alarm: asyncio.TimerHandle | None = None
 
     @asynccontextmanager
-    async def place(self, *, is_read: bool) -> AsyncIterator[None]:
+    async def place(self, kind: Kind) -> AsyncIterator[None]:
         """Wait for a token and a place, and keep the place for the block.
 
         A write that its task gives up before it is sent, because it raises NotWritten, keeps its
@@ -93,9 +114,9 @@ class RequestBudget:
         """
         urgency = _urgency.get()
         if urgency is None:
-            urgency = Urgency.OBSERVATION if is_read else Urgency.DECISION
+            urgency = Urgency.OBSERVATION if kind is Kind.READ else Urgency.DECISION
         asked_at = self._clock()
-        await self._wait(urgency, is_read=is_read, asked_at=asked_at)
+        await self._wait(urgency, kind, asked_at=asked_at)
         self._on_wait(urgency, self._clock() - asked_at)
         was_sent = True
         try:
@@ -106,9 +127,9 @@ class RequestBudget:
         finally:
             if not was_sent:
                 self._tokens.give_back()
-            elif not is_read:
+            elif kind is not Kind.READ:
                 _waiting_since.set(None)
-            self._under_way[is_read] -= 1
+            self._under_way[kind] -= 1
             self._send_next()
 
     def spare_for_numbers(self) -> bool:
@@ -124,21 +145,21 @@ class RequestBudget:
         self._numbers.take()
         return True
 
-    async def _wait(self, urgency: Urgency, *, is_read: bool, asked_at: float) -> None:
+    async def _wait(self, urgency: Urgency, kind: Kind, *, asked_at: float) -> None:
         since = asked_at
-        if not is_read:
+        if kind is not Kind.READ:
             since = min(_waiting_since.get() or asked_at, asked_at)
             _waiting_since.set(since)
         self._asked += 1
         asking = _Asking(since, self._asked, asyncio.get_running_loop().create_future())
-        heapq.heappush(self._lanes.setdefault((urgency, is_read), []), asking)
+        heapq.heappush(self._lanes.setdefault((urgency, kind), []), asking)
         self._send_next()
         try:
             await asking.place
         except asyncio.CancelledError:
             if asking.place.done() and not asking.place.cancelled():
                 # It was its turn just now.
-                self._under_way[is_read] -= 1
+                self._under_way[kind] -= 1
                 self._tokens.give_back()
                 self._send_next()
             raise
@@ -156,14 +177,14 @@ class RequestBudget:
             asking.place.set_result(None)
 
     def _choose_lane(self) -> _Lane | None:
-        oldest: dict[Urgency, tuple[float, bool]] = {}
-        for (urgency, is_read), asking in self._lanes.items():
+        oldest: dict[Urgency, tuple[float, Kind]] = {}
+        for (urgency, kind), asking in self._lanes.items():
             while asking and asking[0].place.done():
                 heapq.heappop(asking)
-            if asking and self._under_way[is_read] < self._limits.at_a_time:
+            if asking and self._under_way[kind] < self._limits.find(kind):
                 known = oldest.get(urgency)
-                first = (asking[0].since, is_read)
-                oldest[urgency] = first if known is None else min(known, first)
+                if known is None or asking[0].since < known[0]:
+                    oldest[urgency] = (asking[0].since, kind)
         if not oldest:
             return None
         waits = {urgency: since for urgency, (since, _) in oldest.items()}

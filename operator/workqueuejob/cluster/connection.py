@@ -6,12 +6,14 @@ Its requests share a budget. Knows no object.
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
+from urllib.parse import urlsplit
 
 from kubernetes.aio import client
 from kubernetes.aio import config as untyped_config
 
-from workqueuejob.cluster.budget import RequestBudget
+from workqueuejob.cluster.budget import Kind, RequestBudget
 from workqueuejob.cluster.decoding import decode
+from workqueuejob.names import GROUP
 
 config: Any = untyped_config
 
@@ -53,14 +55,14 @@ class GuardedClient(DeepReadingClient):
         self._pause = pause
         self._budget = budget or RequestBudget()
 
-    async def call_api(self, method: str, *arguments: Any, **options: Any) -> Any:
+    async def call_api(self, method: str, url: str, *arguments: Any, **options: Any) -> Any:
         """Send a request when it is its turn; raises what the guard raises."""
-        is_read = method in _READING
-        async with self._budget.place(is_read=is_read):
+        kind = _tell_kind(method, url)
+        async with self._budget.place(kind):
             # After the wait, in which the Lease may have been lost, or the plan become too old.
-            if not is_read:
+            if kind is not Kind.READ:
                 self._guard()
-            answer = await super().call_api(method, *arguments, **options)
+            answer = await super().call_api(method, url, *arguments, **options)
         if self._pause is not None:
             await self._pause()
         return answer
@@ -89,3 +91,11 @@ async def api_client(
         else GuardedClient(configuration, guard, pause, budget=budget)
     ) as opened:
         yield opened
+
+
+def _tell_kind(method: str, url: str) -> Kind:
+    if method in _READING:
+        return Kind.READ
+    path = urlsplit(url).path
+    is_status = f"/{GROUP}/" in path and path.endswith("/status")
+    return Kind.STATUS if is_status else Kind.OTHER_WRITE

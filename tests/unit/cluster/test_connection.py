@@ -123,6 +123,39 @@ async def test_crowd_of_requests_goes_a_few_at_a_time_and_slow_writes_hold_up_no
     assert most <= 30
 
 
+async def test_statuses_that_take_long_hold_up_no_job() -> None:
+    under_way: list[str] = []
+    ended = asyncio.Event()
+
+    async def answer(request: web.Request) -> web.Response:
+        if "/workqueuejobs/" in request.path:
+            under_way.append(request.path)
+            await ended.wait()
+        return web.json_response({"metadata": {"resourceVersion": "1"}})
+
+    application = web.Application()
+    application.router.add_route("*", "/{path:.*}", answer)
+    async with TestServer(application) as server:
+        configuration = client.Configuration(host=str(server.make_url("")).rstrip("/"))
+        async with (
+            GuardedClient(configuration, lambda: None) as guarded,
+            asyncio.TaskGroup() as writes,
+        ):
+            cluster = ClusterAPI(guarded)
+            for number in range(12):
+                patch = cluster.patch_status("shop", f"fruits-{number}", {}, resource_version="1")
+                writes.create_task(patch)
+            await asyncio.sleep(0)
+            for _ in range(12):
+                await cluster.patch_job_condition(
+                    "shop", "fruits-1", {"type": "SuccessCriteriaMet"}, resource_version="1"
+                )
+            assert len(under_way) <= 4
+            ended.set()
+
+    assert len(under_way) == 12
+
+
 async def test_write_that_waited_asks_again_when_its_turn_comes() -> None:
     leads, ended, seen = True, asyncio.Event(), 0
 
