@@ -238,6 +238,7 @@ def test_kubectl_get_all_lists_it(api_server: ApiServer, create: Create) -> None
         ("wqj.spec.queue.redis.list.processingKey", "job2:processing"),
         ("wqj.spec.worker", "Injected"),
         ("wqj.spec.worker.delivery", "ITEM_FILE"),
+        ("wqj.spec.worker.delivery.envelopeFile", "ITEM_ENVELOPE_FILE"),
         ("wqj.spec.retry", "{job2}:dead"),
         ("wqj.spec.failurePolicy.maxDeadLettered", "a percentage of the items settled"),
         ("wqj.spec.template.spec", "kubectl explain job.spec.template.spec"),

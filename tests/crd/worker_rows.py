@@ -25,7 +25,7 @@ def image() -> Manifest:
     return {"source": "Image"}
 
 
-def delivered(**changes: str) -> Manifest:
+def delivered(**changes: object) -> Manifest:
     return worked(worker={"delivery": changes})
 
 
@@ -38,6 +38,7 @@ MIN_PARALLELISM = "spec.autoscale.minParallelism"
 
 ACCEPTED_WORKERS: list[tuple[str, Manifest]] = [
     ("our worker at RabbitMQ", worked()),
+    ("a file for the envelope", delivered(type="File", envelopeFile=True)),
     ("our worker at a list", worked(redis())),
     ("our worker at a stream", worked(redis(STREAM))),
     ("our worker in Fine pods", worked(mode="Fine")),
@@ -198,6 +199,12 @@ REFUSED_WORKERS: list[tuple[str, Manifest, str, str]] = [
         worked(redis({"list": {"key": "job2", "processingKey": "doing"}})),
         "spec.queue.redis.list.processingKey",
         "must not be set with worker",
+    ),
+    (
+        "a file for the envelope that is no boolean",
+        delivered(envelopeFile="/tmp/envelope"),  # noqa: S108 - it is refused
+        "spec.worker.delivery.envelopeFile",
+        "boolean",
     ),
     (
         "an item delivered by hand",

@@ -80,6 +80,12 @@ class CommandDelivery(Model):
     """Name of the environment variable that holds the item. Only with type Environment. Default:
     ITEM."""
 
+    envelope_file: bool | None = None
+    """true also gives the command a file of JSON with all that the broker keeps of the item besides
+    the body: headers, key and the broker's own properties. Its path is in the environment variable
+    ITEM_ENVELOPE_FILE. ITEM_HEADERS has only headers, of at most 32768 bytes. It needs a writable
+    /tmp or TMPDIR. Unset: no such file."""
+
 
 class WorkerSpec(Model):
     """The program between the queue and the container's command."""
@@ -95,9 +101,11 @@ class WorkerSpec(Model):
     containers. Unset: the only container."""
 
     delivery: CommandDelivery = CommandDelivery()
-    """How the command gets an item. Every command also finds ITEM_ID, ITEM_ATTEMPT (from 1) and
-    ITEM_REDELIVERED (true or false) in its environment. It has no effect on a program that uses the
-    Python library. Unset: on standard input."""
+    """How the command gets an item. Every command also finds ITEM_ID, ITEM_ATTEMPT (from 1),
+    ITEM_REDELIVERED and ITEM_TOMBSTONE (true or false) and ITEM_HEADERS (JSON) in its environment,
+    and what else the broker knows: ITEM_KEY, ITEM_CONTENT_TYPE, ITEM_ENQUEUED_TIME, TRACEPARENT and
+    TRACESTATE. It has no effect on a program that uses the Python library. Unset: on standard
+    input."""
 
     prefix_output: bool = False
     """true puts the item's id before each line that the command prints. It has no effect on a

@@ -4,6 +4,8 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
+from workqueuejob.brokers.envelope import Envelope
+
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
@@ -13,7 +15,7 @@ class Delivery:
     attempt: of this item, from 1, this one included.
     redelivered: whether somebody had it before.
     lost: whether the attempt before this one ended without a word, as when its pod was killed.
-    handle: what the broker's module needs to settle it.
+    handle: what the broker's module needs to settle it; a `Handle`.
     last_failure: why the last attempt that failed did, where the broker remembers it.
     doubtful: whether a worker may have settled and counted it before, and the broker has lost that.
     gone: whether its body was removed from the queue before it was done, so it can't be worked on.
@@ -28,6 +30,22 @@ class Delivery:
     last_failure: str = ""
     doubtful: bool = False
     gone: bool = False
+
+    def read_envelope(self) -> Envelope:
+        """Return what the broker keeps of the item besides the body; decodes it each time."""
+        handle: Handle = self.handle
+        return handle.read_envelope()
+
+
+class Handle(Protocol):
+    """A delivery as its broker's module knows it."""
+
+    def read_envelope(self) -> Envelope:
+        """Return the item's envelope, as the item arrived.
+
+        Never raises and asks no broker, so any thread may call it, also after the item is settled.
+        """
+        ...
 
 
 class Broker(Protocol):

@@ -77,10 +77,12 @@ class DeliverySettings:
     """How a command gets its item: Stdin, Argument, Environment or File.
 
     variable: the environment variable's name, for Environment.
+    envelope_file: whether it also gets a file with all that the broker keeps besides the body.
     """
 
     type: str = "Stdin"
     variable: str = "ITEM"
+    envelope_file: bool = added(False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,19 +5,27 @@
     environment  in a variable that the user names; can't hold a NUL byte
     file         a temporary file, whose path is the last argument and ITEM_FILE; removed afterwards
 
-The command inherits the worker's environment without the variables that are private to the worker.
+What the broker keeps besides the body is in variables (`item_variables`), and all of it in another
+temporary file if the settings ask for that. The command inherits the worker's environment without
+the variables that are private to the worker, and without those that describe another item.
 Starts no process.
 """
 
 import errno
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 
 from workqueuejob.contract.settings import DeliverySettings, is_private
 from workqueuejob.errors import SettingsInvalid
 from workqueuejob.worker.item import Item
+from workqueuejob.worker.item_variables import (
+    ENVELOPE_FILE,
+    OPTIONAL_VARIABLES,
+    describe_item,
+    write_envelope,
+)
 from workqueuejob.worker.process import Environment, FileActions, is_exhaustion
 
 STDIN, ARGUMENT, ENVIRONMENT, FILE = "Stdin", "Argument", "Environment", "File"
@@ -59,10 +67,13 @@ class CommandInput:
         if not name or "=" in name or "\0" in name:
             raise SettingsInvalid(f"{name!r} can't be an environment variable's name; correct it")
         self._way = delivery.type
+        self._wants_envelope = delivery.envelope_file
         self._variable = os.fsencode(name)
         self._arguments = [os.fsencode(argument) for argument in command]
         self._environ = {
-            name: value for name, value in environ.items() if not is_private(os.fsdecode(name))
+            name: value
+            for name, value in environ.items()
+            if not (is_private(os.fsdecode(name)) or name in OPTIONAL_VARIABLES)
         }
 
     @contextmanager
@@ -72,38 +83,35 @@ class CommandInput:
         Raises ItemUnfit where only this item can't be passed, SettingsInvalid where no item can,
         and OSError where the pod or its node is short of something.
         """
-        invocation = Invocation(self._arguments, self._describe(item))
+        invocation = Invocation(self._arguments, self._environ | describe_item(item))
+        with ExitStack() as files:
+            if self._wants_envelope:
+                path = files.enter_context(_in_file(write_envelope(item), "envelope-"))
+                invocation.environ[ENVELOPE_FILE] = path
+            self._hand_over(item.body, invocation, files)
+            yield invocation
+
+    def _hand_over(self, body: bytes, invocation: Invocation, files: ExitStack) -> None:
         if self._way == STDIN:
-            with _in_memory(item.body) as descriptor:
-                invocation.actions = ((os.POSIX_SPAWN_DUP2, descriptor, 0),)
-                yield invocation
+            descriptor = files.enter_context(_in_memory(body))
+            invocation.actions = ((os.POSIX_SPAWN_DUP2, descriptor, 0),)
             return
         invocation.actions = ((os.POSIX_SPAWN_OPEN, 0, b"/dev/null", os.O_RDONLY, 0),)
         if self._way == FILE:
-            with _in_file(item.body) as path:
-                invocation.arguments = [*self._arguments, path]
-                invocation.environ[ITEM_FILE] = path
-                yield invocation
+            path = files.enter_context(_in_file(body, "item-"))
+            invocation.arguments = [*self._arguments, path]
+            invocation.environ[ITEM_FILE] = path
             return
-        if b"\0" in item.body:
+        if b"\0" in body:
             raise ItemUnfit(
                 "the item holds a NUL byte, which neither argument nor variable can; "
                 "let the command read it from stdin or a file"
             )
         invocation.holds_item = True
         if self._way == ARGUMENT:
-            invocation.arguments = [*self._arguments, item.body]
+            invocation.arguments = [*self._arguments, body]
         else:
-            invocation.environ[self._variable] = item.body
-        yield invocation
-
-    def _describe(self, item: Item) -> Environment:
-        return {
-            **self._environ,
-            b"ITEM_ID": item.id.encode().replace(b"\0", b""),
-            b"ITEM_ATTEMPT": b"%d" % item.attempt,
-            b"ITEM_REDELIVERED": b"true" if item.redelivered else b"false",
-        }
+            invocation.environ[self._variable] = body
 
 
 @contextmanager
@@ -122,12 +130,12 @@ def _in_memory(body: bytes) -> Iterator[int]:
 
 
 @contextmanager
-def _in_file(body: bytes) -> Iterator[bytes]:
+def _in_file(content: bytes, prefix: str) -> Iterator[bytes]:
     # Imported here, because it takes a tenth of a worker's start.
     import tempfile
 
     try:
-        descriptor, path = tempfile.mkstemp(prefix="item-")
+        descriptor, path = tempfile.mkstemp(prefix=prefix)
     except OSError as error:
         if is_exhaustion(error):
             raise
@@ -137,11 +145,11 @@ def _in_file(body: bytes) -> Iterator[bytes]:
         ) from None
     try:
         try:
-            _write(descriptor, body)
+            _write(descriptor, content)
         except OSError as error:
             os.ftruncate(descriptor, 0)
             if error.errno == errno.EFBIG or (is_exhaustion(error) and _has_room(descriptor)):
-                raise _too_large(body, f"in {os.path.dirname(path)}", error) from None
+                raise _too_large(content, f"in {os.path.dirname(path)}", error) from None
             raise
         finally:
             os.close(descriptor)

@@ -2,10 +2,13 @@
 
 import sys
 import traceback
+from collections.abc import Mapping
+from datetime import datetime
 from types import TracebackType
-from typing import NoReturn, Protocol
+from typing import Any, NoReturn, Protocol
 
 from workqueuejob.brokers.broker import Delivery
+from workqueuejob.brokers.envelope import Envelope
 from workqueuejob.errors import LeaseLost, WorkQueueJobError
 
 
@@ -55,11 +58,12 @@ class Item:
     is_settled: whether this delivery of it was settled here, also by a retry or by giving it back.
     """
 
-    __slots__ = ("_settler", "delivery", "is_lost", "is_settled")
+    __slots__ = ("_envelope", "_settler", "delivery", "is_lost", "is_settled")
 
     def __init__(self, settler: Settler, delivery: Delivery) -> None:
         self._settler = settler
         self.delivery = delivery
+        self._envelope: Envelope | None = None
         self.is_lost = False
         self.is_settled = False
 
@@ -70,7 +74,7 @@ class Item:
 
     @property
     def body(self) -> bytes:
-        """What the producer sent."""
+        """What the producer sent; empty for a tombstone, too (`is_tombstone`)."""
         return self.delivery.body
 
     @property
@@ -87,6 +91,53 @@ class Item:
     def redelivered(self) -> bool:
         """Whether a worker had the item before, whatever came of it."""
         return self.delivery.redelivered
+
+    @property
+    def envelope(self) -> Envelope:
+        """All that the broker keeps of the item besides its body; the same in all attempts.
+
+        It is decoded when the program asks for it first. docs/worker.md says what each broker has.
+        """
+        if self._envelope is None:
+            self._envelope = self.delivery.read_envelope()
+        return self._envelope
+
+    @property
+    def headers(self) -> Mapping[str, Any]:
+        """The producer's headers by name, read-only; empty where the broker keeps none.
+
+        The values are what the broker has: bytes at brokers whose headers have no types. Of headers
+        with one name this is the last value. A value that can't be decoded is None.
+        """
+        return self.envelope.headers
+
+    @property
+    def properties(self) -> Mapping[str, Any]:
+        """What else the broker keeps of the item, by the broker's own names; read-only."""
+        return self.envelope.properties
+
+    @property
+    def key(self) -> bytes | None:
+        """The key of a record in a log; None if it has none, or the broker has no keys."""
+        return self.envelope.key
+
+    @property
+    def content_type(self) -> str | None:
+        """The type of the body, such as `application/json`; None if the producer named none."""
+        return self.envelope.content_type
+
+    @property
+    def enqueued_at(self) -> datetime | None:
+        """When the item was added to its queue, with a time zone; None if nobody noted it.
+
+        It is by the clock of the producer or of the broker, as the broker keeps it.
+        """
+        return self.envelope.enqueued_at
+
+    @property
+    def is_tombstone(self) -> bool:
+        """Whether the item has no body at all, as a record that deletes its key in a log."""
+        return self.envelope.is_tombstone
 
     def ack(self) -> bool:
         """Settle the item as done; return False if it is lost: then another worker does it again.

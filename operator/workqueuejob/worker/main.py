@@ -90,7 +90,11 @@ def run(
 def override(settings: WorkerSettings, arguments: argparse.Namespace) -> WorkerSettings:
     """Return the settings, where an option of the command line replaces its setting."""
     if arguments.delivery is not None:
-        settings = replace(settings, delivery=arguments.delivery)
+        way: DeliverySettings = arguments.delivery
+        delivery = replace(settings.delivery, type=way.type, variable=way.variable)
+        settings = replace(settings, delivery=delivery)
+    if arguments.envelope_file:
+        settings = replace(settings, delivery=replace(settings.delivery, envelope_file=True))
     if arguments.item_timeout_seconds is not None:
         settings = replace(settings, item_timeout_seconds=arguments.item_timeout_seconds)
     if arguments.prefix_output:
@@ -184,6 +188,11 @@ def _build_parser() -> argparse.ArgumentParser:
         action="store_const",
         const=DeliverySettings(type=FILE),
         help="the item is in a file, whose path is the last argument, and in ITEM_FILE",
+    )
+    command.add_argument(
+        "--envelope-file",
+        action="store_true",
+        help="headers, key and properties are in a file of JSON, whose path is ITEM_ENVELOPE_FILE",
     )
     command.add_argument(
         "--prefix-output",

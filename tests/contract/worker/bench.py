@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
-from workqueuejob.brokers.broker import Broker
+from tests.contract.worker.places import Place
+from workqueuejob.brokers.broker import Broker, Delivery
+from workqueuejob.brokers.envelope import Envelope
 from workqueuejob.contract.retry import RetrySettings
 
 
@@ -19,6 +21,18 @@ class DeadLetter:
     pod: str
 
 
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """An item as it was produced.
+
+    raw: byte for byte, and without what workers add later.
+    envelope: what a worker must read from it.
+    """
+
+    raw: Any
+    envelope: Envelope
+
+
 class Bench(Protocol):
     """One empty queue of one kind at one broker, fresh for each test.
 
@@ -26,13 +40,15 @@ class Bench(Protocol):
     shares_every_item: whether any worker gets any item, and not only its own share of them.
     rests_aside: whether items pass one that rests until its next attempt.
     free_losses: how many losses of an item cost it no attempt, because the broker can't tell them
-        from a death of its own.
+        them from a death of its own.
+    place: where workers' connections are opened.
     """
 
     lease_seconds: float
     shares_every_item: bool
     rests_aside: bool
     free_losses: int
+    place: Place
 
     def make_room(self, workers: int) -> None:
         """Let so many workers hold an item each; before anything is produced."""
@@ -46,6 +62,21 @@ class Bench(Protocol):
 
     def produce(self, *bodies: bytes) -> None:
         """Add items as a plain producer does."""
+        ...
+
+    def produce_whole(self) -> Whole:
+        """Add an item that has all that a producer can give it here.
+
+        Its headers have the oddest types and names that the broker takes.
+        """
+        ...
+
+    def read_raw(self, delivery: Delivery) -> Any:
+        """Return an item like `Whole.raw`; it was taken in this process."""
+        ...
+
+    def read_raw_letter(self) -> Any:
+        """Return the only dead letter like `Whole.raw`."""
         ...
 
     def kill(self, broker: Broker) -> None:

@@ -5,6 +5,7 @@ import time
 from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from dataclasses import replace
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
 
@@ -18,12 +19,24 @@ from confluent_kafka import (
 from confluent_kafka.admin import NewPartitions, NewTopic, OffsetSpec
 
 from dev.servers.kafka import KafkaServer
-from tests.contract.worker.bench import DeadLetter
+from tests.contract.worker.bench import DeadLetter, Whole
 from tests.contract.worker.places import Here, Place
+from workqueuejob.brokers.broker import Delivery
+from workqueuejob.brokers.envelope import Envelope
 from workqueuejob.brokers.kafka.broker import KafkaBroker, open_broker
 from workqueuejob.brokers.kafka.settings import KafkaConnection, KafkaSource
 from workqueuejob.contract.retry import RetrySettings
 
+ODD_HEADERS: list[tuple[str, str | bytes | None]] = [
+    ("trace", b"1"),
+    ("Content-Type", b"image/png"),
+    ("trace", b"2"),
+    ("null", None),
+    ("empty", b""),
+    ("caf\u00e9 \x7f", b"\0\xff"),
+    ("", b"no name"),
+]
+ODD_TIME_MS = 1_796_050_220_891
 LARGE = {"max.message.bytes": str(4 << 20)}
 
 _numbers = itertools.count(1)
@@ -97,6 +110,46 @@ class KafkaBench:
         for body in bodies:
             self._producer.produce(self.topic, body, partition=next(self._sent) % self._partitions)
         assert self._producer.flush(10) == 0
+
+    def produce_whole(self) -> Whole:
+        """Add a tombstone with an empty key."""
+        sent: list[Any] = []
+        self._producer.produce(
+            self.topic,
+            None,
+            b"",
+            partition=0,
+            headers=ODD_HEADERS,
+            timestamp=ODD_TIME_MS,
+            on_delivery=lambda _, message: sent.append(message),
+        )
+        assert self._producer.flush(10) == 0
+        envelope = Envelope(
+            headers=dict(ODD_HEADERS),
+            properties={
+                "topic": self.topic,
+                "partition": 0,
+                "offset": sent[0].offset(),
+                "timestamp": ODD_TIME_MS,
+                "timestamp_type": "CreateTime",
+                "headers": tuple(ODD_HEADERS),
+            },
+            key=b"",
+            content_type="image/png",
+            enqueued_at=datetime(2026, 11, 30, 14, 50, 20, 891_000, UTC),
+            is_tombstone=True,
+        )
+        return Whole((b"", None, ODD_HEADERS, ODD_TIME_MS), envelope)
+
+    def read_raw(self, delivery: Delivery) -> Any:
+        record = delivery.handle.message
+        return record.key(), record.value(), record.headers(), record.timestamp()[1]
+
+    def read_raw_letter(self) -> Any:
+        (letter,) = self.read(self.dead_letter)
+        kept = [pair for pair in letter.headers() if not pair[0].startswith("wqj-")]
+        time_ms = int(dict(letter.headers())["wqj-source-timestamp"])
+        return letter.key(), letter.value(), kept, time_ms
 
     def open_transaction(self, *bodies: bytes) -> Producer:
         """Send items in a transaction, which the producer that is returned ends."""

@@ -17,6 +17,7 @@ from importlib import import_module
 from typing import Any, Protocol, TypeVar
 
 from workqueuejob.brokers.broker import Broker, Delivery
+from workqueuejob.brokers.envelope import Envelope
 from workqueuejob.errors import WorkQueueJobError
 
 B = TypeVar("B", bound=Broker)
@@ -96,6 +97,11 @@ class Servant:
     def write(self, number: int, attribute: str, value: Any) -> None:
         """Set an attribute of a broker."""
         setattr(self._brokers[number], attribute, value)
+
+    def describe(self, number: int) -> Envelope:
+        """Return the envelope of the delivery whose handle has this number."""
+        found: Envelope = self._handles[number].read_envelope()
+        return found
 
     def call(self, number: int, method: str, *arguments: Any, **settings: Any) -> Any:
         """Call a method of a broker."""

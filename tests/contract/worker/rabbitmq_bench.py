@@ -1,26 +1,64 @@
 """A classic or a quorum queue of a real RabbitMQ under the worker's contract."""
 
 import itertools
+import struct
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack, closing, suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 import pika
 
 from dev.servers.rabbitmq import ADMIN, RabbitMQServer
 from dev.servers.rabbitmq_configuration import QUORUM_TICK_SECONDS
-from tests.contract.worker.bench import DeadLetter
+from tests.contract.worker.bench import DeadLetter, Whole
 from tests.contract.worker.places import Here, Place
-from workqueuejob.brokers.broker import Broker
+from workqueuejob.brokers.broker import Broker, Delivery
+from workqueuejob.brokers.envelope import Envelope
 from workqueuejob.brokers.rabbitmq.broker import open_broker
 from workqueuejob.brokers.rabbitmq.names import DEAD_LETTER_PREFIX, boot_id_queue
+from workqueuejob.brokers.rabbitmq.properties import Properties, read_properties
 from workqueuejob.brokers.rabbitmq.settings import RabbitMQConnection, RabbitMQSource
+from workqueuejob.brokers.rabbitmq.tables import Table, encode_field, join_array
 from workqueuejob.contract.retry import RetrySettings
 
 QUEUE = "job/1"
 DEAD = "job/1 dead"
 PERSISTENT = 2
+OWN_PREFIXES = (b"x-wqj-", b"x-death", b"x-first-death-", b"x-last-death-", b"x-delivery-count")
+
+ODD_PROPERTIES = {
+    "content_type": "image/png",
+    "content_encoding": b"\xff\0",
+    "delivery_mode": PERSISTENT,
+    "priority": 255,
+    "correlation_id": "c-1",
+    "reply_to": "",
+    "message_id": "m-1",
+    "timestamp": 1_796_050_220,
+    "type": "fruit",
+    "app_id": "caf\u00e9",
+}
+ODD_HEADERS = {
+    "text": (encode_field("t-1"), "t-1"),
+    "bytes": (b"x\0\0\0\x02\0\xff", b"\0\xff"),
+    "no utf-8": (b"S\0\0\0\x01\xff", b"\xff"),
+    "time": (b"T" + struct.pack(">Q", 1_796_050_220_891), 1_796_050_220_891),
+    "decimal": (b"D\x02" + struct.pack(">i", -1234), Decimal("-12.34")),
+    "short": (b"s" + struct.pack(">h", -2), -2),
+    "single": (b"f" + struct.pack(">f", 0.75), 0.75),
+    "void": (b"V", None),
+    "no": (b"t\0", False),
+    "empty": (b"S\0\0\0\0", ""),
+    "table": (encode_field({"a": {"b": [1, "c"]}}), {"a": {"b": [1, "c"]}}),
+    "array": (join_array([b"V", b"t\x01", b"b\xff"]), [None, True, -1]),
+    "": (encode_field("no name"), "no name"),
+}
+"""Headers as the broker gets them, and what they mean. pika would write some of them in another
+way."""
 
 _numbers = itertools.count(1)
 
@@ -85,6 +123,33 @@ class RabbitMQWorkerBench:
         for body in bodies:
             told = pika.BasicProperties(delivery_mode=PERSISTENT, **properties)
             self.channel.basic_publish("", QUEUE, body, told)
+
+    def produce_whole(self) -> Whole:
+        table = Table().with_fields({name: field for name, (field, _) in ODD_HEADERS.items()})
+        encoded = b"".join(pika.BasicProperties(**ODD_PROPERTIES).encode())
+        properties = read_properties(encoded).replace(
+            headers=table, without=(), delivery_mode=PERSISTENT
+        )
+        self.channel.basic_publish("", QUEUE, b"apple", properties)
+        envelope = Envelope(
+            headers={name: value for name, (_, value) in ODD_HEADERS.items()},
+            properties=ODD_PROPERTIES,
+            content_type="image/png",
+            enqueued_at=datetime(2026, 11, 30, 14, 50, 20, tzinfo=UTC),
+        )
+        return Whole(_read(b"apple", properties), envelope)
+
+    def read_raw(self, delivery: Delivery) -> Any:
+        return _read(delivery.body, delivery.handle.properties)
+
+    def read_raw_letter(self) -> Any:
+        source, self.source = self.source, replace(self.source, queue=DEAD)
+        place, self.place = self.place, Here()
+        with closing(self.place), closing(self.connect()) as letters:
+            letter = letters.take(timeout_seconds=10)
+        self.source, self.place = source, place
+        assert letter is not None
+        return self.read_raw(letter)
 
     def kill(self, broker: Broker) -> None:
         self.place.cut(broker)
@@ -154,3 +219,12 @@ class ClassicBench(RabbitMQWorkerBench):
 class QuorumBench(RabbitMQWorkerBench):
     queue_type = "quorum"
     settling_seconds = 1.2 * QUORUM_TICK_SECONDS
+
+
+def _read(body: bytes, properties: Properties) -> Any:
+    """Return a message byte for byte, without the headers of workers and of the broker."""
+    headers = properties.headers
+    # RabbitMQ sorts the headers of a message that expires in a queue.
+    fields = sorted(pair for pair in headers.fields if not pair[0].startswith(OWN_PREFIXES))
+    bare = properties.replace(headers=Table(), without=(), delivery_mode=PERSISTENT)
+    return body, bare.encode(), fields, headers.rest

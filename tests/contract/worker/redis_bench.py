@@ -5,17 +5,30 @@ import itertools
 import json
 from collections.abc import Sequence
 from contextlib import ExitStack, closing
+from datetime import UTC, datetime
 from typing import Any
 
 from dev.servers.redis import RedisServer
-from tests.contract.worker.bench import DeadLetter
+from tests.contract.worker.bench import DeadLetter, Whole
 from tests.contract.worker.places import Here, Place
+from workqueuejob.brokers.broker import Delivery
+from workqueuejob.brokers.envelope import Envelope
 from workqueuejob.brokers.redis.broker import RedisBroker, open_broker
 from workqueuejob.brokers.redis.probe import connect as connect_probe
 from workqueuejob.brokers.redis.reference import RedisReference
 from workqueuejob.brokers.redis.settings import RedisSource
 from workqueuejob.contract.dead_letters import dead_key
 from workqueuejob.contract.retry import RetrySettings
+
+ODD_ELEMENT = b"\0\xff{}\r\n"
+ODD_FIELDS = {
+    b"Content-Type": b"text/plain",
+    b"caf\xe9\0": b"\0\xff",
+    b"": b"",
+    b"traceparent": b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+}
+ODD_ID = "4102444800000-7"
+"""Of the year 2100, because ids only grow."""
 
 _numbers = itertools.count(1)
 
@@ -74,6 +87,17 @@ class RedisListBench:
     def produce(self, *bodies: bytes) -> None:
         self.client.rpush(self.key, *bodies)
 
+    def produce_whole(self) -> Whole:
+        self.client.rpush(self.key, ODD_ELEMENT)
+        return Whole(ODD_ELEMENT, Envelope())
+
+    def read_raw(self, delivery: Delivery) -> Any:
+        return delivery.handle.entry
+
+    def read_raw_letter(self) -> Any:
+        (letter,) = self.dead_letters()
+        return letter.body
+
     def kill(self, broker: RedisBroker) -> None:
         self.place.cut(broker)
 
@@ -93,6 +117,27 @@ class RedisStreamBench(RedisListBench):
         for body in bodies:
             self.client.xadd(self.key, {"fruit": body})
 
+    def produce_whole(self) -> Whole:
+        fields: Any = ODD_FIELDS
+        self.client.xadd(self.key, fields, id=ODD_ID)
+        headers = {
+            "Content-Type": b"text/plain",
+            "caf\\xe9\0": b"\0\xff",
+            "": b"",
+            "traceparent": ODD_FIELDS[b"traceparent"],
+        }
+        envelope = Envelope(
+            headers=headers,
+            properties={"id": ODD_ID, "fields": tuple(headers.items())},
+            content_type="text/plain",
+            enqueued_at=datetime(2100, 1, 1, tzinfo=UTC),
+        )
+        return Whole(_flatten(ODD_FIELDS), envelope)
+
+    def read_raw_letter(self) -> Any:
+        ((_, fields),) = self.client.xrange(dead_key(self.key))
+        return _flatten({n: v for n, v in fields.items() if not n.startswith(b"wqj-")})
+
     def dead_letters(self) -> Sequence[DeadLetter]:
         found: Any = self.client.xrange(dead_key(self.key))
         return [
@@ -105,6 +150,10 @@ class RedisStreamBench(RedisListBench):
             )
             for _, entry in found
         ]
+
+
+def _flatten(fields: dict[bytes, bytes]) -> list[bytes]:
+    return [text for pair in fields.items() for text in pair]
 
 
 def _read(said: dict[str, Any]) -> DeadLetter:

@@ -12,6 +12,7 @@ from confluent_kafka import Producer
 
 from tests.contract.worker.conftest import open_bench
 from tests.contract.worker.kafka_bench import KafkaBench
+from tests.contract.worker.kafka_headers import produce_with_header
 from tests.contract.worker.test_worker_contract import ONCE_IDLE_SECONDS, drain, eventually, take
 from workqueuejob.brokers.broker import Delivery
 from workqueuejob.brokers.kafka.broker import KafkaBroker
@@ -339,6 +340,36 @@ def test_dead_letter_keeps_key_and_headers_and_says_where_it_came_from(
     headers = dict(letter.headers())
     assert (letter.key(), headers["trace"]) == (b"ann", b"t-1")
     assert headers["wqj-source"] == f"{bench.topic}/0/0".encode()
+
+
+def test_item_whose_headers_can_not_be_read_is_put_aside_without_them(
+    bench: KafkaBench, connect: Connect
+) -> None:
+    produce_with_header(bench.server.bootstrap, bench.topic, b"poison", name=b"caf\xe9")
+    broker = connect()
+    item = take(broker)
+    assert item.read_envelope().headers == {}
+    broker.retry(item, reason="no good", delay_seconds=0)
+    item = take(broker)
+    assert item.read_envelope().headers == {}
+    broker.dead_letter(item, reason="no good")
+    (letter,) = bench.read(bench.dead_letter)
+    headers = dict(letter.headers())
+    assert (letter.value(), headers["wqj-reason"]) == (b"poison", b"no good")
+    assert headers["wqj-left-out"] == b"headers, because a name is not UTF-8"
+
+
+def test_time_of_the_log_is_the_items_time_where_the_topic_keeps_that(
+    bench: KafkaBench, connect: Connect
+) -> None:
+    began = time.time()
+    bench.topic = f"{bench.topic}.stamped"
+    bench.create_topic(bench.topic, message_timestamp_type="LogAppendTime")
+    bench.produce_whole()
+    envelope = take(connect(topic=bench.topic)).read_envelope()
+    assert envelope.properties["timestamp_type"] == "LogAppendTime"
+    assert envelope.enqueued_at is not None
+    assert began - 5 < envelope.enqueued_at.timestamp() < time.time() + 5
 
 
 def test_missing_dead_letter_topic_is_named_and_not_made(

@@ -556,12 +556,13 @@ def test_item_that_takes_longer_than_the_consumer_timeout_is_processed_once(
 def test_moved_item_of_a_killed_worker_comes_back_as_another_attempt(
     impatient: RabbitMQWorkerBench, keep: Keep
 ) -> None:
-    impatient.produce(b"apple", message_id="m-1")
+    produced = impatient.produce_whole()
     broker = keep(impatient.connect())
     assert work(broker, take(broker), CONSUMER_TIMEOUT_SECONDS)
     impatient.kill(broker)
     item = take(keep(impatient.connect()))
     assert (item.id, item.attempt, item.lost) == ("m-1", 2, True)
+    assert item.read_envelope() == produced.envelope
 
 
 def test_each_delivery_of_an_item_that_moves_and_kills_counts_once(

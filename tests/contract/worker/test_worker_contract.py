@@ -6,6 +6,7 @@ the connection broken (BrokerUnavailable, once), connect anew, and must then fin
 
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -13,6 +14,7 @@ import pytest
 
 from tests.contract.worker.bench import Bench
 from tests.contract.worker.conftest import Connect
+from tests.contract.worker.places import Here
 from workqueuejob.brokers.broker import Broker, Delivery, FetchesAhead
 from workqueuejob.contract.retry import RetrySettings
 from workqueuejob.errors import BrokerUnavailable, LeaseLost
@@ -189,6 +191,48 @@ def test_payload_stays_as_it_is(bench: Bench, connect: Connect, body: bytes) -> 
     broker.dead_letter(third, reason="enough")
     assert [dead.body for dead in bench.dead_letters()] == [body]
     assert eventually_left(bench, 0)
+
+
+def test_item_comes_with_all_that_its_broker_keeps(bench: Bench, connect: Connect) -> None:
+    produced = bench.produce_whole()
+    broker = connect()
+    item = take(broker)
+    assert item.read_envelope() == produced.envelope
+    broker.ack(item)
+    assert item.read_envelope() == produced.envelope
+
+
+@pytest.mark.parametrize("verb", ["retry", "rest", "release", "close", "kill"])
+def test_whole_item_comes_again(bench: Bench, connect: Connect, verb: str) -> None:
+    if verb == "close":
+        bench.produce(b"first")
+    produced = bench.produce_whole()
+    broker = connect(prefetch=2)
+    item = take(broker)
+    match verb:
+        case "retry":
+            broker.retry(item, reason="once more", delay_seconds=0)
+        case "rest":
+            broker.retry(item, reason="once more", delay_seconds=1)
+        case "release":
+            broker.release(item)
+        case "close":
+            broker.ack(item)
+        case "kill":
+            bench.kill(broker)
+    broker.close()
+    bench.place = Here()
+    with closing(bench.place):
+        again = take(connect(), after_kill(bench))
+    assert bench.read_raw(again) == produced.raw
+    assert again.read_envelope() == produced.envelope
+
+
+def test_whole_item_becomes_a_dead_letter(bench: Bench, connect: Connect) -> None:
+    produced = bench.produce_whole()
+    broker = connect()
+    broker.dead_letter(take(broker), reason="enough")
+    assert bench.read_raw_letter() == produced.raw
 
 
 def test_two_workers_share_without_overlap(bench: Bench, connect: Connect) -> None:

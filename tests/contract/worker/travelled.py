@@ -9,6 +9,7 @@ import pickle
 import subprocess
 import threading
 from collections.abc import Callable, Collection
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,6 +17,7 @@ from tests.contract.worker import places
 from tests.contract.worker.places import B
 from tests.worker_runtime import python_command
 from workqueuejob.brokers.broker import Broker, Delivery
+from workqueuejob.brokers.envelope import Envelope
 
 
 class InRuntime:
@@ -60,6 +62,18 @@ class InRuntime:
             raise answer
         assert kind == "answer", f"in the runtime:\n{answer}"
         return answer
+
+
+@dataclass(frozen=True)
+class TravelledHandle:
+    """A handle in the runtime's process, by its number there."""
+
+    place: InRuntime
+    number: int
+
+    def read_envelope(self) -> Envelope:
+        found: Envelope = self.place.ask("describe", self.number)
+        return found
 
 
 class TravelledBroker:
@@ -115,4 +129,17 @@ class TravelledBroker:
         self._call("close")
 
     def _call(self, method: str, *arguments: Any, **settings: Any) -> Any:
-        return self._place.ask("call", self.number, method, *arguments, **settings)
+        sent = map(_send, arguments)
+        found = self._place.ask("call", self.number, method, *sent, **settings)
+        if isinstance(found, Delivery):
+            return replace(found, handle=TravelledHandle(self._place, found.handle))
+        return found
+
+
+def _send(given: Any) -> Any:
+    match given:
+        case Delivery():
+            return replace(given, handle=given.handle.number)
+        case list():
+            return [_send(each) for each in given]
+    return given

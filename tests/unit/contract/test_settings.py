@@ -112,6 +112,13 @@ def test_what_is_written_is_read_back(source: Any) -> None:
     assert read_settings(write_settings(FULL)) == FULL
 
 
+def test_file_for_the_envelope_is_a_feature() -> None:
+    asked = WorkerSettings(SOURCES[0], delivery=DeliverySettings(envelope_file=True))
+    written = write_settings(asked)
+    assert written.pop("WQJ_FEATURE_DELIVERY__ENVELOPE_FILE") == "true"
+    assert written == write_settings(WorkerSettings(SOURCES[0]))
+
+
 def test_feature_that_a_worker_does_not_know_is_named_and_passed_over() -> None:
     later = {"WQJ_FEATURE_COLOUR": '"red"', "WQJ_FEATURE_RETRY__MAX_BOREDOM": "3"}
     found = read_settings({**write_settings(FULL), **later, "WQJ_FEATURE_DEADLINE_SECONDS": "60"})

@@ -122,6 +122,11 @@ def test_only_a_coarse_worker_has_a_quota(spec: dict[str, Any], quota: int | Non
             "delivery",
             DeliverySettings("Environment", "FRUIT"),
         ),
+        (
+            {"delivery": {"envelopeFile": True}},
+            "delivery",
+            DeliverySettings(envelope_file=True),
+        ),
         ({}, "item_timeout_seconds", None),
         ({"item_timeout_seconds": 90}, "item_timeout_seconds", 90),
     ],

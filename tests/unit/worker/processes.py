@@ -30,7 +30,7 @@ class Ended:
 
 
 class WorkerProcess:
-    """A worker that runs. Items are text, each character a byte."""
+    """A worker that runs. Items and headers are text, each character a byte."""
 
     def __init__(
         self,
@@ -44,6 +44,7 @@ class WorkerProcess:
         lease_seconds: float = 30,
         frozen: bool = False,
         starved: bool = False,
+        headers: dict[str, str] | None = None,
         **settings: Any,
     ) -> None:
         self.message = directory / "message"
@@ -57,6 +58,7 @@ class WorkerProcess:
             "lease_seconds": lease_seconds,
             "frozen": frozen,
             "starved": starved,
+            "headers": headers or {},
         }
         assignment = directory / "assignment"
         assignment.write_text(json.dumps(told))

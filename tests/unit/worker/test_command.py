@@ -169,6 +169,38 @@ def test_command_cannot_read_the_workers_environment_in_proc(tmp_path: Path) -> 
     assert ended.counts.succeeded == 1
 
 
+def test_command_knows_its_items_headers_and_nothing_of_the_workers_own(tmp_path: Path) -> None:
+    names = "ITEM_KEY ITEM_CONTENT_TYPE TRACEPARENT TRACESTATE ITEM_ENVELOPE_FILE ITEM_HEADERS"
+    foreign = dict.fromkeys(names.split(), "the worker's")
+    script = 'printf "%s\\n" "$TRACEPARENT" "$ITEM_HEADERS"; env | grep -c "the worker" || true'
+    traced = run(
+        tmp_path, ["a"], *SHELL, script, environ=foreign, headers={"TraceParent": "00-a-b-01"}
+    )
+    assert traced.out == '00-a-b-01\n{"TraceParent":"00-a-b-01"}\n0\n'
+    assert run(tmp_path, ["a"], *SHELL, script, environ=foreign).out == "\n{}\n0\n"
+
+
+def test_odd_headers_fail_no_command(tmp_path: Path) -> None:
+    odd = {"a\0=b\n": "\0\xff", "traceparent": "\0", "large": "x" * 2**20, "": ""}
+    ended = run(tmp_path, ["apple"], *SHELL, 'echo "$ITEM_HEADERS_LEFT_OUT"', headers=odd)
+    assert (ended.out, ended.counts) == ("1\n", ItemCounts(succeeded=1))
+
+
+@pytest.mark.parametrize("way", [(), ("--as-file",)], ids=["stdin", "file"])
+def test_envelope_is_in_a_file_that_is_removed(tmp_path: Path, way: tuple[str, ...]) -> None:
+    script = 'cat "${ITEM_FILE:-/dev/stdin}" "$ITEM_ENVELOPE_FILE"; echo "$ITEM_ENVELOPE_FILE"'
+    large = {"large": "x" * 2**20, "odd": "\xff"}
+    command = ("run", *way, "--envelope-file", "--", "sh", "-c", script)
+    ended = run(tmp_path, ["apple"], *command, headers=large)
+    item, path, _ = ended.out.split("\n")
+    assert item.startswith("apple")
+    found = json.loads(item.removeprefix("apple"))
+    assert found["headers"] == {"large": "x" * 2**20, "odd": {"base64": "/w=="}}
+    assert path.startswith(str(tmp_path))
+    assert not list(tmp_path.glob("envelope-*"))
+    assert ended.counts.succeeded == 1
+
+
 # How a command ends
 
 

@@ -2,6 +2,7 @@ import asyncio
 import functools
 import gc
 from collections.abc import AsyncIterator, Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -9,6 +10,7 @@ import pytest
 
 from tests.unit.worker.builders import Clock, build_settings
 from workqueuejob.brokers.broker import Delivery
+from workqueuejob.brokers.envelope import Envelope
 from workqueuejob.brokers.memory.broker import MemoryBroker, MemoryQueue
 from workqueuejob.errors import (
     AuthenticationFailed,
@@ -130,6 +132,31 @@ def test_run_calls_the_handler_with_every_item() -> None:
     plant.worker.run(handle)
     assert bodies == ["apple", "banana"]
     assert plant.letters == [(b"poison", "LookupError")]
+
+
+# What an item is besides its body
+
+
+def test_item_has_all_that_its_broker_keeps() -> None:
+    plant, now = Plant(), datetime(2026, 11, 30, tzinfo=UTC)
+    plant.queue.put(
+        b"",
+        envelope=Envelope(
+            headers={"trace": "t-1"},
+            properties={"priority": 3},
+            key=b"ann",
+            content_type="image/png",
+            enqueued_at=now,
+            is_tombstone=True,
+        ),
+    )
+    for item in plant.worker:
+        item.fail("no good")
+        assert (item.headers, item.properties) == ({"trace": "t-1"}, {"priority": 3})
+        assert (item.key, item.content_type, item.enqueued_at) == (b"ann", "image/png", now)
+        assert (item.body, item.is_tombstone) == (b"", True)
+    (letter,) = plant.queue.dead_letters
+    assert letter.envelope.headers == {"trace": "t-1"}
 
 
 # Explicit settling

@@ -48,6 +48,12 @@ def test_what_the_command_line_does_not_say_is_left_to_the_settings() -> None:
     assert override(settings, parsed("run", "--", "true")) == settings
     changed = override(settings, parsed("run", "--item-timeout-seconds", "5", "--", "true"))
     assert (changed.item_timeout_seconds, changed.delivery.type) == (5, "File")
+    filed = build_settings(delivery=DeliverySettings(envelope_file=True))
+    for changed in (
+        override(filed, parsed("run", "--as-env", "FRUIT", "--", "true")),
+        override(build_settings(), parsed("run", "--as-env=FRUIT", "--envelope-file", "true")),
+    ):
+        assert changed.delivery == DeliverySettings("Environment", "FRUIT", envelope_file=True)
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """A worker at a queue in memory, as a process of its own; its first argument is a file of JSON.
 
 items, retry, settings   the queue and its worker; frozen: another one has every item soon;
-                         starved: no item fits into its memory
+                         starved: no item fits into its memory; headers: of all items
 loop                     Python for the library's loop; otherwise `run` with the other arguments
 message                  the termination message's path; the queue's end is written beside it
 """
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from workqueuejob.brokers.broker import Delivery
+from workqueuejob.brokers.envelope import Envelope
 from workqueuejob.brokers.memory.broker import MemoryBroker, MemoryQueue
 from workqueuejob.brokers.redis.settings import RedisSource
 from workqueuejob.contract.retry import RetrySettings
@@ -31,7 +32,7 @@ class OvertakenBroker(MemoryBroker):
 
     def renew(self, held: Collection[Delivery]) -> Collection[Delivery]:
         for delivery in held:
-            self.queue.settle(delivery.handle)
+            self.queue.settle(delivery.handle.token)
         return held
 
 
@@ -56,7 +57,9 @@ def main() -> int:
         **more,
     )
     queue = MemoryQueue(lease_seconds=told["lease_seconds"])
-    queue.put(*(item.encode("latin-1") for item in told["items"]))
+    bodies = (item.encode("latin-1") for item in told["items"])
+    headers = {name: text.encode("latin-1") for name, text in told["headers"].items()}
+    queue.put(*bodies, envelope=Envelope(headers=headers))
     broker = MemoryBroker(queue, retry=retry)
     if told["frozen"]:
         broker = OvertakenBroker(queue, retry=retry)

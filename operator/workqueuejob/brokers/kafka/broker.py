@@ -20,8 +20,10 @@ from dataclasses import dataclass
 from confluent_kafka import Message
 
 from workqueuejob.brokers.broker import Delivery
+from workqueuejob.brokers.envelope import Envelope
 from workqueuejob.brokers.kafka.committer import OffsetCommitter
 from workqueuejob.brokers.kafka.dead_letters import DeadLetterSender
+from workqueuejob.brokers.kafka.envelope import read_envelope
 from workqueuejob.brokers.kafka.partitions import Partition
 from workqueuejob.brokers.kafka.session import GroupRebalancing, KafkaSession
 from workqueuejob.brokers.kafka.settings import KafkaConnection, KafkaSource
@@ -49,6 +51,10 @@ class HeldMessage:
 
     partition: Partition
     message: Message
+
+    def read_envelope(self) -> Envelope:
+        """Return the record's key, headers and timestamp."""
+        return read_envelope(self.message)
 
 
 class KafkaBroker:

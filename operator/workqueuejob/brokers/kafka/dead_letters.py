@@ -13,6 +13,7 @@ from workqueuejob.brokers.broker import Delivery
 from workqueuejob.brokers.immortality import keep_for_ever
 from workqueuejob.brokers.kafka import codes
 from workqueuejob.brokers.kafka.client import ReportedErrors, build_client_settings
+from workqueuejob.brokers.kafka.envelope import read_headers
 from workqueuejob.brokers.kafka.errors import read_error, translate
 from workqueuejob.brokers.kafka.subject import Subject
 from workqueuejob.errors import (
@@ -91,15 +92,19 @@ class DeadLetterSender:
     def _build_headers(
         self, delivery: Delivery, message: Message, reason: str
     ) -> list[tuple[str, bytes | str | None]]:
+        headers = read_headers(message)
         added = {
             "wqj-reason": reason,
             "wqj-attempts": str(delivery.attempt),
             "wqj-time": datetime.now(UTC).isoformat(timespec="seconds"),
             "wqj-pod": self._pod,
             "wqj-source": delivery.id,
+            # The letter has a time of its own, or retention would delete that of an old record.
+            "wqj-source-timestamp": str(message.timestamp()[1]),
         }
-        headers: Any = message.headers() or []
-        kept = [(name, value) for name, value in headers if name not in added]
+        if headers is None:
+            added["wqj-left-out"] = "headers, because a name is not UTF-8"
+        kept = [(name, value) for name, value in headers or [] if name not in added]
         return [*kept, *((name, text.encode()) for name, text in added.items())]
 
     def _explain(self, error: KafkaError, delivery: Delivery) -> Exception:

@@ -62,14 +62,14 @@ class MemoryBroker:
     def ack(self, delivery: Delivery) -> None:
         """Settle an item that succeeded."""
         self._connect()
-        self.queue.settle(delivery.handle)
+        self.queue.settle(delivery.handle.token)
         if self.fetch_ahead:
             self._fetch()
 
     def retry(self, delivery: Delivery, *, reason: str, delay_seconds: int) -> None:
         """Count a failed attempt; the item becomes ready again after the delay."""
         self._connect()
-        self.queue.give_back(delivery.handle, failure=reason, delay_seconds=delay_seconds)
+        self.queue.give_back(delivery.handle.token, failure=reason, delay_seconds=delay_seconds)
 
     def dead_letter(self, delivery: Delivery, *, reason: str) -> None:
         """Move an item to the dead letters, or discard it where there is no target."""
@@ -80,24 +80,25 @@ class MemoryBroker:
             attempts=delivery.attempt,
             time=datetime.now(UTC).isoformat(timespec="seconds"),
             pod=self._pod,
+            envelope=delivery.read_envelope(),
         )
-        self.queue.bury(delivery.handle, dead if self._retry.dead_letter else None)
+        self.queue.bury(delivery.handle.token, dead if self._retry.dead_letter else None)
 
     def release(self, delivery: Delivery) -> None:
         """Give an item back at once; this attempt does not count."""
         self._connect()
-        self.queue.give_back(delivery.handle)
+        self.queue.give_back(delivery.handle.token)
 
     def renew(self, held: Collection[Delivery]) -> Collection[Delivery]:
         """Renew the leases of held and fetched items; return those held items that are lost."""
         self._connect()
         self._fetched = deque((t, fetched) for t, fetched in self._fetched if self._renew(t))
-        return [delivery for delivery in held if not self._renew(delivery.handle)]
+        return [delivery for delivery in held if not self._renew(delivery.handle.token)]
 
     def extend(self, delivery: Delivery) -> None:
         """Renew the lease at once; raise LeaseLost if the item is lost."""
         self._connect()
-        self.queue.renew(delivery.handle)
+        self.queue.renew(delivery.handle.token)
 
     @property
     def renew_seconds(self) -> float:

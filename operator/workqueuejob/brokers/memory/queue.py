@@ -16,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from workqueuejob.brokers.broker import Delivery
+from workqueuejob.brokers.envelope import BARE, Envelope
 from workqueuejob.errors import LeaseLost
 
 
@@ -33,17 +34,31 @@ class MemoryDeadLetter:
     attempts: int
     time: str
     pod: str
+    envelope: Envelope = BARE
 
 
 @dataclass(slots=True)
 class _Item:
     id: str
     body: bytes
+    envelope: Envelope
     failed: int = 0
     was_claimed: bool = False
     lost: bool = False
     last_failure: str = ""
     due_at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """An item that a worker holds; the `handle` of a Delivery. token: of its lease."""
+
+    token: int
+    envelope: Envelope
+
+    def read_envelope(self) -> Envelope:
+        """Return the envelope with which the item was put."""
+        return self.envelope
 
 
 @dataclass(slots=True)
@@ -77,11 +92,11 @@ class MemoryQueue:
         self._numbers = itertools.count(1)
         self._lock = threading.Lock()
 
-    def put(self, *bodies: bytes) -> None:
-        """Add items to the end of the queue."""
+    def put(self, *bodies: bytes, envelope: Envelope = BARE) -> None:
+        """Add items to the end of the queue. envelope: what each of them has besides its body."""
         with self._lock:
             for body in bodies:
-                self._ready.append(_Item(f"item-{next(self._numbers)}", body))
+                self._ready.append(_Item(f"item-{next(self._numbers)}", body, envelope))
 
     def count_left(self) -> int:
         """Return how many items are ready, delayed or held."""
@@ -103,7 +118,7 @@ class MemoryQueue:
                 redelivered=item.was_claimed,
                 lost=item.lost,
                 last_failure=item.last_failure,
-                handle=token,
+                handle=Claim(token, item.envelope),
             )
             item.was_claimed = True
             return token, delivery

@@ -12,6 +12,8 @@ from typing import Any
 
 from pika import spec
 
+from workqueuejob.brokers.envelope import Envelope
+from workqueuejob.brokers.rabbitmq.envelope import read_envelope
 from workqueuejob.brokers.rabbitmq.properties import Properties
 from workqueuejob.brokers.rabbitmq.worker_connection import WorkerChannel, WorkerConnection
 
@@ -44,6 +46,10 @@ class Handle:
     def is_open(self) -> bool:
         """Whether the message may still be settled."""
         return self.tag != 0 and self.channel.is_open
+
+    def read_envelope(self) -> Envelope:
+        """Return the message's headers and properties."""
+        return read_envelope(self.properties)
 
     def ack(self, now: float) -> None:
         """Acknowledge the message. now: on the monotonic clock."""

@@ -59,6 +59,18 @@ _HELD = ".wqj-held-"
 _OURS = (_HELD, ".wqj-retry-")
 """Parts of the names of holding queues and delay queues."""
 
+_HISTORY = frozenset(
+    {
+        DELIVERY_COUNT_HEADER,
+        ATTEMPTS_HEADER,
+        BOOT_ID_HEADER,
+        FAILURE_HEADER,
+        HELD_HEADER,
+        ID_HEADER,
+        LOST_HEADER,
+        RETURNED_HEADER,
+    }
+)
 _NOT_COPIED = frozenset(
     {DELIVERY_COUNT_HEADER, ATTEMPTS_HEADER, LOST_HEADER, RETURNED_HEADER, HELD_HEADER, "CC", "BCC"}
 )
@@ -123,6 +135,13 @@ def comes_from_holding(properties: Properties) -> bool:
         return False
     deaths = split_array(properties.headers.find(DEATHS_HEADER)) or ()
     return any(_has_died_in(decode_field(death), _HELD) for death in deaths)
+
+
+def read_own_headers(properties: Properties) -> Table:
+    """Return the headers without the item's history, so that they are the same in each attempt."""
+    if not properties.has_headers:
+        return properties.headers
+    return _forget_our_queues(properties.headers.without(_HISTORY))
 
 
 def build_copy(

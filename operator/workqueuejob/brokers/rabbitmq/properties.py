@@ -5,6 +5,7 @@ pika sends any object as properties that has `INDEX` and `encode`, as its `Basic
 
 import struct
 from collections.abc import Iterable
+from typing import Any
 
 from pika import BasicProperties
 
@@ -19,6 +20,10 @@ TYPE, USER_ID, APP_ID, CLUSTER_ID = (1 << n for n in range(5, 1, -1))
 _ORDER = (
     CONTENT_TYPE, CONTENT_ENCODING, HEADERS, DELIVERY_MODE, PRIORITY, CORRELATION_ID, REPLY_TO,
     EXPIRATION, MESSAGE_ID, TIMESTAMP, TYPE, USER_ID, APP_ID, CLUSTER_ID,
+)  # fmt: skip
+_NAMES = (
+    "content_type", "content_encoding", "headers", "delivery_mode", "priority", "correlation_id",
+    "reply_to", "expiration", "message_id", "timestamp", "type", "user_id", "app_id", "cluster_id",
 )  # fmt: skip
 _FIXED = {DELIVERY_MODE: 1, PRIORITY: 1, TIMESTAMP: 8}
 _MORE_FLAGS = 1
@@ -39,6 +44,19 @@ class Properties:
         """The producer's message_id; bytes where it is no UTF-8, None where there is none."""
         field = self._fields.get(MESSAGE_ID)
         return None if field is None else decode_text(field[1:])
+
+    def decode(self) -> dict[str, Any]:
+        """Return all properties but the headers, by their names in AMQP.
+
+        Numbers are int; texts are str, or bytes where they are no UTF-8.
+        """
+        found: dict[str, Any] = {}
+        for flag, name in zip(_ORDER, _NAMES, strict=True):
+            field = self._fields.get(flag)
+            if field is not None and flag != HEADERS:
+                is_number = flag in _FIXED
+                found[name] = int.from_bytes(field, "big") if is_number else decode_text(field[1:])
+        return found
 
     @property
     def has_headers(self) -> bool:

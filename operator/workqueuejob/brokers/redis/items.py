@@ -1,8 +1,8 @@
 """Items as elements of lists and entries of streams, and their dead letters. Pure.
 
 list     the body is the element; the dead letter is JSON with the body as text or in Base64
-stream   the body is the entry's only value, or JSON of its fields; the dead letter is an entry
-         with the same fields and further ones that begin with wqj-
+stream   the body is the entry's only value, or JSON of its fields, which are its headers as well;
+         the dead letter is an entry with the same fields and further ones that begin with wqj-
 """
 
 import base64
@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from workqueuejob.brokers.broker import Delivery
+from workqueuejob.brokers.envelope import BARE, CONTENT_TYPE, Envelope, find_text, read_time
 
 Entry = bytes | list[bytes]
 """A list's element, or a stream's fields and values, alternating."""
@@ -24,6 +25,7 @@ FIELD_PREFIX = "wqj-"
 class Claim:
     """The worker's record of a lease; the `handle` of a Delivery.
 
+    id: of the item; a stream's entry has the id that the server or its producer gave it.
     token: of the claim that took the item.
     attempt: the number of this attempt, as the server counts.
     begun: whether the attempt counts already; that of a fetched item counts when it is taken.
@@ -32,6 +34,7 @@ class Claim:
     unanswered: whether a settling step was sent, and no answer came.
     """
 
+    id: str
     token: str
     entry: Entry
     attempt: int
@@ -40,6 +43,10 @@ class Claim:
     lost: bool = False
     unanswered: bool = False
 
+    def read_envelope(self) -> Envelope:
+        """Return an entry's fields and id; nothing of a list's element, which is a body alone."""
+        return BARE if isinstance(self.entry, bytes) else _read_entry(self.id, self.entry)
+
 
 def read_claimed(claimed: list[Any], token: str, held_until: float) -> Iterator[Delivery]:
     """Return the items of a claim's answer; the first is begun, the others are only fetched."""
@@ -47,10 +54,11 @@ def read_claimed(claimed: list[Any], token: str, held_until: float) -> Iterator[
     for item, entry, *history in claimed:
         # Most items come without a history, because no worker had them before.
         attempt, redelivered, lost, gone = history or (1, 0, 0, 0)
-        claim = Claim(token, [] if gone else entry, attempt, begun, held_until)
+        name = item.decode()
+        claim = Claim(name, token, [] if gone else entry, attempt, begun, held_until)
         begun = False
         yield Delivery(
-            item.decode(),
+            name,
             b"" if gone else read_body(entry),
             attempt,
             bool(redelivered),
@@ -92,3 +100,17 @@ def _payload(body: bytes) -> dict[str, str | int]:
         return {"item": body.decode()}
     except UnicodeDecodeError:
         return {"itemBase64": base64.b64encode(body).decode("ascii")}
+
+
+def _read_entry(entry_id: str, entry: list[bytes]) -> Envelope:
+    names = [name.decode(errors="backslashreplace") for name in entry[::2]]
+    fields = tuple(zip(names, entry[1::2], strict=True))
+    headers = dict(fields)
+    milliseconds, _, _ = entry_id.partition("-")
+    return Envelope(
+        headers=headers,
+        properties={"id": entry_id, "fields": fields},
+        content_type=find_text(headers, CONTENT_TYPE),
+        # Up to 20 digits, where the producer chose the id.
+        enqueued_at=read_time(int(milliseconds) / 1000) if milliseconds.isdecimal() else None,
+    )

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from workqueuejob.api import TLS, Verification, WorkQueueJob
+from workqueuejob.api import TLS, CommandDelivery, Verification, WorkQueueJob
 from workqueuejob.brokers.registry import find_room
 from workqueuejob.brokers.retries import build_retry
 from workqueuejob.brokers.sides import Variable
@@ -56,11 +56,7 @@ def _build_settings(
         source=source,
         retry=build_retry(spec),
         tls=_build_tls(spec.queue.source.encryption if spec.queue.source else None),
-        delivery=(
-            DeliverySettings(str(worker.delivery.type), worker.delivery.variable)
-            if worker
-            else DeliverySettings()
-        ),
+        delivery=_build_delivery(worker.delivery) if worker else DeliverySettings(),
         run=resource.metadata.uid,
         quota=spec.items_settled_per_pod if spec.mode == "Coarse" else None,
         grace_seconds=pod.get("terminationGracePeriodSeconds", DEFAULT_GRACE_SECONDS),
@@ -70,6 +66,12 @@ def _build_settings(
         prefix_output=worker.prefix_output if worker else False,
         termination_message_path=container.get("terminationMessagePath")
         or DEFAULT_TERMINATION_MESSAGE_PATH,
+    )
+
+
+def _build_delivery(delivery: CommandDelivery) -> DeliverySettings:
+    return DeliverySettings(
+        str(delivery.type), delivery.variable, envelope_file=bool(delivery.envelope_file)
     )
 
 
