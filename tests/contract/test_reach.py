@@ -194,7 +194,8 @@ def test_connection_goes_to_the_checked_address_and_verifies_the_name(
             with pytest.raises(ConnectionFailed):
                 drive(connect(found)).close()
 
-        assert names == ["localhost"]
+        # redis-py connects once more if the server has closed the connection already.
+        assert set(names) == {"localhost"}
 
 
 def test_certificate_of_another_name_is_refused_at_the_checked_address() -> None:
