@@ -37,7 +37,7 @@ from dev.servers.suspension import suspended
 __all__ = ["ADMIN", "ANN", "KafkaServer", "kafka_server", "running_kafka"]
 
 CLUSTER_ID = "d3FqLXRlc3Qtb2YtYTAwMA"
-START_TIMEOUT_SECONDS = 60.0
+START_TIMEOUT_SECONDS = 120.0
 STOP_TIMEOUT_SECONDS = 30.0
 JAVA_OPTIONS = ("-Xms128m", "-Xmx320m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xss512k")
 
