@@ -134,6 +134,7 @@ def test_two_that_serve_one_namespace_leave_a_run_to_one_of_them(
     assert holder(cluster, "default", "pears") in {"default/one", "default/two"}
 
 
+@pytest.mark.nightly
 def test_namespace_is_handed_over_in_mid_run(
     cluster: ApiServer, tmp_path: Path, redis_server: RedisServer
 ) -> None:
