@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as NotDone
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any
 
 import pytest
@@ -59,16 +59,12 @@ def test_extend_says_nothing_while_the_broker_does_not_answer(bench: Any) -> Non
 
 
 def test_cut_off_worker_is_told_that_another_has_its_item(bench: Any) -> None:
-    bench.make_room(2)
     bench.produce(b"apple")
-    cut, other = bench.connect(), bench.connect(pod="pod-2")
-    try:
+    with closing(bench.connect()) as cut:
         item = take(cut)
         cut.extend(item)
         bench.kill(cut)
-        taken = take(other, after_kill(bench))
-        assert refused(lambda: cut.extend(item))
-        other.ack(taken)
-    finally:
-        cut.close()
-        other.close()
+        with closing(bench.connect(pod="pod-2")) as other:
+            taken = take(other, after_kill(bench))
+            assert refused(lambda: cut.extend(item))
+            other.ack(taken)
