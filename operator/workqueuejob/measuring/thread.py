@@ -230,5 +230,8 @@ class MeasuringThread:
             _, late = await asyncio.wait(left, timeout=CLOSING_SECONDS)
             for task in late:
                 task.cancel()
+            if late:
+                # They end at once, and would be complained of if the loop were gone before.
+                await asyncio.wait(late, timeout=JOIN_SECONDS)
         self.pool.close()
         self.loop.stop()

@@ -1,5 +1,6 @@
 """Threads and connections: who shares one, when it ends, and that none waits for another."""
 
+import gc
 import queue as queues
 import threading
 from collections.abc import Callable, Iterator
@@ -12,6 +13,7 @@ from workqueuejob.brokers.depth import Measurement, QueueDepth
 from workqueuejob.brokers.rabbitmq.reference import RabbitMQReference
 from workqueuejob.brokers.rabbitmq.settings import RabbitMQConnection
 from workqueuejob.errors import ConnectionFailed
+from workqueuejob.measuring import thread
 from workqueuejob.measuring.backoff import MeterPace
 from workqueuejob.measuring.meter import Meter
 from workqueuejob.measuring.watched import SilentObserver
@@ -227,6 +229,26 @@ def test_call_that_does_not_end_is_given_up_and_another_thread_goes_on(broker: F
     finally:
         hanging.released.set()
         meter.close()
+
+
+def test_end_leaves_no_task_behind_that_still_waits_for_a_broker(
+    broker: FakeBroker, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(thread, "CLOSING_SECONDS", 0.05)
+    hanging = HangingBroker(broker, hangs=1)
+    meter = Meter(connect=hanging.connect, pace=QUICK)
+    meter.watch(broker.settings(), RabbitMQReference("a"), lambda _: None)
+    assert hanging.entered.acquire(timeout=SECONDS)
+    threads = [one for one in measuring_threads() if one.name == "meter"]
+    try:
+        meter.close()
+        await_end(threads)
+        gc.collect()
+        # asyncio complains of a task that its loop has left.
+        assert "Task was destroyed" not in caplog.text
+    finally:
+        hanging.released.set()
+        await_end(hanging.hung)
 
 
 def test_broker_that_always_hangs_leaves_only_so_many_threads_behind(broker: FakeBroker) -> None:
