@@ -41,8 +41,9 @@ runtime: $(VENV)/ready ## Hold the runtime that travels into pods to the worker'
 	@$(VENV)/bin/pytest -q -n 2 --dist loadfile tests/contract/worker --in-runtime
 
 .PHONY: model
-model: $(VENV)/ready ## Try seven times as many random schedules and properties as `make test` does
-	@$(VENV)/bin/pytest -q -n 2 tests/model tests/unit/planning/test_properties.py
+model: $(VENV)/ready ## Try more random schedules (seven times) and properties (three times) than `make test` does
+	@$(VENV)/bin/pytest -q -n 2 tests/model
+	@$(VENV)/bin/pytest -q -n 2 -m hypothesis tests/unit
 
 .PHONY: model-hour
 model-hour: $(VENV)/ready ## Try new random schedules of the model for an hour

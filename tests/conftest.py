@@ -8,6 +8,8 @@ from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 from xdist.scheduler.protocol import Scheduling
 
+from tests.model.profiles import is_short
+
 IN_RUNTIME = "--in-runtime"
 COSTLY = {
     "kube-apiserver": re.compile(r"tests/crd/"),
@@ -19,7 +21,10 @@ COSTLY = {
 
 # On a busy machine an example may take long, and is right even so.
 settings.register_profile(
-    "unhurried", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    "unhurried",
+    max_examples=30 if is_short() else 100,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("unhurried")
 

@@ -118,7 +118,9 @@ def test_unknown_host_is_named(bench: Bench) -> None:
 
 # Of a quorum queue test_rabbitmq_meter.py proves it: a restart takes long.
 @pytest.mark.parametrize(
-    "bench", ["fake", pytest.param("classic", marks=pytest.mark.rabbitmq)], indirect=True
+    "bench",
+    ["fake", pytest.param("classic", marks=[pytest.mark.rabbitmq, pytest.mark.nightly])],
+    indirect=True,
 )
 def test_restarted_broker_is_lost_and_found(bench: Bench, opened: Opened) -> None:
     queue = bench.declare()

@@ -98,6 +98,7 @@ FULL_STATUS = WorkQueueJobStatus(
             active=2,
             succeeded=3,
             failed=0,
+            deleted=1,
             items=COUNTED,
         ),
     ),

@@ -83,7 +83,7 @@ def test_leader_that_ends_cleanly_hands_over_at_once(
 
     # The standby looks every two seconds.
     wait_for(lambda: election.holder() == "second", seconds=4)
-    assert leader.process.wait(timeout=4) == 0
+    assert leader.process.wait(timeout=20) == 0
     assert "Lease given up" in leader.log()
 
 
@@ -172,6 +172,7 @@ def test_leader_whose_loop_stalls_leads_on_and_answers(
         assert stalling.process.poll() is None
 
 
+@pytest.mark.nightly
 def test_leader_of_which_no_thread_runs_loses_its_lease_and_writes_nothing(
     election: Election, stalling: Replica, create: Create
 ) -> None:

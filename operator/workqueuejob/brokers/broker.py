@@ -15,7 +15,7 @@ class Delivery:
     attempt: of this item, from 1, this one included.
     redelivered: whether somebody had it before.
     lost: whether the attempt before this one ended without a word, as when its pod was killed.
-    handle: what the broker's module needs to settle it; a `Handle`.
+    handle: what the broker's module needs to settle it; a `HasEnvelope`.
     last_failure: why the last attempt that failed did, where the broker remembers it.
     doubtful: whether a worker may have settled and counted it before, and the broker has lost that.
     gone: whether its body was removed from the queue before it was done, so it can't be worked on.
@@ -33,11 +33,11 @@ class Delivery:
 
     def read_envelope(self) -> Envelope:
         """Return what the broker keeps of the item besides the body; decodes it each time."""
-        handle: Handle = self.handle
+        handle: HasEnvelope = self.handle
         return handle.read_envelope()
 
 
-class Handle(Protocol):
+class HasEnvelope(Protocol):
     """A delivery as its broker's module knows it."""
 
     def read_envelope(self) -> Envelope:

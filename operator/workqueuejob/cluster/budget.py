@@ -32,7 +32,7 @@ def sending(urgency: Urgency) -> Iterator[None]:
         _urgency.reset(token)
 
 
-class Kind(Enum):
+class RequestKind(Enum):
     """What a request does; each kind has places of its own, so that none has to wait for another.
 
     A slow webhook delays other writes only, and a WorkQueueJob so large that the API server takes
@@ -66,9 +66,9 @@ class BudgetLimits:
     so that all were repeated again and again.
     """
 
-    def find(self, kind: Kind) -> int:
+    def find(self, kind: RequestKind) -> int:
         """Return how many requests of a kind may be under way."""
-        return self.statuses_at_a_time if kind is Kind.STATUS else self.at_a_time
+        return self.statuses_at_a_time if kind is RequestKind.STATUS else self.at_a_time
 
 
 @dataclass(order=True, slots=True)
@@ -80,7 +80,7 @@ class _Asking:
 
 OnWait = Callable[[Urgency, float], None]
 
-_Lane = tuple[Urgency, Kind]
+_Lane = tuple[Urgency, RequestKind]
 
 
 class RequestBudget:
@@ -101,12 +101,12 @@ class RequestBudget:
         numbers_per_second = self._limits.numbers_per_second
         self._numbers = Bucket(numbers_per_second, numbers_per_second)
         self._lanes: dict[_Lane, list[_Asking]] = {}
-        self._under_way = dict.fromkeys(Kind, 0)
+        self._under_way = dict.fromkeys(RequestKind, 0)
         self._asked = self._sent = 0
         self._alarm: asyncio.TimerHandle | None = None
 
     @asynccontextmanager
-    async def place(self, kind: Kind) -> AsyncIterator[None]:
+    async def place(self, kind: RequestKind) -> AsyncIterator[None]:
         """Wait for a token and a place, and keep the place for the block.
 
         A write that its task gives up before it is sent, because it raises NotWritten, keeps its
@@ -114,7 +114,7 @@ class RequestBudget:
         """
         urgency = _urgency.get()
         if urgency is None:
-            urgency = Urgency.OBSERVATION if kind is Kind.READ else Urgency.DECISION
+            urgency = Urgency.OBSERVATION if kind is RequestKind.READ else Urgency.DECISION
         asked_at = self._clock()
         await self._wait(urgency, kind, asked_at=asked_at)
         self._on_wait(urgency, self._clock() - asked_at)
@@ -127,7 +127,7 @@ class RequestBudget:
         finally:
             if not was_sent:
                 self._tokens.give_back()
-            elif kind is not Kind.READ:
+            elif kind is not RequestKind.READ:
                 _waiting_since.set(None)
             self._under_way[kind] -= 1
             self._send_next()
@@ -145,9 +145,9 @@ class RequestBudget:
         self._numbers.take()
         return True
 
-    async def _wait(self, urgency: Urgency, kind: Kind, *, asked_at: float) -> None:
+    async def _wait(self, urgency: Urgency, kind: RequestKind, *, asked_at: float) -> None:
         since = asked_at
-        if kind is not Kind.READ:
+        if kind is not RequestKind.READ:
             since = min(_waiting_since.get() or asked_at, asked_at)
             _waiting_since.set(since)
         self._asked += 1
@@ -177,7 +177,7 @@ class RequestBudget:
             asking.place.set_result(None)
 
     def _choose_lane(self) -> _Lane | None:
-        oldest: dict[Urgency, tuple[float, Kind]] = {}
+        oldest: dict[Urgency, tuple[float, RequestKind]] = {}
         for (urgency, kind), asking in self._lanes.items():
             while asking and asking[0].place.done():
                 heapq.heappop(asking)

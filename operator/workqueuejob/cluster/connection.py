@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from kubernetes.aio import client
 from kubernetes.aio import config as untyped_config
 
-from workqueuejob.cluster.budget import Kind, RequestBudget
+from workqueuejob.cluster.budget import RequestBudget, RequestKind
 from workqueuejob.cluster.decoding import decode
 from workqueuejob.names import GROUP
 
@@ -60,7 +60,7 @@ class GuardedClient(DeepReadingClient):
         kind = _tell_kind(method, url)
         async with self._budget.place(kind):
             # After the wait, in which the Lease may have been lost, or the plan become too old.
-            if kind is not Kind.READ:
+            if kind is not RequestKind.READ:
                 self._guard()
             answer = await super().call_api(method, url, *arguments, **options)
         if self._pause is not None:
@@ -93,9 +93,9 @@ async def api_client(
         yield opened
 
 
-def _tell_kind(method: str, url: str) -> Kind:
+def _tell_kind(method: str, url: str) -> RequestKind:
     if method in _READING:
-        return Kind.READ
+        return RequestKind.READ
     path = urlsplit(url).path
     is_status = f"/{GROUP}/" in path and path.endswith("/status")
-    return Kind.STATUS if is_status else Kind.OTHER_WRITE
+    return RequestKind.STATUS if is_status else RequestKind.OTHER_WRITE

@@ -1,24 +1,14 @@
 """What the command line makes of its options, up to where a server would be needed."""
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
+from click.testing import Result
+from typer.testing import CliRunner
 
-PROGRAM = Path(sys.executable).with_name("workqueuejob-operator")
+from workqueuejob.cli.main import app
 
 
-def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [PROGRAM, "run", *arguments],
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
+def run(*arguments: str, **environment: str) -> Result:
+    return CliRunner().invoke(app, ["run", *arguments], env=environment)
 
 
 @pytest.mark.parametrize(
@@ -33,7 +23,7 @@ def test_range_that_is_none_ends_the_start_by_name(
 ) -> None:
     done = run(*arguments, **environment)
 
-    assert done.returncode == 2
+    assert done.exit_code == 2
     assert "--allowed-address" in done.stderr
     assert "10.0.0.1/8" in done.stderr
 
@@ -50,6 +40,6 @@ def test_host_that_is_no_pattern_ends_the_start_by_name(
 ) -> None:
     done = run(*arguments, **environment)
 
-    assert done.returncode == 2
+    assert done.exit_code == 2
     assert "--allowed-host" in done.stderr
     assert "http://mq" in done.stderr

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from workqueuejob.cluster.budget import BudgetLimits, Kind, RequestBudget, sending
+from workqueuejob.cluster.budget import BudgetLimits, RequestBudget, RequestKind, sending
 from workqueuejob.errors import ObservationTooOld
 from workqueuejob.planning.urgency import Urgency
 
@@ -21,7 +21,12 @@ class Log:
 
 
 async def send(
-    budget: RequestBudget, log: Log, name: str, urgency: Urgency, *, kind: Kind = Kind.OTHER_WRITE
+    budget: RequestBudget,
+    log: Log,
+    name: str,
+    urgency: Urgency,
+    *,
+    kind: RequestKind = RequestKind.OTHER_WRITE,
 ) -> None:
     with sending(urgency):
         async with budget.place(kind):
@@ -50,7 +55,7 @@ async def test_wave_that_is_due_goes_before_reads_and_conditions_that_asked_earl
     async with asyncio.TaskGroup() as tasks:
         for number in range(6):
             tasks.create_task(
-                send(budget, log, f"look{number}", Urgency.OBSERVATION, kind=Kind.READ)
+                send(budget, log, f"look{number}", Urgency.OBSERVATION, kind=RequestKind.READ)
             )
         for number in range(6):
             tasks.create_task(send(budget, log, f"show{number}", Urgency.VISIBLE))
@@ -70,7 +75,7 @@ async def test_what_is_not_sent_costs_no_token_and_keeps_its_turn() -> None:
 
     async def refuse() -> None:
         nonlocal refused
-        async with budget.place(Kind.OTHER_WRITE):
+        async with budget.place(RequestKind.OTHER_WRITE):
             refused += 1
             raise ObservationTooOld("too old")
 
@@ -78,7 +83,7 @@ async def test_what_is_not_sent_costs_no_token_and_keeps_its_turn() -> None:
         with pytest.raises(ObservationTooOld):
             await refuse()
         # What is read for the new plan does not take the turn.
-        await send(budget, log, "read", Urgency.DECISION, kind=Kind.READ)
+        await send(budget, log, "read", Urgency.DECISION, kind=RequestKind.READ)
         await send(budget, log, "first", Urgency.VISIBLE)
 
     async with asyncio.TaskGroup() as tasks:
@@ -97,7 +102,7 @@ async def test_slow_writes_hold_up_no_read_and_an_urgent_write_waits_for_one_pla
 
     async def write(number: int, urgency: Urgency) -> None:
         with sending(urgency):
-            async with budget.place(Kind.OTHER_WRITE):
+            async with budget.place(RequestKind.OTHER_WRITE):
                 log.names.append(f"write{number}")
                 await ended[number].wait()
 
@@ -106,7 +111,7 @@ async def test_slow_writes_hold_up_no_read_and_an_urgent_write_waits_for_one_pla
             tasks.create_task(write(number, urgency))
         await settle()
         for name in ("read0", "read1"):
-            await send(budget, log, name, Urgency.OBSERVATION, kind=Kind.READ)
+            await send(budget, log, name, Urgency.OBSERVATION, kind=RequestKind.READ)
         ended[0].set()
         await settle()
         assert log.names == ["write0", "write1", "read0", "read1", "write3"]
@@ -135,7 +140,7 @@ async def test_numbers_go_at_a_pace_of_their_own_and_only_while_nobody_waits() -
     assert budget.spare_for_numbers()
 
     crowded = RequestBudget(BudgetLimits(at_a_time=1))
-    async with crowded.place(Kind.OTHER_WRITE):
+    async with crowded.place(RequestKind.OTHER_WRITE):
         waiting = asyncio.create_task(send(crowded, Log(), "waits", Urgency.VISIBLE))
         await settle()
         assert not crowded.spare_for_numbers()
@@ -154,7 +159,7 @@ async def test_status_that_takes_the_api_server_long_delays_only_other_statuses(
     budget, log, answer = RequestBudget(), Log(), asyncio.Event()
 
     async def change_slowly(name: str) -> None:
-        async with budget.place(Kind.STATUS):
+        async with budget.place(RequestKind.STATUS):
             log.names.append(name)
             await answer.wait()
 
@@ -163,7 +168,7 @@ async def test_status_that_takes_the_api_server_long_delays_only_other_statuses(
             tasks.create_task(change_slowly(f"status{number}"))
         await settle()
         tasks.create_task(send(budget, log, "wave", Urgency.NUMBERS))
-        tasks.create_task(send(budget, log, "look", Urgency.NUMBERS, kind=Kind.READ))
+        tasks.create_task(send(budget, log, "look", Urgency.NUMBERS, kind=RequestKind.READ))
         await settle()
         assert log.names == [*(f"status{number}" for number in range(4)), "wave", "look"]
         answer.set()
@@ -178,9 +183,9 @@ async def test_wait_is_told_by_urgency() -> None:
         waits[urgency] += 1
 
     budget = RequestBudget(on_wait=note)
-    async with budget.place(Kind.READ), budget.place(Kind.OTHER_WRITE):
+    async with budget.place(RequestKind.READ), budget.place(RequestKind.OTHER_WRITE):
         pass
     with sending(Urgency.VISIBLE):
-        async with budget.place(Kind.OTHER_WRITE):
+        async with budget.place(RequestKind.OTHER_WRITE):
             pass
     assert waits == {Urgency.OBSERVATION: 1, Urgency.DECISION: 1, Urgency.VISIBLE: 1}

@@ -26,7 +26,8 @@ VALUES = st.recursive(
     | st.text()
     | st.binary()
     | st.decimals(),
-    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=6,
 )
 
 
@@ -126,8 +127,8 @@ def test_headers_that_just_fit_are_all_there() -> None:
 
 
 @given(
-    headers=st.dictionaries(st.text(), VALUES),
-    properties=st.dictionaries(st.text(), VALUES),
+    headers=st.dictionaries(st.text(), VALUES, max_size=4),
+    properties=st.dictionaries(st.text(), VALUES, max_size=4),
     key=st.none() | st.binary(),
     content_type=st.none() | st.text(st.characters(codec=None)),
 )

@@ -50,7 +50,7 @@ class _Item:
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
+class MemoryClaim:
     """An item that a worker holds; the `handle` of a Delivery. token: of its lease."""
 
     token: int
@@ -118,7 +118,7 @@ class MemoryQueue:
                 redelivered=item.was_claimed,
                 lost=item.lost,
                 last_failure=item.last_failure,
-                handle=Claim(token, item.envelope),
+                handle=MemoryClaim(token, item.envelope),
             )
             item.was_claimed = True
             return token, delivery
