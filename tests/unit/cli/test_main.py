@@ -1,8 +1,7 @@
 """What the command line makes of its options, up to where a server would be needed."""
 
 import pytest
-from click.testing import Result
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from workqueuejob.cli.main import app
 
