@@ -104,11 +104,17 @@ def try_to_measure(queue: dict[str, Any], reach: AllowedHosts) -> QueueError:
     return refused.value
 
 
-@pytest.mark.parametrize("broker", QUEUES)
-@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "127.1", "::ffff:127.0.0.1"])
+@pytest.mark.parametrize(
+    ("broker", "host"),
+    [
+        (broker, host)
+        for broker in QUEUES
+        for host in ("127.0.0.1", "localhost", "127.1", "::ffff:127.0.0.1")
+        # The definition takes no IPv6 address there.
+        if not (":" in host and broker in {"sentinel", "kafka"})
+    ],
+)
 def test_loopback_is_never_connected_to_by_default(broker: str, host: str) -> None:
-    if ":" in host and broker in {"sentinel", "kafka"}:
-        pytest.skip("the definition takes no IPv6 address there")
     with listening() as (port, count):
         error = try_to_measure(QUEUES[broker](host, port), ALL_HOSTS)
 

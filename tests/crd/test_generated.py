@@ -17,4 +17,4 @@ def test_manifest_holds_the_definition_unchanged() -> None:
 def test_definition_can_be_applied_by_kubectl() -> None:
     """`kubectl apply` copies the object as JSON into an annotation, of at most 256 KiB."""
     copied = json.dumps(build_crd(), separators=(",", ":")).encode()
-    assert len(copied) < 200 * 1024
+    assert len(copied) < 128 * 1024
