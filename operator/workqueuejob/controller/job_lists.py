@@ -10,7 +10,6 @@ from itertools import islice
 from typing import Any
 
 from workqueuejob.cluster.api import ClusterAPI
-from workqueuejob.errors import ClusterError
 from workqueuejob.names import UID_LABEL
 
 MOST_AT_ONCE = 50
@@ -56,22 +55,22 @@ class JobLists:
                 future.cancel()
 
     async def _list(self, namespace: str, batch: dict[str, asyncio.Future[Listed]]) -> None:
+        by_uid: dict[str, list[dict[str, Any]]] = {uid: [] for uid in batch}
         try:
             jobs, resource_version = await self._cluster.list_jobs(
                 namespace, label_selector=f"{UID_LABEL} in ({','.join(batch)})"
             )
-        except ClusterError as error:
+            for job in jobs:
+                by_uid[job["metadata"]["labels"][UID_LABEL]].append(job)
+        except asyncio.CancelledError:
+            for future in batch.values():
+                future.cancel()
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, those that wait get it
             for future in batch.values():
                 future.set_exception(error)
                 # Nobody may wait for it any more, which is no error of its own.
                 future.exception()
             return
-        except asyncio.CancelledError:
-            for future in batch.values():
-                future.cancel()
-            raise
-        by_uid: dict[str, list[dict[str, Any]]] = {uid: [] for uid in batch}
-        for job in jobs:
-            by_uid[job["metadata"]["labels"][UID_LABEL]].append(job)
         for uid, future in batch.items():
             future.set_result((by_uid[uid], resource_version))

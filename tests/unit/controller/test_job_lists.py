@@ -103,3 +103,16 @@ async def test_one_that_gives_up_keeps_no_other_from_its_jobs() -> None:
     assert [job["metadata"]["name"] for job in jobs] == ["v-1"]
     with pytest.raises(asyncio.CancelledError):
         await gives_up
+
+
+async def test_error_of_any_kind_reaches_all_that_wait() -> None:
+    class OddCluster(FakeCluster):
+        async def list_jobs(self, _namespace: str, *, label_selector: str) -> Any:
+            raise ValueError(label_selector)
+
+    lists = lists_of(OddCluster())
+    answers = await asyncio.gather(
+        *(asyncio.wait_for(lists.list_jobs(NAMESPACE, uid), 5) for uid in ("u1", "u2")),
+        return_exceptions=True,
+    )
+    assert [type(answer) for answer in answers] == [ValueError, ValueError]
