@@ -53,7 +53,7 @@ BROKEN = (
            {"container": {"name": "Not_A_Label"}}, has_item=True),
     Broken("failing-command", "Failed", "BackoffLimitExceeded", "spec.backoffLimit 0 allows",
            {"command": "false", "backoffLimit": 0}, has_item=True),
-    Broken("flooding", "QueueReachable", "ConnectionFailed", "more than 1 MiB",
+    Broken("flooding", "QueueReachable", "ConnectionFailed", "more than 64 KiB",
            {"rabbitmq": {"host": "hostile"}}),
     Broken("dripping", "QueueReachable", "ConnectionFailed", "timeout",
            {"rabbitmq": {"host": "hostile", "port": 5673}}),

@@ -284,7 +284,7 @@ MISHAPS = (
         "QueueReachable",
         "TLSFailed",
         (":5672: answers without TLS", "correct the port, or remove spec.queue.rabbitmq.tls"),
-        _with(rabbitmq={"tls": {}, "port": 5672}),
+        _with(rabbitmq={"tls": {}, "port": 5672}, management=False),
         _make_healthy,
     ),
     Mishap(

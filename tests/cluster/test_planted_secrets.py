@@ -200,7 +200,10 @@ def _begin_with_keys(planting: Planting) -> None:
         planting.workspace.broker.publish(planting.name(run), ITEMS)
         planting.hide(run, {"tls.crt": certificate, "tls.key": key}, planted=planted)
         tls = {"clientCertificateSecretRef": {"name": run}, "verification": "None"}
-        planting.run(run, planting.rabbitmq(run, port=5672, tls=tls))
+        queue = planting.rabbitmq(run, port=5672, tls=tls)
+        # Beside TLS its URL would need https.
+        del queue["rabbitmq"]["management"]
+        planting.run(run, queue)
 
 
 def _read_key(pair: trustme.LeafCert) -> tuple[str, list[str]]:
