@@ -43,9 +43,8 @@ def test_describe_tells_the_run_as_a_story(workspace: Workspace) -> None:
     assert "2 ready, 0 in flight, 0 completions open: created story-" in described
 
 
-@pytest.mark.parametrize(
-    "sizes", [(10, 14, 10), pytest.param((30, 40, 30), marks=pytest.mark.nightly)], ids=str
-)
+@pytest.mark.nightly
+@pytest.mark.parametrize("sizes", [(10, 14, 10), (30, 40, 30)], ids=str)
 def test_items_that_arrive_in_bursts_get_a_pod_each_and_none_waits(
     workspace: Workspace, sizes: tuple[int, int, int]
 ) -> None:

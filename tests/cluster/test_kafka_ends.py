@@ -11,6 +11,7 @@ from .kafka_records import deal_records
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
 
 
+@pytest.mark.nightly
 def test_transactions_and_compaction_leave_no_phantom_item(
     workspace: Workspace, kafka: Kafka
 ) -> None:

@@ -84,6 +84,7 @@ def test_coarse_workers_killed_at_random_lose_nothing(
     _assert_only_killed_pods_failed(workspace, "killed", kills)
 
 
+@pytest.mark.nightly
 def test_item_of_a_killed_worker_is_processed_after_its_peers_have_finished(
     cluster: Cluster, workspace: Workspace, redis: Redis
 ) -> None:

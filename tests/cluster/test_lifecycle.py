@@ -43,6 +43,7 @@ def test_suspended_run_gives_its_items_back_and_resumes_where_it_was(workspace: 
     assert len(workspace.jobs()) == 1
 
 
+@pytest.mark.nightly
 def test_kubectl_scale_raises_the_parallelism_of_the_running_wave(workspace: Workspace) -> None:
     workspace.publish(ITEMS)
     workspace.apply(a_manifest(workspace, "scaled", command=print_after(4), parallelism=1))
@@ -162,6 +163,7 @@ def test_restart_policy_on_failure_of_the_documents_is_accepted(workspace: Works
     assert restarts == [1, 1]
 
 
+@pytest.mark.nightly
 def test_last_pod_of_several_items_each_need_not_be_full(workspace: Workspace) -> None:
     items = [f"item-{number}" for number in range(7)]
     done = f"{workspace.queue}-done"

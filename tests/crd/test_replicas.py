@@ -62,6 +62,7 @@ def test_standby_is_ready_and_shows_that_it_does_not_lead(
     assert "wqj_leader 1.0" in leader.get("/metrics")[1]
 
 
+@pytest.mark.nightly
 def test_killed_leader_is_succeeded_within_fifteen_seconds(
     election: Election, leader: Replica, standby: Replica, create: Create
 ) -> None:

@@ -97,6 +97,7 @@ def jobs(cluster: ApiServer, namespace: str) -> list[str]:
     return cluster.kubectl("get", "jobs", "-n", namespace, "-o", "name").split()
 
 
+@pytest.mark.nightly
 def test_two_that_serve_one_namespace_leave_a_run_to_one_of_them(
     cluster: ApiServer, tmp_path: Path
 ) -> None:

@@ -47,7 +47,16 @@ __all__ = [
 pytestmark = pytest.mark.starts_early
 
 
-@pytest.fixture(params=ONE_OF_EACH)
+# Another RabbitMQ would have to start in the process that makes the runtime and has the Kafka.
+KINDS = [
+    pytest.param(*kind.values, marks=(*kind.marks, pytest.mark.nightly), id=kind.id)
+    if kind.id in {"classic", "quorum"}
+    else kind
+    for kind in ONE_OF_EACH
+]
+
+
+@pytest.fixture(params=KINDS)
 def bench(request: pytest.FixtureRequest, in_runtime: InRuntime) -> Bench:
     kind: Any = request.param
     bench = open_bench(kind, request)
