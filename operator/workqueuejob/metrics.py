@@ -13,7 +13,7 @@ from prometheus_client.registry import Collector
 from workqueuejob.api.status import ItemsStatus
 from workqueuejob.brokers.depth import Measurement
 from workqueuejob.errors import QueueError
-from workqueuejob.planning.urgency import Urgency
+from workqueuejob.planning.pacing.urgency import Urgency
 
 JOBS_CREATED = Counter("wqj_jobs_created", "Jobs created, one per wave.")
 RECONCILES = Histogram(

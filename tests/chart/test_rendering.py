@@ -12,7 +12,7 @@ import yaml
 
 from dev.environment import CHART, ROOT
 from dev.sync import CHART_CRD, CRD
-from workqueuejob.planning.installations import OPERATOR_CONFLICT
+from workqueuejob.planning.rules.installations import OPERATOR_CONFLICT
 
 if TYPE_CHECKING:
     from pathlib import Path

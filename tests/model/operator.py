@@ -36,11 +36,11 @@ from workqueuejob.planning.ledger.spans import restrict
 from workqueuejob.planning.observing.jobs import read_job
 from workqueuejob.planning.observing.observed import Observed, ObservedJob, PodProblem, StuckPod
 from workqueuejob.planning.observing.stuck_pods import find_stuck_pods, mark_stuck
+from workqueuejob.planning.pacing.urgency import Due, Urgency, judge_numbers, judge_status
 from workqueuejob.planning.plan import plan
 from workqueuejob.planning.pods.job_manifest import WorkerImage, build_job
 from workqueuejob.planning.rules.history import list_expired
 from workqueuejob.planning.status.status import build_status
-from workqueuejob.planning.urgency import Due, Urgency, judge_numbers, judge_status
 from workqueuejob.planning.verdict import find_end
 
 Witness = Callable[[Observed, Plan], None]

@@ -13,7 +13,7 @@ from workqueuejob.controller.logs import LogFormat, configure_logs
 from workqueuejob.controller.run import run_operator
 from workqueuejob.controller.settings import DEFAULT_WORKER_IMAGE, Settings, build_identity
 from workqueuejob.names import is_installation
-from workqueuejob.planning.installations import Installation
+from workqueuejob.planning.rules.installations import Installation
 
 _RESOLVER_CONFIGURATION = Path("/etc/resolv.conf")
 

@@ -1,7 +1,7 @@
 """Sends the requests of all WorkQueueJobs at a pace that the API server bears, the urgent first.
 
 A request needs a token and a place: tokens come at a steady rate, and there are places for a few
-requests of each kind at a time. `planning.urgency` says which of those that wait goes next.
+requests of each kind at a time. `planning.pacing.urgency` says which of those that wait goes next.
 A task says with `sending` how urgent its requests are. Sends nothing itself.
 """
 
@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 
 from workqueuejob.errors import NotWritten
-from workqueuejob.planning.bucket import Bucket
-from workqueuejob.planning.urgency import Urgency, choose_next
+from workqueuejob.planning.pacing.bucket import Bucket
+from workqueuejob.planning.pacing.urgency import Urgency, choose_next
 
 _urgency: ContextVar[Urgency | None] = ContextVar("urgency", default=None)
 _waiting_since: ContextVar[float | None] = ContextVar("waiting_since", default=None)

@@ -22,8 +22,8 @@ from workqueuejob.controller.settings import Settings
 from workqueuejob.controller.surroundings import Surroundings
 from workqueuejob.metrics import show_unreadable
 from workqueuejob.names import GROUP, PLURAL, UID_LABEL, VERSION, WORKER_LABEL
-from workqueuejob.planning.installations import OPERATOR_CONFLICT
 from workqueuejob.planning.observing.ownership import read_owner_uid
+from workqueuejob.planning.rules.installations import OPERATOR_CONFLICT
 from workqueuejob.planning.verdict import ConditionType, find_condition
 
 _log = structlog.get_logger(__name__)

@@ -26,8 +26,8 @@ from workqueuejob.planning.evidence.evidence import Evidence, gather_evidence, n
 from workqueuejob.planning.ledger.books import Books, reckon
 from workqueuejob.planning.observing.observed import Observed
 from workqueuejob.planning.observing.ownership import is_own_job
+from workqueuejob.planning.pacing.urgency import NUMBERS_INTERVAL_SECONDS, Urgency
 from workqueuejob.planning.plan import plan
-from workqueuejob.planning.urgency import NUMBERS_INTERVAL_SECONDS, Urgency
 from workqueuejob.planning.verdict import find_end
 
 

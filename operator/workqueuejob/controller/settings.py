@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 
 from workqueuejob.brokers.hosts import ALL_HOSTS, AllowedHosts
-from workqueuejob.planning.installations import Installation
+from workqueuejob.planning.rules.installations import Installation
 
 DEFAULT_WORKER_IMAGE = f"workqueuejob/worker:{version('workqueuejob')}"
 

@@ -21,12 +21,9 @@ from workqueuejob.cluster.observation import rest_on
 from workqueuejob.errors import ClusterError, JobNameConflict, JobRejected, TemplateInvalid
 from workqueuejob.metrics import count_items
 from workqueuejob.planning.decision import Plan
-from workqueuejob.planning.installations import Installation, claim
 from workqueuejob.planning.ledger.books import Books
 from workqueuejob.planning.observing.observed import Observed
-from workqueuejob.planning.status.events import Event, EventType, build_events
-from workqueuejob.planning.status.status import build_status
-from workqueuejob.planning.urgency import (
+from workqueuejob.planning.pacing.urgency import (
     RESTLESS_WRITES,
     Due,
     Urgency,
@@ -34,6 +31,9 @@ from workqueuejob.planning.urgency import (
     judge_numbers,
     judge_status,
 )
+from workqueuejob.planning.rules.installations import Installation, claim
+from workqueuejob.planning.status.events import Event, EventType, build_events
+from workqueuejob.planning.status.status import build_status
 
 _TOLD_SECONDS = 600.0
 """While conditions change to and fro, an Event of one reason is not repeated within this time."""

@@ -10,8 +10,8 @@ from workqueuejob.controller.queue_follower import QueueMeter
 from workqueuejob.controller.secret_reads import SecretReads
 from workqueuejob.controller.stalls import Stalls
 from workqueuejob.controller.turns import Turns
-from workqueuejob.planning.installations import Installation
 from workqueuejob.planning.pods.job_manifest import WorkerImage
+from workqueuejob.planning.rules.installations import Installation
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """Finds out whether this process may work on a WorkQueueJob, and says so when it may not.
 
-Another installation of the operator may work on it (`planning/installations.py`). Then this one
-writes nothing but one Event for each WorkQueueJob, so that two of them can't answer each other.
+Another installation of the operator may work on it (`planning/rules/installations.py`). Then this
+one writes nothing but one Event for each WorkQueueJob, so that two of them can't answer each other.
 """
 
 import structlog
@@ -10,7 +10,7 @@ from workqueuejob.api import WorkQueueJob
 from workqueuejob.controller.status_writer import StatusWriter
 from workqueuejob.controller.store import JobStore
 from workqueuejob.errors import Conflict
-from workqueuejob.planning.installations import (
+from workqueuejob.planning.rules.installations import (
     OPERATOR_CONFLICT,
     Installation,
     explain_conflict,

@@ -17,7 +17,7 @@ from workqueuejob.measuring.pool import Pool
 from workqueuejob.measuring.turns import Demand, Kind, take_turns
 from workqueuejob.measuring.watched import Environment
 from workqueuejob.measuring.way import Way
-from workqueuejob.planning.bucket import Bucket
+from workqueuejob.planning.pacing.bucket import Bucket
 
 QUESTIONS_PER_SECOND = 1400.0
 """Of all logins together. A question takes about 0.1 ms of the processor."""

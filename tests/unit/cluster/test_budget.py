@@ -8,7 +8,7 @@ import pytest
 
 from workqueuejob.cluster.budget import BudgetLimits, RequestBudget, RequestKind, sending
 from workqueuejob.errors import ObservationTooOld
-from workqueuejob.planning.urgency import Urgency
+from workqueuejob.planning.pacing.urgency import Urgency
 
 SLOW = BudgetLimits(per_second=50.0, burst=1, at_a_time=12)
 

@@ -17,8 +17,8 @@ from workqueuejob.controller.stalls import Stalls
 from workqueuejob.controller.surroundings import Surroundings
 from workqueuejob.measuring.meter import Meter
 from workqueuejob.names import job_name
-from workqueuejob.planning.installations import Installation
 from workqueuejob.planning.pods.job_manifest import WorkerImage
+from workqueuejob.planning.rules.installations import Installation
 
 from .fake_cluster import FakeCluster
 

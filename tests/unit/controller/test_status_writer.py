@@ -11,8 +11,8 @@ from workqueuejob.cluster.api import ClusterAPI
 from workqueuejob.cluster.budget import BudgetLimits, RequestBudget
 from workqueuejob.controller.status_writer import StatusWriter
 from workqueuejob.planning.decision import Plan
-from workqueuejob.planning.installations import Installation
 from workqueuejob.planning.ledger.books import reckon
+from workqueuejob.planning.rules.installations import Installation
 from workqueuejob.planning.verdict import Progress, Verdict
 
 from .acting import a_stored_object

@@ -13,7 +13,7 @@ from workqueuejob.api import WorkQueueJob
 from workqueuejob.controller.actor import Actor
 from workqueuejob.controller.operator import Operator
 from workqueuejob.names import INSTALLATION_LABEL
-from workqueuejob.planning.installations import OPERATOR_CONFLICT, Installation
+from workqueuejob.planning.rules.installations import OPERATOR_CONFLICT, Installation
 
 from .acting import FIRST, a_stored_object, acting, surrounding, until
 from .fake_cluster import FakeCluster

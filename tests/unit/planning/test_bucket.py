@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workqueuejob.planning.bucket import Bucket
+from workqueuejob.planning.pacing.bucket import Bucket
 
 
 @given(st.lists(st.floats(0.0, 3.0), min_size=1, max_size=50))

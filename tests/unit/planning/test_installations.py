@@ -8,8 +8,8 @@ import pytest
 from tests.builders import a_job, a_work_queue_job
 from workqueuejob.api import WorkQueueJobStatus
 from workqueuejob.names import is_installation, label_installation, read_installation
-from workqueuejob.planning.installations import Installation, claim, find_other_installation
 from workqueuejob.planning.observing.observed import ObservedJob
+from workqueuejob.planning.rules.installations import Installation, claim, find_other_installation
 
 OURS, OTHER, THIRD = "wqj/one", "wqj/two", "wqj/three"
 NAMES = (OURS, OTHER, THIRD)

@@ -22,8 +22,8 @@ from workqueuejob.errors import ConnectionFailed
 from workqueuejob.planning.decision import Plan
 from workqueuejob.planning.ledger.items import Doubt
 from workqueuejob.planning.observing.observed import Observed
+from workqueuejob.planning.pacing.urgency import Urgency, judge_status
 from workqueuejob.planning.status.status import differs
-from workqueuejob.planning.urgency import Urgency, judge_status
 from workqueuejob.planning.verdict import Progress, Verdict
 
 WORKING = Plan(Verdict(Progress.WORKING, "at work"))

@@ -6,7 +6,7 @@ from collections import deque
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workqueuejob.planning.urgency import (
+from workqueuejob.planning.pacing.urgency import (
     NUMBERS_INTERVAL_SECONDS,
     NUMBERS_LONGEST_SECONDS,
     RESTLESS_SECONDS,
