@@ -68,8 +68,8 @@ class TemplateText:
         return template
 
 
-def _write_canonical(found: Any) -> str:
-    return json.dumps(found, sort_keys=True, separators=(",", ":"))
+def _write_canonical(node: Any) -> str:
+    return json.dumps(node, sort_keys=True, separators=(",", ":"))
 
 
 def _limit_depth(template: dict[str, Any]) -> dict[str, Any]:
@@ -79,16 +79,16 @@ def _limit_depth(template: dict[str, Any]) -> dict[str, Any]:
     """
     level: list[Any] = [template]
     for _ in range(LEVELS - 1):
-        level = [below for found in level for _, below in _list_nested(found)]
+        level = [below for node in level for _, below in _list_nested(node)]
         if not level:
             return template
-    for found in level:
-        for key, _ in _list_nested(found):
-            found[key] = None
+    for node in level:
+        for key, _ in _list_nested(node):
+            node[key] = None
     return template
 
 
-def _list_nested(found: Any) -> list[tuple[Any, Any]]:
+def _list_nested(node: Any) -> list[tuple[Any, Any]]:
     """Return the keys and values of an object or a list that are objects or lists themselves."""
-    values = found.items() if isinstance(found, dict) else enumerate(found)
+    values = node.items() if isinstance(node, dict) else enumerate(node)
     return [(key, below) for key, below in values if isinstance(below, dict | list)]

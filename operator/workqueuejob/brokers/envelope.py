@@ -56,8 +56,8 @@ def find_text(headers: Mapping[str, Any], name: str) -> str | None:
 
     name: in lower case. Of names that differ only in case, the last one counts.
     """
-    found = [value for known, value in headers.items() if known.lower() == name]
-    return read_text(found[-1]) if found else None
+    values = [value for known, value in headers.items() if known.lower() == name]
+    return read_text(values[-1]) if values else None
 
 
 def read_text(value: object) -> str | None:

@@ -56,15 +56,15 @@ class HostPattern:
 
 def parse_host_pattern(text: str) -> HostPattern:
     """Return `host[:port]` as a pattern; raises ValueError, with what it may be."""
-    found = _PATTERN.fullmatch(text.strip().lower())
-    port = int(found["port"]) if found and found["port"] else None
-    if found is None or (port is not None and not 0 < port <= _HIGHEST_PORT):
+    match = _PATTERN.fullmatch(text.strip().lower())
+    port = int(match["port"]) if match and match["port"] else None
+    if match is None or (port is not None and not 0 < port <= _HIGHEST_PORT):
         raise ValueError(
             f"{text!r} is no host or pattern; write a name, *.name for all names below it, an"
             " address ([…] around IPv6) or *, and :port if only one port is meant; <namespace>"
             " stands for the WorkQueueJob's namespace"
         )
-    return HostPattern(found["host"].strip("[]"), port)
+    return HostPattern(match["host"].strip("[]"), port)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,13 +96,13 @@ class AllowedHosts:
                 f" connect to; {_ASK} allowedHosts"
             )
 
-    def choose(self, host: str, port: int, found: Sequence[AddressInfo]) -> list[AddressInfo]:
+    def choose(self, host: str, port: int, addresses: Sequence[AddressInfo]) -> list[AddressInfo]:
         """Return those of a host's addresses that may be connected to; raise HostNotAllowed.
 
-        found: the answer of getaddrinfo, with the host's canonical name.
+        addresses: the answer of getaddrinfo, with the host's canonical name.
         """
-        self._check_alias(host, port, found)
-        chosen = [info for info in found if self.addresses.allows(str(info[4][0]))]
+        self._check_alias(host, port, addresses)
+        chosen = [info for info in addresses if self.addresses.allows(str(info[4][0]))]
         if not chosen:
             # The address is not named: names of other networks are not for the author to look up.
             raise HostNotAllowed(
@@ -112,13 +112,13 @@ class AllowedHosts:
             )
         return chosen
 
-    def _check_alias(self, host: str, port: int, found: Sequence[AddressInfo]) -> None:
+    def _check_alias(self, host: str, port: int, addresses: Sequence[AddressInfo]) -> None:
         """Raise HostNotAllowed if the host is a Service that only stands for another host.
 
         An author may create a Service of type ExternalName, whose target is any name. Names outside
         of the cluster are not the author's to make, and often stand for others.
         """
-        name, canonical = _normalize(host), _normalize(found[0][3] if found else "")
+        name, canonical = _normalize(host), _normalize(addresses[0][3] if addresses else "")
         if not self.patterns or not canonical or not _is_service(name):
             return
         own_names = {name, *(f"{name}.{domain}" for domain in self.search_domains)}

@@ -14,8 +14,8 @@ def look_up(host: str, port: int, reach: Reach | None) -> list[AddressInfo]:
 
     reach: None without limits.
     """
-    found = _find(host, port)
-    return found if reach is None else reach.choose(host, port, found)
+    addresses = _find(host, port)
+    return addresses if reach is None else reach.choose(host, port, addresses)
 
 
 def check_every_address(host: str, port: int, reach: Reach) -> None:

@@ -42,9 +42,9 @@ def translate_by(
 
 def find_unbounded(error: BaseException) -> AnswerTooSlow | AnswerTooLong | None:
     """Return what says that an answer had no end, from among an exception and its causes."""
-    for one in (error, error.__cause__, error.__context__, *error.args):
-        if isinstance(one, UNBOUNDED):
-            return one
+    for error_or_argument in (error, error.__cause__, error.__context__, *error.args):
+        if isinstance(error_or_argument, UNBOUNDED):
+            return error_or_argument
     return None
 
 

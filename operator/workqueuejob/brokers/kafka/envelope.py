@@ -50,10 +50,10 @@ def read_envelope(message: Message) -> Envelope:
 def read_headers(message: Message) -> Headers | None:
     """Return the headers of a record; None if they can't be read, because a name is no UTF-8."""
     try:
-        found: Any = message.headers()
+        headers: Any = message.headers()
     except (SystemError, UnicodeDecodeError):
         # The client raises the first because of the second. It keeps the list that it had begun:
         # asked again it would return that, and who reads it ends the process (SIGSEGV).
         message.set_headers(_UNREADABLE)
         return None
-    return None if found is _UNREADABLE else found or []
+    return None if headers is _UNREADABLE else headers or []

@@ -26,11 +26,11 @@ def resolve_parameters(settings: RabbitMQConnection) -> list[pika.ConnectionPara
         settings, name="workqueuejob-operator", heartbeat_seconds=HEARTBEAT_SECONDS
     )
     try:
-        found = look_up(settings.host, settings.port, settings.reach)
+        addresses = look_up(settings.host, settings.port, settings.reach)
     except (OSError, UnicodeError) as error:
         raise translate(error, settings) from error
     resolved = []
-    for host in list(dict.fromkeys(str(address[0]) for *_, address in found))[:MOST_ADDRESSES]:
+    for host in list(dict.fromkeys(str(address[0]) for *_, address in addresses))[:MOST_ADDRESSES]:
         of_address = copy(parameters)
         of_address.host = host
         resolved.append(of_address)

@@ -50,13 +50,13 @@ class Properties:
 
         Numbers are int; texts are str, or bytes where they are no UTF-8.
         """
-        found: dict[str, Any] = {}
+        values: dict[str, Any] = {}
         for flag, name in zip(_ORDER, _NAMES, strict=True):
             field = self._fields.get(flag)
             if field is not None and flag != HEADERS:
                 is_number = flag in _FIXED
-                found[name] = int.from_bytes(field, "big") if is_number else decode_text(field[1:])
-        return found
+                values[name] = int.from_bytes(field, "big") if is_number else decode_text(field[1:])
+        return values
 
     @property
     def has_headers(self) -> bool:
