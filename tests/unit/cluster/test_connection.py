@@ -1,7 +1,8 @@
 """What is written to the API server is asked for first, whatever it is."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -89,6 +90,19 @@ async def server() -> AsyncIterator[Server]:
     await runner.cleanup()
 
 
+@asynccontextmanager
+async def guarded_api(
+    answer: Callable[[web.Request], Awaitable[web.Response]], guard: Callable[[], None]
+) -> AsyncIterator[ClusterAPI]:
+    """Yield the operator's requests to a server that answers each in this way."""
+    application = web.Application()
+    application.router.add_route("*", "/{path:.*}", answer)
+    async with TestServer(application) as server:
+        configuration = client.Configuration(host=str(server.make_url("")).rstrip("/"))
+        async with GuardedClient(configuration, guard) as guarded:
+            yield ClusterAPI(guarded)
+
+
 async def test_crowd_of_requests_goes_a_few_at_a_time_and_slow_writes_hold_up_no_read() -> None:
     open_requests: list[str] = []
     most = 0
@@ -103,22 +117,14 @@ async def test_crowd_of_requests_goes_a_few_at_a_time_and_slow_writes_hold_up_no
         open_requests.remove(request.method)
         return web.json_response({"metadata": {"resourceVersion": "1"}, "items": []}, status=200)
 
-    application = web.Application()
-    application.router.add_route("*", "/{path:.*}", answer)
-    async with TestServer(application) as server:
-        configuration = client.Configuration(host=str(server.make_url("")).rstrip("/"))
-        async with (
-            GuardedClient(configuration, lambda: None) as guarded,
-            asyncio.TaskGroup() as writes,
-        ):
-            cluster = ClusterAPI(guarded)
-            for _ in range(200):
-                writes.create_task(cluster.create_event("shop", {"metadata": {}}))
-            await asyncio.sleep(0)
-            for _ in range(200):
-                await cluster.list_jobs("shop", label_selector="a=b")
-            assert most <= 30
-            ended.set()
+    async with guarded_api(answer, lambda: None) as cluster, asyncio.TaskGroup() as writes:
+        for _ in range(200):
+            writes.create_task(cluster.create_event("shop", {"metadata": {}}))
+        await asyncio.sleep(0)
+        for _ in range(200):
+            await cluster.list_jobs("shop", label_selector="a=b")
+        assert most <= 30
+        ended.set()
 
     assert most <= 30
 
@@ -133,25 +139,17 @@ async def test_statuses_that_take_long_hold_up_no_job() -> None:
             await ended.wait()
         return web.json_response({"metadata": {"resourceVersion": "1"}})
 
-    application = web.Application()
-    application.router.add_route("*", "/{path:.*}", answer)
-    async with TestServer(application) as server:
-        configuration = client.Configuration(host=str(server.make_url("")).rstrip("/"))
-        async with (
-            GuardedClient(configuration, lambda: None) as guarded,
-            asyncio.TaskGroup() as writes,
-        ):
-            cluster = ClusterAPI(guarded)
-            for number in range(12):
-                patch = cluster.patch_status("shop", f"fruits-{number}", {}, resource_version="1")
-                writes.create_task(patch)
-            await asyncio.sleep(0)
-            for _ in range(12):
-                await cluster.patch_job_condition(
-                    "shop", "fruits-1", {"type": "SuccessCriteriaMet"}, resource_version="1"
-                )
-            assert len(under_way) <= 4
-            ended.set()
+    async with guarded_api(answer, lambda: None) as cluster, asyncio.TaskGroup() as writes:
+        for number in range(12):
+            patch = cluster.patch_status("shop", f"fruits-{number}", {}, resource_version="1")
+            writes.create_task(patch)
+        await asyncio.sleep(0)
+        for _ in range(12):
+            await cluster.patch_job_condition(
+                "shop", "fruits-1", {"type": "SuccessCriteriaMet"}, resource_version="1"
+            )
+        assert len(under_way) <= 4
+        ended.set()
 
     assert len(under_way) == 12
 
@@ -169,21 +167,15 @@ async def test_write_that_waited_asks_again_when_its_turn_comes() -> None:
         if not leads:
             raise NotLeading("stale")
 
-    application = web.Application()
-    application.router.add_route("*", "/{path:.*}", answer)
-    async with TestServer(application) as server:
-        configuration = client.Configuration(host=str(server.make_url("")).rstrip("/"))
-        async with GuardedClient(configuration, ask) as guarded:
-            cluster = ClusterAPI(guarded)
-            writes = [
-                asyncio.create_task(cluster.create_event("shop", {"metadata": {}}))
-                for _ in range(50)
-            ]
-            while not seen:
-                await asyncio.sleep(0.01)
-            leads = False
-            ended.set()
-            results = await asyncio.gather(*writes, return_exceptions=True)
+    async with guarded_api(answer, ask) as cluster:
+        writes = [
+            asyncio.create_task(cluster.create_event("shop", {"metadata": {}})) for _ in range(50)
+        ]
+        while not seen:
+            await asyncio.sleep(0.01)
+        leads = False
+        ended.set()
+        results = await asyncio.gather(*writes, return_exceptions=True)
 
     refused = [result for result in results if isinstance(result, NotLeading)]
     assert len(refused) >= 50 - 30
