@@ -16,6 +16,7 @@ from kubernetes import client
 from dev.servers.ports import find_free_ports
 
 from .api_server import ApiServer
+from .waiting import wait_for
 
 LEASE_NAME = "replicas-test"
 OPERATOR = str(Path(sys.executable).with_name("workqueuejob-operator"))
@@ -39,6 +40,14 @@ class Replica:
         except urllib3.exceptions.HTTPError as error:
             return 0, str(error)
         return answer.status, answer.data.decode()
+
+    def await_ready(self, *, seconds: float) -> None:
+        """Wait until it says that it is ready; fail when that takes longer."""
+        wait_for(
+            lambda: self.get("/readyz")[0] == 200,
+            seconds=seconds,
+            what=f"readiness of {self.identity}",
+        )
 
     def signal(self, number: signal.Signals) -> None:
         self.process.send_signal(number)

@@ -51,7 +51,7 @@ def test_two_thousand_idle_runs_fit_into_the_charts_memory(
     create_idle_runs(empty, 2000, port=redis_server.port)
 
     with election.running("first") as replica:
-        wait_for(lambda: replica.get("/readyz")[0] == 200, seconds=60, what="ready")
+        replica.await_ready(seconds=60)
         wait_for(lambda: count_taken_up(replica) == 2000, seconds=200, what="2000 taken up")
 
         assert replica.process.poll() is None
@@ -72,6 +72,6 @@ def test_large_objects_of_others_and_of_ours_cost_nothing_that_stays(
     )
 
     with election.running("first") as replica:
-        wait_for(lambda: replica.get("/readyz")[0] == 200, seconds=60, what="ready")
+        replica.await_ready(seconds=60)
         wait_for(lambda: count_taken_up(replica) == 13, seconds=150, what="13 taken up")
         assert read_peak_megabytes(replica.process.pid) < limit_megabytes()

@@ -45,6 +45,13 @@ class Objects:
         )
         return found
 
+    def await_first_wave(self, name: str) -> None:
+        wait_for(
+            lambda: self.get("wqj", name).get("status", {}).get("waves") == 1,
+            seconds=60,
+            what="a first wave",
+        )
+
     def forge_status(self, kind: str, manifest: Manifest, status: Manifest) -> None:
         metadata = manifest["metadata"]
         patch = json.dumps({"status": status})
@@ -90,12 +97,8 @@ def victim(
     )
     election = Election(objects.api_server, tmp_path)
     with election.running("only", namespaces=()) as replica:
-        wait_for(lambda: replica.get("/readyz")[0] == 200, seconds=120, what="readiness")
-        wait_for(
-            lambda: objects.get("wqj", name).get("status", {}).get("waves") == 1,
-            seconds=60,
-            what="a first wave",
-        )
+        replica.await_ready(seconds=120)
+        objects.await_first_wave(name)
         yield name
     election.remove()
 

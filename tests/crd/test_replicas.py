@@ -25,7 +25,7 @@ NO_BROKER = {"queue": {"rabbitmq": {"host": "127.0.0.1", "port": 1, "queue": "q"
 @pytest.fixture
 def leader(election: Election) -> Iterator[Replica]:
     with election.running("first") as replica:
-        wait_for(lambda: replica.get("/readyz")[0] == 200, seconds=40)
+        replica.await_ready(seconds=40)
         assert election.holder() == "first"
         yield replica
 
@@ -36,7 +36,7 @@ def stalling(election: Election) -> Iterator[Replica]:
     program = [sys.executable, "-m", "tests.crd.stalling_operator"]
     stall = f"--stall-seconds={STALL_SECONDS}"
     with election.running("first", program=[*program, stall]) as replica:
-        wait_for(lambda: replica.get("/readyz")[0] == 200, seconds=40)
+        replica.await_ready(seconds=40)
         assert election.holder() == "first"
         yield replica
 
@@ -44,7 +44,7 @@ def stalling(election: Election) -> Iterator[Replica]:
 @pytest.fixture
 def standby(election: Election, leader: Replica) -> Iterator[Replica]:
     with election.running("second") as replica:
-        wait_for(lambda: replica.get("/readyz")[0] == 200, seconds=40)
+        replica.await_ready(seconds=40)
         assert election.holder() == "first"
         yield replica
 
@@ -119,9 +119,9 @@ def test_leader_that_is_cut_off_ends_and_is_succeeded(
         running_link(election.api_server.kubeconfig, tmp_path) as link,
         election.running("first", kubeconfig=link.kubeconfig) as leader,
     ):
-        wait_for(lambda: leader.get("/readyz")[0] == 200, seconds=40)
+        leader.await_ready(seconds=40)
         with election.running("second") as standby:
-            wait_for(lambda: standby.get("/readyz")[0] == 200, seconds=40)
+            standby.await_ready(seconds=40)
             assert election.holder() == "first"
 
             link.stall()
@@ -154,7 +154,7 @@ def test_leader_whose_loop_stalls_leads_on_and_answers(
     election: Election, stalling: Replica, create: Create
 ) -> None:
     with election.running("second") as standby:
-        wait_for(lambda: standby.get("/readyz")[0] == 200, seconds=40)
+        standby.await_ready(seconds=40)
         began = time.monotonic()
         stalling.signal(STALL_LOOP)
         name = create({"spec": NO_BROKER})
@@ -178,7 +178,7 @@ def test_leader_of_which_no_thread_runs_loses_its_lease_and_writes_nothing(
     election: Election, stalling: Replica, create: Create
 ) -> None:
     with election.running("second") as standby:
-        wait_for(lambda: standby.get("/readyz")[0] == 200, seconds=40)
+        standby.await_ready(seconds=40)
         stalling.signal(STALL_THREADS)
         name = create({"spec": NO_BROKER})
         before = len(stalling.log())

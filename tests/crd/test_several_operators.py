@@ -48,7 +48,7 @@ def serving(cluster: ApiServer, directory: Path, name: str, *options: str) -> It
     """Run the one replica of an installation, whose Lease has its name, until the context ends."""
     installation = Election(cluster, directory, name)
     with installation.running(name, namespaces=(), options=options) as replica:
-        wait_for(lambda: replica.get("/readyz")[0] == 200, seconds=PATIENCE_SECONDS, what=name)
+        replica.await_ready(seconds=PATIENCE_SECONDS)
         yield replica
         replica.signal(signal.SIGTERM)
         replica.process.wait(timeout=PATIENCE_SECONDS)

@@ -125,7 +125,7 @@ def run(
     name = create(merged(source, spec(worker={"source": "Image"})))
     election = Election(webhook.api_server, tmp_path)
     with election.running("only") as replica:
-        wait_for(lambda: replica.get("/readyz")[0] == 200, seconds=120, what="readiness")
+        replica.await_ready(seconds=120)
         yield Run(webhook.api_server, name)
     election.remove()
     webhook.api_server.kubectl("delete", "jobs", "--all", "-n", "default", "--wait=false")

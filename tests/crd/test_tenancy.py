@@ -91,15 +91,11 @@ def victim(
         options=read_preset_options(objects.api_server),
         program=(*wrapper, OPERATOR, "run"),
     ) as replica:
-        wait_for(lambda: replica.get("/readyz")[0] == 200, seconds=120, what="readiness")
-        wait_for(
-            lambda: objects.get("wqj", name).get("status", {}).get("waves") == 1,
-            seconds=60,
-            what="a first wave",
-        )
+        replica.await_ready(seconds=120)
+        objects.await_first_wave(name)
         yield name
     election.remove()
-    objects.api_server.kubectl("delete", OWN, "--all", "-n", TENANT)
+    objects.api_server.kubectl("delete", f"{OWN},events", "--all", "-n", TENANT)
     objects.api_server.kubectl("delete", "secret", "redis", "-n", VICTIM)
 
 
