@@ -22,6 +22,7 @@ from workqueuejob.errors import SettingsInvalid
 from workqueuejob.worker.item import Item
 from workqueuejob.worker.item_variables import (
     ENVELOPE_FILE,
+    ITEM_FILE,
     OPTIONAL_VARIABLES,
     describe_item,
     write_envelope,
@@ -30,8 +31,6 @@ from workqueuejob.worker.process import Environment, FileActions, is_exhaustion
 
 STDIN, ARGUMENT, ENVIRONMENT, FILE = "Stdin", "Argument", "Environment", "File"
 WAYS = (STDIN, ARGUMENT, ENVIRONMENT, FILE)
-
-ITEM_FILE = b"ITEM_FILE"
 
 SMALL_BYTES = 4096
 """The size of an item that a file system with any space left has room for."""

@@ -23,7 +23,7 @@ arguments and variables with its usual limits."""
 TRACE_PARENT, TRACE_STATE = "traceparent", "tracestate"
 """The headers of W3C's Trace Context, https://www.w3.org/TR/trace-context/."""
 
-ENVELOPE_FILE = b"ITEM_ENVELOPE_FILE"
+ENVELOPE_FILE, ITEM_FILE = b"ITEM_ENVELOPE_FILE", b"ITEM_FILE"
 
 OPTIONAL_VARIABLES = frozenset(
     {
@@ -35,6 +35,7 @@ OPTIONAL_VARIABLES = frozenset(
         b"TRACEPARENT",
         b"TRACESTATE",
         ENVELOPE_FILE,
+        ITEM_FILE,
     }
 )
 """What only some items have. A command must not find the worker's own variable of that name."""

@@ -171,6 +171,7 @@ def test_command_cannot_read_the_workers_environment_in_proc(tmp_path: Path) -> 
 
 def test_command_knows_its_items_headers_and_nothing_of_the_workers_own(tmp_path: Path) -> None:
     names = "ITEM_KEY ITEM_CONTENT_TYPE TRACEPARENT TRACESTATE ITEM_ENVELOPE_FILE ITEM_HEADERS"
+    names += " ITEM_FILE"
     foreign = dict.fromkeys(names.split(), "the worker's")
     script = 'printf "%s\\n" "$TRACEPARENT" "$ITEM_HEADERS"; env | grep -c "the worker" || true'
     traced = run(
