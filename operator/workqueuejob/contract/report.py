@@ -76,6 +76,9 @@ class ItemCounts:
         """Items that are settled for good: succeeded, dead-lettered or discarded."""
         return self.succeeded + self.dead_lettered + self.discarded
 
+    def __add__(self, other: "ItemCounts") -> "ItemCounts":
+        return self.plus(**asdict(other))
+
     def plus(self, **more: int) -> "ItemCounts":
         """Return the sum of these counts and some more, as in `counts.plus(succeeded=1)`."""
         return replace(self, **{name: getattr(self, name) + n for name, n in more.items()})

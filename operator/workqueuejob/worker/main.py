@@ -89,12 +89,9 @@ def run(
 
 def override(settings: WorkerSettings, arguments: argparse.Namespace) -> WorkerSettings:
     """Return the settings, where an option of the command line replaces its setting."""
-    if arguments.delivery is not None:
-        way: DeliverySettings = arguments.delivery
-        delivery = replace(settings.delivery, type=way.type, variable=way.variable)
-        settings = replace(settings, delivery=delivery)
-    if arguments.envelope_file:
-        settings = replace(settings, delivery=replace(settings.delivery, envelope_file=True))
+    way: DeliverySettings = arguments.delivery or settings.delivery
+    wants_file = arguments.envelope_file or settings.delivery.envelope_file
+    settings = replace(settings, delivery=replace(way, envelope_file=wants_file))
     if arguments.item_timeout_seconds is not None:
         settings = replace(settings, item_timeout_seconds=arguments.item_timeout_seconds)
     if arguments.prefix_output:

@@ -12,8 +12,6 @@ from contextlib import suppress
 from math import ceil
 from types import FrameType
 
-WAIT_MAX_SECONDS = 86_400.0
-
 _CHUNK_BYTES = 512
 
 
@@ -58,11 +56,8 @@ class Poller:
             os.write(self._writing, b"\0")
 
     def wait(self, seconds: float) -> list[int]:
-        """Wait for at most so many seconds; return the watched descriptors that can be read.
-
-        It may return earlier, because `poll` takes no more milliseconds than fit into 32 bits.
-        """
-        ready = self._poll.poll(ceil(min(max(seconds, 0.0), WAIT_MAX_SECONDS) * 1000))
+        """Wait for at most so many seconds; return the watched descriptors that can be read."""
+        ready = self._poll.poll(ceil(max(seconds, 0.0) * 1000))
         readable = [descriptor for descriptor, _ in ready]
         if self._reading in readable:
             readable.remove(self._reading)

@@ -15,7 +15,7 @@ Where the file does not exist, as outside a pod, nothing is written, and no file
 import os
 from collections.abc import Collection
 from contextlib import suppress
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 from workqueuejob.contract.report import TEXT_MAX_BYTES, ItemCounts, write_report
 from workqueuejob.worker.report_sharing import REPORT_PREFIX, append, lock, read_others
@@ -145,12 +145,11 @@ class ReportFile:
             self._build()
             append(descriptor, self._text)
             self._written = b""
-            if lock(descriptor):
-                # The writer has ended meanwhile, and may not have seen what was appended.
-                self._of_other_workers = read_others(descriptor)
+            # The writer may have ended meanwhile, without a look at what was appended.
+            self._become_writer()
+            if self._is_writer:
+                # They are among what was read.
                 self._succeeded, self._others = 0, ItemCounts()
-                os.ftruncate(descriptor, 0)
-                self._is_writer = True
         self._build()
 
     def _may_rewrite(self, descriptor: int) -> bool:
@@ -170,7 +169,7 @@ class ReportFile:
         self._write()
 
     def _build(self) -> None:
-        counts = replace(self._others.plus(**asdict(self._of_other_workers)), succeeded=_PLACE)
+        counts = replace(self._others + self._of_other_workers, succeeded=_PLACE)
         for holding in (True, False):
             text = write_report(
                 counts,
@@ -210,8 +209,7 @@ class ReportFile:
         length = len(self._written)
         is_intact = os.pread(descriptor, length, 0) == self._written
         if is_intact and os.pread(descriptor, size, length).lstrip().startswith(REPORT_PREFIX):
-            reported = read_others(descriptor, begins_at=length)
-            self._of_other_workers = self._of_other_workers.plus(**asdict(reported))
+            self._of_other_workers += read_others(descriptor, begins_at=length)
             self._build()
             return
         begins_at = max(size - TEXT_MAX_BYTES, length if is_intact else 0)
@@ -221,11 +219,11 @@ class ReportFile:
             self._build()
 
 
-def _open(path: str | None, flags: int = 0) -> int | None:
+def _open(path: str | None) -> int | None:
     if path is None:
         return None
     try:
         # Without O_CREAT, because the kubelet has created the file where it reads it.
-        return os.open(path, os.O_RDWR | os.O_CLOEXEC | flags)
+        return os.open(path, os.O_RDWR | os.O_CLOEXEC)
     except OSError:
         return None

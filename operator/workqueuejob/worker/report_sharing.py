@@ -7,7 +7,6 @@ lock adds them up. A process that dies loses the lock. Decides nothing about the
 
 import fcntl
 import os
-from dataclasses import asdict
 
 from workqueuejob.contract.report import ItemCounts, read_report
 
@@ -30,7 +29,10 @@ def lock(descriptor: int) -> bool:
 
 
 def append(descriptor: int, report: bytes) -> None:
-    """Add a worker's last report to the file."""
+    """Add a worker's last report to the file.
+
+    Of two workers that end in the same moment, one report may overwrite the other.
+    """
     os.lseek(descriptor, 0, os.SEEK_END)
     os.write(descriptor, b"\n" + report)
 
@@ -44,5 +46,5 @@ def read_others(descriptor: int, *, begins_at: int = 0) -> ItemCounts:
     for text in os.pread(descriptor, _FILE_MAX_BYTES, begins_at).split(b"\n"):
         report = read_report(text.decode("utf-8", "replace"))
         if report is not None:
-            counts = counts.plus(**asdict(report.counts)).plus(uncertain=int(report.holding))
+            counts = (counts + report.counts).plus(uncertain=int(report.holding))
     return counts
