@@ -39,12 +39,7 @@ def create_foreign_jobs(api: client.ApiClient, count: int, *, namespace: str = "
     each(create, range(count))
 
 
-def create_finished_pods(
-    api: client.ApiClient,
-    count: int,
-    *,
-    namespace: str = "default",
-) -> None:
+def create_finished_pods(api: client.ApiClient, count: int, *, namespace: str = "default") -> None:
     """Create pods of workers that have ended, of a run that is no more.
 
     No scheduler takes them, so no kubelet has them, and no pod of a missing node is cleared away.
@@ -71,7 +66,7 @@ def create_finished_waves(
     namespace, name, uid = (run["metadata"][key] for key in ("namespace", "name", "uid"))
     owner = {"apiVersion": run["apiVersion"], "kind": run["kind"], "name": name, "uid": uid}
 
-    def create(wave: int) -> None:
+    for wave in range(1, waves + 1):
         labels = {NAME_LABEL: name, UID_LABEL: uid, WAVE_LABEL: str(wave), WORKER_LABEL: "true"}
         metadata: Manifest = {"name": job_name(name, uid, wave), "labels": labels}
         metadata["ownerReferences"] = [{**owner, "controller": True}]
@@ -107,8 +102,15 @@ def create_finished_waves(
             _preload_content=False,
         )
 
-    for wave in range(1, waves + 1):
-        create(wave)
+
+def build_succeeded(container: str, report: str) -> Manifest:
+    """Return the status of a pod that has succeeded with this termination message."""
+    terminated = {"exitCode": 0, "reason": "Completed", "message": report}
+    status = {
+        "name": container, "image": "i", "imageID": "i", "ready": False, "restartCount": 0,
+        "state": {"terminated": terminated},
+    }  # fmt: skip
+    return {"phase": "Succeeded", "containerStatuses": [status]}
 
 
 def _build_complete(pods: int, time: str) -> Manifest:
@@ -129,12 +131,7 @@ def _build_complete(pods: int, time: str) -> Manifest:
 def _create_pods(api: client.ApiClient, namespace: str, metadata: Iterable[Manifest]) -> None:
     """Create pods, each with the metadata of one, and let them succeed."""
     pods: Any = client.CoreV1Api(api)
-    terminated = {"exitCode": 0, "reason": "Completed", "message": _REPORT}
-    container = {
-        "name": "c", "image": "i", "imageID": "i", "ready": False, "restartCount": 0,
-        "state": {"terminated": terminated},
-    }  # fmt: skip
-    ended = {"status": {"phase": "Succeeded", "containerStatuses": [container]}}
+    ended = {"status": build_succeeded("c", _REPORT)}
 
     def create(one: Manifest) -> None:
         annotations = _NOTE | one.get("annotations", {})

@@ -19,6 +19,7 @@ import pika
 import urllib3
 from kubernetes import client
 
+from tests.crowd import build_succeeded
 from workqueuejob.contract.report import ItemCounts, write_report
 from workqueuejob.names import NAME_LABEL, UID_LABEL, WORKER_LABEL
 
@@ -152,16 +153,7 @@ class FakePods:
             pod.channel.basic_ack(pod.tag)
         pod.channel.close()
         del self._pods[uid]
-        terminated = {
-            "exitCode": 0,
-            "reason": "Completed",
-            "message": write_report(ItemCounts(succeeded=settled)),
-        }
-        container = {
-            "name": "worker", "image": "none", "imageID": "none", "ready": False,
-            "restartCount": 0, "state": {"terminated": terminated},
-        }  # fmt: skip
-        status = {"phase": "Succeeded", "containerStatuses": [container]}
+        status = build_succeeded("worker", write_report(ItemCounts(succeeded=settled)))
         # Who deleted it meanwhile has taken its item's end away as well.
         with suppress(client.ApiException):
             self._core.patch_namespaced_pod_status(

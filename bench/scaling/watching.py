@@ -1,7 +1,6 @@
 """Watches the operator while it works: what it uses, how soon it decides, what it asks for."""
 
 import itertools
-import statistics
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -44,15 +43,10 @@ class Decisions:
     without_job: int
     """Items for which it had created none when the bench stopped waiting."""
 
-    @property
-    def median(self) -> float | None:
-        """The latency of half of them."""
-        return statistics.median(self.latencies) if self.latencies else None
-
     def build_figures(self, name: str) -> list[Figure]:
         """Return median, 95th percentile and the slowest."""
         return [
-            Figure(f"{name}, p50", self.median, "s"),
+            Figure(f"{name}, p50", find_percentile(self.latencies, 50), "s"),
             Figure(f"{name}, p95", find_percentile(self.latencies, 95), "s"),
             Figure(f"{name}, slowest", max(self.latencies, default=None), "s"),
             Figure(f"{name}, of", len(self.latencies) + self.without_job, "items"),

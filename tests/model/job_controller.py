@@ -25,7 +25,7 @@ from tests.model.pods import (
 from tests.model.queue import Queue
 from workqueuejob.brokers.worker_settings import read_settings
 from workqueuejob.contract import exit_codes
-from workqueuejob.contract.settings import SETTINGS
+from workqueuejob.contract.settings import SETTINGS, WorkerSettings
 from workqueuejob.errors import Conflict, JobNameConflict, NotFound
 from workqueuejob.names import KUEUE_LABEL, WAVE_LABEL
 
@@ -33,6 +33,13 @@ Manifest = dict[str, Any]
 
 _FIRST_BACKOFF_SECONDS = 10.0
 _TERMINAL = frozenset({"Complete", "Failed"})
+
+
+def read_told(spec: Manifest) -> WorkerSettings | None:
+    """Return what a Job's template tells its workers; None without the worker."""
+    (container,) = spec["template"]["spec"]["containers"]
+    told = {v["name"]: v["value"].replace("$$", "$") for v in container["env"] if "value" in v}
+    return read_settings(told) if SETTINGS in told else None
 
 
 @dataclass
@@ -105,11 +112,8 @@ class Job:
     @property
     def awaits_first(self) -> bool:
         """Whether its workers are told to wait for their first item."""
-        (container,) = self.spec["template"]["spec"]["containers"]
-        told = [v["value"] for v in container["env"] if v["name"] == SETTINGS]
-        return any(
-            read_settings({SETTINGS: text.replace("$$", "$")}).waits_for_first for text in told
-        )
+        told = read_told(self.spec)
+        return told is not None and told.waits_for_first
 
     @property
     def live_pods(self) -> list[Pod]:

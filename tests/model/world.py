@@ -11,7 +11,7 @@ from tests.builders import a_template, a_work_queue_job, a_worker_spec
 from tests.model.auditor import Auditor
 from tests.model.broker import Broker, Detail
 from tests.model.clock import Clock
-from tests.model.job_controller import Job, JobController
+from tests.model.job_controller import Job, JobController, read_told
 from tests.model.leased_queue import LeasedQueue
 from tests.model.operator import Operator
 from tests.model.partitioned_log import PartitionedLog
@@ -25,9 +25,7 @@ from workqueuejob.api import Condition, WorkQueueJob
 from workqueuejob.api.spec import RunPolicy
 from workqueuejob.api.template_text import TemplateText
 from workqueuejob.brokers.kafka.settings import KafkaSource
-from workqueuejob.brokers.worker_settings import read_settings
 from workqueuejob.contract.offsets import TopicOffsets, read_offsets
-from workqueuejob.contract.settings import SETTINGS
 from workqueuejob.planning.ledger.spans import find_span
 from workqueuejob.planning.verdict import ConditionType, find_end
 
@@ -230,9 +228,9 @@ class World:
         job = next((job for job in self.jobs if pod.startswith(f"{job.name}-")), None)
         if job is None:
             return None
-        (container,) = job.spec["template"]["spec"]["containers"]
-        (told,) = [one["value"] for one in container["env"] if one["name"] == SETTINGS]
-        source = read_settings({SETTINGS: told}).source
+        told = read_told(job.spec)
+        assert told is not None
+        source = told.source
         assert isinstance(source, KafkaSource)
         return None if source.targets is None else read_offsets(source.targets)
 
