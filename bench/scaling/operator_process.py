@@ -44,7 +44,7 @@ _INTO_GROUP = 'echo $$ >"$1" && shift && exec "$@"'
 
 
 class OperatorEnded(Exception):
-    """The operator's process has ended, although nobody asked it to."""
+    """The operator's process has ended before the bench ended it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """The addresses that the operator may connect to. Pure: nothing is looked up.
 
-A name says nothing about where it leads: whoever owns it decides that. So the operator also checks
-the address, after it has looked the name up and before it connects.
+The owner of a name decides where it leads. So the operator also checks the address, after it has
+looked the name up and before it connects.
 """
 
 from dataclasses import dataclass

@@ -23,7 +23,7 @@ _PATTERN = re.compile(
     re.ASCII,
 )
 _HIGHEST_PORT = 65535
-_ASK = "name an allowed host, or have whoever runs the operator add it to the chart's"
+_ASK = "name an allowed host, or ask the operator's administrator to add it to the chart's"
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +130,7 @@ class AllowedHosts:
             )
 
     def _matches(self, host: str, port: int) -> bool:
-        return not self.patterns or any(one.matches(host, port) for one in self.patterns)
+        return not self.patterns or any(pattern.matches(host, port) for pattern in self.patterns)
 
 
 ALL_HOSTS = AllowedHosts()

@@ -1,7 +1,7 @@
 """Looks a host up, and leaves out the addresses that may not be connected to.
 
-Who connects uses the addresses of this answer, and looks the name up no second time, because its
-owner could answer differently then.
+Clients connect to the addresses of this answer and don't look the name up again, because its owner
+could answer differently then.
 """
 
 import socket

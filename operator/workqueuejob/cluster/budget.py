@@ -1,4 +1,4 @@
-"""Sends the requests of all WorkQueueJobs at a pace that the API server bears, the urgent first.
+"""Paces the requests of all WorkQueueJobs to the API server, the most urgent first.
 
 A request needs a token and a place: tokens come at a steady rate, and there are places for a few
 requests of each kind at a time. `planning.pacing.urgency` says which of those that wait goes next.
@@ -54,7 +54,7 @@ class BudgetLimits:
     """How many may be sent at once after a quiet time."""
 
     numbers_per_second: float = 20.0
-    """Of these, how many may only change numbers of a status that are not old yet."""
+    """How many of these may be early writes of a status, which change only its numbers."""
 
     at_a_time: int = 12
     """Reads under way at most, and as many writes that change no status."""

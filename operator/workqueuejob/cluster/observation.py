@@ -20,7 +20,7 @@ _rests_on: ContextVar[float] = ContextVar("rests_on", default=float("-inf"))
 
 
 def rest_on(observed_at: float) -> None:
-    """Say when that was observed on which the next writes of this task rest.
+    """Record the time of the observation on which the next writes of this task rest.
 
     observed_at: in seconds on the monotonic clock.
     """

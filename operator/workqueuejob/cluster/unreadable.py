@@ -1,7 +1,7 @@
 """Notes which lists and watches the API server refuses, and says so in the log.
 
-An operator that serves several namespaces loses one of them when it is deleted or when the
-operator's role there is. The others go on. The one is tried again after a pause.
+An operator that serves several namespaces can't read one of them after the namespace, or the
+operator's role in it, is deleted. It goes on with the others, and tries that one after a pause.
 """
 
 from collections.abc import Callable
@@ -67,7 +67,7 @@ class Unreadable:
 
 
 def _key(url: URL) -> tuple[str, bool]:
-    """Return what tells lists and watches apart: a role may allow only one of them."""
+    """Return the path and whether it is a watch: a role may allow lists and not watches."""
     return url.path, "watch" in url.query
 
 

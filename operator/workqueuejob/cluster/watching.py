@@ -209,7 +209,7 @@ def _uid(manifest: Manifest) -> str:
 
 
 def _is_told(url: URL, manifest: Manifest) -> bool:
-    """Return whether kopf is told of an object: a pod that has not ended is noted only."""
+    """Return whether kopf gets an object. A pod that has not ended is only noted."""
     return url.name != "pods" or manifest["status"].get("phase") in _ENDED
 
 

@@ -69,7 +69,7 @@ class JobLists:
         except Exception as error:  # noqa: BLE001 - whatever it is, those that wait get it
             for future in batch.values():
                 future.set_exception(error)
-                # Nobody may wait for it any more, which is no error of its own.
+                # If all that waited are cancelled, asyncio must not log it as an unread error.
                 future.exception()
             return
         for uid, future in batch.items():

@@ -1,4 +1,4 @@
-"""How long the interval between two measurements is, and from when on people are told. Pure.
+"""How long the interval between two measurements is, and from when on a message names it. Pure.
 
 The operator asks only so many questions a second. With more queues than that the interval grows:
 10,000 queues at 1,400 questions a second are asked every 7 seconds.

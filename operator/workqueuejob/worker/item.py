@@ -128,7 +128,7 @@ class Item:
 
     @property
     def enqueued_at(self) -> datetime | None:
-        """When the item was added to its queue, with a time zone; None if nobody noted it.
+        """When the item was added to its queue, with a time zone; None if that is unknown.
 
         It is by the clock of the producer or of the broker, as the broker keeps it.
         """

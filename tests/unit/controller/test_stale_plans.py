@@ -58,7 +58,7 @@ async def test_wave_that_was_decided_before_a_stall_is_not_created_after_it(
         nonlocal stalls
         stalls += 1
         if stalls == 1:
-            # Somebody else takes all items meanwhile.
+            # Another consumer takes all items meanwhile.
             broker.queues["job1"].ready.clear()
             time.sleep(2 * LONGEST_SECONDS)
 

@@ -1,7 +1,7 @@
 """Checks where librdkafka is about to connect: the bootstrap servers, and the brokers they name.
 
 librdkafka looks host names up itself, and its Python client offers no hook for that. So a name is
-checked here, and looked up again by librdkafka: whoever controls the name's DNS can answer
+checked here, and looked up again by librdkafka: the name's DNS server can answer
 differently the second time. docs/operations.md says so, and what to do about it.
 """
 

@@ -2,7 +2,7 @@
 
 An answer costs the broker as much time as the operator waits for it, and more with every queue of
 the virtual host. So rounds leave the API alone for nine times as long, a tenth of its time at most.
-Whoever waits for an answer waits only as long as the last one took.
+A request waits only as long as the last answer took.
 """
 
 ROUND_RESTS = 9.0

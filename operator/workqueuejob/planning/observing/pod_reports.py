@@ -183,9 +183,9 @@ def _is_uncertain(terminated: Mapping[str, Any], report: Report | None) -> bool:
 
 
 def _is_read_for_the_last_time(report: PodReport) -> bool:
-    """Return whether a later operator lacks a pod's report and can't tell that it does.
+    """Return whether a restarted operator would miss a pod's report without noticing.
 
-    Of a pod that succeeded it can tell, because its Job counts the pod.
+    It would notice a pod that succeeded, because its Job counts the pod.
     """
     is_worth_it = report.items.model_copy(update={"uncertain": 0}) != CountedItems()
     return report.is_deleted and not report.succeeded and is_worth_it

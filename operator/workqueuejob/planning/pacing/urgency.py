@@ -1,7 +1,7 @@
 """Decides which request to the API server goes first, and which write of a status may wait. Pure.
 
 All WorkQueueJobs share one budget of requests. Where it is short, a wave that is due goes before a
-number that has changed, whoever asked first. But every fourth request is the one that has waited
+number that changed earlier. But every fourth request is the one that has waited
 longest, so that nothing waits without an end. Times are in seconds.
 """
 
@@ -40,7 +40,7 @@ class Urgency(IntEnum):
 
 
 def choose_next(oldest: Mapping[Urgency, float], *, sent: int) -> Urgency:
-    """Return of which urgency the next request is, among those that wait.
+    """Return the urgency of the next request, among those that wait.
 
     oldest: since when the oldest request of each urgency waits; not empty.
     sent: how many were sent before.
@@ -53,7 +53,7 @@ def choose_next(oldest: Mapping[Urgency, float], *, sent: int) -> Urgency:
 def judge_status(
     old: WorkQueueJobStatus, new: WorkQueueJobStatus, *, acted: bool, restless: bool
 ) -> Urgency | None:
-    """Return how urgent it is to write a new status; None if nobody would see a difference.
+    """Return how urgent it is to write a new status; None if it is the same.
 
     acted: whether Jobs were changed, which the status records.
     restless: what `is_restless` says.

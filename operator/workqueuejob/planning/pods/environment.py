@@ -69,7 +69,7 @@ def _needs_url(spec: WorkQueueJobSpec) -> bool:
     if spec.worker is not None or spec.template.is_too_large:
         return False
     pod = spec.template.parse()["spec"]
-    # Init containers seldom talk to the broker, so a run does not wait for a URL of theirs.
+    # Init containers seldom talk to the broker, so a run does not wait for their URL.
     containers = choose_containers(spec, {"containers": pod["containers"]})
     return any(BROKER_URL not in read_variable_names(container) for container in containers)
 

@@ -45,7 +45,7 @@ def _record_progress(
 ) -> Plan | None:
     """Record how far the group of a Continuous run has come, unless status has that already.
 
-    While a Job is unfinished nothing is recorded, because its pods were told the former offsets.
+    While a Job is unfinished nothing is recorded, because its pods have the former offsets.
     """
     if not follows(situation.observed.resource) or situation.observed.unfinished:
         return None

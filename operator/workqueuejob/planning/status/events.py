@@ -40,8 +40,8 @@ class Event:
     message: str
 
     is_once: bool = False
-    """Whether it is written under a name that follows from object, reason and message, so that it
-    is there once however many processes write it how often."""
+    """Whether its name follows from object, reason and message. Then it exists once, however often
+    it is written, and by however many processes."""
 
 
 ENDED_RUN_CHANGED = "EndedRunChanged"
