@@ -254,6 +254,21 @@ def test_entries_that_died_with_others_are_ready_and_taken_over(
     broker.close()
 
 
+def test_entry_of_the_dead_is_found_behind_many_that_are_busy(
+    redis_server: RedisServer, stack: ExitStack
+) -> None:
+    bench = RedisStreamBench(redis_server, stack)
+    bench.produce(*[b"%d" % number for number in range(13)])
+    group = bench.consumer_group or ""
+    bench.client.xgroup_create(bench.key, group, "0")
+    bench.client.xreadgroup(group, "z-dead", {bench.key: ">"}, count=1)
+    time.sleep(bench.lease_seconds)
+    for number in range(12):
+        bench.client.xreadgroup(group, f"busy-{number:02}", {bench.key: ">"}, count=1)
+    depth = bench.probe.measure(bench.reference())
+    assert (depth.ready, depth.in_flight) == (1, 12)
+
+
 def test_closing_leaves_no_consumer_behind(redis_server: RedisServer, stack: ExitStack) -> None:
     bench = RedisStreamBench(redis_server, stack)
     bench.produce(b"apple", b"banana")

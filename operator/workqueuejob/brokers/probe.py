@@ -66,7 +66,7 @@ class LoopProbe(ABC, Generic[QueueT_contra]):
     @property
     @abstractmethod
     def quarantine_room(self) -> int:
-        """How many more questions to queues in quarantine may be on their way."""
+        """How many questions to queues in quarantine may be on their way at once."""
 
     @abstractmethod
     def count_questions(self, queue: QueueT_contra) -> int:

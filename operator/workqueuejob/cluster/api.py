@@ -243,7 +243,7 @@ class ClusterAPI:
         return secret
 
     async def create_event(self, namespace: str, manifest: Manifest) -> None:
-        """Create an Event, whose name the API server completes."""
+        """Create an Event; raises JobNameConflict if it has a name, and that one is taken."""
         with cluster_errors():
             await self._objects.create_namespaced_custom_object(
                 **_EVENTS, namespace=namespace, body=manifest, _request_timeout=TIMEOUT_SECONDS

@@ -24,6 +24,7 @@ from workqueuejob.cluster.pages import Manifest, Trim, read_page
 from workqueuejob.cluster.trimming import trim_job, trim_pod, trim_to_identity, trim_work_queue_job
 from workqueuejob.cluster.unreadable import Unreadable
 from workqueuejob.names import PLURAL
+from workqueuejob.planning.observing.containers import has_ended
 
 PAGE_MAX_OBJECTS = 100
 """kopf handles the objects of a page without letting the event loop run anything else."""
@@ -31,7 +32,6 @@ PAGE_MAX_OBJECTS = 100
 _CHUNK_BYTES = 1 << 16
 _TRIMS: Mapping[str, Trim] = {PLURAL: trim_work_queue_job, "jobs": trim_job, "pods": trim_pod}
 _CHANGES = frozenset({"ADDED", "MODIFIED", "DELETED"})
-_ENDED = frozenset({"Succeeded", "Failed"})
 _KOPFS_OWN = frozenset({401, 429})
 """Refusals that kopf has an answer to: it logs in again, or waits as long as it is asked to."""
 
@@ -210,7 +210,7 @@ def _uid(manifest: Manifest) -> str:
 
 def _is_told(url: URL, manifest: Manifest) -> bool:
     """Return whether kopf gets an object. A pod that has not ended is only noted."""
-    return url.name != "pods" or manifest["status"].get("phase") in _ENDED
+    return url.name != "pods" or has_ended(manifest)
 
 
 def _bookmark(manifest: Manifest) -> Manifest:

@@ -7,6 +7,7 @@ delays no other. Between two rounds it has no task: at most a timer, in the even
 
 import asyncio
 import contextlib
+import contextvars
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -59,6 +60,8 @@ class Actor:
         self._task: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._news: asyncio.Future[None] | None = None
+        self._context = contextvars.copy_context()
+        """Of all its tasks, so that a write that was kept back keeps its turn in the budget."""
         self.wake()
 
     @property
@@ -126,7 +129,7 @@ class Actor:
         self._stop_timer()
         if not self._is_closed:
             name = f"actor {self.resource.metadata.name}"
-            self._task = self._loop.create_task(self._run(), name=name)
+            self._task = self._loop.create_task(self._run(), name=name, context=self._context)
 
     def _stop_timer(self) -> None:
         if self._timer is not None:

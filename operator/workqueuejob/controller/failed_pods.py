@@ -38,7 +38,8 @@ class FailedPods:
             if job.uid not in self._failures:
                 self._failures[job.uid] = await _look(cluster, resource.metadata.namespace, job)
         return tuple(
-            replace(job, failure=self._failures[job.uid]) if job in failed else job for job in jobs
+            replace(job, failure=self._failures[job.uid]) if job.uid in self._failures else job
+            for job in jobs
         )
 
 

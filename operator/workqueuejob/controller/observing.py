@@ -87,11 +87,10 @@ class Observer:
         self._listed_at = now
 
     @property
-    def look_again_after_seconds(self) -> list[float]:
-        """Seconds until pods that don't start, or don't end, are due to be looked at again."""
-        waiting = self._pods.look_again_after_seconds
+    def look_again_after_seconds(self) -> tuple[float | None, float | None]:
+        """Seconds until pods that don't start, or don't end, are looked at again; None: never."""
         stuck = STUCK_PODS_REREAD_SECONDS if self._stuck.is_waiting else None
-        return [seconds for seconds in (waiting, stuck) if seconds is not None]
+        return self._pods.look_again_after_seconds, stuck
 
     def put_pod(self, manifest: Mapping[str, Any], *, is_gone: bool) -> bool:
         """Take in a pod with the worker's label, or its deletion; return whether it is news."""

@@ -6,6 +6,7 @@ import structlog
 
 from workqueuejob.errors import ClusterError
 from workqueuejob.metrics import RECONCILE_ERRORS
+from workqueuejob.planning.pacing.doubling import double
 
 _log = structlog.get_logger(__name__)
 
@@ -60,9 +61,8 @@ class Retrying:
         return self._back_off(_FIRST_DELAY_SECONDS)
 
     def _back_off(self, first_seconds: float) -> float:
-        # The exponent is bounded, because a failure may last for months.
-        seconds = min(_LONGEST_DELAY_SECONDS, first_seconds * 2.0 ** min(self._failures, 10))
         self._failures += 1
+        seconds = double(first_seconds, self._failures, cap=_LONGEST_DELAY_SECONDS)
         return seconds * random.uniform(0.8, 1.2)  # noqa: S311 - jitter
 
     def _log(self, reason: str, error: Exception) -> None:

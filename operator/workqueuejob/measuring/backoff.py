@@ -4,6 +4,8 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from workqueuejob.planning.pacing.doubling import double
+
 Jitter = Callable[[float, float], float]
 
 
@@ -50,15 +52,13 @@ class MeterPace:
 
     def next_queue_try(self, failures: int) -> float:
         """Return the seconds after a queue's nth failure in a row: 0.8, 1.6, then 3."""
-        grown = self.interval_seconds * 2.0 ** min(failures - 1, 10)
-        return min(grown, self.queue_cap_seconds)
+        return double(self.interval_seconds, failures, cap=self.queue_cap_seconds)
 
     def next_quarantine_try(self, failures: int) -> float:
         """Return the seconds after a queue hung n times in a row: 1, 2, 4 … then 60."""
-        grown = self.quarantine_seconds * 2.0 ** min(failures - 1, 10)
-        return min(grown, self.quarantine_cap_seconds)
+        return double(self.quarantine_seconds, failures, cap=self.quarantine_cap_seconds)
 
     def next_connection_try(self, failures: int) -> float:
         """Return the seconds after the nth failure in a row: 1, 2, 4, 8, then 15, less jitter."""
-        grown = min(2.0 ** min(failures - 1, 10), self.connection_cap_seconds)
+        grown = double(1.0, failures, cap=self.connection_cap_seconds)
         return grown * self.jitter(0.8, 1.0)

@@ -60,7 +60,6 @@ class Line(Generic[QueueT]):
             watched = self._queues.setdefault(queue, WatchedQueue())
             listener = Listener(on_measurement)
             watched.listeners.append(listener)
-            watched.is_idle = False
             self._agenda.request(queue)
         return watched, listener
 
@@ -71,13 +70,10 @@ class Line(Generic[QueueT]):
             if queue in self._queues:
                 self._agenda.request(queue)
 
-    def set_idle(self, queue: QueueT, listener: Listener, is_idle: bool) -> None:
+    def set_idle(self, listener: Listener, is_idle: bool) -> None:
         """Note whether a listener waits for nothing but new items."""
         with self.lock:
             listener.is_idle = is_idle
-            watched = self._queues.get(queue)
-            if watched is not None:
-                watched.is_idle = all(listener.is_idle for listener in watched.listeners)
 
     def drop(self, queue: QueueT, listener: Listener) -> bool:
         """Remove a listener; return whether its queue has none any more."""
@@ -87,7 +83,6 @@ class Line(Generic[QueueT]):
                 return False
             watched.listeners.remove(listener)
             if watched.listeners:
-                watched.is_idle = all(listener.is_idle for listener in watched.listeners)
                 return False
             del self._queues[queue]
             self.is_ended = not self._queues

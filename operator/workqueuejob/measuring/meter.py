@@ -195,7 +195,7 @@ class Meter(Generic[ConnectionT, QueueT]):
         return Watch(
             watched,
             listener,
-            set_idle=lambda is_idle: line.set_idle(queue, listener, is_idle),
+            set_idle=lambda is_idle: line.set_idle(listener, is_idle),
             request=request,
             close=close,
         )

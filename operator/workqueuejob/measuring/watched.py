@@ -21,7 +21,7 @@ log = structlog.get_logger(__name__)
 
 
 class MeterObserver(Protocol):
-    """Counts what the meter does, for metrics; called from measuring threads."""
+    """Counts what the meter does, for metrics; called from the measuring thread."""
 
     def measured(self, measurement: Measurement, duration_seconds: float) -> None:
         """Count one measurement, which may have failed."""
@@ -89,9 +89,6 @@ class WatchedQueue:
     hangs: int = 0
     """How many of those kept the broker busy for so long that it is in quarantine."""
 
-    is_idle: bool = False
-    """Whether none of its watchers waits for anything but new items."""
-
     is_asked: bool = False
     """Whether a question is on its way."""
 
@@ -105,6 +102,11 @@ class WatchedQueue:
     """When it may be asked again because of a request."""
 
     _answering: list[Listener] = field(default_factory=list)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether none of its watchers waits for anything but new items."""
+        return all(listener.is_idle for listener in self.listeners)
 
     @property
     def kind(self) -> Kind:

@@ -2,6 +2,7 @@
 
 import asyncio
 import copy
+from contextvars import ContextVar
 from typing import Any, cast
 
 import pytest
@@ -471,3 +472,25 @@ async def test_run_that_has_ended_is_deleted_when_its_time_is_over(broker: FakeB
         await until(lambda: "delete workqueuejob" in cluster.requests)
 
     assert cluster.work_queue_job == {}
+
+
+async def test_what_a_round_remembers_for_the_next_one_is_there_whoever_begins_it(
+    broker: FakeBroker,
+) -> None:
+    mark: ContextVar[int] = ContextVar("mark", default=0)
+    seen: list[int] = []
+
+    class MarkingCluster(FakeCluster):
+        async def patch_status(self, *arguments: Any, **options: Any) -> dict[str, Any]:
+            seen.append(mark.get())
+            mark.set(mark.get() + 1)
+            return await super().patch_status(*arguments, **options)
+
+    cluster = MarkingCluster(work_queue_job=a_stored_object(emptyStart="Wait"))
+    async with acting(cluster, broker):
+        await until(lambda: reason_of(cluster, "Progressing") == "WaitingForItems")
+        # The meter's thread has the next round begun.
+        broker.queues["job1"].publish("apple")
+        await until(lambda: len(cluster.jobs) == 1 and len(seen) > 1)
+
+    assert seen == list(range(len(seen)))

@@ -353,8 +353,8 @@ def take(bench: Bench) -> list[Ask[RabbitMQReference]]:
     return bench.line.take(bench.line.count_due(bench.now, at_most=100), bench.now)
 
 
-def be_idle(bench: Bench, listener: Listener, name: str = "a") -> None:
-    bench.line.set_idle(RabbitMQReference(name), listener, True)
+def be_idle(bench: Bench, listener: Listener) -> None:
+    bench.line.set_idle(listener, True)
 
 
 def test_idle_queue_is_glanced_at_and_measured_once_in_a_while(bench: Bench) -> None:

@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from workqueuejob.brokers.broker import Delivery
 from workqueuejob.brokers.rabbitmq.consumer import Handle
 from workqueuejob.brokers.rabbitmq.items import (
-    PERSISTENT,
     REASON_MAX_CHARACTERS,
     build_copy,
     read_text,
@@ -58,7 +57,7 @@ def build_dead_letter(
     more = {f"{DEAD_LETTER_PREFIX}{name}": value for name, value in fields.items()}
     dead = build_copy(properties, item, attempts=0, more=more)
     headers = dead.headers.without((FAILURE_HEADER, RETURNED_HEADER, BOOT_ID_HEADER))
-    return dead.replace(headers=headers, without=(), delivery_mode=PERSISTENT)
+    return dead.replace(headers=headers)
 
 
 def move_to_dead(session: Session, handle: Handle, dead: Properties, *, target: str) -> None:
@@ -91,16 +90,12 @@ def leave_out_largest(dead: Properties) -> Properties | None:
     if not own:
         if not headers.rest:
             return None
-        return dead.replace(headers=Table(headers.fields), without=(), delivery_mode=PERSISTENT)
+        return dead.replace(headers=Table(headers.fields))
     name, _ = max(own, key=lambda each: len(each[1]))
     left_out = (read_text(headers.get(LEFT_OUT_HEADER)), name.decode(errors="backslashreplace"))
     named = ", ".join(filter(None, left_out))[:LEFT_OUT_MAX_CHARACTERS]
     kept = Table(tuple(each for each in headers.fields if each[0] != name), headers.rest)
-    return dead.replace(
-        headers=kept.with_fields({LEFT_OUT_HEADER: encode_field(named)}),
-        without=(),
-        delivery_mode=PERSISTENT,
-    )
+    return dead.replace(headers=kept.with_fields({LEFT_OUT_HEADER: encode_field(named)}))
 
 
 def _missing(session: Session, target: str, fault: str, remedy: str) -> DeadLetterTargetMissing:

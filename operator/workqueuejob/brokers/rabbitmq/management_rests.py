@@ -1,8 +1,8 @@
 """How long the management API is left alone after an answer. Pure: `now` is an argument.
 
 An answer costs the broker as much time as the operator waits for it, and more with every queue of
-the virtual host. So rounds leave the API alone for nine times as long, a tenth of its time at most.
-A request waits only as long as the last answer took.
+the virtual host. So rounds leave the API alone for nine times as long, unless a declare shows that
+a queue has changed. That, and a request, wait only as long as the last answer took.
 """
 
 ROUND_RESTS = 9.0

@@ -69,17 +69,16 @@ class Properties:
         return read_table(self._fields.get(HEADERS, b"")[4:])
 
     def replace(
-        self, *, headers: Table, without: Iterable[int], delivery_mode: int
+        self, *, headers: Table, without: Iterable[int] = (), delivery_mode: int | None = None
     ) -> "Properties":
-        """Return the properties with other headers and delivery mode.
+        """Return the properties with other headers, and with another delivery mode if one is given.
 
         without: the flags of properties to drop.
         """
         content = headers.encode()
-        changed = {
-            HEADERS: struct.pack(">I", len(content)) + content,
-            DELIVERY_MODE: bytes([delivery_mode]),
-        }
+        changed = {HEADERS: struct.pack(">I", len(content)) + content}
+        if delivery_mode is not None:
+            changed[DELIVERY_MODE] = bytes([delivery_mode])
         left_out = set(without)
         kept = {flag: field for flag, field in self._fields.items() if flag not in left_out}
         return Properties({**kept, **changed})

@@ -85,7 +85,7 @@ local function each_idle(visit)
           visit(id)
         end
       end
-      left = left - 100
+      left = left - math.max(#page, 1)
       from = #page == 100 and '(' .. page[100][1]
     end
   end

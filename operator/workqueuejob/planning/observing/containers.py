@@ -1,4 +1,4 @@
-"""Reads from a container's status whether it ever ran. Knows no worker and no cluster.
+"""Reads the status of a pod and of its containers: has it ended, did it ever run? Knows no worker.
 
 A kubelet that ends a pod gives each of its containers a terminated state. Even a container that was
 never started gets exit code 137, with the reason `ContainerStatusUnknown` (`TerminatePod` of
@@ -6,9 +6,12 @@ never started gets exit code 137, with the reason `ContainerStatusUnknown` (`Ter
 container gets when it is created, and no earlier run is known.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
+
+ENDED = frozenset({"Succeeded", "Failed"})
+"""The phases of a pod that has ended."""
 
 _UNKNOWN = "ContainerStatusUnknown"
 _NOT_STARTED = datetime(1970, 1, 1, tzinfo=UTC)
@@ -24,6 +27,24 @@ def read_state(container: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the state of a container's status: waiting, running or terminated."""
     state: Mapping[str, Any] = container.get("state") or {}
     return state
+
+
+def has_ended(pod: Mapping[str, Any]) -> bool:
+    """Return whether all containers of a pod have ended for good."""
+    return (pod.get("status") or {}).get("phase") in ENDED
+
+
+def is_deleted(pod: Mapping[str, Any]) -> bool:
+    """Return whether a pod is being deleted."""
+    return bool(pod["metadata"].get("deletionTimestamp"))
+
+
+def list_containers(status: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield what people call each container of a pod's status, and its status; init ones first."""
+    kinds = (("initContainerStatuses", "init container"), ("containerStatuses", "container"))
+    for field, kind in kinds:
+        for container in status.get(field) or ():
+            yield kind, container
 
 
 def has_never_run(pod: Mapping[str, Any], container: Mapping[str, Any]) -> bool:

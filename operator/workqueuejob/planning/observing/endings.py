@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from workqueuejob.contract.probes import ProbeSettings
+from workqueuejob.planning.observing.containers import is_deleted
 
 Manifest = Mapping[str, Any]
 
@@ -53,7 +54,7 @@ def find_ender(pod: Manifest, container_names: Iterable[str], *, stopped: bool) 
 def is_disrupted(pod: Manifest) -> bool:
     """Return whether a pod is deleted, evicted, preempted, or its node shuts down."""
     conditions = (pod.get("status") or {}).get("conditions") or ()
-    return bool(pod["metadata"].get("deletionTimestamp")) or any(
+    return is_deleted(pod) or any(
         condition["type"] == "DisruptionTarget" and condition["status"] == "True"
         for condition in conditions
     )

@@ -5,11 +5,12 @@ Quoted are the kubelet and the container runtime. What a program wrote is not qu
 message may hold anything.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from workqueuejob.planning.observing.containers import read_state
+from workqueuejob.planning.observing.containers import list_containers, read_state
 
 _BY_RUNTIME = frozenset({"StartError", "ContainerCannotRun", "ContainerStatusUnknown"})
 """Reasons of a terminated container whose message is the kubelet's or the runtime's."""
@@ -50,20 +51,14 @@ def describe_termination(name: str, terminated: Mapping[str, Any], *, kind: str)
 
 def count_alike(failures: Iterable[PodFailure]) -> tuple[PodFailure, int] | None:
     """Return the most frequent failure and how many pods it has; None without any."""
-    every = list(failures)
-    if not every:
-        return None
-    most = max(every, key=every.count)
-    return most, every.count(most)
+    return next(iter(Counter(failures).most_common(1)), None)
 
 
 def _list_failures(status: Mapping[str, Any]) -> Iterator[PodFailure]:
-    kinds = (("initContainerStatuses", "init container"), ("containerStatuses", "container"))
-    for field, kind in kinds:
-        for container in status.get(field) or ():
-            terminated = read_state(container).get("terminated")
-            if terminated and terminated.get("exitCode"):
-                yield describe_termination(container["name"], terminated, kind=kind)
+    for kind, container in list_containers(status):
+        terminated = read_state(container).get("terminated")
+        if terminated and terminated.get("exitCode"):
+            yield describe_termination(container["name"], terminated, kind=kind)
 
 
 def _join(reason: str, message: str | None) -> str:

@@ -5,11 +5,12 @@ Neither shows in a reason of the pod's status. A pod whose volume needs a missin
 `ContainerCreating`, as a healthy one does for a moment.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from workqueuejob.planning.observing.containers import read_state
+from workqueuejob.planning.observing.containers import is_deleted, list_containers, read_state
 from workqueuejob.planning.observing.observed import PodProblem
 from workqueuejob.planning.observing.worker_containers import name_workers
 
@@ -22,27 +23,26 @@ _ENDED_WITHIN = timedelta(seconds=30)
 
 def find_slow_start(pods: Iterable[Mapping[str, Any]], *, now: datetime) -> PodProblem | None:
     """Return the problem that pods have been starting for half a minute, or None."""
-    slow = [words for pod in pods if (words := _find_delay(pod, now)) is not None]
-    if not slow:
-        return None
-    most = max(slow, key=slow.count)
-    return PodProblem(reason="NotStarted", message=most, pods=slow.count(most))
+    return _sum_up("NotStarted", (_find_delay(pod, now) for pod in pods))
 
 
 def find_left_containers(pods: Iterable[Mapping[str, Any]], *, now: datetime) -> PodProblem | None:
     """Return the problem that pods don't end because another container goes on, or None."""
-    left = [words for pod in pods if (words := _find_left(pod, now)) is not None]
-    if not left:
-        return None
-    most = max(left, key=left.count)
-    return PodProblem(reason=CONTAINERS_LEFT, message=most, pods=left.count(most))
+    return _sum_up(CONTAINERS_LEFT, (_find_left(pod, now) for pod in pods))
+
+
+def _sum_up(reason: str, problems: Iterable[str | None]) -> PodProblem | None:
+    """Return the problem that most of the pods have; None without any."""
+    for message, pods in Counter(filter(None, problems)).most_common(1):
+        return PodProblem(reason=reason, message=message, pods=pods)
+    return None
 
 
 def _find_delay(pod: Mapping[str, Any], now: datetime) -> str | None:
     """Return what a pod that was scheduled has been waiting for; None if it is not late."""
     status: Mapping[str, Any] = pod.get("status") or {}
     since = _find_scheduled(status)
-    is_starting = status.get("phase") == "Pending" and not pod["metadata"].get("deletionTimestamp")
+    is_starting = status.get("phase") == "Pending" and not is_deleted(pod)
     if not is_starting or since is None or now - since <= _STARTED_WITHIN:
         return None
     always = {
@@ -56,8 +56,7 @@ def _find_delay(pod: Mapping[str, Any], now: datetime) -> str | None:
             return f"init container {container['name']} has not ended, and the others wait for it"
     reasons = [
         f"container {container['name']} ({read_state(container)['waiting'].get('reason')})"
-        for kind in ("initContainerStatuses", "containerStatuses")
-        for container in status.get(kind) or ()
+        for _, container in list_containers(status)
         if read_state(container).get("waiting")
     ]
     if not reasons:
@@ -80,7 +79,7 @@ def _find_scheduled(status: Mapping[str, Any]) -> datetime | None:
 def _find_left(pod: Mapping[str, Any], now: datetime) -> str | None:
     """Return which container of a pod has ended and which goes on; None if none is left over."""
     status: Mapping[str, Any] = pod.get("status") or {}
-    if status.get("phase") != "Running" or pod["metadata"].get("deletionTimestamp"):
+    if status.get("phase") != "Running" or is_deleted(pod):
         return None
     states = {c["name"]: read_state(c) for c in status.get("containerStatuses") or ()}
     workers = name_workers(pod)

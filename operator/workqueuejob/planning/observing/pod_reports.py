@@ -9,7 +9,7 @@ from workqueuejob.contract import exit_codes
 from workqueuejob.contract.features import list_features
 from workqueuejob.contract.report import ItemCounts, Report, read_report
 from workqueuejob.contract.settings import SETTINGS
-from workqueuejob.planning.observing.containers import has_never_run, read_state
+from workqueuejob.planning.observing.containers import ENDED, has_never_run, read_state
 from workqueuejob.planning.observing.endings import find_ender, is_disrupted
 from workqueuejob.planning.observing.failed_pods import PodFailure, describe_failure
 from workqueuejob.planning.observing.observed import ObservedJob
@@ -20,7 +20,6 @@ from workqueuejob.planning.observing.worker_containers import (
     list_variables,
 )
 
-_ENDED = frozenset({"Succeeded", "Failed"})
 _ORDERLY = frozenset({exit_codes.DONE, exit_codes.FAILED, exit_codes.STOPPED_EARLY})
 
 
@@ -76,7 +75,7 @@ def read_pod_report(manifest: Mapping[str, Any], *, is_gone: bool = False) -> Po
     metadata, status = manifest["metadata"], manifest.get("status") or {}
     container = find_worker(manifest)
     is_left = not is_gone and has_left(manifest, container)
-    ended = _ENDED | ({"Running"} if is_gone or is_left else set())
+    ended = ENDED | ({"Running"} if is_gone or is_left else set())
     if status.get("phase") not in ended:
         return None
     name, terminated = container.get("name") or "", read_state(container).get("terminated") or {}

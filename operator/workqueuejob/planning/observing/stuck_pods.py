@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from workqueuejob.planning.observing.containers import has_ended
 from workqueuejob.planning.observing.observed import ObservedJob, StuckPod
 from workqueuejob.planning.observing.ownership import read_job_uid
 from workqueuejob.planning.wording import count
@@ -21,7 +22,6 @@ MARGIN = timedelta(seconds=30)
 Clocks differ, and a kubelet may be late.
 """
 
-_ENDED = frozenset({"Succeeded", "Failed"})
 _MOST_NODES = 3
 
 
@@ -67,6 +67,6 @@ def _read_pod(pod: Mapping[str, Any]) -> StuckPod:
 
 def _is_stuck(pod: Mapping[str, Any], now: datetime) -> bool:
     deleted = pod["metadata"].get("deletionTimestamp")
-    if not deleted or (pod.get("status") or {}).get("phase") in _ENDED:
+    if not deleted or has_ended(pod):
         return False
     return now - datetime.fromisoformat(deleted) > MARGIN

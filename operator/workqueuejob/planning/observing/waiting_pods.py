@@ -7,6 +7,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from workqueuejob.contract.report import read_report
+from workqueuejob.planning.observing.containers import (
+    has_ended,
+    is_deleted,
+    list_containers,
+    read_state,
+)
 from workqueuejob.planning.observing.endings import find_ender
 from workqueuejob.planning.observing.failed_pods import (
     count_alike,
@@ -44,7 +50,7 @@ def find_pod_problem(pods: Iterable[Mapping[str, Any]]) -> PodProblem | None:
 
 def _problem_of(pod: Mapping[str, Any]) -> tuple[str, str] | None:
     status: Mapping[str, Any] = pod.get("status") or {}
-    if _is_deleted(pod) or status.get("phase") in {"Succeeded", "Failed"}:
+    if is_deleted(pod) or has_ended(pod):
         return None
     return next(_unscheduled(status), None) or next(_waiting(status), None)
 
@@ -56,12 +62,11 @@ def _unscheduled(status: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _waiting(status: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    for kind in ("initContainerStatuses", "containerStatuses"):
-        for container in status.get(kind) or ():
-            waiting = (container.get("state") or {}).get("waiting")
-            if waiting and waiting.get("reason", "PodInitializing") not in _STARTING:
-                message = waiting.get("message") or f"container {container['name']} is waiting"
-                yield waiting["reason"], f"{message}{_tell_last_end(kind, container)}"
+    for kind, container in list_containers(status):
+        waiting = read_state(container).get("waiting")
+        if waiting and waiting.get("reason", "PodInitializing") not in _STARTING:
+            message = waiting.get("message") or f"container {container['name']} is waiting"
+            yield waiting["reason"], f"{message}{_tell_last_end(kind, container)}"
 
 
 def _tell_last_end(kind: str, container: Mapping[str, Any]) -> str:
@@ -69,8 +74,7 @@ def _tell_last_end(kind: str, container: Mapping[str, Any]) -> str:
     terminated = (container.get("lastState") or {}).get("terminated")
     if not terminated:
         return ""
-    called = "init container" if kind == "initContainerStatuses" else "container"
-    return f" ({describe_termination(container['name'], terminated, kind=called).words})"
+    return f" ({describe_termination(container['name'], terminated, kind=kind).words})"
 
 
 def find_unclaimed_pods(pods: Iterable[Mapping[str, Any]], *, now: datetime) -> PodProblem | None:
@@ -93,7 +97,7 @@ def find_unclaimed_pods(pods: Iterable[Mapping[str, Any]], *, now: datetime) -> 
 
 def _is_unclaimed(pod: Mapping[str, Any], now: datetime) -> bool:
     status: Mapping[str, Any] = pod.get("status") or {}
-    if _is_deleted(pod) or status.get("phase") != "Pending" or status.get("containerStatuses"):
+    if is_deleted(pod) or status.get("phase") != "Pending" or status.get("containerStatuses"):
         return False
     known = {condition["type"] for condition in status.get("conditions") or ()}
     created = datetime.fromisoformat(pod["metadata"]["creationTimestamp"])
@@ -156,11 +160,7 @@ def _find_ender(pod: Mapping[str, Any]) -> str | None:
 
 def is_any_pod_deleted(pods: Iterable[Mapping[str, Any]]) -> bool:
     """Return whether one of the pods is being deleted."""
-    return any(_is_deleted(pod) for pod in pods)
-
-
-def _is_deleted(pod: Mapping[str, Any]) -> bool:
-    return bool(pod["metadata"].get("deletionTimestamp"))
+    return any(is_deleted(pod) for pod in pods)
 
 
 def missing_pods(jobs: Sequence[ObservedJob]) -> PodProblem | None:

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from workqueuejob.contract.settings import SETTINGS
-from workqueuejob.planning.observing.containers import read_state
+from workqueuejob.planning.observing.containers import has_ended, is_deleted, read_state
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +46,8 @@ def read_running_worker(manifest: Mapping[str, Any], *, is_gone: bool) -> Runnin
     """Return a pod whose worker runs; None if it does not, or the pod is deleted."""
     metadata = manifest["metadata"]
     running = read_state(find_worker(manifest)).get("running") or {}
-    is_over = is_gone or (manifest.get("status") or {}).get("phase") in {"Succeeded", "Failed"}
-    if is_over or metadata.get("deletionTimestamp") or not running.get("startedAt"):
+    is_over = is_gone or has_ended(manifest) or is_deleted(manifest)
+    if is_over or not running.get("startedAt"):
         return None
     return RunningWorker(metadata["uid"], datetime.fromisoformat(running["startedAt"]))
 

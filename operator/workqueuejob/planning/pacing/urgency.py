@@ -27,10 +27,15 @@ class Urgency(IntEnum):
     """Why a request is sent; the most urgent first."""
 
     DECISION = 0
-    """It creates, changes or ends a Job, is read for that, or records it in the status."""
+    """It creates, changes or ends a Job, is read for that, or records it in the status.
+
+    Deletions of finished Jobs are no decisions: nothing waits for them.
+    """
 
     VISIBLE = 1
-    """It changes a condition that a person sees, or writes an Event."""
+    """It changes what a person sees, a condition or numbers that are old; it writes an Event, tries
+    whether a Job could be made, or deletes a finished one.
+    """
 
     OBSERVATION = 2
     """It reads what a plan is made from."""

@@ -11,7 +11,7 @@ from workqueuejob.planning.verdict import WORKERS_ENDED
 from workqueuejob.planning.words import messages
 
 _PATIENCE_SECONDS = 30.0
-"""The time in which another container may end by itself after the worker."""
+"""The time in which another container may end by itself, after the first Job had no worker."""
 
 
 def end_left_waves(situation: Situation) -> Plan | None:

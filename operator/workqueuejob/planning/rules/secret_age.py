@@ -4,6 +4,7 @@ from workqueuejob.errors import QueueError
 from workqueuejob.planning.actions import CreateWave, EndJob
 from workqueuejob.planning.decision import Plan
 from workqueuejob.planning.observing.observed import Observed
+from workqueuejob.planning.pacing.doubling import double
 from workqueuejob.planning.verdict import QUEUE_DRAINED, Progress
 
 FIRST_RETRY_SECONDS = 2.0
@@ -25,7 +26,7 @@ def choose_longest_age(*, failures: int, is_at_work: bool) -> float:
         8, 10, 10 … seconds.
     """
     if failures:
-        return min(FIRST_RETRY_SECONDS * 2.0 ** min(failures - 1, 10), LONGEST_RETRY_SECONDS)
+        return double(FIRST_RETRY_SECONDS, failures, cap=LONGEST_RETRY_SECONDS)
     return AT_WORK_SECONDS if is_at_work else IDLE_SECONDS
 
 
