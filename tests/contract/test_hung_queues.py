@@ -1,17 +1,21 @@
 """Queues whose process hangs, on a real RabbitMQ: their neighbours on the login notice nothing."""
 
+import os
+import socket
 import time
-from contextlib import ExitStack, closing
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing, suppress
 from queue import Queue
 
 import pytest
 
 from tests.contract.conftest import RabbitMQBench
+from tests.driving import drive
 from workqueuejob.brokers.depth import Measurement, QueueDepth
 from workqueuejob.brokers.rabbitmq.probe import connect
 from workqueuejob.brokers.rabbitmq.reference import RabbitMQReference
 from workqueuejob.brokers.rabbitmq.settings import RabbitMQConnection
-from workqueuejob.errors import MeasurementUnreliable
+from workqueuejob.errors import ConnectionFailed, MeasurementUnreliable
 from workqueuejob.measuring.meter import Meter, Watch
 
 pytestmark = pytest.mark.rabbitmq
@@ -63,3 +67,27 @@ def test_healthy_queue_is_measured_as_often_beside_ten_that_hang(rabbitmq: Rabbi
 
 def ready(measurement: Measurement) -> int | None:
     return measurement.result.ready if isinstance(measurement.result, QueueDepth) else None
+
+
+def test_question_is_answered_when_its_connection_ends(rabbitmq: RabbitMQBench) -> None:
+    queue = RabbitMQReference(rabbitmq.declare())
+    settings = rabbitmq.settings()
+    with closing(drive(connect(settings))) as probe, ThreadPoolExecutor(1) as pool:
+        assert probe.measure(queue).ready == 0
+        with rabbitmq.server.hung_queue(rabbitmq.vhost, queue.queue):
+            asked = pool.submit(probe.measure, queue)
+            time.sleep(0.1)
+            cut_off(settings.port)
+            with pytest.raises(ConnectionFailed):
+                asked.result(timeout=5)
+
+
+def cut_off(port: int) -> None:
+    """End this process' connections to a port, as a network that breaks does."""
+    for name in os.listdir("/proc/self/fd"):
+        with (
+            suppress(OSError),
+            socket.fromfd(int(name), socket.AF_INET, socket.SOCK_STREAM) as duplicate,
+        ):
+            if duplicate.getpeername()[1:2] == (port,):
+                duplicate.shutdown(socket.SHUT_RDWR)

@@ -196,9 +196,10 @@ class ProbeConnection:
         self._stuck.discard(channel)
         if channel in self._idle:
             self._idle.remove(channel)
-        question = self._asked.pop(channel, None)
         if self._connection is None or not self._connection.is_open:
+            # What was asked is answered when the connection's own end is known.
             return
+        question = self._asked.pop(channel, None)
         self._connection.give_up(channel.channel_number)
         if self._opener is None:
             self._open_channels()
