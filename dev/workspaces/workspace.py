@@ -100,6 +100,14 @@ class Workspace:
         items: list[Manifest] = self.get("events", "--field-selector", selector)["items"]
         return sorted(items, key=lambda event: str(event.get("eventTime")))
 
+    def wait_for_event(self, name: str, reason: str) -> list[Manifest]:
+        """Return the Events about an object once one has the reason: it follows the status."""
+        return poll(
+            lambda: self.events(name),
+            lambda events: reason in [event["reason"] for event in events],
+            seconds=30,
+        )
+
     def wait_for_depth(self, ready: int, *, seconds: float = 60) -> None:
         """Wait until the broker has exactly `ready` items ready."""
         poll(lambda: self.broker.depth(self.queue), lambda depth: depth == ready, seconds=seconds)

@@ -37,7 +37,7 @@ def test_describe_tells_the_run_as_a_story(workspace: Workspace) -> None:
     workspace.apply(a_manifest(workspace, "story", parallelism=2))
     workspace.wait_for_end("story", seconds=90)
 
-    reasons = [event["reason"] for event in workspace.events("story")]
+    reasons = [event["reason"] for event in workspace.wait_for_event("story", "Complete")]
     assert reasons == ["WaveCreated", "VerifyingDrained", "Complete"]
     described = workspace.kubectl("describe", "wqj", "story")
     assert "2 ready, 0 in flight, 0 completions open: created story-" in described
@@ -104,7 +104,8 @@ def test_a_waiting_run_sees_the_first_item_soon_and_writes_nothing_until_then(
     published = workspace.publish(["first"])
     workspace.wait_for_end("patient", seconds=60)
 
-    created = next(e for e in workspace.events("patient") if e["reason"] == "WaveCreated")
+    events = workspace.wait_for_event("patient", "WaveCreated")
+    created = next(event for event in events if event["reason"] == "WaveCreated")
     seen = datetime.fromisoformat(created["eventTime"])
     # It is measured within a second; on a busy machine the Job takes longer.
     assert (seen - published).total_seconds() < 5.0

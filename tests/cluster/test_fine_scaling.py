@@ -30,7 +30,7 @@ def test_scaling_up_gives_the_running_job_more_pods(workspace: Workspace, redis:
     assert ended_as(ended) == ("Complete", "Drained")
     assert ended["status"]["waves"] == 1
     assert count_processed(workspace, "grown", items).total() == 40
-    assert "WaveGrown" in [event["reason"] for event in workspace.events("grown")]
+    workspace.wait_for_event("grown", "WaveGrown")
     assert ended["status"]["items"]["attemptsFailed"] == 0
 
 

@@ -106,7 +106,8 @@ def test_killed_leader_is_succeeded_within_fifteen_seconds(
     assert after["leaseTransitions"] == before["leaseTransitions"] + 1
     assert seconds_between(before["renewTime"], after["acquireTime"]) < TAKEOVER_SECONDS
     assert_done_once(workspace)
-    assert written_by(workspace, successor["metadata"]["name"])
+    name = successor["metadata"]["name"]
+    poll(lambda: written_by(workspace, name), bool, seconds=30)
 
 
 @pytest.mark.nightly

@@ -38,12 +38,12 @@ def test_five_work_queue_jobs_of_one_broker_share_a_connection(workspace: Worksp
     # The broker's own count comes a few seconds late, and then stays.
     opened = poll(lambda: _connections(workspace, user=user), bool, seconds=20)
     assert len(opened) == 1, opened
-    metrics = _read_operator(workspace, "metrics")
-    assert _value(metrics, f'wqj_workqueuejobs{{namespace="{user}",reason="WaitingForItems"}}') == 5
+    waiting_ones = f'wqj_workqueuejobs{{namespace="{user}",reason="WaitingForItems"}} 5.0'
+    poll(lambda: _metrics_of(workspace), lambda told: waiting_ones in told, seconds=20)
 
     workspace.kubectl("delete", "wqj", "--all")
     poll(lambda: _connections(workspace, user=user), lambda left: left == [], seconds=20)
-    assert f'namespace="{user}"' not in _read_operator(workspace, "metrics")
+    poll(lambda: _metrics_of(workspace), lambda told: told == [], seconds=20)
     for queue in queues:
         workspace.broker.remove(queue)
 
@@ -103,6 +103,12 @@ def _redis_clients(redis: Redis, address: str) -> list[Manifest]:
 def _read_operator(workspace: Workspace, path: str) -> str:
     service = f"/api/v1/namespaces/{NAMESPACE}/services/{RELEASE}:8080/proxy"
     return workspace.cluster.kubectl("get", "--raw", f"{service}/{path}").stdout
+
+
+def _metrics_of(workspace: Workspace) -> list[str]:
+    """Return the operator's samples about the workspace's namespace."""
+    label = f'namespace="{workspace.namespace}"'
+    return [line for line in _read_operator(workspace, "metrics").splitlines() if label in line]
 
 
 def _operator_address(workspace: Workspace) -> str:

@@ -27,7 +27,7 @@ def test_surplus_of_stolen_items_is_ended_and_no_other_item_is_lost(workspace: W
     _assert_all_but_stolen_were_processed(workspace, "robbed", stolen)
     assert reason_of(ended, "Complete") == "Drained"
     assert ended["status"]["progress"] == "5/5"
-    assert "SurplusEnded" in [event["reason"] for event in workspace.events("robbed")]
+    workspace.wait_for_event("robbed", "SurplusEnded")
 
 
 @pytest.mark.nightly
