@@ -58,10 +58,9 @@ def test_job_and_pods_carry_our_labels_beside_the_users() -> None:
     )
     assert manifest["metadata"]["labels"] == {"team": "a", **OURS}
     assert manifest["metadata"]["annotations"]["note"] == "b"
-    assert manifest["spec"]["template"]["metadata"] == {
-        "labels": {"app": "c", **OURS},
-        "annotations": {"d": "e"},
-    }
+    metadata = manifest["spec"]["template"]["metadata"]
+    assert metadata["labels"] == {"app": "c", **OURS}
+    assert metadata["annotations"]["d"] == "e"
 
 
 def test_our_labels_win() -> None:

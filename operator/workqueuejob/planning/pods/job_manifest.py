@@ -1,8 +1,4 @@
-"""Builds the manifest of a wave's Job. Pure: nothing is created here.
-
-The Job is Indexed with a back-off limit per index, so that one completion's failures neither delay
-nor end the others. Pods that were evicted or preempted don't count as failed.
-"""
+"""Builds the manifest of a wave's Job. Pure: nothing is created here."""
 
 import hashlib
 import json
@@ -14,7 +10,6 @@ from workqueuejob.api import WorkQueueJob, WorkQueueJobSpec
 from workqueuejob.api.template_text import MOST_BYTES
 from workqueuejob.brokers.sides import Variable
 from workqueuejob.brokers.traits import read_traits
-from workqueuejob.contract.exit_codes import KILLED, STOPPED_EARLY
 from workqueuejob.errors import TemplateInvalid
 from workqueuejob.names import (
     API_VERSION,
@@ -34,13 +29,17 @@ from workqueuejob.names import (
 from workqueuejob.planning.actions import CreateWave
 from workqueuejob.planning.ledger.spans import find_span, write_span
 from workqueuejob.planning.pods.environment import build_environment, choose_containers
+from workqueuejob.planning.pods.failure_policy import build_failure_policy
 from workqueuejob.planning.pods.injection import inject_worker
-from workqueuejob.planning.pods.template_shape import check_shape, read_variable_names
+from workqueuejob.planning.pods.pod_annotations import build_annotations
+from workqueuejob.planning.pods.template_shape import (
+    check_shape,
+    find_worked,
+    read_variable_names,
+)
 from workqueuejob.planning.pods.worker_environment import build_worker_environment
 
 Manifest = dict[str, Any]
-
-_DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +76,7 @@ def build_job(
         INSTALLATION_LABEL: label_installation(installation),
         **({WARM_LABEL: "true"} if wave.is_warm else {}),
     }
-    failure_policy = _build_failure_policy(spec, template["spec"])
+    failure_policy = build_failure_policy(spec, template["spec"])
     _complete_template(resource, template, labels, worker_image)
     return {
         "apiVersion": "batch/v1",
@@ -167,45 +166,6 @@ def _build_owner(resource: WorkQueueJob) -> Manifest:
     }
 
 
-def _build_failure_policy(spec: WorkQueueJobSpec, pod: Manifest) -> Manifest:
-    if pod.get("restartPolicy", "Never") != "Never":
-        # Kubernetes documents the finer policies for restartPolicy Never only.
-        return {"backoffLimit": spec.backoff_limit}
-    disrupted = {
-        "action": "Ignore",
-        "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}],
-    }
-    return {
-        "backoffLimitPerIndex": spec.backoff_limit,
-        "podReplacementPolicy": "Failed",
-        "podFailurePolicy": {
-            "rules": [disrupted, *_build_worker_rules(spec, pod), *_own_rules(spec)]
-        },
-    }
-
-
-def _own_rules(spec: WorkQueueJobSpec) -> list[Manifest]:
-    """Return the user's rules, which Kubernetes asks after the operator's."""
-    policy = spec.pod_failure_policy
-    return [rule.to_manifest() for rule in policy.failure_rules] if policy else []
-
-
-def _build_worker_rules(spec: WorkQueueJobSpec, pod: Manifest) -> list[Manifest]:
-    """Return the rules by which a worker's pod may exit without having failed.
-
-    If a pod is killed with an item in hand, that is an attempt of the item, which is put aside
-    after so many. A pod that is killed without an item is counted by the operator.
-    """
-    if spec.worker is None:
-        return []
-    codes = {
-        "containerName": _find_worked(spec, pod)["name"],
-        "operator": "In",
-        "values": [STOPPED_EARLY, KILLED],
-    }
-    return [{"action": "Ignore", "onExitCodes": codes}]
-
-
 def _complete_template(
     resource: WorkQueueJob,
     template: Manifest,
@@ -215,33 +175,27 @@ def _complete_template(
     """Add to a template, which was parsed for this Job alone, what all pods of the run have."""
     spec = resource.spec
     metadata, pod = template.setdefault("metadata", {}), template["spec"]
+    is_warm, injected = WARM_LABEL in labels, None
     pod.setdefault("restartPolicy", "Never")
     if spec.worker is None:
         for container in choose_containers(spec, pod):
             _add_environment(container, build_environment(spec.queue))
     else:
         labels = {**labels, WORKER_LABEL: "true"}
-        worked = _find_worked(spec, pod)
-        is_warm = WARM_LABEL in labels
+        worked = find_worked(spec.worker, pod)
         _add_environment(worked, build_worker_environment(resource, worked, is_warm=is_warm))
         if spec.is_worker_injected:
-            # So that kubectl logs does not ask for a container: the init container is one too.
-            annotations = metadata.setdefault("annotations", {})
-            annotations.setdefault(_DEFAULT_CONTAINER, worked["name"])
+            injected = worked["name"]
             template["spec"] = inject_worker(
                 pod,
                 image=worker_image.name,
                 pull_policy=worker_image.pull_policy,
-                container=worked["name"],
+                container=injected,
             )
     metadata["labels"] = {**(metadata.get("labels") or {}), **labels}
-
-
-def _find_worked(spec: WorkQueueJobSpec, pod: Mapping[str, Any]) -> Manifest:
-    """Return the container that works on the items; the API server has checked that it exists."""
-    containers: list[Manifest] = pod["containers"]
-    named = spec.worker.container_name if spec.worker else None
-    return next((c for c in containers if c["name"] == named), containers[0])
+    metadata["annotations"] = build_annotations(
+        metadata.get("annotations"), is_warm=is_warm, injected=injected
+    )
 
 
 def _add_environment(container: Manifest, environment: list[Variable]) -> None:

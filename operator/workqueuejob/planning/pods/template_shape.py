@@ -1,4 +1,4 @@
-"""Checks that a pod template has the shape that the operator builds upon. Pure.
+"""Checks that a pod template has the shape that the operator builds upon, and reads it. Pure.
 
 The schema leaves most of a template open, and the API server judges the Job that is made of it. But
 the operator adds to some fields before that, and it can't add a variable to a string.
@@ -7,6 +7,7 @@ the operator adds to some fields before that, and it can't add a variable to a s
 from collections.abc import Mapping
 from typing import Any
 
+from workqueuejob.api import WorkerSpec
 from workqueuejob.errors import TemplateInvalid
 
 Container = Mapping[str, Any]
@@ -35,6 +36,13 @@ def read_variable_names(container: Container) -> set[str]:
     variables = env if isinstance(env, list) else ()
     names = (variable.get("name") for variable in variables if isinstance(variable, dict))
     return {name for name in names if isinstance(name, str)}
+
+
+def find_worked(worker: WorkerSpec | None, pod: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the container that works on the items; the API server has checked that it exists."""
+    containers: list[dict[str, Any]] = pod["containers"]
+    named = worker.container_name if worker else None
+    return next((c for c in containers if c["name"] == named), containers[0])
 
 
 def _check_container(container: Container, where: str) -> None:
