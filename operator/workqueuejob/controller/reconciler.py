@@ -22,7 +22,12 @@ from workqueuejob.controller.surroundings import Surroundings
 from workqueuejob.controller.tenure import Tenure
 from workqueuejob.planning.actions import list_never_started
 from workqueuejob.planning.decision import Plan
-from workqueuejob.planning.evidence.evidence import Evidence, gather_evidence, note_done
+from workqueuejob.planning.evidence.evidence import (
+    Evidence,
+    gather_evidence,
+    leave_queue,
+    note_done,
+)
 from workqueuejob.planning.ledger.books import Books, reckon
 from workqueuejob.planning.observing.observed import Observed
 from workqueuejob.planning.observing.ownership import is_own_job
@@ -229,10 +234,10 @@ class Reconciler:
             self.take_in(written)
 
     def _forget_former_queue(self) -> None:
-        """Drop the evidence when spec or Secrets lead to another queue; keep the run's pace."""
+        """Drop what was seen of a former queue when spec or Secrets lead to another one."""
         if self._evidence_of != self._queue.changes:
             self._evidence_of = self._queue.changes
-            self._evidence = Evidence(pace=self._evidence.pace)
+            self._evidence = leave_queue(self._evidence)
 
     def _next_delay(self, decided: Plan) -> float | None:
         """Return the seconds until the first thing is due that no change announces, or None."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import copy
 import time
 from typing import Any, cast
 
@@ -11,6 +12,7 @@ from tests.builders import NAMESPACE
 from tests.fake_broker import FakeBroker, FakeProbe
 from workqueuejob.brokers.rabbitmq.settings import RabbitMQConnection
 from workqueuejob.cluster.api import ClusterAPI
+from workqueuejob.controller.actor import Actor
 from workqueuejob.controller.secret_reads import SecretReads
 from workqueuejob.planning.ledger.books import Books, reckon
 from workqueuejob.planning.observing.observed import Observed
@@ -98,6 +100,32 @@ async def test_proof_that_a_queue_is_empty_begins_anew_at_another_broker() -> No
         began = time.monotonic()
         await until(lambda: reason_of(cluster, "Complete") is not None)
     assert time.monotonic() - began > 1.5
+
+
+def suspend(cluster: FakeCluster, actor: Actor) -> None:
+    """Suspend the first Job, as another controller does."""
+    job = cluster.jobs[FIRST]
+    job["spec"]["suspend"] = True
+    job["metadata"]["resourceVersion"] = cluster.next_version()
+    actor.put_job(copy.deepcopy(job))
+
+
+async def test_job_that_others_suspend_is_resumed_no_sooner_because_the_queue_is_another_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("workqueuejob.planning.rules.secret_age.AT_WORK_SECONDS", 0.1)
+    cluster, brokers = a_cluster("amqp://old/"), Brokers()
+    for broker in (brokers.old, brokers.new):
+        broker.queues["job1"].publish("a")
+    async with acting(cluster, brokers) as actor:
+        await until(lambda: FIRST in cluster.jobs)
+        suspend(cluster, actor)
+        await until(lambda: not cluster.jobs[FIRST]["spec"]["suspend"])
+        cluster.secrets[SECRET] = a_secret("amqp://new/")
+        await until(lambda: brokers.new.rounds > 0)
+        suspend(cluster, actor)
+        await until(lambda: reason_of(cluster, "Progressing") == "SuspendedByOthers")
+    assert cluster.jobs[FIRST]["spec"]["suspend"]
 
 
 async def test_first_wave_is_that_of_the_broker_which_its_pods_will_ask() -> None:

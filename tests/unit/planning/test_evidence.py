@@ -1,5 +1,7 @@
 """What several reads say together."""
 
+from dataclasses import replace
+
 import pytest
 
 from tests.builders import (
@@ -16,8 +18,10 @@ from tests.reckoning import gather_evidence, plan
 from workqueuejob.api import ItemsStatus, PodsStatus, WorkQueueJobStatus
 from workqueuejob.brokers.depth import QueueDepth
 from workqueuejob.errors import ConnectionFailed
-from workqueuejob.planning.evidence.evidence import Evidence
+from workqueuejob.planning.evidence.evidence import Evidence, leave_queue
+from workqueuejob.planning.evidence.pace import begin_pace
 from workqueuejob.planning.evidence.proof import Streak
+from workqueuejob.planning.evidence.resumes import Resume
 from workqueuejob.planning.evidence.signs import is_anything_held, is_drained, is_surplus
 from workqueuejob.planning.observing.observed import JobState, ObservedJob
 from workqueuejob.planning.verdict import Progress
@@ -85,6 +89,14 @@ def test_an_error_breaks_every_streak() -> None:
 def test_no_measurement_leaves_everything_as_it_was() -> None:
     first = read(Evidence(), depth=a_depth(), at=1)
     assert gather_evidence(first, an_unmeasured_observation(), now=after(2)) == first
+
+
+def test_only_what_is_true_of_any_queue_is_still_known_at_another_one() -> None:
+    seen = read(Evidence(), a_job(), depth=a_depth(), at=1)
+    pace = begin_pace(settled=3, pods=1, now=after(1), seconds_per_item=2.0)
+    resumes = (Resume("job", 1, after(1)),)
+    left = leave_queue(replace(seen, pace=pace, resumes=resumes))
+    assert left == Evidence(pace=pace, resumes=resumes)
 
 
 def test_items_that_no_pod_accounts_for_have_vanished() -> None:

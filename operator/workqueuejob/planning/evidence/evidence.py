@@ -177,6 +177,11 @@ def gather_evidence(
     )
 
 
+def leave_queue(evidence: Evidence) -> Evidence:
+    """Return what stays known when the run gets another queue: what does not depend on it."""
+    return Evidence(pace=evidence.pace, resumes=evidence.resumes)
+
+
 def note_done(evidence: Evidence, done: Iterable[Action], *, now: datetime) -> Evidence:
     """Return the evidence after the actions were carried out."""
     return replace(evidence, resumes=note_resumes(evidence.resumes, done, now=now))
