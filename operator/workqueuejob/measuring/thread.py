@@ -162,33 +162,44 @@ class MeasuringThread:
         """Ask what is due, as far as the budget goes; return the seconds until the next look."""
         now = self.environment.clock()
         self._follow_logins()
+        if self._ask_in_turns(self._find_demands(now), now):
+            return SPACING_SECONDS
+        next_due_at = min((line.next_due_at() for line in self._ways), default=float("inf"))
+        rest_seconds = min(next_due_at, now + LONGEST_REST_SECONDS) - self.environment.clock()
+        return max(rest_seconds, SPACING_SECONDS)
+
+    def _find_demands(self, now: float) -> list[tuple[Line[Any], Way[Any], Demand]]:
+        """Return what the logins want to ask that have a connection, or a place for one."""
         places = Places(MAX_CONNECTIONS, self._ways.values())
-        due, next_due_at = [], now + LONGEST_REST_SECONDS
+        demands = []
         for line, way in self._ways.items():
-            counted = line.count_due(now, at_most=MOST_DUE)
-            if any(counted):
-                room, quarantine_room = way.find_room()
-                if max(room, quarantine_room) > 0 and (
-                    way.is_open or places.take(line.address, is_failing=line.is_failing)
-                ):
-                    entry = 0.0 if way.is_open else ENTRY_QUESTIONS
-                    due.append((line, way, Demand(counted, room, quarantine_room, entry)))
-            next_due_at = min(next_due_at, line.next_due_at())
+            due = line.count_due(now, at_most=MOST_DUE)
+            if not any(due):
+                continue
+            room, quarantine_room = way.find_room()
+            if max(room, quarantine_room) > 0 and (
+                way.is_open or places.take(line.address, is_failing=line.is_failing)
+            ):
+                entry = 0.0 if way.is_open else ENTRY_QUESTIONS
+                demands.append((line, way, Demand(due, room, quarantine_room, entry)))
         self._make_places(places.wanted)
+        return demands
+
+    def _ask_in_turns(self, demands: list[tuple[Line[Any], Way[Any], Demand]], now: float) -> bool:
+        """Ask what the budget grants to each login; return whether any wants to ask more."""
         self._first += 1
         grants = take_turns(
-            [demand for *_, demand in due], tokens=self._bucket.fill(now), first=self._first
+            [demand for *_, demand in demands], tokens=self._bucket.fill(now), first=self._first
         )
         is_backlog = False
-        for (line, way, demand), grant in zip(due, grants, strict=True):
+        for (line, way, demand), grant in zip(demands, grants, strict=True):
             is_backlog = is_backlog or sum(grant) < sum(demand.due)
             asks = line.take(grant, now)
             if asks:
                 questions = sum(1 if a.is_glance else way.count_questions(a.queue) for a in asks)
                 self._bucket.take(demand.entry + questions)
                 way.begin(asks)
-        rest_seconds = SPACING_SECONDS if is_backlog else next_due_at - self.environment.clock()
-        return max(rest_seconds, SPACING_SECONDS)
+        return is_backlog
 
     def _follow_logins(self) -> None:
         """Have a way for each login that is watched, and for no other."""
