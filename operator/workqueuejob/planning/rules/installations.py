@@ -44,10 +44,12 @@ def find_other_installation(
     holder = resource.status.installation
     if holder is not None:
         return None if holder in {own.name, *takes_over} else holder
-    labels = [job.installation for job in sorted(jobs, key=lambda job: job.wave)]
-    maker = next((label for label in reversed(labels) if label is not None), None)
+    labelled = [(job.wave, job.installation) for job in jobs if job.installation is not None]
+    if not labelled:
+        return None
+    _, maker = max(labelled)
     known = {label_installation(name) for name in (own.name, *takes_over)}
-    return None if maker is None or maker in known else read_installation(maker)
+    return None if maker in known else read_installation(maker)
 
 
 def claim(
