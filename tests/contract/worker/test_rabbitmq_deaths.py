@@ -121,7 +121,7 @@ def test_item_comes_back_although_the_broker_died_right_after_the_declaration(
     mortal: RabbitMQServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """RabbitMQ 3.10 has a new quorum queue that never answers then, and so may others."""
-    name = "workqueuejob.brokers.rabbitmq.worker_connection.REPLY_TIMEOUT_SECONDS"
+    name = "workqueuejob.brokers.rabbitmq.connection.REPLY_TIMEOUT_SECONDS"
     monkeypatch.setattr(name, 3.0)
     with ExitStack() as stack:
         bench = ClassicBench(mortal, stack)

@@ -448,9 +448,7 @@ def test_deleted_queue_is_a_lost_lease(bench: RabbitMQWorkerBench, keep: Keep) -
 def test_broker_that_hangs_is_no_empty_queue(
     classic: RabbitMQWorkerBench, keep: Keep, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(
-        "workqueuejob.brokers.rabbitmq.worker_connection.REPLY_TIMEOUT_SECONDS", 0.5
-    )
+    monkeypatch.setattr("workqueuejob.brokers.rabbitmq.connection.REPLY_TIMEOUT_SECONDS", 0.5)
     broker = keep(classic.connect())
     with classic.server.suspended(), pytest.raises(BrokerUnavailable, match="timeout"):
         broker.take(timeout_seconds=1.5)

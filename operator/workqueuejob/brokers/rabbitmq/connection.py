@@ -20,6 +20,7 @@ from workqueuejob.brokers.rabbitmq.pika_connection import PikaConnection, PikaLo
 from workqueuejob.brokers.rabbitmq.settings import RabbitMQConnection
 
 CONNECT_TIMEOUT_SECONDS = 4.0
+REPLY_TIMEOUT_SECONDS = 20.0
 CLOSE_TIMEOUT_SECONDS = 1.0
 
 # pika logs every failed try with a traceback. The callers log a change of state, once.
@@ -34,20 +35,11 @@ class DrivenConnection:
     stepped_at: when received frames were last handled, on the monotonic clock.
     """
 
-    def __init__(
-        self,
-        parameters: pika.ConnectionParameters,
-        *,
-        reply_timeout_seconds: float,
-    ) -> None:
-        """Connect; raise the exceptions of pika and of the socket, which `errors` translates.
-
-        reply_timeout_seconds: the longest wait for a reply.
-        """
+    def __init__(self, parameters: pika.ConnectionParameters) -> None:
+        """Connect; raise the exceptions of pika and of the socket, which `errors` translates."""
         self.lost: BaseException | None = None
         self.blocked = ""
         self.stepped_at = time.monotonic()
-        self._reply_timeout_seconds = reply_timeout_seconds
         self._alarm: Any = None
         self._alarm_at = 0.0
         self._loop = PikaLoop()
@@ -76,7 +68,7 @@ class DrivenConnection:
 
         timeout_seconds: None for the timeout of a reply.
         """
-        seconds = self._reply_timeout_seconds if timeout_seconds is None else timeout_seconds
+        seconds = REPLY_TIMEOUT_SECONDS if timeout_seconds is None else timeout_seconds
         ends_at = time.monotonic() + seconds
         while not done():
             if self.lost is not None:
@@ -150,20 +142,14 @@ class DrivenConnection:
         self._alarm = None
 
 
-def connect(
-    settings: RabbitMQConnection,
-    *,
-    name: str,
-    heartbeat_seconds: int,
-    reply_timeout_seconds: float,
-) -> DrivenConnection:
+def connect(settings: RabbitMQConnection, *, name: str, heartbeat_seconds: int) -> DrivenConnection:
     """Open a connection; raise a QueueError when that fails.
 
     name: the connection's name in the broker's tools.
     """
     parameters = build_parameters(settings, name=name, heartbeat_seconds=heartbeat_seconds)
     try:
-        return DrivenConnection(parameters, reply_timeout_seconds=reply_timeout_seconds)
+        return DrivenConnection(parameters)
     except KNOWN as error:
         raise translate(error, settings) from error
 

@@ -18,8 +18,6 @@ from workqueuejob.errors import (
     QueueError,
 )
 
-REPLY_TIMEOUT_SECONDS = 20.0
-
 _ACCESS_REFUSED = 403
 
 
@@ -37,10 +35,7 @@ class WorkerConnection:
         self._control: WorkerChannel | None = None
         with self.translated:
             self.driven: DrivenConnection = connect(
-                settings,
-                name=f"wqj-worker {name}",
-                heartbeat_seconds=heartbeat_seconds,
-                reply_timeout_seconds=REPLY_TIMEOUT_SECONDS,
+                settings, name=f"wqj-worker {name}", heartbeat_seconds=heartbeat_seconds
             )
 
     @property

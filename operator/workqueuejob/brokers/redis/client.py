@@ -32,13 +32,7 @@ SENTINEL_TIMEOUT_SECONDS = 1.0
 SENTINELS_TIMEOUT_SECONDS = 4.0
 
 
-def open_client(
-    connection: RedisConnection,
-    *,
-    connect_timeout_seconds: float = CONNECT_TIMEOUT_SECONDS,
-    reply_timeout_seconds: float = REPLY_TIMEOUT_SECONDS,
-    bounds: Bounds | None = None,
-) -> redis.Redis:
+def open_client(connection: RedisConnection, *, bounds: Bounds | None = None) -> redis.Redis:
     """Return a client for the server, or for the master that the Sentinels name now.
 
     bounds: the limits of every answer; the caller calls `begin` before each call.
@@ -47,8 +41,8 @@ def open_client(
     """
     settings: dict[str, Any] = {
         "db": connection.database,
-        "socket_connect_timeout": connect_timeout_seconds,
-        "socket_timeout": reply_timeout_seconds,
+        "socket_connect_timeout": CONNECT_TIMEOUT_SECONDS,
+        "socket_timeout": REPLY_TIMEOUT_SECONDS,
         **_common_settings(connection, bounds),
     }
     host, port = connection.host, connection.port
