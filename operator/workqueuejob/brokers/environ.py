@@ -35,10 +35,19 @@ def read_address(environ: Environment, parse: Callable[..., AddressT]) -> Addres
 
 def with_login(address: AddressT, environ: Environment) -> AddressT:
     """Return the address with user name and password of the environment, where it has them."""
-    username = drop_line_break(environ.get(names.BROKER_USERNAME, "")) or address.username
-    password = environ.get(names.BROKER_PASSWORD)
-    password = address.password if password is None else drop_line_break(password)
-    return replace(address, username=username, password=password)
+    username, password = read_login(environ, names.BROKER_USERNAME, names.BROKER_PASSWORD)
+    return replace(
+        address,
+        username=username or address.username,
+        password=address.password if password is None else password,
+    )
+
+
+def read_login(environ: Environment, username: str, password: str) -> tuple[str | None, str | None]:
+    """Return user name and password by the names of their variables; None for what is not set."""
+    texts = (environ.get(name) for name in (username, password))
+    found = [None if text is None else drop_line_break(text) for text in texts]
+    return found[0], found[1]
 
 
 def read_tls(

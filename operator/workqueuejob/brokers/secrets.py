@@ -20,6 +20,25 @@ class _Reference(Protocol):
     def name(self) -> str: ...
 
 
+class LoginReference(Protocol):
+    """A Secret with a password, and with the user name if the key of that is named."""
+
+    @property
+    def name(self) -> str:
+        """Of the Secret."""
+        ...
+
+    @property
+    def username_key(self) -> str | None:
+        """None where the Secret has no user name."""
+        ...
+
+    @property
+    def password_key(self) -> str:
+        """Of the password."""
+        ...
+
+
 def list_secret_names(*references: _Reference | None) -> tuple[str, ...]:
     """Return the names of the Secrets that are referred to; a reference may be unset."""
     return tuple(reference.name for reference in references if reference is not None)
@@ -80,6 +99,25 @@ class SecretReader:
                 "store the text that begins with -----BEGIN"
             )
         return value
+
+
+def read_login(
+    reference: LoginReference | None,
+    reader: SecretReader,
+    *,
+    field: str,
+    username: str | None = None,
+) -> tuple[str | None, str | None]:
+    """Return user name and password; None for each that is not named.
+
+    field: that of the reference. username: the one beside the reference, which then counts. Raises
+    as `SecretReader.read_text` does.
+    """
+    if reference is None:
+        return None, None
+    if username is None and reference.username_key is not None:
+        username = reader.read_text(reference.name, reference.username_key, field=field)
+    return username, reader.read_text(reference.name, reference.password_key, field=field)
 
 
 def read_tls(

@@ -4,8 +4,8 @@ from workqueuejob.api import KafkaQueue
 from workqueuejob.brokers.kafka.settings import KafkaSource
 from workqueuejob.brokers.positions import TopicSpan
 from workqueuejob.brokers.sides import Variable
-from workqueuejob.brokers.variables import from_secret, plain
-from workqueuejob.contract.settings import BROKER_PASSWORD, BROKER_USERNAME, QUEUE
+from workqueuejob.brokers.variables import from_login, plain
+from workqueuejob.contract.settings import QUEUE
 
 BOOTSTRAP_SERVERS = "BOOTSTRAP_SERVERS"
 CONSUMER_GROUP = "CONSUMER_GROUP"
@@ -25,13 +25,7 @@ def refer_to_login(queue: KafkaQueue) -> list[Variable]:
     """Return the variables of user name and password; none without a login."""
     if queue.sasl is None:
         return []
-    reference, username = queue.sasl.credentials_secret_ref, queue.sasl.username
-    return [
-        from_secret(BROKER_USERNAME, reference.name, reference.username_key)
-        if username is None
-        else plain(BROKER_USERNAME, username),
-        from_secret(BROKER_PASSWORD, reference.name, reference.password_key),
-    ]
+    return from_login(queue.sasl.credentials_secret_ref, username=queue.sasl.username)
 
 
 def build_source(queue: KafkaQueue, span: TopicSpan | None) -> KafkaSource:

@@ -13,7 +13,7 @@ from workqueuejob.brokers.rabbitmq.settings import (
     RabbitMQSource,
 )
 from workqueuejob.brokers.sides import Variable
-from workqueuejob.brokers.variables import build_url, from_reference, from_secret, plain
+from workqueuejob.brokers.variables import build_url, from_login, from_reference, plain
 from workqueuejob.contract.settings import (
     BROKER_PASSWORD,
     BROKER_URI,
@@ -33,15 +33,7 @@ def refer_to_login(queue: RabbitMQQueue) -> list[Variable]:
     """Return the variables of URI, or of user name and password; none without either."""
     if queue.uri_secret_ref is not None:
         return [from_reference(BROKER_URI, queue.uri_secret_ref)]
-    credentials = queue.credentials_secret_ref
-    if credentials is None:
-        return []
-    return [
-        from_secret(BROKER_USERNAME, credentials.name, credentials.username_key)
-        if queue.username is None
-        else plain(BROKER_USERNAME, queue.username),
-        from_secret(BROKER_PASSWORD, credentials.name, credentials.password_key),
-    ]
+    return from_login(queue.credentials_secret_ref, username=queue.username)
 
 
 def build_source(queue: RabbitMQQueue, _span: TopicSpan | None) -> RabbitMQSource:

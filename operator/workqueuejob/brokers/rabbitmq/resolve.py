@@ -15,7 +15,7 @@ from workqueuejob.brokers.rabbitmq.settings import (
     RabbitMQConnection,
     parse_uri,
 )
-from workqueuejob.brokers.secrets import SecretReader, list_secret_names, read_tls
+from workqueuejob.brokers.secrets import SecretReader, list_secret_names, read_login, read_tls
 from workqueuejob.errors import TLSFailed
 
 _URL_PORTS = {"http": 80, "https": 443}
@@ -74,14 +74,12 @@ def _read_address(source: RabbitMQQueue, reader: SecretReader) -> RabbitMQAddres
         where = f"{FIELD}.uriSecretRef"
         uri = reader.read_text(reference.name, reference.key, field=where)
         return parse_uri(uri, where=reader.locate(reference.name, reference.key, field=where))
-    credentials = source.credentials_secret_ref
-    username = password = None
-    if credentials is not None:
-        where = f"{FIELD}.credentialsSecretRef"
-        username = source.username
-        if username is None:
-            username = reader.read_text(credentials.name, credentials.username_key, field=where)
-        password = reader.read_text(credentials.name, credentials.password_key, field=where)
+    username, password = read_login(
+        source.credentials_secret_ref,
+        reader,
+        field=f"{FIELD}.credentialsSecretRef",
+        username=source.username,
+    )
     return RabbitMQAddress(
         host=source.host or "",
         port=source.port,

@@ -1,6 +1,6 @@
 """From a worker's environment to a Redis connection. Pure."""
 
-from workqueuejob.brokers.environ import Environment, read_address, read_tls, with_login
+from workqueuejob.brokers.environ import Environment, read_address, read_login, read_tls, with_login
 from workqueuejob.brokers.redis.settings import (
     REDIS_PORT,
     RedisAddress,
@@ -10,7 +10,6 @@ from workqueuejob.brokers.redis.settings import (
     parse_uri,
 )
 from workqueuejob.contract import settings as names
-from workqueuejob.contract.secret_text import drop_line_break
 from workqueuejob.contract.settings import WorkerSettings
 
 
@@ -42,10 +41,7 @@ def _find_address(source: RedisSource, environ: Environment) -> RedisAddress:
 def _find_sentinel(source: RedisSource, environ: Environment) -> Sentinel | None:
     if source.sentinel_master is None:
         return None
-    username, password = (
-        None if text is None else drop_line_break(text)
-        for text in map(environ.get, (names.LOCATOR_USERNAME, names.LOCATOR_PASSWORD))
-    )
+    username, password = read_login(environ, names.LOCATOR_USERNAME, names.LOCATOR_PASSWORD)
     return Sentinel(
         source.sentinel_master, source.sentinel_addresses, username=username, password=password
     )

@@ -1,11 +1,11 @@
 """The variables by which pods find a Redis list or stream. Pure; secrets stay references."""
 
-from workqueuejob.api import RedisCredentialsSecretReference, RedisQueue
+from workqueuejob.api import RedisQueue
 from workqueuejob.brokers.connection import join_address
 from workqueuejob.brokers.positions import TopicSpan
 from workqueuejob.brokers.redis.settings import REDIS_PORT, RedisSource
 from workqueuejob.brokers.sides import Variable
-from workqueuejob.brokers.variables import build_url, from_reference, from_secret, plain
+from workqueuejob.brokers.variables import build_url, from_login, from_reference, plain
 from workqueuejob.contract.settings import (
     BROKER_PASSWORD,
     BROKER_URI,
@@ -30,23 +30,10 @@ def refer_to_login(queue: RedisQueue) -> list[Variable]:
     if queue.uri_secret_ref is not None:
         return [from_reference(BROKER_URI, queue.uri_secret_ref)]
     sentinels = queue.sentinel.credentials_secret_ref if queue.sentinel else None
-    named = [] if queue.username is None else [plain(BROKER_USERNAME, queue.username)]
     return [
-        *named,
-        *_refer(queue.credentials_secret_ref, BROKER_USERNAME, BROKER_PASSWORD),
-        *_refer(sentinels, LOCATOR_USERNAME, LOCATOR_PASSWORD),
+        *from_login(queue.credentials_secret_ref, username=queue.username),
+        *from_login(sentinels, names=(LOCATOR_USERNAME, LOCATOR_PASSWORD)),
     ]
-
-
-def _refer(
-    credentials: RedisCredentialsSecretReference | None, username: str, password: str
-) -> list[Variable]:
-    if credentials is None:
-        return []
-    variables = [from_secret(password, credentials.name, credentials.password_key)]
-    if credentials.username_key is not None:
-        variables.insert(0, from_secret(username, credentials.name, credentials.username_key))
-    return variables
 
 
 def build_source(queue: RedisQueue, _span: TopicSpan | None) -> RedisSource:

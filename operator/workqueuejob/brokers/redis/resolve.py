@@ -1,7 +1,6 @@
 """From a Redis queue's spec and its Secrets to the settings of a connection."""
 
 from workqueuejob.api.redis import RedisQueue
-from workqueuejob.api.secrets import RedisCredentialsSecretReference
 from workqueuejob.brokers.hosts import AllowedHosts, resolve_host
 from workqueuejob.brokers.redis.settings import (
     FIELD,
@@ -11,7 +10,7 @@ from workqueuejob.brokers.redis.settings import (
     Sentinel,
     parse_uri,
 )
-from workqueuejob.brokers.secrets import SecretReader, list_secret_names, read_tls
+from workqueuejob.brokers.secrets import SecretReader, list_secret_names, read_login, read_tls
 
 
 def list_logins(source: RedisQueue) -> tuple[str, ...]:
@@ -55,27 +54,19 @@ def _read_address(source: RedisQueue, reader: SecretReader) -> RedisAddress:
         uri = reader.read_text(reference.name, reference.key, field=where)
         located = reader.locate(reference.name, reference.key, field=where)
         return parse_uri(uri, where=located)
-    username, password = _read_login(source.credentials_secret_ref, reader, field=FIELD)
+    username, password = read_login(
+        source.credentials_secret_ref,
+        reader,
+        field=f"{FIELD}.credentialsSecretRef",
+        username=source.username,
+    )
     return RedisAddress(
         host=source.host or "",
         port=source.port,
-        username=source.username or username,
+        username=username,
         password=password,
         database=source.database,
     )
-
-
-def _read_login(
-    credentials: RedisCredentialsSecretReference | None, reader: SecretReader, *, field: str
-) -> tuple[str | None, str | None]:
-    """Return user name and password; None for each that is not named."""
-    username = password = None
-    if credentials is not None:
-        where = f"{field}.credentialsSecretRef"
-        password = reader.read_text(credentials.name, credentials.password_key, field=where)
-        if credentials.username_key is not None:
-            username = reader.read_text(credentials.name, credentials.username_key, field=where)
-    return username, password
 
 
 def _resolve_sentinel(
@@ -89,8 +80,10 @@ def _resolve_sentinel(
         host = resolve_host(name, namespace)
         allowed_hosts.check(host, int(port), field=f"{FIELD}.sentinel.addresses[{place}]")
         addresses.append(f"{host}:{port}")
-    username, password = _read_login(
-        source.sentinel.credentials_secret_ref, reader, field=f"{FIELD}.sentinel"
+    username, password = read_login(
+        source.sentinel.credentials_secret_ref,
+        reader,
+        field=f"{FIELD}.sentinel.credentialsSecretRef",
     )
     return Sentinel(
         master_name=source.sentinel.master_name,
