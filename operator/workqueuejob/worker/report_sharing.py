@@ -29,12 +29,17 @@ def lock(descriptor: int) -> bool:
 
 
 def append(descriptor: int, report: bytes) -> None:
-    """Add a worker's last report to the file.
+    """Add a worker's last report to the file, behind those that others add at the same time.
 
-    Of two workers that end in the same moment, one report may overwrite the other.
+    One that is added in the moment in which the worker with the lock cuts the file may be lost.
     """
-    os.lseek(descriptor, 0, os.SEEK_END)
-    os.write(descriptor, b"\n" + report)
+    flags = fcntl.fcntl(descriptor, fcntl.F_GETFL)
+    fcntl.fcntl(descriptor, fcntl.F_SETFL, flags | os.O_APPEND)
+    try:
+        os.write(descriptor, b"\n" + report)
+    finally:
+        # With that flag even a write to the beginning of the file would append.
+        fcntl.fcntl(descriptor, fcntl.F_SETFL, flags)
 
 
 def read_others(descriptor: int, *, begins_at: int = 0) -> ItemCounts:

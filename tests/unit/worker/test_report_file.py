@@ -1,12 +1,15 @@
 import json
 import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 
 from workqueuejob.contract.report import ItemCounts, read_report, write_report
 from workqueuejob.worker.report_file import ReportFile
+from workqueuejob.worker.report_sharing import append, read_others
 
 KEPT_BYTES = 4096
 """How much of the end of a container's file the kubelet keeps."""
@@ -284,6 +287,36 @@ def test_reports_of_two_workers_at_the_same_time_are_added_up(
     for worker in workers:
         worker.rewrite()
     assert read_counts(path) == ItemCounts(succeeded=6, dead_lettered=1, attempts_lost=1)
+
+
+def test_reports_of_workers_that_end_at_the_same_moment_are_all_kept(tmp_path: Path) -> None:
+    path = tmp_path / "message"
+    path.touch()
+    together = Barrier(8)
+
+    def end_often(_: int) -> None:
+        descriptor = os.open(path, os.O_RDWR)
+        for _ in range(100):
+            together.wait()
+            append(descriptor, write_report(ItemCounts(succeeded=1)).encode())
+        os.close(descriptor)
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(end_often, range(8)))
+    with path.open("rb") as file:
+        assert read_others(file.fileno()) == ItemCounts(succeeded=800)
+
+
+def test_worker_that_has_appended_its_report_writes_the_file_from_its_beginning(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "message"
+    path.touch()
+    descriptor = os.open(path, os.O_RDWR)
+    append(descriptor, b"appended")
+    os.pwrite(descriptor, b"!", 0)
+    os.close(descriptor)
+    assert path.read_text() == "!appended"
 
 
 def test_report_of_a_worker_that_has_ended_is_kept_by_the_next_one(tmp_path: Path) -> None:
