@@ -4,7 +4,6 @@ Joins the Lease's thread, the watches and the meter. Decides nothing about a run
 """
 
 import asyncio
-import contextlib
 import signal
 import socket
 import time
@@ -19,6 +18,7 @@ from workqueuejob.cluster.api import ClusterAPI
 from workqueuejob.cluster.budget import RequestBudget
 from workqueuejob.cluster.connection import api_client
 from workqueuejob.cluster.observation import require_recent
+from workqueuejob.controller.definition import wait_for_definition
 from workqueuejob.controller.job_lists import JobLists
 from workqueuejob.controller.lease_thread import LONGEST_SILENCE_SECONDS, LeaseThread, Questions
 from workqueuejob.controller.operator import Operator, build_kopf_settings, watched_namespaces
@@ -27,7 +27,6 @@ from workqueuejob.controller.secret_reads import SecretReads
 from workqueuejob.controller.settings import Settings
 from workqueuejob.controller.surroundings import Surroundings
 from workqueuejob.controller.turns import Turns
-from workqueuejob.errors import ClusterError
 from workqueuejob.measuring.meter import Meter
 from workqueuejob.metrics import MeasurementMetrics, count_wait
 from workqueuejob.planning.pods.job_manifest import WorkerImage
@@ -35,7 +34,6 @@ from workqueuejob.planning.pods.job_manifest import WorkerImage
 _log = structlog.get_logger(__name__)
 
 _HANGING_SECONDS = 120.0
-_DEFINITION_RETRY_SECONDS = 1.0
 
 
 async def run_operator(
@@ -127,7 +125,7 @@ class _Process:
 
     async def _work(self) -> None:
         """Watch and reconcile until the stop flag is set; end all actors before returning."""
-        await _wait_for_definition(self._cluster, self._settings, self._stop)
+        await wait_for_definition(self._cluster, self._settings.namespaces, self._stop)
         registry = self._operator.build_registry()
         kopf.on.cleanup(registry=registry)(self._hand_over)
         try:
@@ -172,36 +170,3 @@ async def _finish_first(*works: Coroutine[Any, Any, Any]) -> None:
         await asyncio.gather(*tasks, return_exceptions=True)
     for task in done:
         task.result()
-
-
-async def _wait_for_definition(
-    cluster: ClusterAPI, settings: Settings, stop: asyncio.Event
-) -> None:
-    """Wait until WorkQueueJobs can be listed, in one of the namespaces at least.
-
-    kopf lists the kinds of resources only once. If the CustomResourceDefinition or the operator's
-    role were created after that, it would watch nothing. A namespace that is gone, or where the
-    operator has no role, keeps no other one waiting.
-    """
-    is_logged = False
-    while not stop.is_set():
-        errors = [
-            await _try_to_list(cluster, namespace) for namespace in settings.namespaces or (None,)
-        ]
-        if None in errors:
-            return
-        if not is_logged:
-            is_logged = True
-            _log.warning("WorkQueueJobs can't be listed yet", error=str(errors[0]))
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_DEFINITION_RETRY_SECONDS):
-                await stop.wait()
-
-
-async def _try_to_list(cluster: ClusterAPI, namespace: str | None) -> ClusterError | None:
-    """Return why WorkQueueJobs can't be listed there, or None."""
-    try:
-        await cluster.list_work_queue_jobs(namespace, limit=1)
-    except ClusterError as error:
-        return error
-    return None

@@ -116,6 +116,11 @@ class FakeCluster:
         self._note("read workqueuejob")
         return copy.deepcopy(self.work_queue_job) or None
 
+    async def list_work_queue_jobs(self, namespace: str | None, *, limit: int) -> list[Manifest]:
+        assert limit == 1
+        self._note("list workqueuejobs", namespace or "")
+        return []
+
     async def delete_work_queue_job(
         self, _namespace: str, _name: str, *, uid: str, resource_version: str
     ) -> None:
