@@ -56,6 +56,7 @@ class Operator:
         manifest, kind = event["object"], event.get("type")
         uid = manifest["metadata"]["uid"]
         if kind == "DELETED":
+            self._unreadable.discard(uid)
             await self._end_actor(uid)
             return
         try:

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from tests.builders import NAME, NAMESPACE, UID, a_template
 from tests.fake_broker import FakeBroker
@@ -71,6 +72,17 @@ async def test_deleted_object_has_no_actor(operator: Operator) -> None:
     await tell(operator, {"metadata": {"name": NAME, "uid": UID}}, "DELETED")
 
     assert operator.actors == ()
+
+
+async def test_object_that_can_not_be_read_is_logged_once_and_forgotten_with_its_deletion(
+    operator: Operator,
+) -> None:
+    with capture_logs() as logs:
+        for kind in (None, "MODIFIED", "DELETED", "ADDED"):
+            await tell(operator, an_object(mode="Unheard"), kind)
+
+    assert operator.actors == ()
+    assert [line["log_level"] for line in logs] == ["error", "error"]
 
 
 async def test_pod_without_labels_belongs_to_no_actor(operator: Operator) -> None:
