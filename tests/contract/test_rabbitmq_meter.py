@@ -8,6 +8,7 @@ from contextlib import ExitStack, closing
 import pytest
 
 from tests.contract.conftest import RabbitMQBench
+from tests.driving import DrivenProbe
 from workqueuejob.brokers.depth import Measurement, QueueDepth
 from workqueuejob.brokers.rabbitmq.probe import connect
 from workqueuejob.brokers.rabbitmq.reference import RabbitMQReference
@@ -96,6 +97,19 @@ def test_equal_names_in_two_virtual_hosts_are_never_taken_for_one_another(
         meter.watch(bench.settings(), RabbitMQReference("same"), results[-1].put)
     assert [ready(each.get(timeout=10)) for each in results] == [1, 2]
     assert meter.connections == 2
+
+
+def test_forgotten_queue_can_not_be_glanced_at_before_it_is_measured_again(
+    rabbitmq: RabbitMQBench,
+) -> None:
+    queue = RabbitMQReference(rabbitmq.declare())
+    probe = connect(rabbitmq.settings())
+    with closing(DrivenProbe(probe)) as driven:
+        for _ in range(2):
+            assert not probe.glance(queue, lambda _: None)
+            assert driven.measure(queue).ready == 0
+            assert probe.glance(queue, lambda _: None)
+            probe.forget(queue)
 
 
 def ready(measurement: Measurement) -> int | None:

@@ -10,9 +10,10 @@ import pytest
 
 from tests.fake_broker import FakeBroker, FakeProbe
 from workqueuejob.brokers.depth import Measurement, QueueDepth
+from workqueuejob.brokers.probe import LoopProbe, Services
 from workqueuejob.brokers.rabbitmq.reference import RabbitMQReference
 from workqueuejob.brokers.rabbitmq.settings import RabbitMQConnection
-from workqueuejob.errors import ConnectionFailed
+from workqueuejob.errors import ConnectionFailed, QueueError
 from workqueuejob.measuring import thread
 from workqueuejob.measuring.backoff import MeterPace
 from workqueuejob.measuring.meter import Meter
@@ -186,6 +187,57 @@ def test_closing_the_meter_ends_everything(broker: FakeBroker) -> None:
     meter.close()
     assert set(measuring_threads()) <= before
     assert (meter.connections, broker.open_probes) == (0, 0)
+
+
+class Remembering(LoopProbe[RabbitMQReference]):
+    """A probe that lives on the loop, and tells what it is to forget."""
+
+    room = quarantine_room = 8
+
+    def __init__(self) -> None:
+        self.forgotten: queues.Queue[RabbitMQReference] = queues.Queue()
+
+    async def open(self, _services: Services, _on_lost: Callable[[QueueError], None]) -> None:
+        pass
+
+    def count_questions(self, _queue: RabbitMQReference) -> int:
+        return 1
+
+    def rest_until(self, **_: bool) -> float:
+        return 0.0
+
+    async def begin_round(self) -> None:
+        pass
+
+    async def measure(self, _queue: RabbitMQReference, _read: object) -> QueueDepth:
+        return QueueDepth(ready=1)
+
+    def glance(
+        self, _queue: RabbitMQReference, _on_answer: Callable[[bool | QueueError], None]
+    ) -> bool:
+        return False
+
+    def forget(self, queue: RabbitMQReference) -> None:
+        self.forgotten.put(queue)
+
+    async def close(self) -> None:
+        pass
+
+
+def test_probe_forgets_what_is_watched_no_more(broker: FakeBroker) -> None:
+    probe, told = Remembering(), Told()
+    meter = Meter[RabbitMQConnection, RabbitMQReference](3600, connect=lambda _: probe)
+    try:
+        meter.watch(broker.settings(), RabbitMQReference("stays"), told.put)
+        for number in range(3):
+            goes = RabbitMQReference(f"goes-{number}")
+            watch = meter.watch(broker.settings(), goes, told.put)
+            told.get(timeout=SECONDS)
+            watch.close()
+            while probe.forgotten.get(timeout=SECONDS) != goes:
+                pass
+    finally:
+        meter.close()
 
 
 class HangingBroker:
