@@ -84,7 +84,12 @@ ROOMS = (
     Room("kafka"),
 )
 
-_BY_NAME = {room.name: room for room in ROOMS}
+IN_MEMORY = Room("memory")
+"""The queue in memory has the worker's sides alone, because no WorkQueueJob can name it."""
+
+WORKER_ROOMS = (*ROOMS, IN_MEMORY)
+
+_BY_NAME = {room.name: room for room in WORKER_ROOMS}
 
 
 def find_room(name: str) -> Room:

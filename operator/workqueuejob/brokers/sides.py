@@ -25,10 +25,11 @@ class SettingsSide(Protocol):
         """Return a source that was written as JSON; raise TypeError for anything else."""
         ...
 
-    def build_local(self, queue: str, /) -> tuple[Source, RetrySettings] | None:
+    def build_local(self, queue: str, group: str | None, /) -> tuple[Source, RetrySettings]:
         """Return source and retries for a worker that has `BROKER_URL` and `QUEUE` alone.
 
-        None where these don't say enough.
+        group: what `CONSUMER_GROUP` says, if it is set. Raises SettingsInvalid without one, where
+        it is needed.
         """
         ...
 

@@ -20,6 +20,9 @@ BROKER_URL = "BROKER_URL"
 QUEUE = "QUEUE"
 """What Kubernetes' documents call them, for a user's own program and for a worker anywhere."""
 
+CONSUMER_GROUP = "CONSUMER_GROUP"
+"""The group of a log or stream, beside these."""
+
 SETTINGS = "WQJ_SETTINGS"
 BROKER_URI = "WQJ_BROKER_URI"
 BROKER_USERNAME = "WQJ_BROKER_USERNAME"

@@ -11,11 +11,16 @@ from collections.abc import Mapping
 
 from workqueuejob.brokers.broker import Broker
 from workqueuejob.brokers.connection import BrokerConnection
-from workqueuejob.brokers.registry import ROOMS, find_room
+from workqueuejob.brokers.registry import WORKER_ROOMS, find_room
 from workqueuejob.brokers.worker_settings import read_settings
 from workqueuejob.contract import settings as names
 from workqueuejob.contract.features import PREFIX
-from workqueuejob.contract.settings import BROKER_URL, QUEUE, WorkerSettings
+from workqueuejob.contract.settings import (
+    BROKER_URL,
+    CONSUMER_GROUP,
+    QUEUE,
+    WorkerSettings,
+)
 from workqueuejob.errors import SettingsInvalid
 
 Environment = Mapping[str, str]
@@ -69,14 +74,14 @@ def _read_local(environ: Environment) -> WorkerSettings:
             f" operator sets the first; anywhere else set {BROKER_URL} ({_list_schemes('or')}) and"
             f" {QUEUE}"
         )
-    scheme = url.strip().partition(":")[0]
-    for room in ROOMS:
-        if scheme in room.settings.SCHEMES and (local := room.settings.build_local(queue)):
-            source, retry = local
+    scheme = url.strip().partition(":")[0].lower()
+    for room in WORKER_ROOMS:
+        if scheme in room.settings.SCHEMES:
+            source, retry = room.settings.build_local(queue, environ.get(CONSUMER_GROUP) or None)
             return WorkerSettings(source=source, retry=retry)
     raise SettingsInvalid(f"{BROKER_URL} begins with none of {_list_schemes('and')}; correct it")
 
 
 def _list_schemes(conjunction: str) -> str:
-    *others, last = [f"{scheme}://" for room in ROOMS for scheme in room.settings.SCHEMES]
+    *others, last = [f"{scheme}://" for room in WORKER_ROOMS for scheme in room.settings.SCHEMES]
     return f"{', '.join(others)} {conjunction} {last}"

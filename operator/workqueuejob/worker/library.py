@@ -44,7 +44,7 @@ class Worker:
     delivered again. So an item may be worked on more than once, and the work must allow that.
 
     In a pod of a WorkQueueJob the environment holds everything. Anywhere else set `BROKER_URL`
-    (amqp://, amqps://, redis:// or rediss://) and `QUEUE`.
+    (such as amqp://localhost or memory://) and `QUEUE`; docs/worker.md says more.
 
     After SIGTERM the worker takes no more items. The loop ends by SystemExit(75), or as usual when
     the quota is settled. The item in hand may be finished within the pod's grace, less five seconds

@@ -8,20 +8,22 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import asdict, replace
 
 from workqueuejob.brokers.broker import Broker
+from workqueuejob.brokers.memory.settings import MemorySource
 from workqueuejob.contract import exit_codes
 from workqueuejob.contract.notices import say
+from workqueuejob.contract.report import ItemCounts
 from workqueuejob.contract.settings import (
     DEFAULT_TERMINATION_MESSAGE_PATH,
     DeliverySettings,
     WorkerSettings,
 )
-from workqueuejob.errors import WorkQueueJobError
+from workqueuejob.errors import SettingsInvalid, WorkQueueJobError
 from workqueuejob.worker.command import Runner, find_program
-from workqueuejob.worker.command_input import ARGUMENT, ENVIRONMENT, FILE, CommandInput
+from workqueuejob.worker.command_input import CommandInput
+from workqueuejob.worker.command_line import parse
 from workqueuejob.worker.connecting import open_broker, read_environment
 from workqueuejob.worker.engine import Engine
 from workqueuejob.worker.lease_renewer import LeaseRenewer
@@ -37,24 +39,20 @@ OUT_OF_MEMORY = (
     " large elsewhere and its address into the queue"
 )
 
+EMPTY_MEMORY = (
+    "a queue in memory is empty here, because only its own process can fill it; let BROKER_URL name"
+    " a broker, or try the command with one item: wqj-worker run --once --item FILE -- COMMAND"
+)
+
 OpenBroker = Callable[[WorkerSettings, Mapping[str, str]], Broker]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit code."""
     arguments = parse(sys.argv[1:] if argv is None else argv)
+    if arguments.once:
+        return try_once(arguments, os.environ)
     return run(arguments, os.environ, open_broker=open_broker)
-
-
-def parse(argv: Sequence[str]) -> argparse.Namespace:
-    """Return the arguments; exit with 2 where they can't be parsed."""
-    separator_at = argv.index("--") if "--" in argv else len(argv)
-    parser = _build_parser()
-    arguments = parser.parse_args(argv[:separator_at])
-    arguments.command = [*arguments.command, *argv[separator_at + 1 :]]
-    if not arguments.command:
-        parser.error("no command; put it after --, as in: wqj-worker run -- sha256sum")
-    return arguments
 
 
 def run(
@@ -63,28 +61,40 @@ def run(
     """Run a command for every item until there is no more to take; return the exit code."""
     try:
         settings = override(read_environment(environ), arguments)
+        if isinstance(settings.source, MemorySource):
+            raise SettingsInvalid(EMPTY_MEMORY)
     except WorkQueueJobError as error:
         return _refuse(DEFAULT_TERMINATION_MESSAGE_PATH, error)
-    stop = StopRequest(settings.grace_seconds)
     try:
-        program = find_program(arguments.command, environ)
-        command_input = CommandInput(arguments.command, settings.delivery, _encode(environ))
+        engine, runner = _build(
+            arguments, settings, environ, lambda: open_broker(settings, environ)
+        )
     except WorkQueueJobError as error:
         return _refuse(settings.termination_message_path, error)
-    if not hide_from_commands():
-        say("commands can read the worker's environment: the system has no prctl")
-    engine = Engine(settings, lambda: open_broker(settings, environ), stop=stop)
-    runner = Runner(
-        engine,
-        stop,
-        command_input,
-        program=program,
-        prefix_output=settings.prefix_output,
-        adopts_orphans=adopt_orphans(),
-    )
-    _handle_signals(runner, stop)
     say("started", **_describe(settings))
-    return _work(engine, runner)
+    code, counts = _work(engine, runner)
+    say("ended", exit_code=code, **{name: n for name, n in asdict(counts).items() if n})
+    return code
+
+
+def try_once(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    """Try the command with one item; return the exit code that says what would become of that."""
+    # Imported here, because no pod needs it.
+    from workqueuejob.worker.trial import Trial, build_settings, read_item
+
+    try:
+        settings = override(build_settings(environ), arguments)
+        trial = Trial(read_item(arguments), settings.retry)
+        engine, runner = _build(arguments, settings, environ, lambda: trial)
+    except WorkQueueJobError as error:
+        say("can't start", error=error)
+        return exit_codes.FAILED
+    say("trying one item; nothing is settled at a broker")
+    code, _ = _work(engine, runner)
+    if code == exit_codes.FAILED:
+        return code
+    say(trial.verdict.text, **trial.verdict.values)
+    return trial.verdict.code
 
 
 def override(settings: WorkerSettings, arguments: argparse.Namespace) -> WorkerSettings:
@@ -99,7 +109,33 @@ def override(settings: WorkerSettings, arguments: argparse.Namespace) -> WorkerS
     return settings
 
 
-def _work(engine: Engine, runner: Runner) -> int:
+def _build(
+    arguments: argparse.Namespace,
+    settings: WorkerSettings,
+    environ: Mapping[str, str],
+    connect: Callable[[], Broker],
+) -> tuple[Engine, Runner]:
+    """Return what takes the items and what runs the command; raise SettingsInvalid."""
+    program = find_program(arguments.command, environ)
+    command_input = CommandInput(arguments.command, settings.delivery, _encode(environ))
+    if not hide_from_commands():
+        say("commands can read the worker's environment: the system has no prctl")
+    stop = StopRequest(settings.grace_seconds)
+    engine = Engine(settings, connect, stop=stop)
+    runner = Runner(
+        engine,
+        stop,
+        command_input,
+        program=program,
+        prefix_output=settings.prefix_output,
+        adopts_orphans=adopt_orphans(),
+    )
+    _handle_signals(runner, stop)
+    return engine, runner
+
+
+def _work(engine: Engine, runner: Runner) -> tuple[int, ItemCounts]:
+    """Work until there is no more to take; return the exit code and what was done."""
     renewer = LeaseRenewer(engine)
     renewer.start()
     try:
@@ -126,8 +162,7 @@ def _work(engine: Engine, runner: Runner) -> int:
         renewer.close()
         counts = engine.report.counts
         engine.close()
-    say("ended", exit_code=code, **{name: n for name, n in asdict(counts).items() if n})
-    return code
+    return code, counts
 
 
 def _refuse(path: str, error: WorkQueueJobError) -> int:
@@ -153,61 +188,3 @@ def _describe(settings: WorkerSettings) -> dict[str, object]:
 
 def _encode(environ: Mapping[str, str]) -> dict[bytes, bytes]:
     return {os.fsencode(name): os.fsencode(value) for name, value in environ.items()}
-
-
-def _build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="wqj-worker", description="Works on a queue's items.")
-    actions = parser.add_subparsers(required=True, metavar="ACTION")
-    command = actions.add_parser(
-        "run",
-        usage="wqj-worker run [options] -- COMMAND ...",
-        help="run a command for every item; exit 0 acknowledges it",
-        allow_abbrev=False,
-    )
-    ways = command.add_mutually_exclusive_group()
-    ways.add_argument(
-        "--as-argument",
-        dest="delivery",
-        action="store_const",
-        const=DeliverySettings(type=ARGUMENT),
-        help="the item is the command's last argument (default: its stdin)",
-    )
-    ways.add_argument(
-        "--as-env",
-        dest="delivery",
-        metavar="NAME",
-        type=lambda name: DeliverySettings(type=ENVIRONMENT, variable=name),
-        help="the item is in this environment variable",
-    )
-    ways.add_argument(
-        "--as-file",
-        dest="delivery",
-        action="store_const",
-        const=DeliverySettings(type=FILE),
-        help="the item is in a file, whose path is the last argument, and in ITEM_FILE",
-    )
-    command.add_argument(
-        "--envelope-file",
-        action="store_true",
-        help="headers, key and properties are in a file of JSON, whose path is ITEM_ENVELOPE_FILE",
-    )
-    command.add_argument(
-        "--prefix-output",
-        action="store_true",
-        help="put the item's id in front of every line of output",
-    )
-    command.add_argument(
-        "--item-timeout-seconds",
-        type=_positive,
-        metavar="N",
-        help="end a command, and all it has started, that takes longer; the item has failed",
-    )
-    command.add_argument("command", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
-    return parser
-
-
-def _positive(text: str) -> int:
-    with suppress(ValueError):
-        if int(text) > 0:
-            return int(text)
-    raise argparse.ArgumentTypeError(f"{text!r} is not a positive number of seconds")

@@ -7,7 +7,13 @@ from workqueuejob.brokers.redis.settings import RedisConnection, RedisSource, Se
 from workqueuejob.contract import settings as names
 from workqueuejob.contract.settings import TLSChoice, WorkerSettings, write_settings
 from workqueuejob.errors import SettingsInvalid
-from workqueuejob.worker.connecting import build_connection, pod_name, read_environment
+from workqueuejob.worker.connecting import (
+    build_connection,
+    open_broker,
+    pod_name,
+    read_environment,
+)
+from workqueuejob.worker.memory import MemoryQueue
 
 
 def test_settings_of_the_operator_are_read_back() -> None:
@@ -46,7 +52,10 @@ def test_redis_url_of_the_documents_is_read() -> None:
         ({}, "BROKER_URL"),
         ({"BROKER_URL": "amqp://mq"}, "QUEUE"),
         ({"QUEUE": "job1"}, "BROKER_URL"),
-        ({"BROKER_URL": "kafka://mq", "QUEUE": "job1"}, "BROKER_URL"),
+        ({"BROKER_URL": "kafka://mq", "QUEUE": "job1"}, "CONSUMER_GROUP is not set"),
+        ({"BROKER_URL": "kafka://mq", "QUEUE": "job1", "CONSUMER_GROUP": ""}, "CONSUMER_GROUP"),
+        ({"BROKER_URL": "nats://mq", "QUEUE": "job1"}, "BROKER_URL begins with none of amqp://.*"),
+        ({"BROKER_URL": "mq:5672", "QUEUE": "job1"}, "kafka://, kafka.ssl:// and memory://"),
     ],
 )
 def test_what_is_missing_is_named(environ: dict[str, str], named: str) -> None:
@@ -54,11 +63,90 @@ def test_what_is_missing_is_named(environ: dict[str, str], named: str) -> None:
         read_environment(environ)
 
 
-def test_unreadable_url_is_named_and_not_quoted() -> None:
-    environ = {"BROKER_URL": "redis://u:s3cret@mq:port", "QUEUE": "job2"}
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://u:s3cret@mq:port",
+        "amqp://u:s3cret@mq:port",
+        "kafka://u:s3cret@mq:port",
+        "kafka://u:s3cret@mq:0",
+        "kafka://u:s3cret@mq:65536",
+        "kafka://u:s3cret@mq,",
+        "kafka://u:s3cret@",
+        "kafka://u:s3/cret@mq:9092",
+        "kafka://u:s3@cret@mq:9092",
+        "kafka://u:s3cret@mq:9092/orders",
+        "kafka://u:s3cret@mq:9092?sasl_mechanism=GSSAPI",
+        "kafka://u:s3cret@mq:9092?group=billing",
+        "kafka:u:s3cret@mq:9092",
+    ],
+)
+def test_unreadable_url_is_named_and_not_quoted(url: str) -> None:
+    environ = {"BROKER_URL": url, "QUEUE": "job2", "CONSUMER_GROUP": "billing"}
     with pytest.raises(SettingsInvalid, match="BROKER_URL is not a URI") as caught:
         build_connection(read_environment(environ), environ)
-    assert "s3cret" not in str(caught.value)
+    assert "s3" not in str(caught.value)
+    assert "cret" not in str(caught.value)
+
+
+def test_consumer_group_means_a_redis_stream() -> None:
+    environ = {"BROKER_URL": "redis://redis", "QUEUE": "job2"}
+    assert read_environment(environ).source == RedisSource(key="job2")
+    settings = read_environment(environ | {"CONSUMER_GROUP": "billing"})
+    assert settings.source == RedisSource(key="job2", consumer_group="billing")
+    assert settings.retry.dead_letter == "{job2}:dead"
+
+
+@pytest.mark.parametrize(
+    ("url", "connection"),
+    [
+        ("kafka://k1", KafkaConnection(("k1:9092",))),
+        ("kafka://k1:9093,[::1],k3/", KafkaConnection(("k1:9093", "[::1]:9092", "k3:9092"))),
+        (
+            " Kafka+SSL://u:p%40ss@k1:9093 ",
+            KafkaConnection(
+                ("k1:9093",),
+                sasl_mechanism="PLAIN",
+                username="u",
+                password="p@ss",
+                tls=TLSSettings(),
+            ),
+        ),
+        (
+            "kafka://u:p@k1?sasl_mechanism=SCRAM-SHA-512",
+            KafkaConnection(
+                ("k1:9092",), sasl_mechanism="SCRAM-SHA-512", username="u", password="p"
+            ),
+        ),
+    ],
+)
+def test_kafka_url_names_its_servers_and_its_login(url: str, connection: KafkaConnection) -> None:
+    environ = {"BROKER_URL": url, "QUEUE": "orders", "CONSUMER_GROUP": "billing"}
+    settings = read_environment(environ)
+    assert isinstance(settings.source, KafkaSource)
+    assert (settings.source.topic, settings.source.consumer_group) == ("orders", "billing")
+    assert settings.retry.dead_letter == "orders.dead"
+    assert build_connection(settings, environ) == connection
+
+
+def test_queue_in_memory_is_shared_by_its_name() -> None:
+    environ = {"BROKER_URL": "memory://", "QUEUE": "shared-by-name"}
+    MemoryQueue.named("shared-by-name").put(b"apple")
+    settings = read_environment(environ)
+    broker = open_broker(settings, environ)
+    taken = broker.take(timeout_seconds=0)
+    assert taken is not None
+    assert taken.body == b"apple"
+    broker.dead_letter(taken, reason="no such fruit")
+    (letter,) = MemoryQueue.named("shared-by-name").dead_letters
+    assert letter.reason == "no such fruit"
+    assert MemoryQueue.named("another").count_left() == 0
+
+
+def test_url_of_memory_has_nothing_behind_it() -> None:
+    environ = {"BROKER_URL": "memory://fruits.txt", "QUEUE": "fruits"}
+    with pytest.raises(SettingsInvalid, match="BROKER_URL has something behind memory://"):
+        open_broker(read_environment(environ), environ)
 
 
 def test_line_break_at_the_end_of_a_login_is_dropped_as_the_operator_does() -> None:

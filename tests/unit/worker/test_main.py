@@ -11,7 +11,8 @@ from tests.unit.worker.processes import ROOT
 from workqueuejob.brokers.broker import Broker
 from workqueuejob.contract.report import read_report
 from workqueuejob.contract.settings import DeliverySettings, WorkerSettings
-from workqueuejob.worker.main import override, parse, run
+from workqueuejob.worker.command_line import parse
+from workqueuejob.worker.main import override, run
 
 
 def parsed(*argv: str) -> argparse.Namespace:
@@ -26,6 +27,12 @@ def test_everything_behind_the_first_dashes_is_the_command() -> None:
 
 def test_command_may_stand_without_dashes() -> None:
     assert parsed("run", "--as-file", "sha256sum", "-b").command == ["sha256sum", "-b"]
+
+
+def test_options_behind_the_command_are_the_commands() -> None:
+    arguments = parsed("run", "put", "--item", "fruit", "--once")
+    assert arguments.command == ["put", "--item", "fruit", "--once"]
+    assert not arguments.once
 
 
 @pytest.mark.parametrize(
@@ -64,6 +71,13 @@ def test_what_the_command_line_does_not_say_is_left_to_the_settings() -> None:
         ["run", "--as-file", "--as-argument", "--", "true"],
         ["run", "--item-timeout-seconds", "0", "--", "true"],
         ["run", "--item-timeout-seconds", "soon", "--", "true"],
+        ["run", "--once", "--", "true"],
+        ["run", "--once", "--item", "fruit"],
+        ["run", "--once", "--item", "fruit", "--item-header", "to", "--", "true"],
+        ["run", "--once", "--item", "fruit", "--item-header", "=to", "--", "true"],
+        ["run", "--once", "--item", "fruit", "--item-attempt", "0", "--", "true"],
+        ["run", "--item", "fruit", "--", "true"],
+        ["run", "--item-key", "", "--", "true"],
         ["walk", "--", "true"],
         [],
     ],
@@ -81,6 +95,14 @@ def never(_settings: WorkerSettings, _environ: Mapping[str, str]) -> Broker:
 def test_missing_settings_are_named_on_stderr(capfd: pytest.CaptureFixture[str]) -> None:
     assert run(parsed("run", "--", "true"), {}, open_broker=never) == 1
     assert "BROKER_URL" in capfd.readouterr().err
+
+
+def test_empty_queue_in_memory_is_refused_with_the_way_to_try_a_command(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    environ = {"BROKER_URL": "memory://", "QUEUE": "fruits"}
+    assert run(parsed("run", "--", "true"), environ, open_broker=never) == 1
+    assert "run --once --item FILE" in capfd.readouterr().err
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may have a /dev of its own")

@@ -24,7 +24,8 @@ from workqueuejob.contract.settings import (
     write_settings,
 )
 from workqueuejob.worker import Worker
-from workqueuejob.worker.main import parse, run
+from workqueuejob.worker.command_line import parse
+from workqueuejob.worker.main import run
 
 
 class OvertakenBroker(MemoryBroker):

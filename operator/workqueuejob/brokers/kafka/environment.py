@@ -5,10 +5,9 @@ from workqueuejob.brokers.kafka.settings import KafkaSource
 from workqueuejob.brokers.positions import TopicSpan
 from workqueuejob.brokers.sides import Variable
 from workqueuejob.brokers.variables import from_login, plain
-from workqueuejob.contract.settings import QUEUE
+from workqueuejob.contract.settings import CONSUMER_GROUP, QUEUE
 
 BOOTSTRAP_SERVERS = "BOOTSTRAP_SERVERS"
-CONSUMER_GROUP = "CONSUMER_GROUP"
 
 
 def build_variables(queue: KafkaQueue) -> list[Variable]:

@@ -6,6 +6,11 @@ Keeps the same contract as the other brokers; one contract suite holds all of th
     queue = MemoryQueue()
     queue.put(b"apple", b"banana")
     worker = Worker(settings, broker=MemoryBroker(queue))
+
+or, with BROKER_URL=memory:// and QUEUE=fruits in the environment:
+
+    MemoryQueue.named("fruits").put(b"apple", b"banana")
+    worker = Worker()
 """
 
 from collections import deque
@@ -14,6 +19,7 @@ from datetime import UTC, datetime
 
 from workqueuejob.brokers.broker import Delivery
 from workqueuejob.brokers.memory.queue import MemoryDeadLetter, MemoryQueue
+from workqueuejob.brokers.memory.settings import MemoryConnection, MemorySource
 from workqueuejob.contract.retry import RetrySettings
 from workqueuejob.errors import BrokerUnavailable, LeaseLost
 
@@ -140,3 +146,17 @@ class MemoryBroker:
         except LeaseLost:
             return False
         return True
+
+
+def open_broker(
+    _connection: MemoryConnection,
+    source: MemorySource,
+    *,
+    retry: RetrySettings,
+    run: str,  # noqa: ARG001 - it counts nowhere
+    pod: str,
+    prefetch: int,
+) -> MemoryBroker:
+    """Return a connection to the queue of that name in this process."""
+    queue = MemoryQueue.named(source.name)
+    return MemoryBroker(queue, retry=retry, prefetch=prefetch, pod=pod)

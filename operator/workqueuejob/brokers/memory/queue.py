@@ -67,6 +67,10 @@ class _Lease:
     ends_at: float
 
 
+_by_name: dict[str, "MemoryQueue"] = {}
+_names_lock = threading.Lock()
+
+
 class MemoryQueue:
     """A queue that several workers in several threads may share.
 
@@ -91,6 +95,12 @@ class MemoryQueue:
         self._leases: dict[int, _Lease] = {}
         self._numbers = itertools.count(1)
         self._lock = threading.Lock()
+
+    @classmethod
+    def named(cls, name: str) -> "MemoryQueue":
+        """Return the queue of that name in this process; the first call makes it."""
+        with _names_lock:
+            return _by_name.setdefault(name, cls())
 
     def put(self, *bodies: bytes, envelope: Envelope = BARE) -> None:
         """Add items to the end of the queue. envelope: what each of them has besides its body."""

@@ -79,7 +79,7 @@ def read_source(written: Mapping[str, Any]) -> RabbitMQSource:
     return RabbitMQSource(**written)
 
 
-def build_local(queue: str) -> tuple[RabbitMQSource, RetrySettings]:
+def build_local(queue: str, _group: str | None) -> tuple[RabbitMQSource, RetrySettings]:
     """Return source and retries for a worker that has `BROKER_URL` and `QUEUE` alone."""
     # Named as the documentation's examples do; a missing one stops the worker, nothing is lost.
     return RabbitMQSource(queue=queue), RetrySettings(dead_letter=f"{queue}.dead")

@@ -95,9 +95,13 @@ def read_source(written: Mapping[str, Any]) -> RedisSource:
     return RedisSource(**{**written, "sentinel_addresses": addresses})
 
 
-def build_local(queue: str) -> tuple[RedisSource, RetrySettings]:
-    """Return source and retries for a worker that has `BROKER_URL` and `QUEUE` alone."""
-    return RedisSource(key=queue), RetrySettings(dead_letter=dead_key(queue))
+def build_local(queue: str, group: str | None) -> tuple[RedisSource, RetrySettings]:
+    """Return source and retries for a worker that has `BROKER_URL` and `QUEUE` alone.
+
+    With a consumer group the key is that of a stream.
+    """
+    source = RedisSource(key=queue, consumer_group=group)
+    return source, RetrySettings(dead_letter=dead_key(queue))
 
 
 def parse_uri(uri: str, *, where: str) -> RedisAddress:
