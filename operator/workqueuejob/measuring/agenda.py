@@ -21,7 +21,8 @@ class Agenda(Generic[QueueT]):
     """The dates of a login's queues.
 
     An entry counts only while it has the queue's number. So an older entry of the same queue, or
-    one of a queue that is watched no more, costs nothing but its place until it is due.
+    one of a queue that is watched no more, costs nothing but its place until it is due. Every
+    requested queue is watched.
     """
 
     def __init__(self) -> None:
@@ -45,6 +46,10 @@ class Agenda(Generic[QueueT]):
     def request(self, queue: QueueT) -> None:
         """Note a request."""
         self.requested[queue] = None
+
+    def forget(self, queue: QueueT) -> None:
+        """Forget the request for a queue that is watched no more."""
+        self.requested.pop(queue, None)
 
     def put(self, queue: QueueT, watched: WatchedQueue, due_at: float) -> None:
         """Enter when a queue is due; replaces its former date."""
@@ -71,7 +76,7 @@ class Agenda(Generic[QueueT]):
         """Return so many queues of a kind that is due, or fewer, and take them off the agenda."""
         taken: list[QueueT] = []
         if kind is Kind.REQUESTED:
-            answerable = (q for q in self.requested if q in queues and queues[q].may_answer(now))
+            answerable = (queue for queue in self.requested if queues[queue].may_answer(now))
             taken.extend(islice(answerable, count))
         else:
             entries = self._due[kind]
@@ -89,18 +94,14 @@ class Agenda(Generic[QueueT]):
     def _count_requested(
         self, queues: Mapping[QueueT, WatchedQueue], now: float, *, at_most: int
     ) -> int:
-        count, gone = 0, []
+        count = 0
         self._next_request_at = float("inf")
         for queue in self.requested:
-            watched = queues.get(queue)
-            if watched is None:
-                gone.append(queue)
-            elif watched.may_answer(now):
+            watched = queues[queue]
+            if watched.may_answer(now):
                 count += 1
             elif not watched.is_asked and not watched.hangs:
                 self._next_request_at = min(self._next_request_at, watched.earliest)
             if count >= at_most:
                 break
-        for queue in gone:
-            del self.requested[queue]
         return count

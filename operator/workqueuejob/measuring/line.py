@@ -85,6 +85,7 @@ class Line(Generic[QueueT]):
             if watched.listeners:
                 return False
             del self._queues[queue]
+            self._agenda.forget(queue)
             self.is_ended = not self._queues
             return True
 

@@ -212,6 +212,19 @@ def test_newcomer_is_told_of_a_broken_connection_at_once(bench: Bench) -> None:
     assert reasons(told) == ["ConnectionFailed"]
 
 
+def test_queue_that_is_watched_no_more_stops_nothing_while_the_broker_is_down(bench: Bench) -> None:
+    bench.broker.declare("a")
+    bench.broker.failure = REFUSED
+    _, told = bench.watch("a")
+    bench.step()
+    leaves, _ = bench.watch("b")
+    bench.line.drop(RabbitMQReference("b"), leaves)
+    bench.run(5)
+    bench.broker.failure = None
+    bench.run(20)
+    assert [type(one.result) for one in told] == [ConnectionFailed, QueueDepth]
+
+
 def test_lost_connection_is_told_to_all_and_mends_by_itself(bench: Bench) -> None:
     bench.broker.declare("a").publish("x")
     bench.broker.declare("b")
@@ -467,13 +480,15 @@ def test_questions_that_were_not_asked_are_due_again_with_their_requests(bench: 
     assert len(told) == 1
 
 
-def test_what_is_watched_no_more_leaves_nothing_behind(bench: Bench) -> None:
+@pytest.mark.parametrize("is_measured", [True, False])
+def test_what_is_watched_no_more_leaves_nothing_behind(bench: Bench, *, is_measured: bool) -> None:
     bench.watch("steady")
     for number in range(1000):
         name = f"queue-{number}"
         bench.broker.declare(name)
         listener, _ = bench.watch(name)
-        bench.step()
+        if is_measured:
+            bench.step()
         bench.line.drop(RabbitMQReference(name), listener)
         bench.now += 1
     assert bench.line.size <= 4
