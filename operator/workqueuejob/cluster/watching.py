@@ -24,7 +24,7 @@ from workqueuejob.cluster.pages import Manifest, Trim, read_page
 from workqueuejob.cluster.trimming import trim_job, trim_pod, trim_to_identity, trim_work_queue_job
 from workqueuejob.cluster.unreadable import Unreadable
 from workqueuejob.names import PLURAL
-from workqueuejob.planning.observing.containers import has_ended
+from workqueuejob.planning.observing.containers import has_started, is_deleted
 
 PAGE_MAX_OBJECTS = 100
 """kopf handles the objects of a page without letting the event loop run anything else."""
@@ -67,7 +67,7 @@ class WatchReader:
     async def read_list(self, url: URL, chunks: AsyncIterator[bytes]) -> Manifest:
         """Return a page of a list, trimmed; after the last page, find what is gone.
 
-        A pod that has not ended is noted, and is not in the page: no handler looks at one.
+        A pod that has not started yet is noted, and is not in the page: it says nothing so far.
         """
         page = await read_page(chunks, _TRIMS[url.name])
         if "continue" not in url.query:
@@ -209,8 +209,8 @@ def _uid(manifest: Manifest) -> str:
 
 
 def _is_told(url: URL, manifest: Manifest) -> bool:
-    """Return whether kopf gets an object. A pod that has not ended is only noted."""
-    return url.name != "pods" or has_ended(manifest)
+    """Return whether kopf gets an object. A pod that has not started yet is only noted."""
+    return url.name != "pods" or has_started(manifest) or is_deleted(manifest)
 
 
 def _bookmark(manifest: Manifest) -> Manifest:

@@ -36,6 +36,10 @@ class Heard:
         self.events.append((event["type"], name))
         self.objects[name] = dict(event["object"])
 
+    def phase_of(self, name: str) -> str | None:
+        status: Manifest = self.objects.get(name, {}).get("status", {})
+        return status.get("phase")
+
 
 def an_object(name: str, **parts: Any) -> Manifest:
     metadata = {"name": name, "namespace": "shop", "uid": f"uid of {name}", "resourceVersion": "7"}
@@ -223,21 +227,22 @@ async def test_nothing_large_that_nobody_reads_reaches_the_handlers(
     assert all(len(str(one)) < 3000 for one in heard.objects.values())
 
 
-async def test_pod_that_has_not_ended_is_not_told_and_is_told_once_it_has(
-    server: tuple[FakeAPIServer, Path],
-) -> None:
+async def test_pod_is_told_once_it_has_started(server: tuple[FakeAPIServer, Path]) -> None:
     fake, kubeconfig = server
-    fake.objects[PODS] = [a_pod("pod-1", phase="Pending")]
+    fake.objects[PODS] = [a_pod("pod-1", phase="Pending"), a_pod("pod-2", phase="Running")]
     heard = Heard()
 
     async with watching(kubeconfig, heard):
         await until(lambda: PODS in fake.watches)
+        fake.send(PODS, {"type": "ADDED", "object": a_pod("pod-3", phase="Pending")})
         for phase in ("Running", "Succeeded"):
             fake.send(PODS, {"type": "MODIFIED", "object": a_pod("pod-1", phase=phase)})
+            await until(lambda: heard.phase_of("pod-1") == phase)  # noqa: B023 - is awaited here
         fake.send(PODS, {"type": "DELETED", "object": a_pod("pod-1")})
         await until(lambda: ("DELETED", "pod-1") in heard.events)
 
-    assert heard.events == [("MODIFIED", "pod-1"), ("DELETED", "pod-1")]
+    changes = [("MODIFIED", "pod-1"), ("MODIFIED", "pod-1"), ("DELETED", "pod-1")]
+    assert heard.events == [(None, "pod-2"), *changes]
 
 
 def in_namespace(path: str, namespace: str) -> str:

@@ -34,6 +34,11 @@ def has_ended(pod: Mapping[str, Any]) -> bool:
     return (pod.get("status") or {}).get("phase") in ENDED
 
 
+def has_started(pod: Mapping[str, Any]) -> bool:
+    """Return whether containers of a pod, other than init containers, have been started."""
+    return (pod.get("status") or {}).get("phase") in {"Running", *ENDED}
+
+
 def is_deleted(pod: Mapping[str, Any]) -> bool:
     """Return whether a pod is being deleted."""
     return bool(pod["metadata"].get("deletionTimestamp"))
