@@ -28,7 +28,14 @@ from workqueuejob.contract.retry import RetrySettings
 QUEUE = "job/1"
 DEAD = "job/1 dead"
 PERSISTENT = 2
-OWN_PREFIXES = (b"x-wqj-", b"x-death", b"x-first-death-", b"x-last-death-", b"x-delivery-count")
+OWN_PREFIXES = (
+    b"x-wqj-",
+    b"x-death",
+    b"x-first-death-",
+    b"x-last-death-",
+    b"x-delivery-count",
+    b"x-acquired-count",
+)
 
 ODD_PROPERTIES = {
     "content_type": "image/png",

@@ -39,7 +39,9 @@ from workqueuejob.brokers.rabbitmq.tables import (
     split_array,
 )
 
-DELIVERY_COUNT_HEADER = "x-delivery-count"
+_COUNT_HEADERS = frozenset({"x-delivery-count", "x-acquired-count"})
+"""In which quorum queues count; the second from RabbitMQ 4.3 on."""
+
 DEATHS_HEADER = "x-death"
 PERSISTENT = 2
 
@@ -59,9 +61,8 @@ _HELD = ".wqj-held-"
 _OURS = (_HELD, ".wqj-retry-")
 """Parts of the names of holding queues and delay queues."""
 
-_HISTORY = frozenset(
+_HISTORY = _COUNT_HEADERS | frozenset(
     {
-        DELIVERY_COUNT_HEADER,
         ATTEMPTS_HEADER,
         BOOT_ID_HEADER,
         FAILURE_HEADER,
@@ -71,8 +72,8 @@ _HISTORY = frozenset(
         RETURNED_HEADER,
     }
 )
-_NOT_COPIED = frozenset(
-    {DELIVERY_COUNT_HEADER, ATTEMPTS_HEADER, LOST_HEADER, RETURNED_HEADER, HELD_HEADER, "CC", "BCC"}
+_NOT_COPIED = _COUNT_HEADERS | frozenset(
+    {ATTEMPTS_HEADER, LOST_HEADER, RETURNED_HEADER, HELD_HEADER, "CC", "BCC"}
 )
 
 

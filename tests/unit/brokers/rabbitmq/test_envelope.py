@@ -32,6 +32,14 @@ def test_history_of_an_item_is_no_header_of_its_producer() -> None:
     assert set(read_envelope(first).headers) == {"trace", "x-wqj-dead-letter-reason"}
 
 
+@pytest.mark.parametrize("name", ["x-delivery-count", "x-acquired-count"])
+def test_counts_of_a_quorum_queue_are_no_headers_of_the_producer(name: str) -> None:
+    taken = encode(headers={"trace": "t-1", name: 1})
+    assert read_envelope(taken).headers == {"trace": "t-1"}
+    copy = build_failed(taken, Delivery("m-1", b"apple"), reason="exit code 3")
+    assert not copy.headers.find(name)
+
+
 @pytest.mark.parametrize("seconds", [None, 1_796_050_220_891])
 def test_timestamp_that_is_not_in_seconds_is_no_time(seconds: int | None) -> None:
     envelope = read_envelope(encode(timestamp=seconds))
