@@ -2,6 +2,7 @@
 
 import pytest
 
+from dev.workspaces.worker_jobs import a_rabbitmq_queue, a_worker_job
 from dev.workspaces.workspace import (
     Workspace,
     a_manifest,
@@ -28,6 +29,23 @@ def test_surplus_of_stolen_items_is_ended_and_no_other_item_is_lost(workspace: W
     assert reason_of(ended, "Complete") == "Drained"
     assert ended["status"]["progress"] == "5/5"
     workspace.wait_for_event("robbed", "SurplusEnded")
+
+
+def test_workers_get_no_successors_once_their_items_are_gone(workspace: Workspace) -> None:
+    # In flight is unknown, so only when a worker has begun tells whether it holds an item.
+    queue = a_rabbitmq_queue(workspace)
+    del queue["rabbitmq"]["management"]
+    workspace.publish([f"item-{number}" for number in range(20)])
+    workspace.apply(a_worker_job(workspace, "robbed", queue=queue, mode="Coarse", parallelism=2))
+    workspace.wait_for_depth(16)
+
+    workspace.broker.purge(workspace.queue)
+
+    ended = workspace.wait_for_end("robbed", seconds=120)
+    assert reason_of(ended, "Complete") == "Drained"
+    workspace.wait_for_event("robbed", "SurplusEnded")
+    # Two may have started in vain, and two more while the broker was asked.
+    assert len(workspace.pods("robbed")) <= ended["status"]["items"]["succeeded"] + 4
 
 
 @pytest.mark.nightly
