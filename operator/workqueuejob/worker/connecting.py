@@ -21,9 +21,12 @@ from workqueuejob.contract.settings import (
     QUEUE,
     WorkerSettings,
 )
-from workqueuejob.errors import SettingsInvalid
+from workqueuejob.errors import SettingsInvalid, WorkQueueJobError
 
 Environment = Mapping[str, str]
+
+SPEC = "spec.queue"
+"""What errors tell people to correct, who have no spec outside of a pod."""
 
 
 def read_environment(environ: Environment) -> WorkerSettings:
@@ -50,14 +53,19 @@ def open_broker(settings: WorkerSettings, environ: Environment, *, prefetch: int
 
     Raises SettingsInvalid, BrokerUnavailable, or a QueueError that says what the broker refused.
     """
-    return find_room(settings.source.broker).broker.open_broker(
-        build_connection(settings, environ),
-        settings.source,
-        retry=settings.retry,
-        run=settings.run,
-        pod=pod_name(environ),
-        prefetch=prefetch,
-    )
+    try:
+        return find_room(settings.source.broker).broker.open_broker(
+            build_connection(settings, environ),
+            settings.source,
+            retry=settings.retry,
+            run=settings.run,
+            pod=pod_name(environ),
+            prefetch=prefetch,
+        )
+    except WorkQueueJobError as error:
+        if names.SETTINGS in environ or SPEC not in str(error):
+            raise
+        raise type(error)(f"{error}; here {BROKER_URL} stands for {SPEC}") from error
 
 
 def pod_name(environ: Environment) -> str:

@@ -6,7 +6,7 @@ from workqueuejob.brokers.rabbitmq.settings import RabbitMQConnection, RabbitMQS
 from workqueuejob.brokers.redis.settings import RedisConnection, RedisSource, Sentinel
 from workqueuejob.contract import settings as names
 from workqueuejob.contract.settings import TLSChoice, WorkerSettings, write_settings
-from workqueuejob.errors import SettingsInvalid
+from workqueuejob.errors import BrokerUnavailable, SettingsInvalid
 from workqueuejob.worker.connecting import (
     build_connection,
     open_broker,
@@ -141,6 +141,17 @@ def test_queue_in_memory_is_shared_by_its_name() -> None:
     (letter,) = MemoryQueue.named("shared-by-name").dead_letters
     assert letter.reason == "no such fruit"
     assert MemoryQueue.named("another").count_left() == 0
+
+
+@pytest.mark.parametrize("url", ["amqp://127.0.0.1:1", "redis://127.0.0.1:1"])
+def test_refused_connection_names_the_url_where_there_is_no_spec(url: str) -> None:
+    environ = {"BROKER_URL": url, "QUEUE": "fruits"}
+    with pytest.raises(BrokerUnavailable, match=r"spec.queue.*; here BROKER_URL stands for spec.q"):
+        open_broker(read_environment(environ), environ)
+    in_pod = write_settings(read_environment(environ)) | environ
+    with pytest.raises(BrokerUnavailable) as caught:
+        open_broker(read_environment(in_pod), in_pod)
+    assert "BROKER_URL" not in str(caught.value)
 
 
 def test_url_of_memory_has_nothing_behind_it() -> None:
