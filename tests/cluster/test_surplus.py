@@ -36,7 +36,16 @@ def test_workers_get_no_successors_once_their_items_are_gone(workspace: Workspac
     queue = a_rabbitmq_queue(workspace)
     del queue["rabbitmq"]["management"]
     workspace.publish([f"item-{number}" for number in range(20)])
-    workspace.apply(a_worker_job(workspace, "robbed", queue=queue, mode="Coarse", parallelism=2))
+    workspace.apply(
+        a_worker_job(
+            workspace,
+            "robbed",
+            queue=queue,
+            mode="Coarse",
+            parallelism=2,
+            retry={"onExhausted": "Discard"},
+        )
+    )
     workspace.wait_for_depth(16)
 
     workspace.broker.purge(workspace.queue)
