@@ -1,6 +1,5 @@
 """Queues whose process hangs, on a real RabbitMQ: their neighbours on the login notice nothing."""
 
-import os
 import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -10,6 +9,7 @@ from queue import Queue
 import pytest
 
 from tests.contract.conftest import RabbitMQBench
+from tests.contract.worker.places import open_sockets
 from tests.driving import drive
 from workqueuejob.brokers.depth import Measurement, QueueDepth
 from workqueuejob.brokers.rabbitmq.probe import connect
@@ -84,10 +84,10 @@ def test_question_is_answered_when_its_connection_ends(rabbitmq: RabbitMQBench) 
 
 def cut_off(port: int) -> None:
     """End this process' connections to a port, as a network that breaks does."""
-    for name in os.listdir("/proc/self/fd"):
+    for number in open_sockets():
         with (
             suppress(OSError),
-            socket.fromfd(int(name), socket.AF_INET, socket.SOCK_STREAM) as duplicate,
+            socket.fromfd(number, socket.AF_INET, socket.SOCK_STREAM) as duplicate,
         ):
             if duplicate.getpeername()[1:2] == (port,):
                 duplicate.shutdown(socket.SHUT_RDWR)
