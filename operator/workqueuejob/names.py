@@ -27,6 +27,9 @@ WORKER_LABEL = f"{GROUP}/worker"
 WARM_LABEL = f"{GROUP}/warm"
 """On the Job and the pods of a wave that is kept although no item is ready."""
 
+CONCURRENCY_LABEL = f"{GROUP}/concurrency"
+"""On a Job and its pods: how many items each pod works on at once. Without it, one."""
+
 DEFAULT_INSTALLATION = "default/workqueuejob"
 """The installation of a process that was given no other name: its Lease's namespace and name."""
 

@@ -194,6 +194,11 @@ class WorkQueueJobSpec(Model):
         return self.items_per_pod or 1
 
     @property
+    def concurrency(self) -> int:
+        """How many items a pod works on at once."""
+        return (self.worker.concurrency if self.worker else None) or 1
+
+    @property
     def retry_or_default(self) -> Retry:
         """`retry`, or what it means when it is unset."""
         return self.retry or Retry()

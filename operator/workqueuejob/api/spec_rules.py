@@ -81,6 +81,17 @@ SPEC_RULES: tuple[Rule, ...] = (
         reason=RuleReason.FORBIDDEN,
     ),
     Rule(
+        rule=(
+            "!has(self.worker) || !has(self.worker.concurrency) || self.mode != 'Coarse'"
+            " || self.worker.concurrency <= (has(self.itemsPerPod) ? self.itemsPerPod : 1)"
+        ),
+        message=(
+            "worker.concurrency must be at most itemsPerPod (1 if unset) in mode Coarse, because a"
+            " pod takes no more items than that; lower it, raise itemsPerPod, or use mode Fine"
+        ),
+        field_path=".worker.concurrency",
+    ),
+    Rule(
         rule="has(self.worker) || !has(self.retry)",
         message=(
             "retry needs worker, for a program that talks to the broker itself retries by"

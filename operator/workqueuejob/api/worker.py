@@ -7,9 +7,11 @@ from pydantic import Field, WithJsonSchema
 
 from workqueuejob.api.base import Model, Rule, RuleReason
 from workqueuejob.api.scalars import INT32_MAX, ContainerName, Count, PositiveSeconds
+from workqueuejob.contract.report import HELD_MAX
 
 DELAY_MAX_SECONDS = 86_400
 
+Concurrency = Annotated[int, Field(ge=1, le=HELD_MAX)]
 MaxAttempts = Annotated[int, Field(ge=1, le=100)]
 DelaySeconds = Annotated[int, Field(ge=0, le=DELAY_MAX_SECONDS)]
 VariableName = Annotated[
@@ -113,9 +115,17 @@ class WorkerSpec(Model):
 
     item_timeout_seconds: PositiveSeconds | None = None
     """The most seconds that an attempt may take. After that time the worker ends the command and
-    all processes that it started, and the attempt has failed. It has no effect on a program that
-    uses the Python library. Unset: no limit, because the worker renews its hold on the item while
-    the command runs."""
+    all processes that it started, and the attempt has failed. In the Python library it has an
+    effect on Worker().run with a concurrency above 1 and on AsyncWorker().run, and none on a loop.
+    Unset: no limit, because the worker renews its hold on the item while the command runs."""
+
+    concurrency: Concurrency | None = None
+    """How many items a pod works on at once, from 1 to 256, for example 8. The worker runs so many
+    commands, each with its own item. A program that uses the Python library gets so many items in
+    Worker().run and AsyncWorker().run. Fewer pods are started, because each takes more items. The
+    pod needs memory and CPU for all of them, and a pod that is killed costs each of its items an
+    attempt. In mode Coarse it is at most itemsPerPod. At Kafka a pod has one item of each of its
+    partitions in hand. Unset: 1."""
 
 
 class DeadLetter(Model):

@@ -116,6 +116,17 @@ class FetchesAhead(Protocol):
 
 
 @runtime_checkable
+class Delivering(Protocol):
+    """What a broker has besides if it delivers items before they are asked for.
+
+    most_held: set before an item is taken or settled: how many items may yet be settled here, those
+        in hand included. No more should be fetched. None: any number.
+    """
+
+    most_held: int | None
+
+
+@runtime_checkable
 class Doubting(Protocol):
     """What a broker has besides if it may not answer what settles an item."""
 

@@ -110,7 +110,7 @@ class ConnectingSide(Protocol):
 class BrokerSide(Protocol):
     """`broker`: takes and settles items."""
 
-    def open_broker(
+    def open_broker(  # noqa: PLR0913 - what a worker knows of its queue and of itself
         self,
         connection: Any,
         source: Any,
@@ -119,11 +119,13 @@ class BrokerSide(Protocol):
         run: str,
         pod: str,
         prefetch: int,
+        concurrency: int,
     ) -> Broker:
         """Connect to a queue.
 
         run: under which items are counted, where the broker counts. pod: who takes the items.
-        prefetch: items held at once, where the broker hands out several.
+        prefetch: items fetched at once, where the broker hands out several. concurrency: items in
+        hand at once.
         Raises BrokerUnavailable, or a QueueError that says what a person must change.
         """
         ...

@@ -24,6 +24,9 @@ from workqueuejob.contract.features import describe_lacking
 TEXT_MAX_BYTES = 1000
 """How long a note, and the command's text, may be as JSON."""
 
+HELD_MAX = 256
+"""How many items a worker may have in hand; a larger number was not written by a worker."""
+
 LACKS_MAX_BYTES = 150
 """How long the names of the features that a worker lacks may be."""
 
@@ -88,23 +91,28 @@ class ItemCounts:
 class Report:
     """The content of a termination message.
 
-    holding: whether the worker had an item in hand when it wrote the message.
+    held: how many items the worker had in hand when it wrote the message.
     stopping: whether a stop was requested before.
     note: why the worker waits or ended; None where it gave no reason.
     lacks: the features that the worker was asked for and does not know; None where it does not say.
     """
 
     counts: ItemCounts
-    holding: bool = False
+    held: int = 0
     stopping: bool = False
     note: str | None = None
     lacks: tuple[str, ...] | None = None
+
+    @property
+    def holding(self) -> bool:
+        """Whether the worker had an item in hand."""
+        return self.held > 0
 
 
 def write_report(
     counts: ItemCounts,
     *,
-    holding: bool = False,
+    held: int = 0,
     stopping: bool = False,
     lacks: Collection[str] | None = None,
     note: str | None = None,
@@ -118,8 +126,11 @@ def write_report(
     message: the text that the command or program wrote to the file last.
     """
     content: dict[str, object] = {name: count for name, count in asdict(counts).items() if count}
-    if holding:
+    if held:
+        # Readers before `held` know only whether there is one.
         content["holding"] = True
+    if held > 1:
+        content["held"] = held
     if stopping:
         content["stopping"] = True
     if lacks is not None:
@@ -154,11 +165,18 @@ def read_report(message: str) -> Report | None:
     note = content.get("note")
     return Report(
         ItemCounts(**counts),
-        holding=content.get("holding") is True,
+        held=_read_held(content),
         stopping=content.get("stopping") is True,
         note=_make_printable(note) if isinstance(note, str) else None,
         lacks=_read_lacks(content),
     )
+
+
+def _read_held(content: dict[str, Any]) -> int:
+    if content.get("holding") is not True:
+        return 0
+    held = content.get("held", 1)
+    return held if type(held) is int and 1 <= held <= HELD_MAX else 1
 
 
 def _read_lacks(content: dict[str, Any]) -> tuple[str, ...] | None:

@@ -102,6 +102,7 @@ class WorkerSettings:
     probes: the container probes that may end it; None where there are none.
     item_timeout_seconds: None sets no limit.
     prefix_output: whether each line that a command prints gets its item's id.
+    concurrency: how many items the worker has in hand at once.
     lacks: the features that the operator asks for and this worker does not know; None if it asks
         for none. Read, and not written.
     """
@@ -119,6 +120,7 @@ class WorkerSettings:
     probes: tuple[ProbeSettings, ...] | None = added(None)
     item_timeout_seconds: int | None = None
     prefix_output: bool = False
+    concurrency: int = added(1)
     termination_message_path: str = DEFAULT_TERMINATION_MESSAGE_PATH
     lacks: tuple[str, ...] | None = None
 

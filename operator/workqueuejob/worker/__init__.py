@@ -13,6 +13,20 @@ never talks to Kubernetes: it reads its settings from its environment, and write
 container's termination message.
 """
 
+from typing import TYPE_CHECKING, Any
+
 from workqueuejob.worker.library import Item, Worker
 
-__all__ = ["Item", "Worker"]
+if TYPE_CHECKING:
+    from workqueuejob.worker.async_library import AsyncItem, AsyncWorker
+
+__all__ = ["AsyncItem", "AsyncWorker", "Item", "Worker"]
+
+
+def __getattr__(name: str) -> Any:
+    # Imported only where it is used, because asyncio would double the time that a worker starts in.
+    if name in ("AsyncItem", "AsyncWorker"):
+        from workqueuejob.worker import async_library
+
+        return getattr(async_library, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,4 +1,4 @@
-"""`run`: runs a command for one item after the other, and settles each by how the command ends.
+"""`run`: runs a command for each item, and settles the item by how the command ends.
 
 exit 0                              the item succeeded
 exit n, killed, timed out           the item failed, with that as the reason
@@ -13,30 +13,25 @@ the pod lacks memory, files, space  the item failed, because it may be the cause
 
 import os
 import signal
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 
 from workqueuejob.contract.notices import say
-from workqueuejob.errors import SettingsInvalid
-from workqueuejob.worker.command_input import CommandInput, Invocation, ItemUnfit
+from workqueuejob.errors import SettingsInvalid, WorkQueueJobError
+from workqueuejob.worker.command_attempt import (
+    LOST,
+    STOPPED,
+    TIMED_OUT,
+    CommandAttempt,
+    Ended,
+    Limits,
+)
+from workqueuejob.worker.command_input import CommandInput, ItemUnfit
 from workqueuejob.worker.engine import Engine
 from workqueuejob.worker.item import Item
-from workqueuejob.worker.output import Output, captured
 from workqueuejob.worker.poller import Poller
-from workqueuejob.worker.process import (
-    Processes,
-    end_group,
-    explain_exhaustion,
-    is_alive,
-    is_exhaustion,
-    is_too_large,
-    reap_orphans,
-)
-from workqueuejob.worker.stop_request import KILL_AFTER_SECONDS, StopRequest
-
-TIMEOUT_KILL_SECONDS = 5.0
-"""Between SIGTERM and SIGKILL for a command that took too long, or whose item is lost."""
+from workqueuejob.worker.process import Processes, explain_exhaustion, is_alive, reap_orphans
+from workqueuejob.worker.stop_request import StopRequest
 
 REAP_SECONDS = 1.0
 """How long a process that a command left behind may be a zombie while the command runs."""
@@ -44,24 +39,15 @@ REAP_SECONDS = 1.0
 LAST_LINE_MAX_CHARACTERS = 200
 """How much of a command's last line becomes part of the reason of a failure."""
 
-TIMED_OUT, STOPPED, LOST = "timed out", "stopped", "lost"
-"""Why the worker ended a command."""
+LOOK_SECONDS = 0.05
+"""How long to wait for commands before the queue is asked again for what there is room for."""
 
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """How a command ended.
-
-    code: its exit code; negative for a signal.
-    cause: why the worker ended it; None where it ended by itself.
-    """
-
-    code: int
-    cause: str | None = None
+NEXT_SECONDS = 0.01
+"""How long to wait for the item that takes the place of one that was settled."""
 
 
 class Runner:
-    """Runs one command for every item, in the main thread.
+    """Runs one command for every item in hand, and supervises all of them in the main thread.
 
     program: the path of the command's program.
     prefix_output: whether each line that the command prints gets its item's id.
@@ -86,132 +72,151 @@ class Runner:
         self._program = program
         self._prefix_output = prefix_output
         self._adopts_orphans = adopts_orphans
-        self._group: int | None = None
-        self._group_before: int | None = None
+        limit_seconds = engine.settings.item_timeout_seconds or float("inf")
+        self._limits = Limits(stop, engine.clock, limit_seconds)
+        self._attempts: list[CommandAttempt] = []
+        self._begun = 0
+        self._has_settled = False
+        self._error: WorkQueueJobError | None = None
+        self._left_behind = (0, 0)
         self._has_named_leftovers = False
-        self._limit_seconds = engine.settings.item_timeout_seconds or float("inf")
         engine.settlement.on_lost = self.poller.wake
 
     def run(self) -> None:
-        """Work until there is no more to take; raise the error that ends the worker before."""
-        while (item := self._engine.next()) is not None:
-            try:
-                self._work_on(item)
-            finally:
-                self._reap()
-                self._name_leftovers(item)
+        """Work until there is no more to take; raise the error that ends the worker before.
 
-    def _work_on(self, item: Item) -> None:
+        Such an error ends no other command: each ends by itself, and its item is settled.
+        """
         try:
-            with (
-                self._input.prepare(item) as invocation,
-                captured(item.id, self.poller, wanted=self._prefix_output) as output,
-            ):
-                self._start(invocation, output)
-                ended = self._supervise(item, output)
+            while self._error is None and (item := self._engine.next()) is not None:
+                self._begin(item)
+                while self._attempts:
+                    self._fill()
+                    self._supervise()
+        except BaseException:
+            # No command may go on with an item that another worker gets.
+            for attempt in self._attempts:
+                attempt.kill(self.processes)
+                self._give_back(attempt.item)
+            raise
+        if self._error is not None:
+            raise self._error
+
+    def _fill(self) -> None:
+        """Take and begin as many items as there is room for and are ready."""
+        seconds = NEXT_SECONDS if self._has_settled else 0.0
+        self._has_settled = False
+        while self._error is None and self._engine.has_room:
+            try:
+                item = self._engine.look(seconds)
+            except WorkQueueJobError as error:
+                self._error = error
+                return
+            if item is None:
+                return
+            self._begin(item)
+
+    def _begin(self, item: Item) -> None:
+        self._begun += 1
+        attempt = CommandAttempt(item, self._begun, self._limits)
+        self._attempts.append(attempt)
+        with self._answering(attempt):
+            attempt.start(self._program, self._input, self.processes, captures=self._prefix_output)
+
+    def _supervise(self) -> None:
+        """Wait until something happens, and settle the items whose commands have ended."""
+        now = self._engine.clock()
+        seconds = min(REAP_SECONDS, *(attempt.find_due() - now for attempt in self._attempts))
+        if self._error is None and self._engine.has_room:
+            seconds = min(seconds, LOOK_SECONDS)
+        ready = self.poller.wait(seconds)
+        if not ready:
+            self._reap()
+        for attempt in tuple(self._attempts):
+            with self._answering(attempt):
+                ended = attempt.go_on(ready, self.processes)
+                if ended is not None:
+                    self._put_down(attempt)
+                    self._settle(attempt, ended)
+                    self._reap()
+                    self._name_leftovers(attempt, ended)
+
+    @contextmanager
+    def _answering(self, attempt: CommandAttempt) -> Iterator[None]:
+        """Settle the attempt's item by an error, and remember one that ends the worker."""
+        item = attempt.item
+        try:
+            yield
+            return
         except ItemUnfit as error:
-            item.fail(str(error))
-            return
+            failure: WorkQueueJobError | None = None
+            reason = str(error)
         except MemoryError:
-            item.fail(f"out of memory with an item of {len(item.body)} bytes")
-            return
+            failure, reason = None, f"out of memory with an item of {len(item.body)} bytes"
         except OSError as error:
             # An item that is given back might end one worker after the other, and no attempt would
             # count.
-            self.processes.signal(signal.SIGKILL)
             failure = explain_exhaustion(error)
-            item.fail(str(failure))
-            raise failure from error
-        except BaseException:
-            # A missing program is no fault of the item. Whatever else it is, no command may go on
-            # with an item that another worker gets.
-            self.processes.signal(signal.SIGKILL)
-            item.release()
-            raise
+            reason = str(failure)
+        except WorkQueueJobError as error:
+            # A missing program is no fault of the item.
+            failure, reason = error, ""
+        attempt.kill(self.processes)
+        self._put_down(attempt)
+        self._error = self._error or failure
+        try:
+            if reason:
+                item.fail(reason)
+            else:
+                item.release()
+        except WorkQueueJobError as error:
+            self._error = self._error or error
+
+    def _settle(self, attempt: CommandAttempt, ended: Ended) -> None:
+        item = attempt.item
+        self._has_settled = True
         if ended.cause == STOPPED:
             self._engine.settlement.interrupt(item)
         elif ended.cause is None and ended.code == 0:
             item.ack()
-        elif ended.cause != LOST:
-            item.fail(self._explain(ended, output))
+        elif ended.cause == LOST:
+            self._engine.settlement.release(item)
+        else:
+            item.fail(self._explain(ended, attempt.last_line))
 
-    def _start(self, invocation: Invocation, output: Output | None) -> None:
-        actions = [*invocation.actions, *(output.actions if output else ())]
-        try:
-            self.processes.start(self._program, invocation.arguments, invocation.environ, actions)
-        except OSError as error:
-            if invocation.holds_item and is_too_large(error):
-                raise ItemUnfit(
-                    "the item is too large for an argument or variable; "
-                    "let the command read it from stdin or a file"
-                ) from None
-            if is_exhaustion(error):
-                raise
-            raise SettingsInvalid(
-                f"command {os.fsdecode(self._program)!r} can't be started ({error.strerror});"
-                " correct the container's command, or its image"
-            ) from None
-        if output is not None:
-            output.started()
+    def _put_down(self, attempt: CommandAttempt) -> None:
+        if attempt in self._attempts:
+            self._attempts.remove(attempt)
+            attempt.close()
 
-    def _supervise(self, item: Item, output: Output | None) -> Ended:
-        processes, clock = self.processes, self._engine.clock
-        group = processes.group
-        late_at = clock() + self._limit_seconds
-        cause: str | None = None
-        kill_at = float("inf")
-        while (code := processes.poll()) is None:
-            if cause is None and (cause := self._find_cause(item, late_at)) is not None:
-                processes.signal(signal.SIGTERM)
-                patience_seconds = KILL_AFTER_SECONDS if cause == STOPPED else TIMEOUT_KILL_SECONDS
-                kill_at = clock() + patience_seconds
-            # A command that is being ended has no more time than the worker itself.
-            kill_at = min(kill_at, self._stop.kill_by) if cause else kill_at
-            if clock() >= kill_at:
-                processes.signal(signal.SIGKILL)
-                due_at = float("inf")
-            else:
-                due_at = kill_at if cause else min(late_at, self._stop.finish_by)
-            ready = self.poller.wait(min(due_at - clock(), REAP_SECONDS))
-            if output is not None:
-                output.pump(ready)
-            if not ready:
-                self._reap(besides=group)
-        if cause is not None and group is not None:
-            end_group(group, kill_at=kill_at, clock=clock)
-        elif group is not None:
-            self._group_before, self._group = self._group, group
-        return Ended(code, cause)
+    def _give_back(self, item: Item) -> None:
+        with suppress(WorkQueueJobError):
+            item.release()
 
-    def _reap(self, *, besides: int | None = None) -> None:
+    def _reap(self) -> None:
         # After a stop request a container probe may run, whose end another thread awaits.
         if self._adopts_orphans and not self._stop.requested:
-            reap_orphans(besides=besides)
+            reap_orphans(besides=self.processes.groups)
 
-    def _name_leftovers(self, item: Item) -> None:
-        """Say once that a command left processes, if they outlast the next item's command."""
-        if self._has_named_leftovers or self._group_before is None:
+    def _name_leftovers(self, attempt: CommandAttempt, ended: Ended) -> None:
+        """Say once that a command left processes, if they outlast a command that began later."""
+        if self._has_named_leftovers:
             return
-        if is_alive(self._group_before):
+        group, began_after = self._left_behind
+        if group and attempt.number > began_after and is_alive(group):
             self._has_named_leftovers = True
-            say("commands leave processes behind, which keep running", seen_after=item.id)
+            say("commands leave processes behind, which keep running", seen_after=attempt.item.id)
+        if ended.cause is None:
+            self._left_behind = (attempt.group, self._begun)
 
-    def _find_cause(self, item: Item, late_at: float) -> str | None:
-        """Return why the running command must end now; None while it may go on."""
-        if item.is_lost:
-            return LOST
-        if self._engine.clock() >= late_at:
-            return TIMED_OUT
-        return STOPPED if self._stop.expired else None
-
-    def _explain(self, ended: Ended, output: Output | None) -> str:
+    def _explain(self, ended: Ended, last_line: str) -> str:
         if ended.cause == TIMED_OUT:
-            reason = f"timed out after {self._limit_seconds:g} s"
+            reason = f"timed out after {self._limits.item_seconds:g} s"
         elif ended.code < 0:
             reason = f"killed by {_signal_name(-ended.code)}"
         else:
             reason = f"exit code {ended.code}"
-        last_line = output.last_line[:LAST_LINE_MAX_CHARACTERS] if output is not None else ""
+        last_line = last_line[:LAST_LINE_MAX_CHARACTERS]
         return f"{reason}: {last_line}" if last_line else reason
 
 

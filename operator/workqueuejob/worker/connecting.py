@@ -49,7 +49,7 @@ def build_connection(settings: WorkerSettings, environ: Environment) -> BrokerCo
 
 
 def open_broker(settings: WorkerSettings, environ: Environment, *, prefetch: int = 1) -> Broker:
-    """Return a connection to the queue.
+    """Return a connection to the queue, for as many items in hand as the settings say.
 
     Raises SettingsInvalid, BrokerUnavailable, or a QueueError that says what the broker refused.
     """
@@ -61,6 +61,7 @@ def open_broker(settings: WorkerSettings, environ: Environment, *, prefetch: int
             run=settings.run,
             pod=pod_name(environ),
             prefetch=prefetch,
+            concurrency=settings.concurrency,
         )
     except WorkQueueJobError as error:
         if names.SETTINGS in environ or SPEC not in str(error):

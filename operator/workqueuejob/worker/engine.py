@@ -1,8 +1,9 @@
 """When a worker takes an item, and when it is done; `settlement` decides what becomes of the item.
 
 A worker is done when its quota is settled, when nothing was ready for the idle time, or when it is
-stopped. A worker in a pod that is kept warm waits for its first item without end. Takes one item at
-a time. Knows no commands, no signals and no particular broker.
+stopped. A worker in a pod that is kept warm waits for its first item without end. It has as many
+items in hand as the settings allow, and no more than its quota lacks. Knows no commands, no
+signals and no particular broker.
 """
 
 from collections.abc import Callable
@@ -39,9 +40,9 @@ _OF_THE_POD = (DeadLetterTargetMissing, SettingsInvalid, HandlerInvalid, PodExha
 
 
 class Engine:
-    """Takes items for one worker; used by one thread, except for `renew` and `note_stop`.
+    """Takes items for one worker, in one thread; others call `renew` and `note_stop`.
 
-    settlement: settles the items that `next` returns.
+    settlement: settles the items that `next` and `look` return.
     """
 
     def __init__(
@@ -83,8 +84,24 @@ class Engine:
             return exit_codes.FAILED
         return exit_codes.STOPPED_EARLY
 
+    @property
+    def has_room(self) -> bool:
+        """Whether another item may be taken beside those in hand."""
+        held, missing = len(self.settlement.held), self.settlement.count_missing()
+        is_wanted = missing is None or held < missing
+        return held < self.settings.concurrency and is_wanted and not self._stop.requested
+
+    def look(self, timeout_seconds: float) -> Item | None:
+        """Return another item beside those in hand; None if there is no room, or none was ready."""
+        self.settlement.require_owner()
+        item = self._take(timeout_seconds) if self.has_room else None
+        return item if item is None or self._is_workable(item) else None
+
     def next(self) -> Item | None:
-        """Return an item that is to be worked on, or None when there is no more to take."""
+        """Return an item that is to be worked on, or None when there is no more to take.
+
+        Nothing may be in hand.
+        """
         self.settlement.require_owner()
         idle_since = self.clock()
         while not (self.is_done or self._stop.requested):
@@ -96,11 +113,10 @@ class Engine:
                     idle_since = self.clock()
                 elif rest_seconds <= 0 and not self._awaits_first:
                     return None
-            elif item.delivery.gone or item.attempt > self.settings.retry.max_attempts:
-                self.settlement.give_up_on(item)
-                idle_since = self.clock()
-            else:
+            elif self._is_workable(item):
                 return item
+            else:
+                idle_since = self.clock()
         return None
 
     def note_stop(self) -> None:
@@ -111,14 +127,14 @@ class Engine:
                 self.report.stop()
 
     def renew(self, *, late_seconds: float = 0.0) -> float:
-        """Renew the lease of the item in hand; return the seconds until this is due again.
+        """Renew the leases of the items in hand; return the seconds until this is due again.
 
         late_seconds: how much later than due this is.
         """
         return self.broker.call_once(lambda broker: self._renew(broker, late_seconds))
 
     def close(self) -> None:
-        """Disconnect; an item that is still in hand is lost."""
+        """Disconnect; items that are still in hand are lost."""
         self.broker.close()
         if self._stop.requested:
             self.report.stop()
@@ -131,11 +147,13 @@ class Engine:
         self.broker.disown()
 
     def _renew(self, broker: Broker, late_seconds: float) -> float:
-        item = self.settlement.held
-        held = [] if item is None or item.is_lost else [item.delivery]
+        items = [item for item in self.settlement.held if not item.is_lost]
         # Also with nothing in hand: connections need heartbeats, and fetched items their leases.
-        if broker.renew(held) and item is not None:
-            self.settlement.note_lost(item)
+        lost = {id(delivery) for delivery in broker.renew([item.delivery for item in items])}
+        if lost:
+            for item in items:
+                if id(item.delivery) in lost:
+                    self.settlement.note_lost(item)
             if late_seconds > broker.renew_seconds:
                 say(
                     "leases were not renewed in time",
@@ -148,12 +166,21 @@ class Engine:
     def _slice_seconds(self, rest_seconds: float) -> float:
         return SLICE_SECONDS if self._awaits_first else min(max(rest_seconds, 0), SLICE_SECONDS)
 
+    def _is_workable(self, item: Item) -> bool:
+        """Return whether an item may be tried; one that may not is put aside."""
+        if item.delivery.gone or item.attempt > self.settings.retry.max_attempts:
+            self.settlement.give_up_on(item)
+            return False
+        return True
+
     def _take(self, timeout_seconds: float) -> Item | None:
         def act(broker: Broker) -> Item | None:
+            self.broker.capabilities.limit(self.settlement.count_missing())
             delivery = broker.take(timeout_seconds=timeout_seconds)
             if delivery is None:
                 return None
-            self.settlement.held = item = Item(self.settlement, delivery)
+            item = Item(self.settlement, delivery)
+            self.settlement.held.append(item)
             self._awaits_first = False
             if delivery.lost:
                 self.report.take(attempts_lost=1)

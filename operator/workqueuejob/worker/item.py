@@ -173,10 +173,17 @@ class Item:
 
     def __exit__(
         self,
-        kind: type[BaseException] | None,
+        _kind: type[BaseException] | None,
         error: BaseException | None,
-        trace: TracebackType | None,
+        _trace: TracebackType | None,
     ) -> bool:
+        return self.conclude(error)
+
+    def conclude(self, error: BaseException | None) -> bool:
+        """Settle the item by how its work ended; return whether the error goes no further.
+
+        error: what the work raised; None if it is done.
+        """
         if error is None:
             self.ack()
             return False
@@ -186,11 +193,11 @@ class Item:
         if isinstance(error, Interrupted):
             self._settler.interrupt(self)
             return False
-        if isinstance(error, KeyboardInterrupt) or _ends_worker(error):
+        if isinstance(error, KeyboardInterrupt) or ends_worker(error):
             self.release()
             return False
         if isinstance(error, Exception):
-            traceback.print_exception(kind, error, trace, file=sys.stderr)
+            traceback.print_exception(error, file=sys.stderr)
         self.fail(describe(error))
         return isinstance(error, Exception)
 
@@ -201,7 +208,7 @@ class Item:
         return f"Item(id={self.id!r}, attempt={self.attempt}, {len(self.body)} bytes)"
 
 
-def _ends_worker(error: BaseException) -> bool:
+def ends_worker(error: BaseException) -> bool:
     """Return whether the worker failed, and not the work."""
     return isinstance(error, WorkQueueJobError) and not isinstance(error, LeaseLost)
 

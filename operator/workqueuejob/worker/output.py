@@ -7,8 +7,8 @@ on in pieces.
 
 import fcntl
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Collection
+from contextlib import suppress
 
 from workqueuejob.worker.poller import Poller
 from workqueuejob.worker.process import FileActions
@@ -108,7 +108,7 @@ class Output:
                 os.close(stream.writing)
                 stream.writing = -1
 
-    def pump(self, ready: list[int]) -> None:
+    def pump(self, ready: Collection[int]) -> None:
         """Pass on what can be read from these descriptors."""
         for descriptor in self._open.intersection(ready):
             if not self._streams[descriptor].pump():
@@ -126,16 +126,3 @@ class Output:
     def _forget(self, descriptor: int) -> None:
         self._open.discard(descriptor)
         self._poller.forget(descriptor)
-
-
-@contextmanager
-def captured(item_id: str, poller: Poller, *, wanted: bool) -> Iterator[Output | None]:
-    """Return the pipes for a command's output, closed afterwards; None unless wanted."""
-    if not wanted:
-        yield None
-        return
-    output = Output(item_id, poller)
-    try:
-        yield output
-    finally:
-        output.close()

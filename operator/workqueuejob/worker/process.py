@@ -1,4 +1,4 @@
-"""Starts, signals and reaps a command's process group; decides nothing about its item.
+"""Starts, signals and reaps commands' process groups; decides nothing about their items.
 
 `posix_spawn` with a process descriptor (pidfd) takes a third of the time that `subprocess` takes,
 and needs no thread to wait. Where a kernel or sandbox has no such descriptors, SIGCHLD wakes the
@@ -8,15 +8,12 @@ worker instead.
 import errno
 import os
 import signal
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from typing import Any
 
 from workqueuejob.errors import PodExhausted
 from workqueuejob.worker.poller import Poller
-
-GROUP_POLL_SECONDS = 0.02
 
 _DEFAULT_SIGNALS = signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}
 
@@ -33,23 +30,45 @@ FileActions = Sequence[tuple[Any, ...]]
 Environment = dict[bytes, bytes]
 
 
+class Process:
+    """A command's process group. group: its number; pidfd: None where there are no descriptors."""
+
+    __slots__ = ("group", "pidfd")
+
+    def __init__(self, group: int) -> None:
+        self.group = group
+        self.pidfd: int | None
+        try:
+            self.pidfd = os.pidfd_open(group)
+        except OSError:
+            self.pidfd = None
+
+    def signal(self, number: int) -> None:
+        """Send a signal to the whole group."""
+        signal_group(self.group, number)
+
+
 class Processes:
-    """Runs commands, one at a time. group: the running command's process group, else None."""
+    """Runs commands, and signals all of them. running: those whose end was not seen yet."""
 
     def __init__(self, poller: Poller) -> None:
-        self.group: int | None = None
-        self._poller = poller
-        self._pidfd: int | None = None
+        self.running: list[Process] = []
+        self.poller = poller
         self._terminal = _find_terminal()
         if self._terminal is not None:
             # So that taking the terminal back, and lines on it, don't stop the worker.
             signal.signal(signal.SIGTTOU, signal.SIG_IGN)
 
+    @property
+    def groups(self) -> frozenset[int]:
+        """The groups of the commands that run."""
+        return frozenset(process.group for process in self.running)
+
     def start(
         self, path: bytes, arguments: list[bytes], environ: Environment, actions: FileActions
-    ) -> None:
+    ) -> Process:
         """Start a program; raises OSError (E2BIG where the arguments are too large)."""
-        self.group = os.posix_spawn(
+        group = os.posix_spawn(
             path,
             arguments,
             environ,
@@ -58,35 +77,38 @@ class Processes:
             setsigmask=(),
             setsigdef=_DEFAULT_SIGNALS,
         )
-        self._hand_terminal_to(self.group)
-        try:
-            self._pidfd = os.pidfd_open(self.group)
-            self._poller.watch(self._pidfd)
-        except OSError:
-            self._pidfd = None
-            self._poller.on_child()
+        process = Process(group)
+        self.running.append(process)
+        self._hand_terminal_to(group)
+        if process.pidfd is None:
+            self.poller.on_child()
+        else:
+            self.poller.watch(process.pidfd)
+        return process
 
     def signal(self, number: int) -> None:
-        """Send a signal to the whole group, if a command runs."""
-        if self.group is not None:
-            # The group may have ended, or changed its user, which the kernel answers with EPERM.
-            with suppress(ProcessLookupError, PermissionError):
-                os.killpg(self.group, number)
+        """Send a signal to the groups of all commands that run."""
+        for process in self.running:
+            process.signal(number)
 
-    def poll(self) -> int | None:
-        """Return the exit code, negative for a signal, or None while it runs."""
-        if self.group is None:
-            raise RuntimeError("no command runs")
-        pid, status = os.waitpid(self.group, os.WNOHANG)
+    def poll(self, process: Process) -> int | None:
+        """Return the exit code, negative for a signal, or None while it runs.
+
+        Its end is seen once.
+        """
+        pid, status = os.waitpid(process.group, os.WNOHANG)
         if pid == 0:
             return None
-        self.group = None
-        self._hand_terminal_to(os.getpgrp())
-        if self._pidfd is not None:
-            self._poller.forget(self._pidfd)
-            os.close(self._pidfd)
-            self._pidfd = None
+        self.abandon(process)
         return os.waitstatus_to_exitcode(status)
+
+    def abandon(self, process: Process) -> None:
+        """Watch a command no more."""
+        self.running.remove(process)
+        self._hand_terminal_to(os.getpgrp())
+        if process.pidfd is not None:
+            self.poller.forget(process.pidfd)
+            os.close(process.pidfd)
 
     def _hand_terminal_to(self, group: int) -> None:
         """Make a group the terminal's foreground group, which alone may change its settings."""
@@ -97,27 +119,21 @@ class Processes:
                 os.killpg(group, signal.SIGCONT)
 
 
-def end_group(group: int, *, kill_at: float, clock: Callable[[], float] = time.monotonic) -> None:
-    """Wait until the processes that a command left in its group have ended; then kill them.
-
-    The caller has sent them SIGTERM. kill_at: by the clock, when they are killed.
-    """
-    while is_alive(group):
-        if clock() >= kill_at:
-            with suppress(ProcessLookupError, PermissionError):
-                os.killpg(group, signal.SIGKILL)
-            return
-        time.sleep(GROUP_POLL_SECONDS)
+def signal_group(group: int, number: int) -> None:
+    """Send a signal to a process group, if it is still there."""
+    # It may have changed its user, which the kernel answers with EPERM.
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(group, number)
 
 
-def reap_orphans(*, besides: int | None = None) -> None:
+def reap_orphans(*, besides: Collection[int] = ()) -> None:
     """Reap every child that has ended.
 
-    besides: the running command, whose end `poll` is to see; those that ended after it wait.
+    besides: the commands that run, whose ends `poll` is to see; those that ended after one wait.
     """
     with suppress(ChildProcessError):
         while ended := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT):
-            if ended.si_pid == besides:
+            if ended.si_pid in besides:
                 return
             os.waitpid(ended.si_pid, os.WNOHANG)
 

@@ -1,9 +1,9 @@
 """A broker that survives its outages: connects late, connects again, and is used under one lock.
 
 A transient error is tried again with a back-off for as long as it takes, and logged once for each
-outage. A broker that refuses one thing may do another: a full one still renews leases. So while a
-call waits, only that call's success ends the outage. Any other error is raised, because waiting
-does not mend wrong credentials. Knows nothing of what becomes of an item.
+outage. A broker that refuses one thing may do another: a full one still renews leases. So while
+calls wait, only the success of the last of them ends the outage. Any other error is raised, because
+waiting does not mend wrong credentials. Knows nothing of what becomes of an item.
 """
 
 import os
@@ -16,6 +16,7 @@ from typing import TypeVar
 from workqueuejob.brokers.broker import (
     Apportioned,
     Broker,
+    Delivering,
     Delivery,
     Doubting,
     FetchesAhead,
@@ -55,6 +56,7 @@ class Capabilities:
 
     def __init__(self, broker: Broker | None = None) -> None:
         self._fetches_ahead = broker if isinstance(broker, FetchesAhead) else None
+        self._delivering = broker if isinstance(broker, Delivering) else None
         self._apportioned = broker if isinstance(broker, Apportioned) else None
         self._doubting = broker if isinstance(broker, Doubting) else None
 
@@ -67,6 +69,11 @@ class Capabilities:
         """Tell the broker whether the item that a settlement may bring would be worked on."""
         if self._fetches_ahead is not None:
             self._fetches_ahead.fetch_ahead = wanted
+
+    def limit(self, most_held: int | None) -> None:
+        """Tell the broker how many items may yet be settled, those in hand included."""
+        if self._delivering is not None:
+            self._delivering.most_held = most_held
 
     def is_uncertain(self, delivery: Delivery) -> bool:
         """Return whether an item that is lost may have been settled here, or come back unseen."""
@@ -100,7 +107,7 @@ class ReconnectingBroker:
         self._timing = timing
         self._broker: Broker | None = None
         self._failures = 0
-        self._is_waiting = False
+        self._waiting = 0
         self._closed = False
 
     def call(self, act: Callable[[Broker], T], *, give_up: Callable[[], bool]) -> T:
@@ -108,23 +115,30 @@ class ReconnectingBroker:
 
         Raises the outage's error once `give_up` returns True, and any other error at once.
         """
-        try:
-            while True:
-                with self.lock:
-                    try:
-                        result = act(self._broker or self._open())
-                    except TRANSIENT as error:
-                        pause = self._note_outage(error)
-                        if give_up():
-                            raise
-                        self._is_waiting = True
-                    else:
-                        if self._failures:
-                            self._note_end()
-                        return result
+        is_waiting = False
+        while True:
+            with self.lock:
+                self._waiting -= is_waiting
+                is_waiting = False
+                try:
+                    result = act(self._broker or self._open())
+                except TRANSIENT as error:
+                    pause = self._note_outage(error)
+                    if give_up():
+                        raise
+                    self._waiting += 1
+                    is_waiting = True
+                else:
+                    if self._failures and not self._waiting:
+                        self._note_end()
+                    return result
+            try:
                 self._rest(pause, give_up)
-        finally:
-            self._is_waiting = False
+            except BaseException:
+                # The end of the grace interrupts a program.
+                with self.lock:
+                    self._waiting -= 1
+                raise
 
     def call_once(self, act: Callable[[Broker], float]) -> float:
         """Call `act` if there is a connection; return the seconds until the next call is due.
@@ -138,7 +152,7 @@ class ReconnectingBroker:
                 seconds = act(self._broker)
             except TRANSIENT as error:
                 return self._note_outage(error)
-            if self._failures and not self._is_waiting:
+            if self._failures and not self._waiting:
                 self._note_end()
             return seconds
 

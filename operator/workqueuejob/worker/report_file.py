@@ -43,10 +43,10 @@ class ReportFile:
         self._settled_otherwise = 0
         self._note: str | None = None
         self._message: str | None = None
-        self._is_holding = False
+        self._held = 0
         self._is_stopping = False
         self._head = b""
-        self._tails = {False: b"", True: b""}
+        self._tails: dict[int, bytes] = {}
         self._become_writer()
         self._rebuild()
 
@@ -66,8 +66,8 @@ class ReportFile:
         return self._succeeded + self._settled_otherwise
 
     def take(self, **more: int) -> None:
-        """Report that an item is in hand; add to the counts, as in `take(attempts_lost=1)`."""
-        self._is_holding = True
+        """Report one more item in hand; add to the counts, as in `take(attempts_lost=1)`."""
+        self._held += 1
         if more:
             self.add(**more)
         else:
@@ -76,12 +76,12 @@ class ReportFile:
     def succeed(self) -> None:
         """Count an item that was acknowledged, and is not in hand any more."""
         self._succeeded += 1
-        self._is_holding = False
+        self._held = max(self._held - 1, 0)
         self._write()
 
     def let_go(self, **more: int) -> None:
-        """Report that no item is in hand any more; add to the counts what became of it."""
-        self._is_holding = False
+        """Report one item in hand less; add to the counts what became of it."""
+        self._held = max(self._held - 1, 0)
         self.add(**more)
 
     def add(self, **more: int) -> None:
@@ -161,27 +161,31 @@ class ReportFile:
 
     @property
     def _text(self) -> bytes:
-        succeeded = self._succeeded + self._of_other_workers.succeeded
-        return b"%b%d%b" % (self._head, succeeded, self._tails[self._is_holding])
+        succeeded, tail = self._succeeded + self._of_other_workers.succeeded, self._find_tail()
+        return b"%b%d%b" % (self._head, succeeded, tail)
 
     def _rebuild(self) -> None:
         self._build()
         self._write()
 
     def _build(self) -> None:
-        counts = replace(self._others + self._of_other_workers, succeeded=_PLACE)
-        for holding in (True, False):
+        self._tails.clear()
+
+    def _find_tail(self) -> bytes:
+        """Return what follows the number of successes; `_head` is what precedes it."""
+        tail = self._tails.get(self._held)
+        if tail is None:
             text = write_report(
-                counts,
-                holding=holding,
+                replace(self._others + self._of_other_workers, succeeded=_PLACE),
+                held=self._held,
                 stopping=self._is_stopping,
                 lacks=self._lacks,
                 note=self._note,
                 message=self._message,
             )
-            self._head, _, self._tails[holding] = text.encode().partition(b"%d" % _PLACE)
-        # Spaces cover the end of a longer message; JSON may end in spaces.
-        self._tails[False] = self._tails[False].ljust(len(self._tails[True]))
+            self._head, _, tail = text.encode().partition(b"%d" % _PLACE)
+            self._tails[self._held] = tail
+        return tail
 
     def _write(self) -> None:
         if self._descriptor is None or not self._is_writer:
@@ -191,7 +195,8 @@ class ReportFile:
             is_disturbed = size != len(self._written)
             if is_disturbed:
                 self._take_in(self._descriptor, size)
-            text = self._text
+            # Spaces cover the end of a longer message; JSON may end in spaces.
+            text = self._text.ljust(len(self._written))
             os.pwrite(self._descriptor, text, 0)
             if is_disturbed:
                 os.ftruncate(self._descriptor, len(text))

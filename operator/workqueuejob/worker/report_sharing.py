@@ -45,11 +45,11 @@ def append(descriptor: int, report: bytes) -> None:
 def read_others(descriptor: int, *, begins_at: int = 0) -> ItemCounts:
     """Return the sum of the reports in the file from there on.
 
-    A report that says that an item is in hand is of a worker that was killed.
+    A report that says that items are in hand is of a worker that was killed.
     """
     counts = ItemCounts()
     for text in os.pread(descriptor, _FILE_MAX_BYTES, begins_at).split(b"\n"):
         report = read_report(text.decode("utf-8", "replace"))
         if report is not None:
-            counts = (counts + report.counts).plus(uncertain=int(report.holding))
+            counts = (counts + report.counts).plus(uncertain=report.held)
     return counts

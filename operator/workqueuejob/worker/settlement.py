@@ -31,11 +31,11 @@ from workqueuejob.worker.stop_request import StopRequest
 
 
 class Settlement:
-    """Settles the items of one worker; used by one thread, except for `note_lost`.
+    """Settles the items of one worker, each by one thread.
 
-    held: the item in hand; None between items.
+    held: the items in hand, oldest first; changed under the broker's lock.
     is_disowned: whether this is a forked child, which may settle nothing.
-    on_lost: called, by any thread, when another worker has taken over the item in hand.
+    on_lost: called, by any thread, when another worker has taken over an item in hand.
     on_refused: called before the error is raised that ends the worker while it settles an item.
     """
 
@@ -48,7 +48,7 @@ class Settlement:
         stop: StopRequest,
         cause: StopCause,
     ) -> None:
-        self.held: Item | None = None
+        self.held: list[Item] = []
         self.is_disowned = False
         self.on_lost: Callable[[], None] = lambda: None
         self.on_refused: Callable[[WorkQueueJobError], None] = lambda _: None
@@ -62,7 +62,12 @@ class Settlement:
     @property
     def is_quota_settled(self) -> bool:
         """Whether as many items are settled as the pod is to settle."""
-        return self._reaches_quota(0)
+        return self.count_missing() == 0
+
+    def count_missing(self, *, settling: int = 0) -> int | None:
+        """Return how many items are still to be settled after so many more; None: no quota."""
+        quota, settled = self._quota, self._report.settled + settling
+        return None if quota is None else max(quota - settled, 0)
 
     def succeed(self, item: Item) -> bool:
         """Acknowledge the item; return False if it is lost."""
@@ -186,11 +191,17 @@ class Settlement:
     def _settle(self, item: Item, act: Callable[[Broker], None]) -> bool:
         """Call `act`, through outages; return False if the item is lost."""
         if item.is_settled or item.is_lost:
-            self.held = None if self.held is item else self.held
+            with self._broker.lock:
+                self._put_down(item)
             return not item.is_lost
         self.require_owner()
+
         try:
-            self._broker.call(act, give_up=lambda: self._stop.expired)
+            self._broker.call(
+                # Another thread may have settled it meanwhile, because its time was over.
+                lambda broker: None if item.is_settled else act(broker),
+                give_up=lambda: self._stop.expired,
+            )
         except LeaseLost:
             self._lose(item)
         except TRANSIENT as error:
@@ -206,19 +217,18 @@ class Settlement:
         return item.is_settled
 
     def _announce_next(self, *, settling: int) -> None:
-        """Tell the broker whether another item is wanted after so many more are settled."""
-        is_wanted = not (self._reaches_quota(settling) or self._stop.requested)
-        self._broker.capabilities.fetch_ahead(wanted=is_wanted)
-
-    def _reaches_quota(self, settling: int) -> bool:
-        return self._quota is not None and self._report.settled + settling >= self._quota
+        """Tell the broker whether another item is wanted, besides those in hand, after this one."""
+        missing, capabilities = self.count_missing(settling=settling), self._broker.capabilities
+        has_room = missing is None or missing >= len(self.held)
+        capabilities.limit(missing)
+        capabilities.fetch_ahead(wanted=has_room and not self._stop.requested)
 
     def _try_release(self, item: Item) -> None:
         # The broker refuses what settles the item; it may still take the item back.
         try:
             with self._broker.lock:
                 self._let_go(item)
-            self._broker.call(lambda broker: broker.release(item.delivery), give_up=_at_once)
+            self._broker.call(lambda broker: broker.release(item.delivery), give_up=lambda: True)
         except WorkQueueJobError as error:
             say("item not released, it will be delivered again", id=item.id, error=error)
         else:
@@ -226,13 +236,13 @@ class Settlement:
 
     def _let_go(self, item: Item) -> None:
         item.is_settled = True
-        self.held = None
+        self._put_down(item)
+
+    def _put_down(self, item: Item) -> None:
+        if item in self.held:
+            self.held.remove(item)
 
     def _lose(self, item: Item) -> None:
         with self._broker.lock:
             self.note_lost(item)
-            self.held = None
-
-
-def _at_once() -> bool:
-    return True
+            self._put_down(item)

@@ -313,6 +313,7 @@ def test_spec_with_a_worker_comes_back_from_its_manifest() -> None:
                 "containerName": "worker",
                 "delivery": {"type": "Environment", "variable": "LINE"},
                 "itemTimeoutSeconds": 600,
+                "concurrency": 8,
             },
             retry={"maxAttempts": 1, "deadLetter": {"name": "bad"}},
             failurePolicy={"maxDeadLettered": "5%"},

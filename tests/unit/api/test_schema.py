@@ -240,7 +240,10 @@ REDIS = """host uriSecretRef sentinel port database credentialsSecretRef usernam
         (".spec.queue.redis.stream", "key consumerGroup"),
         (".spec.queue.kafka", "bootstrapServers topic consumerGroup startFrom sasl tls"),
         (".spec.queue.kafka.sasl", "mechanism username credentialsSecretRef"),
-        (".spec.worker", "source containerName delivery itemTimeoutSeconds prefixOutput"),
+        (
+            ".spec.worker",
+            "source containerName delivery itemTimeoutSeconds prefixOutput concurrency",
+        ),
         (".spec.retry", "maxAttempts initialDelaySeconds maxDelaySeconds onExhausted deadLetter"),
         (".spec.failurePolicy", "maxDeadLettered minSettledItems"),
     ],

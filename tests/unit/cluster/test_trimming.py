@@ -122,7 +122,7 @@ def a_probed_pod() -> Manifest:
     return pod
 
 
-REPORT = write_report(ItemCounts(succeeded=2), holding=True, note="because")
+REPORT = write_report(ItemCounts(succeeded=2), held=1, note="because")
 PODS = [
     a_pod(
         phase="Failed",

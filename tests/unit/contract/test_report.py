@@ -1,10 +1,12 @@
 """The termination message, as it is written and read by operators and workers of any version."""
 
+import json
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -16,7 +18,7 @@ PATH = "operator/workqueuejob/contract/report.py"
 FORMER_PATHS = {"0.1.0": "operator/workqueuejob/protocol/report.py"}
 COUNTS = ItemCounts(1, 2, 3, 4, 5, 6, 7)
 LARGEST = ItemCounts(*[10**12] * 8)
-SAID = write_report(COUNTS, holding=True, note="told to stop", message="converted")
+SAID = write_report(COUNTS, held=1, note="told to stop", message="converted")
 
 
 @pytest.fixture(params=RELEASES)
@@ -43,7 +45,7 @@ def test_report_of_a_release_is_read(released: ModuleType) -> None:
     said = released.write_report(
         released.ItemCounts(1, 2, 3, 4, 5, 6, 7), holding=True, note="told to stop"
     )
-    assert read_report(said) == Report(COUNTS, holding=True, note="told to stop")
+    assert read_report(said) == Report(COUNTS, held=1, note="told to stop")
     assert read_report(said.ljust(200)) == read_report(said)
 
 
@@ -76,7 +78,7 @@ def test_report_that_is_cut_in_its_numbers_is_none() -> None:
 @pytest.mark.parametrize("text", ["a", "\N{TANGERINE}", "\\", '"', "\0", "é", "\udcff"])
 def test_report_is_never_longer_than_the_kubelet_keeps(text: str) -> None:
     lacks = ("x" * 500,)
-    said = write_report(LARGEST, holding=True, lacks=lacks, note=text * 5000, message=text * 5000)
+    said = write_report(LARGEST, held=1, lacks=lacks, note=text * 5000, message=text * 5000)
     assert len(said.encode()) < 2500
     found = read_report(said)
     assert found is not None
@@ -106,5 +108,34 @@ def test_report_of_a_worker_that_knows_all_features_says_so() -> None:
 
 
 def test_keys_that_a_newer_worker_adds_are_passed_over() -> None:
-    said = '{"wqj":1,"succeeded":2,"held":3,"consumers":["a"],"note":"fine"}'
+    said = '{"wqj":1,"succeeded":2,"batches":3,"consumers":["a"],"note":"fine"}'
     assert read_report(said) == Report(ItemCounts(succeeded=2), note="fine")
+
+
+@pytest.mark.parametrize(
+    ("content", "held"),
+    [
+        ({}, 0),
+        ({"holding": True}, 1),
+        ({"holding": True, "held": 8}, 8),
+        ({"held": 8}, 0),
+        ({"holding": True, "held": 0}, 1),
+        ({"holding": True, "held": 257}, 1),
+        ({"holding": True, "held": True}, 1),
+        ({"holding": True, "held": "8"}, 1),
+    ],
+)
+def test_number_in_hand_is_one_that_a_worker_may_have(content: dict[str, Any], held: int) -> None:
+    report = read_report(json.dumps({"wqj": 1, **content}))
+    assert report is not None
+    assert (report.held, report.holding) == (held, held > 0)
+
+
+@pytest.mark.parametrize("held", [0, 1, 2, 256])
+def test_earlier_operator_reads_that_items_are_in_hand(released: ModuleType, held: int) -> None:
+    said = write_report(COUNTS, held=held)
+    found = read_report(said)
+    assert found is not None
+    assert found.held == held
+    of_release = released.read_report(said)
+    assert of_release.holding is (held > 0)

@@ -18,7 +18,7 @@ from workqueuejob.planning.observing.pod_reports import (
 
 COUNTS = ItemCounts(succeeded=3, dead_lettered=1, attempts_failed=4, attempts_lost=1)
 SAID = write_report(COUNTS)
-HOLDING = write_report(COUNTS, holding=True)
+HOLDING = write_report(COUNTS, held=1)
 DISRUPTED: dict[str, Any] = {"conditions": [{"type": "DisruptionTarget", "status": "True"}]}
 
 
@@ -313,7 +313,7 @@ def test_what_a_worker_is_not_certain_of_is_uncertain_although_it_ended_in_order
     said = write_report(ItemCounts(succeeded=3, uncertain=2))
     assert read(a_pod(terminated(0, said), phase="Succeeded")).items.uncertain == 2
     assert read(a_pod(terminated(137, said))).items.uncertain == 2
-    holding = write_report(ItemCounts(succeeded=3, uncertain=2), holding=True)
+    holding = write_report(ItemCounts(succeeded=3, uncertain=2), held=1)
     assert read(a_pod(terminated(137, holding))).items.uncertain == 3
 
 
@@ -331,7 +331,7 @@ def a_stopped_pod(
 
 
 def with_stop(counts: ItemCounts, *, holding: bool = False) -> str:
-    return write_report(counts, holding=holding, stopping=True)
+    return write_report(counts, held=int(holding), stopping=True)
 
 
 @pytest.mark.parametrize(

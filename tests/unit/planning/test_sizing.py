@@ -5,10 +5,10 @@ import pytest
 from tests.builders import a_depth, a_finished_job, a_job, a_work_queue_job
 from workqueuejob.brokers.depth import QueueDepth
 from workqueuejob.planning.observing.observed import JobState, ObservedJob
+from workqueuejob.planning.sizing.holding import count_held
 from workqueuejob.planning.sizing.sizing import (
     cap_completions,
     count_free_pods,
-    count_held,
     count_missing,
     size,
 )

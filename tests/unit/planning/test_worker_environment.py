@@ -129,6 +129,8 @@ def test_only_a_coarse_worker_has_a_quota(spec: dict[str, Any], quota: int | Non
         ),
         ({}, "item_timeout_seconds", None),
         ({"item_timeout_seconds": 90}, "item_timeout_seconds", 90),
+        ({}, "concurrency", 1),
+        ({"concurrency": 8}, "concurrency", 8),
     ],
 )
 def test_worker_runs_its_command_as_asked(worker: dict[str, Any], field: str, value: Any) -> None:

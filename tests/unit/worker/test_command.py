@@ -20,7 +20,7 @@ from tests.unit.worker.processes import (
 )
 from workqueuejob.contract.report import ItemCounts
 from workqueuejob.contract.settings import PRIVATE_VARIABLES
-from workqueuejob.worker.command import TIMEOUT_KILL_SECONDS
+from workqueuejob.worker.command_attempt import TIMEOUT_KILL_SECONDS
 
 SHELL = ("run", "--", "sh", "-c")
 

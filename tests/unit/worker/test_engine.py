@@ -281,7 +281,7 @@ def test_lease_that_is_found_lost_by_the_acknowledgement_is_counted_too() -> Non
     plant.clock.sleep(31)
     assert not item.ack()
     assert item.is_lost
-    assert plant.engine.settlement.held is None
+    assert plant.engine.settlement.held == []
     assert plant.engine.report.counts == ItemCounts(leases_lost=1)
 
 

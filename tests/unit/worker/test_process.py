@@ -32,10 +32,10 @@ def test_end_of_a_command_is_noticed_without_process_descriptors(
     with handlers_kept(signal.SIGCHLD):
         for _ in range(3):
             began = time.monotonic()
-            processes.start(b"/bin/sh", [b"sh", b"-c", b"sleep 0.1; exit 3"], {}, ())
-            while (code := processes.poll()) is None:
+            process = processes.start(b"/bin/sh", [b"sh", b"-c", b"sleep 0.1; exit 3"], {}, ())
+            while (code := processes.poll(process)) is None:
                 poller.wait(10)
-            assert (code, processes.group) == (3, None)
+            assert (code, processes.running) == (3, [])
             assert time.monotonic() - began < 5
     poller.close()
 

@@ -332,8 +332,36 @@ def test_report_of_a_worker_that_has_ended_is_kept_by_the_next_one(tmp_path: Pat
 
 def test_item_that_a_killed_worker_had_in_hand_is_uncertain(tmp_path: Path) -> None:
     path = tmp_path / "message"
-    path.write_text(write_report(ItemCounts(succeeded=2), holding=True))
+    path.write_text(write_report(ItemCounts(succeeded=2), held=1))
     report = ReportFile(str(path))
     settle(report, 1)
     report.close()
     assert read_counts(path) == ItemCounts(succeeded=3, uncertain=1)
+
+
+def test_shorter_report_leaves_nothing_of_a_longer_one(tmp_path: Path) -> None:
+    path = tmp_path / "message"
+    path.touch()
+    report = ReportFile(str(path))
+    report.take()
+    report.note("the broker is away")
+    report.note("")
+    report.succeed()
+    assert json.loads(path.read_text()) == {"wqj": 1, "succeeded": 1}
+
+
+def test_report_says_how_many_items_are_in_hand(tmp_path: Path) -> None:
+    path = tmp_path / "message"
+    path.touch()
+    report = ReportFile(str(path))
+    shown = []
+    for change in (report.take, report.take, report.take, report.succeed, report.let_go):
+        change()
+        shown.append(json.loads(path.read_text()))
+    assert shown == [
+        {"wqj": 1, "holding": True},
+        {"wqj": 1, "holding": True, "held": 2},
+        {"wqj": 1, "holding": True, "held": 3},
+        {"wqj": 1, "succeeded": 1, "holding": True, "held": 2},
+        {"wqj": 1, "succeeded": 1, "holding": True},
+    ]

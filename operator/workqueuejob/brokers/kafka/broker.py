@@ -86,6 +86,7 @@ class KafkaBroker:
         self._has_target = False
         self._was_silent = False
         self._renewed_ids: set[str] = set()
+        self._has_taken = False
 
     def connect(self) -> None:
         """Join the group; raise as `open_broker` does."""
@@ -94,6 +95,7 @@ class KafkaBroker:
     def take(self, *, timeout_seconds: float) -> Delivery | None:
         """Return an item, or None when no item was ready within the timeout."""
         ends_at = time.monotonic() + timeout_seconds
+        self._has_taken = True
         while True:
             self._session.join()
             if self._session.has_new_ends:
@@ -106,6 +108,11 @@ class KafkaBroker:
                     return delivery
                 continue
             rest = ends_at - time.monotonic()
+            if rest <= 0 and self._partitions.is_holding:
+                # Whether nothing is left is asked for once nothing is in hand.
+                if self._handle_events(POLLS_PER_RENEWAL) and self._partitions.choose():
+                    continue
+                return None
             if rest <= 0 and self._is_at_rest(-rest):
                 self._committer.commit_ends()
                 return None
@@ -141,12 +148,11 @@ class KafkaBroker:
         """Keep the membership while an item is worked on; return those items that are lost."""
         renewed_before, self._renewed_ids = self._renewed_ids, {delivery.id for delivery in held}
         # Fetching starts half a second late after a pause, so only a long item is worth one.
-        is_long = not renewed_before.isdisjoint(self._renewed_ids)
+        is_long = not (self._has_taken or renewed_before.isdisjoint(self._renewed_ids))
+        self._has_taken = False
         if is_long:
             self._regulate(holding=True)
-        for _ in range(POLLS_PER_RENEWAL if is_long else 1):
-            if not self._session.poll(0):
-                break
+        self._handle_events(POLLS_PER_RENEWAL if is_long else 1)
         return [delivery for delivery in held if delivery.handle.partition.is_lost]
 
     def extend(self, delivery: Delivery) -> None:
@@ -221,6 +227,13 @@ class KafkaBroker:
             raise self._committer.build_loss(held.partition)
         return held
 
+    def _handle_events(self, most: int) -> bool:
+        """Handle what has come already; return whether anything had."""
+        for number in range(most):
+            if not self._session.poll(0):
+                return number > 0
+        return True
+
     def _is_at_rest(self, overdue_seconds: float) -> bool:
         """Return whether no record is to come; raise BrokerUnavailable while no broker answers.
 
@@ -267,7 +280,7 @@ class KafkaBroker:
                 partition.is_paused = is_paused
 
 
-def open_broker(
+def open_broker(  # noqa: PLR0913 - the same parameters as in every room
     connection: KafkaConnection,
     source: KafkaSource,
     *,
@@ -275,6 +288,7 @@ def open_broker(
     run: str = "",
     pod: str = "",
     prefetch: int = 1,  # noqa: ARG001 - librdkafka fetches ahead, and holds nothing by that
+    concurrency: int = 1,  # noqa: ARG001 - each partition has one item in hand
 ) -> KafkaBroker:
     """Join the consumer group of a topic, and return the broker.
 

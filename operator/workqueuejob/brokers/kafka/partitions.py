@@ -13,6 +13,9 @@ from confluent_kafka import Message
 
 from workqueuejob.contract.offsets import FRESH, NextItem
 
+WAITING_MAX = 100
+"""How many records of a partition may wait behind one that is worked on for long."""
+
 UNKNOWN = -1
 """Stands for an offset that is not known."""
 
@@ -60,6 +63,11 @@ class Partition:
     def is_idle(self) -> bool:
         """Whether no record of it is fetched or in hand."""
         return self.in_hand is None and not self.waiting
+
+    @property
+    def is_full(self) -> bool:
+        """Whether enough records wait behind the one in hand, while other partitions are asked."""
+        return self.in_hand is not None and len(self.waiting) >= WAITING_MAX
 
     @property
     def is_resolved(self) -> bool:
@@ -166,7 +174,10 @@ class Partitions:
     def wants(self, partition: Partition) -> bool:
         """Return whether more records of a partition are to be fetched."""
         return not (
-            partition.is_done or partition.is_leaving or partition.rest_seconds(self._clock())
+            partition.is_done
+            or partition.is_leaving
+            or partition.is_full
+            or partition.rest_seconds(self._clock())
         )
 
     def next_due_seconds(self) -> float:

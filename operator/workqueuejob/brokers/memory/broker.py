@@ -156,6 +156,7 @@ def open_broker(
     run: str,  # noqa: ARG001 - it counts nowhere
     pod: str,
     prefetch: int,
+    concurrency: int,  # noqa: ARG001 - a claim leaves the items in hand alone
 ) -> MemoryBroker:
     """Return a connection to the queue of that name in this process."""
     queue = MemoryQueue.named(source.name)

@@ -36,14 +36,16 @@ _RENEWALS_PER_CONSUMER_TIMEOUT = 12
 class RabbitMQBroker:
     """One worker's session with one queue; opened again after it broke.
 
-    It is a `Broker`, a `FetchesAhead` and a `Doubting`.
+    It is a `Broker`, a `FetchesAhead`, a `Delivering` and a `Doubting`.
 
     fetch_ahead: whether settling an item may let the broker deliver the next one.
+    most_held: how many items may be held at once, at most; None: as many as are prefetched.
     """
 
     def __init__(self, assignment: Assignment) -> None:
         """Connect; raise BrokerUnavailable, or a QueueError when a person must change something."""
         self.fetch_ahead = True
+        self.most_held: int | None = None
         self._assignment = assignment
         self._queue = assignment.source.queue
         self._session: Session | None = Session(assignment)
@@ -57,7 +59,7 @@ class RabbitMQBroker:
         if self._session is None:
             self._session = Session(self._assignment)
         with self._dropping:
-            return self._session.take(timeout_seconds=timeout_seconds)
+            return self._session.take(timeout_seconds=timeout_seconds, most_held=self.most_held)
 
     def ack(self, delivery: Delivery) -> None:
         """Settle an item that succeeded."""
@@ -166,8 +168,8 @@ class RabbitMQBroker:
             with self._dropping:
                 if session is not None:
                     session.catch_up(time.monotonic())
-                    if not self.fetch_ahead and session.owns(delivery.handle):
-                        session.stop_fetching(delivery.handle)
+                    if not self._may_fetch and session.owns(delivery.handle):
+                        session.stop_fetching()
         except BrokerUnavailable as error:
             raise LeaseLost(str(error)) from error
         if session is None or not session.owns(delivery.handle):
@@ -176,6 +178,12 @@ class RabbitMQBroker:
                 "channel that is gone; the broker has given it to another worker, or will"
             )
         return session
+
+    @property
+    def _may_fetch(self) -> bool:
+        """Whether the broker may fill the prefetch again once an item is settled."""
+        is_within = self.most_held is None or self.most_held >= self._assignment.prefetch
+        return self.fetch_ahead and is_within
 
     def _owns(self, delivery: Delivery) -> bool:
         return self._session is not None and self._session.owns(delivery.handle)
@@ -210,13 +218,15 @@ def open_broker(  # noqa: PLR0913 - the same parameters as in every room
     run: str,
     pod: str,
     prefetch: int = 1,
+    concurrency: int = 1,
     heartbeat_seconds: int = 60,
 ) -> Broker:
     """Connect to the queue, and return the broker.
 
     run: not used, because RabbitMQ counts no items.
     pod: stands in dead letters, and in the name of the holding queue.
-    prefetch: how many items the broker delivers ahead.
+    prefetch: how many items the broker delivers at once, the one that is taken next included.
+    concurrency: how many items are in hand at once; all but one come on top.
     Raises BrokerUnavailable when a later try may work, and a QueueError when a person must
     change something.
     """
@@ -229,7 +239,7 @@ def open_broker(  # noqa: PLR0913 - the same parameters as in every room
             # Two workers of one pod must not share a holding queue.
             name=f"{pod}-{uuid.uuid4().hex[:6]}".lstrip("-"),
             pod=pod,
-            prefetch=prefetch,
+            prefetch=prefetch + concurrency - 1,
             heartbeat_seconds=heartbeat_seconds,
         )
     )

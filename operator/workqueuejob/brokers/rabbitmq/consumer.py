@@ -55,11 +55,13 @@ class Handle:
         """Acknowledge the message. now: on the monotonic clock."""
         tag, self.tag = self.tag, 0
         self.channel.settled_at = now
+        self.channel.unsettled -= 1
         self.channel.raw.basic_ack(tag)
 
     def nack(self) -> None:
         """Give the message back to the broker, which marks it as redelivered."""
         tag, self.tag = self.tag, 0
+        self.channel.unsettled -= 1
         self.channel.raw.basic_nack(tag, requeue=True)
 
 
@@ -73,7 +75,8 @@ class Consumer:
         """Subscribe; raise a QueueError when the queue does not exist or can't be read."""
         self.arrived: deque[Handle] = deque()
         self._queue = queue
-        self._prefetch = prefetch
+        self._prefetch = self._limit = prefetch
+        self._is_narrow = False
         self._cancelled = False
         self._answered_at = time.monotonic()
         self.channel = connection.open_channel()
@@ -88,10 +91,23 @@ class Consumer:
         """Whether messages are delivered; those that have arrived at a dead consumer are lost."""
         return not self._cancelled and self.channel.is_open
 
-    def start(self) -> None:
-        """Subscribe, unless this is subscribed."""
+    def start(self, *, most: int | None = None) -> None:
+        """Subscribe, unless this is subscribed.
+
+        most: how many messages may be delivered and not settled at once; None: the prefetch.
+        """
         if self._tag:
             return
+        if self._prefetch:
+            self._limit = self._prefetch if most is None else min(most, self._prefetch)
+            # The broker does not count what an earlier subscription has delivered.
+            window = self._limit - self.channel.unsettled
+            if window <= 0:
+                return
+            is_narrow = window < self._prefetch
+            if is_narrow or self._is_narrow:
+                self.channel.synchronize(queue=self._queue, prefetch=window)
+            self._is_narrow = is_narrow
         where = self.channel.connection.where
         self._tag = self.channel.call(
             "basic_consume",
@@ -102,14 +118,11 @@ class Consumer:
             "(rabbitmqctl set_permissions)",
         ).consumer_tag
 
-    def stop(self, *, held: int) -> None:
-        """Unsubscribe; return once all messages that were on their way have arrived.
-
-        held: how many of the delivered messages were taken and not settled yet.
-        """
+    def stop(self) -> None:
+        """Unsubscribe; return once all messages that were on their way have arrived."""
         tag, self._tag = self._tag, ""
         if tag and self.is_alive:
-            self._await_quiet(self._prefetch - held)
+            self._await_quiet()
             # pika's basic_cancel rejects messages that arrive meanwhile. The broker would count an
             # attempt for each, although no worker has seen it.
             self.channel.raw._send_method(spec.Basic.Cancel(tag, nowait=True))  # noqa: SLF001 - see above
@@ -131,9 +144,9 @@ class Consumer:
         if self._cancelled:
             self.channel.close()
 
-    def _await_quiet(self, room: int) -> None:
+    def _await_quiet(self) -> None:
         # A quorum queue counts an attempt for a message that it sends during the cancellation.
-        while len(self.arrived) < room:
+        while self.channel.unsettled < self._limit:
             before = len(self.arrived)
             quiet_at = self.channel.settled_at + QUIET_SECONDS
             try:
@@ -145,6 +158,7 @@ class Consumer:
                 return
 
     def _on_message(self, _channel: Any, method: Any, properties: Properties, body: bytes) -> None:
+        self.channel.unsettled += 1
         self.arrived.append(
             Handle(self.channel, method.delivery_tag, properties, body, method.redelivered)
         )

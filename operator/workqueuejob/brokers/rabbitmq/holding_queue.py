@@ -107,6 +107,7 @@ def _exchange(handle: Handle, moved: Handle) -> None:
     channel, tag = handle.channel, handle.tag
     handle.channel, handle.tag, handle.since = moved.channel, moved.tag, moved.since
     handle.is_moved = True
+    channel.unsettled -= 1
     with channel.connection.translated:
         channel.raw.basic_ack(tag)
         # Sent at once; otherwise both are left if the worker dies before it next sends something.

@@ -97,8 +97,11 @@ class Session:
             self.connection, self.publisher, self._queue, worker=assignment.name
         )
 
-    def take(self, *, timeout_seconds: float) -> Delivery | None:
-        """Return an item, or None when no item was ready within the timeout."""
+    def take(self, *, timeout_seconds: float, most_held: int | None = None) -> Delivery | None:
+        """Return an item, or None when no item was ready within the timeout.
+
+        most_held: how many items may be held at once, at most; None: as many as are prefetched.
+        """
         now = time.monotonic()
         ends_at = now + timeout_seconds
         self.catch_up(now)
@@ -106,7 +109,7 @@ class Session:
             consumer = self._consumer
             if not consumer.is_alive:
                 self._consumer = consumer = self._consume()
-            consumer.start()
+            consumer.start(most=most_held)
             while consumer.arrived:
                 delivery = self._accept(consumer.arrived.popleft())
                 if delivery is not None:
@@ -173,12 +176,12 @@ class Session:
                 " max-length-bytes), or make room on the broker"
             ) from None
 
-    def stop_fetching(self, handle: Handle) -> None:
+    def stop_fetching(self) -> None:
         """Unsubscribe before a held item is settled, so that no other is delivered in its place.
 
         The next `take` subscribes again.
         """
-        self._consumer.stop(held=int(handle.channel is self._consumer.channel))
+        self._consumer.stop()
 
     def give_back(self, handle: Handle, properties: Properties) -> None:
         """Move an item to the end of its own queue; where that is full, requeue it in its place."""
@@ -231,7 +234,7 @@ class Session:
     def close(self) -> None:
         """Give back items that were not taken, and disconnect; never raises."""
         with suppress(Exception):
-            self._consumer.stop(held=0)
+            self._consumer.stop()
             while self._consumer.arrived:
                 self._give_back_untaken(self._consumer.arrived.popleft())
         self.drop()

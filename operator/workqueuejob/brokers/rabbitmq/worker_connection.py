@@ -65,10 +65,12 @@ class WorkerChannel:
     closed: why the channel was closed by the broker, or with the connection; None while it is open.
     settled_at: when a message was last acknowledged on it, on the monotonic clock; since then the
         broker may have sent another.
+    unsettled: how many messages were delivered on it and not settled yet.
     """
 
     def __init__(self, connection: WorkerConnection) -> None:
         self.connection = connection
+        self.unsettled = 0
         self.closed: BaseException | None = None
         self.settled_at = time.monotonic()
         with connection.translated:

@@ -251,7 +251,7 @@ class RedisBroker:
         )
 
 
-def open_broker(
+def open_broker(  # noqa: PLR0913 - the same parameters as in every room
     connection: RedisConnection,
     source: RedisSource,
     *,
@@ -259,6 +259,7 @@ def open_broker(
     run: str = "",
     pod: str = "",
     prefetch: int = 1,
+    concurrency: int = 1,  # noqa: ARG001 - a claim leaves the items in hand alone
 ) -> RedisBroker:
     """Connect to a list or stream, and return the broker.
 

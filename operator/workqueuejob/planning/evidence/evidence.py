@@ -30,7 +30,8 @@ from workqueuejob.planning.ledger.books import Books
 from workqueuejob.planning.ledger.items import count_settled
 from workqueuejob.planning.ledger.run import Ledger
 from workqueuejob.planning.observing.observed import Observed, ObservedJob, count_active
-from workqueuejob.planning.sizing.sizing import count_missing, is_foreign_consumer_present
+from workqueuejob.planning.sizing.holding import count_left, is_foreign_consumer_present
+from workqueuejob.planning.sizing.sizing import count_missing
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +130,7 @@ def gather_evidence(
     same = fingerprint == previous.fingerprint
     settled = _count_settled(observed, ledger.succeeded, ledger.counted)
     silence = follow_silence(previous.silence, observed, ledger, read=read)
+    left = count_left(jobs, depth)
     is_awaited = seconds_awaited(silence, depth, observed.resource.spec, read=read) > 0
 
     def extend(streak: Streak | None, *, holds: bool) -> Streak | None:
@@ -165,7 +167,7 @@ def gather_evidence(
         movement=_follow_movement(previous, observed, depth, ledger),
         pace=follow_observed_pace(previous.pace, observed, depth, books.items, now=now),
         fingerprint=fingerprint,
-        last_seen=(depth.left, settled),
+        last_seen=previous.last_seen if left is None else (left, settled),
         vanished=_count_vanished(previous, observed, settled),
         silence=silence,
         first_seen=first_seen,
@@ -227,9 +229,10 @@ def _count_done(ledger: Ledger, depth: QueueDepth) -> int:
 def _follow_movement(
     previous: Evidence, observed: Observed, depth: QueueDepth, ledger: Ledger
 ) -> Movement:
-    jobs, total = observed.jobs, depth.left
+    jobs, total = observed.jobs, count_left(observed.jobs, depth)
     succeeded, done = ledger.succeeded, _count_done(ledger, depth)
     if previous.movement is None:
+        total = depth.left if total is None else total
         return begin_movement(jobs, total, succeeded=succeeded, done=done)
     was_quiet = previous.quiet is not None
     return follow_movement(

@@ -60,7 +60,7 @@ def begin_movement(
 def follow_movement(
     previous: Movement,
     jobs: tuple[ObservedJob, ...],
-    items_left: int,
+    items_left: int | None,
     *,
     was_quiet: bool,
     succeeded: int,
@@ -68,10 +68,12 @@ def follow_movement(
 ) -> Movement:
     """Return what one more read says.
 
+    items_left: None where that is not known now; it moves nothing then.
     was_quiet: whether the run had no pod at the previous read, so that a wave made since then
         begins a new attempt.
     """
     newest = max(previous.newest, _newest_wave(jobs))
+    items_left = previous.items_left if items_left is None else items_left
     begins = was_quiet and newest > previous.newest
     # A smaller number means that the broker has lost its counters; that counts as a move too.
     moves = items_left != previous.items_left or done != previous.done

@@ -15,6 +15,7 @@ from workqueuejob.brokers.traits import read_traits
 from workqueuejob.contract.report import ItemCounts
 from workqueuejob.planning.ledger.run import Ledger
 from workqueuejob.planning.observing.observed import Observed, count_active
+from workqueuejob.planning.sizing.holding import find_most_concurrency
 
 Outcomes = ItemsStatus | CountedItems | BusyPeriod | CountsBefore
 """All that have numbers of items that succeeded and that were put aside."""
@@ -231,9 +232,9 @@ def count_settled(items: Outcomes) -> int:
 def _count_remaining(observed: Observed, depth: QueueDepth, *, settled: int) -> int:
     """Return how many items are left, as measured.
 
-    Where the broker doesn't count what is held, each consumer is taken to hold an item while items
-    are ready. Afterwards a consumer may be waiting, and no more are taken to hold one than items
-    are missing from what was seen.
+    Where the broker doesn't count what is held, each consumer is taken to hold as many items as its
+    pod works on at once, while items are ready. Afterwards a consumer may be waiting, and no more
+    are taken to be held than items are missing from what was seen.
     """
     waiting = depth.ready + depth.delayed
     held = _count_holders(observed, depth)
@@ -250,7 +251,8 @@ def _count_holders(observed: Observed, depth: QueueDepth) -> int:
         # A group's lag counts what members hold as ready.
         return 0
     stuck = sum(job.stuck for job in observed.jobs)
-    return min(depth.consumers or 0, count_active(observed.jobs) + stuck)
+    pods = min(depth.consumers or 0, count_active(observed.jobs) + stuck)
+    return pods * find_most_concurrency(observed.jobs)
 
 
 def _previous_items(observed: Observed) -> ItemsStatus:

@@ -12,6 +12,7 @@ from workqueuejob.names import (
     WAVE_LABEL,
 )
 from workqueuejob.planning.observing.observed import JobState, ObservedJob
+from workqueuejob.planning.observing.ownership import read_concurrency
 from workqueuejob.planning.verdict import END_REASONS
 
 
@@ -48,6 +49,7 @@ def read_job(manifest: Mapping[str, Any]) -> ObservedJob:
         installation=metadata["labels"].get(INSTALLATION_LABEL),
         is_queued=KUEUE_LABEL in metadata["labels"],
         is_warm=WARM_LABEL in metadata["labels"],
+        concurrency=read_concurrency(manifest),
         is_as_created=metadata.get("generation") == 1,
         uid=metadata.get("uid", ""),
         resource_version=metadata.get("resourceVersion", ""),

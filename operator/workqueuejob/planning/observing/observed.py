@@ -1,7 +1,6 @@
 """What a reconcile has seen: the resource, its Jobs, its queue and what stands in the way.
 
-Values only. Jobs are read before the queue, so a Job's open completions may be too many by then,
-and never too few. With too many, no pod is made that is not needed.
+Values only. Jobs are read first, so open completions may be too many by then, and never too few.
 """
 
 from collections.abc import Iterable
@@ -112,6 +111,9 @@ class ObservedJob:
 
     stuck: int = 0
     """Of the terminating pods, those that should have ended long ago, as on a lost node."""
+
+    concurrency: int = 1
+    """How many items each of its pods works on at once."""
 
     uid: str = ""
     resource_version: str = ""

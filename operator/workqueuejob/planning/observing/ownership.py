@@ -9,10 +9,13 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from workqueuejob.api import WorkQueueJob
-from workqueuejob.names import GROUP, KIND, WAVE_DIGITS, WAVE_LABEL, job_name
+from workqueuejob.contract.report import HELD_MAX
+from workqueuejob.names import CONCURRENCY_LABEL, GROUP, KIND, WAVE_DIGITS, WAVE_LABEL, job_name
 from workqueuejob.planning.observing.observed import ObservedJob
 
 Manifest = Mapping[str, Any]
+
+_CONCURRENCY_DIGITS = 3
 
 
 def is_own_job(manifest: Manifest, resource: WorkQueueJob) -> bool:
@@ -45,6 +48,13 @@ def read_wave(manifest: Manifest) -> int:
     label = (manifest["metadata"].get("labels") or {}).get(WAVE_LABEL, "")
     is_number = label.isascii() and label.isdigit() and len(label) <= WAVE_DIGITS
     return int(label) if is_number else 0
+
+
+def read_concurrency(manifest: Manifest) -> int:
+    """Return how many items a pod works on at once, as its or its Job's label says."""
+    label = (manifest["metadata"].get("labels") or {}).get(CONCURRENCY_LABEL, "")
+    is_number = label.isascii() and label.isdigit() and len(label) <= _CONCURRENCY_DIGITS
+    return min(max(int(label), 1), HELD_MAX) if is_number else 1
 
 
 def read_owner_uid(job: Manifest) -> str:

@@ -13,7 +13,7 @@ from workqueuejob.planning.observing.containers import ENDED, has_never_run, rea
 from workqueuejob.planning.observing.endings import find_ender, is_disrupted
 from workqueuejob.planning.observing.failed_pods import PodFailure, describe_failure
 from workqueuejob.planning.observing.observed import ObservedJob
-from workqueuejob.planning.observing.ownership import read_job_uid, read_wave
+from workqueuejob.planning.observing.ownership import read_concurrency, read_job_uid, read_wave
 from workqueuejob.planning.observing.worker_containers import (
     find_worker,
     has_left,
@@ -89,7 +89,7 @@ def read_pod_report(manifest: Mapping[str, Any], *, is_gone: bool = False) -> Po
         wave=read_wave(manifest),
         items=_count(
             report,
-            is_uncertain=has_run and _is_uncertain(terminated, report),
+            uncertain=_count_uncertain(manifest, terminated, report) if has_run else 0,
             is_unreported=has_run and report is None and bool(terminated),
         ),
         succeeded=terminated.get("exitCode") == exit_codes.DONE,
@@ -120,7 +120,9 @@ def attach_reports(
     items = items.model_copy(update={"uncertain": items.uncertain + unreadable})
     if job.is_done and job.stuck:
         # They may still settle their items, and report it later, if their node comes back.
-        items = items.model_copy(update={"uncertain": items.uncertain + job.stuck})
+        items = items.model_copy(
+            update={"uncertain": items.uncertain + job.stuck * job.concurrency}
+        )
     if is_listed:
         missing = max(0, job.succeeded - sum(report.succeeded for report in own))
         items = items.model_copy(update={"uncertain": items.uncertain + missing})
@@ -136,6 +138,8 @@ def attach_reports(
         complaint=complaint,
         ended_by=ended_by,
         lacks=lacks,
+        # A worker that does not know the feature works on one item at a time.
+        concurrency=1 if "concurrency" in (lacks or ()) else job.concurrency,
         failure=next((report.failure for report in reversed(own) if report.failure), None),
         left=min(job.active, sum(report.is_left for report in own)),
         deleted=unreadable + sum(_is_read_for_the_last_time(report) for report in own),
@@ -171,14 +175,17 @@ def _find_lacking(manifest: Mapping[str, Any], report: Report) -> tuple[str, ...
     return ()
 
 
-def _is_uncertain(terminated: Mapping[str, Any], report: Report | None) -> bool:
-    """Return whether a container that ran may have settled an item that it did not report.
+def _count_uncertain(
+    manifest: Mapping[str, Any], terminated: Mapping[str, Any], report: Report | None
+) -> int:
+    """Return how many items a container that ran may have settled and not reported.
 
-    That is so if it was killed with an item in hand, left no report, or was last seen running.
+    They are those in hand if it was killed, and as many as it may have if it left no report or was
+    last seen running.
     """
     if terminated.get("exitCode") in _ORDERLY:
-        return False
-    return report is None or report.holding
+        return 0
+    return read_concurrency(manifest) if report is None else report.held
 
 
 def _is_read_for_the_last_time(report: PodReport) -> bool:
@@ -220,13 +227,13 @@ def _has_done_nothing(terminated: Mapping[str, Any], report: Report | None) -> b
     return counts.settled + counts.attempts_failed == 0
 
 
-def _count(report: Report | None, *, is_uncertain: bool, is_unreported: bool) -> CountedItems:
+def _count(report: Report | None, *, uncertain: int, is_unreported: bool) -> CountedItems:
     counts = report.counts if report else ItemCounts()
     return CountedItems(
         succeeded=counts.succeeded,
         dead_lettered=counts.dead_lettered,
         discarded=counts.discarded,
         attempts_failed=counts.attempts_failed + counts.attempts_lost,
-        uncertain=int(is_uncertain) + counts.uncertain,
+        uncertain=uncertain + counts.uncertain,
         unreported=int(is_unreported),
     )

@@ -13,6 +13,7 @@ from workqueuejob.brokers.traits import read_traits
 from workqueuejob.errors import TemplateInvalid
 from workqueuejob.names import (
     API_VERSION,
+    CONCURRENCY_LABEL,
     DEFAULT_INSTALLATION,
     INSTALLATION_LABEL,
     KIND,
@@ -62,7 +63,6 @@ def build_job(
     """Return the manifest of a wave's Job, owned by the WorkQueueJob.
 
     installation: the one that makes it, whose name its labels and those of its pods have.
-
     Rules: Job API (batch/v1), KEP-3850 (back-off limit per index), KEP-3329 (pod failure policy),
     KEP-3939 (pod replacement policy). Raises TemplateInvalid for a template of the wrong shape.
     """
@@ -75,6 +75,7 @@ def build_job(
         WAVE_LABEL: str(wave.wave),
         INSTALLATION_LABEL: label_installation(installation),
         **({WARM_LABEL: "true"} if wave.is_warm else {}),
+        **({CONCURRENCY_LABEL: str(spec.concurrency)} if spec.concurrency > 1 else {}),
     }
     failure_policy = build_failure_policy(spec, template["spec"])
     _complete_template(resource, template, labels, worker_image)
@@ -103,10 +104,8 @@ def build_job(
 
 
 def hash_template(resource: WorkQueueJob) -> str:
-    """Return a hash of all that a wave's pods are made from.
-
-    It must stay the same over versions of the operator: pods with another hash count as outdated.
-    """
+    """Return a hash of all that a wave's pods are made from; pods with another one are outdated."""
+    # It must stay the same over versions of the operator.
     spec = resource.spec
     parts: dict[str, Any] = {
         "queue": _describe_queue(resource),

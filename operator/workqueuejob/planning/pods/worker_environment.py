@@ -64,6 +64,7 @@ def _build_settings(
         probes=read_probes(container),
         item_timeout_seconds=worker.item_timeout_seconds if worker else None,
         prefix_output=worker.prefix_output if worker else False,
+        concurrency=spec.concurrency,
         termination_message_path=container.get("terminationMessagePath")
         or DEFAULT_TERMINATION_MESSAGE_PATH,
     )

@@ -13,6 +13,7 @@ from workqueuejob.api import WorkQueueJobSpec
 from workqueuejob.api.autoscale import Autoscale
 from workqueuejob.api.spec import RunPolicy
 from workqueuejob.planning.observing.observed import Observed
+from workqueuejob.planning.sizing.holding import count_left
 from workqueuejob.planning.wording import count
 
 HORIZON_SECONDS = 10.0
@@ -66,14 +67,19 @@ def choose_scaling(
     if autoscale is None or depth is None:
         return None
     most, kept = observed.resource.spec.parallelism, count_kept(observed.resource.spec)
-    left = depth.left_beside_waiting if kept else depth.left
+    concurrency = observed.resource.spec.concurrency
+    left = count_left(observed.jobs, depth, may_wait=kept > 0)
+    if left is None:
+        # The pods that are there have all that is left in hand.
+        left = depth.delayed
     if depth.partitions is not None:
-        most = min(most, depth.partitions)
+        most = min(most, -(-depth.partitions // concurrency))
     if not left or not most:
         return Scaling(kept, f"no item left; {_say_kept(kept)}" if kept else None, seconds_per_item)
     by_time = _by_time(observed, left, seconds_per_item, now)
     wishes = [*_by_items(autoscale, left), *by_time]
-    unlimited = (left, f"{count(left, 'item')} left need")
+    at_once = f" at {concurrency} at once" if concurrency > 1 else ""
+    unlimited = (-(-left // concurrency), f"{_say_left(left)}{at_once} {_need(left)}")
     pods, why = max(wishes or [unlimited], key=lambda wish: wish[0])
     chosen = max(1, min(pods, most))
     wanted = f"{chosen} of {most} pods" if pods <= most else f"{pods} pods, of which {most} may run"
@@ -92,11 +98,19 @@ def _say_kept(kept: int) -> str:
     return f"kept {kept} warm (minParallelism)"
 
 
+def _say_left(left: int) -> str:
+    return f"{count(left, 'item')} left"
+
+
+def _need(left: int) -> str:
+    return "needs" if left == 1 else "need"
+
+
 def _by_items(autoscale: Autoscale, left: int) -> list[tuple[int, str]]:
     each = autoscale.items_per_worker
     if each is None:
         return []
-    return [(-(-left // each), f"{count(left, 'item')} left at {each} a pod need")]
+    return [(-(-left // each), f"{_say_left(left)} at {each} a pod {_need(left)}")]
 
 
 def _by_time(
@@ -107,15 +121,15 @@ def _by_time(
     if limit is None:
         return []
     to_go = limit - (now - _find_start(observed, now)).total_seconds()
-    items = count(left, "item")
+    items, needed = _say_left(left), _need(left)
     if to_go <= 0:
         most = observed.resource.spec.parallelism
-        return [(most, f"{items} left and {-to_go:.0f} s too late need")]
+        return [(most, f"{items} and {-to_go:.0f} s too late {needed}")]
     if seconds_per_item is None:
-        return [(1, f"{items} left and {to_go:.0f} s to go; to see how long one takes, try")]
+        return [(1, f"{items} and {to_go:.0f} s to go; to see how long one takes, try")]
     usable = max(1.0, to_go - min(_RESERVE_SECONDS, _RESERVE_SHARE * limit))
     need = math.ceil(left * seconds_per_item / usable - _TOLERANCE_PODS)
-    why = f"{items} left at {seconds_per_item:.2f} s each and {to_go:.0f} s to go need"
+    why = f"{items} at {seconds_per_item:.2f} s each and {to_go:.0f} s to go {needed}"
     return [(max(1, need), why)]
 
 

@@ -5,14 +5,17 @@ A ready item is spoken for if an open completion that holds no item will take it
 better of unacked items, says how many of the run's active pods hold one.
 
 8 items are ready and 5 completions are open, of which 2 hold an item: 3 of the 8 are spoken for,
-and 5 completions more are wanted.
+and 5 completions more are wanted. Where a pod of mode Fine works on 4 items at once, a completion
+stands for 4 items: with 20 ready and 3 completions open, of which 2 are full, 4 are spoken for, and
+4 completions more are wanted.
 """
 
 from dataclasses import dataclass
 
 from workqueuejob.api import WorkQueueJobSpec
 from workqueuejob.brokers.depth import QueueDepth
-from workqueuejob.planning.observing.observed import ObservedJob, count_active
+from workqueuejob.planning.observing.observed import ObservedJob
+from workqueuejob.planning.sizing.holding import count_held, find_most_concurrency
 
 MAX_UNFINISHED_WAVES = 50
 """The most waves that may be unfinished at once: as many as status lists."""
@@ -57,37 +60,28 @@ def size(
     parallelism: how many pods may run, where that is fewer than in the spec.
     """
     held = count_held(jobs, depth)
+    capacity = find_most_concurrency(jobs)
     available = sum(job.available for job in jobs)
-    unheld = max(0, available - held - stalled)
-    per_pod = spec.items_settled_per_pod
-    # A foreign pod that holds an item may still take itemsPerPod - 1 more. Counting on it makes
-    # completions too few rather than too many, and what is left starts another wave. A worker ends
-    # by itself when nothing is left, so with workers too many do no harm.
-    appetite = per_pod - 1 if spec.worker is None else 0
-    spoken_for = per_pod * unheld + appetite * held
-    wanted = max(0, -(-(depth.ready - spoken_for) // per_pod))
+    unheld = max(0, available - -(-held // capacity) - stalled)
+    if spec.mode == "Fine":
+        # A pod takes as many as it has room for, so pods with an item may take more.
+        each = spec.concurrency
+        spoken_for = max(0, capacity * (available - stalled) - held)
+    else:
+        each = spec.items_settled_per_pod
+        # A foreign pod that holds an item may still take itemsPerPod - 1 more. Counting on it makes
+        # completions too few rather than too many, and what is left starts another wave. A worker
+        # ends by itself when nothing is left, so with workers too many do no harm.
+        appetite = each - 1 if spec.worker is None else 0
+        spoken_for = each * unheld + appetite * held
+    wanted = max(0, -(-(depth.ready - spoken_for) // each))
     if depth.partitions is not None:
-        # A pod without a partition gets no item, and each open completion takes one at least.
-        wanted = min(wanted, max(0, depth.partitions - (available - stalled)))
+        # A pod without a partition gets no item, and each open completion takes as many as it has
+        # room for.
+        useful = -(-depth.partitions // spec.concurrency)
+        wanted = min(wanted, max(0, useful - (available - stalled)))
     free_pods = count_free_pods(spec.parallelism if parallelism is None else parallelism, jobs)
     return Sizing(held=held, unheld=unheld, wanted=wanted, free_pods=free_pods)
-
-
-def count_held(jobs: tuple[ObservedJob, ...], depth: QueueDepth) -> int:
-    """Return how many of the run's active pods hold an item; at least so many if unsure."""
-    if depth.holders is None:
-        return 0
-    active = count_active(jobs)
-    if is_foreign_consumer_present(jobs, depth):
-        # Other consumers hold some of the items: count only pods that are seen to run.
-        active = sum(job.ready for job in jobs)
-    return min(depth.holders, active)
-
-
-def is_foreign_consumer_present(jobs: tuple[ObservedJob, ...], depth: QueueDepth) -> bool:
-    """Return whether the broker counts more consumers than the run has pods that could be one."""
-    possible = sum(job.active + job.terminating for job in jobs)
-    return depth.consumers is not None and depth.consumers > possible
 
 
 def count_free_pods(parallelism: int, jobs: tuple[ObservedJob, ...]) -> int:

@@ -1,0 +1,108 @@
+"""An engine with several items in hand, at a queue in memory."""
+
+import threading
+
+from tests.unit.worker.builders import ONE_ATTEMPT, Plant, take
+from workqueuejob.contract.report import ItemCounts
+from workqueuejob.worker.item import Item
+
+
+def take_all(plant: Plant) -> list[Item]:
+    """Return the next item, and as many beside it as there is room for."""
+    items = [take(plant.engine)]
+    while (item := plant.engine.look(0)) is not None:
+        items.append(item)
+    return items
+
+
+def test_as_many_items_are_in_hand_as_the_settings_allow() -> None:
+    plant = Plant(b"a", b"b", b"c", b"d", concurrency=3)
+    items = take_all(plant)
+    assert [item.body for item in items] == [b"a", b"b", b"c"]
+    assert not plant.engine.has_room
+    items[1].ack()
+    assert plant.engine.has_room
+    found = plant.engine.look(0)
+    assert found is not None
+    assert found.body == b"d"
+
+
+def test_no_more_are_taken_than_the_quota_lacks() -> None:
+    plant = Plant(b"a", b"b", b"c", b"d", concurrency=3, quota=2)
+    first, second = take_all(plant)
+    first.fail("no good")
+    third = plant.engine.look(0)
+    assert third is not None
+    assert plant.engine.look(0) is None
+    second.ack()
+    assert plant.broker.fetch_ahead is False
+    third.ack()
+    assert plant.engine.is_done
+
+
+def test_stopped_worker_takes_nothing_beside_what_it_has_in_hand() -> None:
+    plant = Plant(b"a", b"b", concurrency=2)
+    item = take(plant.engine)
+    plant.stop.request()
+    assert plant.engine.look(0) is None
+    assert item.ack()
+
+
+def test_leases_of_all_items_are_renewed() -> None:
+    plant = Plant(b"a", b"b", b"c", lease_seconds=30, concurrency=3)
+    items = take_all(plant)
+    for _ in range(10):
+        plant.clock.sleep(20)
+        plant.engine.renew()
+    assert [item.ack() for item in items] == [True, True, True]
+
+
+def test_one_lost_item_leaves_the_others_in_hand() -> None:
+    plant = Plant(b"a", b"b", b"c", concurrency=3)
+    items = take_all(plant)
+    plant.queue.settle(items[1].delivery.handle.token)
+    plant.engine.renew()
+    assert [item.is_lost for item in items] == [False, True, False]
+    assert [item.ack() for item in items] == [True, False, True]
+    counts = plant.engine.report.counts
+    assert (counts.succeeded, counts.leases_lost) == (2, 1)
+    assert plant.engine.settlement.held == []
+
+
+def test_item_without_an_attempt_left_is_put_aside_beside_others() -> None:
+    plant = Plant(b"a", b"b", concurrency=2, retry=ONE_ATTEMPT)
+    other = plant.connect()
+    for body in (b"a", b"b"):
+        delivery = other.take(timeout_seconds=0)
+        assert delivery is not None
+        assert delivery.body == body
+        if body == b"a":
+            other.release(delivery)
+    # The lease of the other one, whose worker is gone, has run out.
+    plant.clock.sleep(60)
+    item = take(plant.engine)
+    assert item.body == b"a"
+    assert plant.engine.look(0) is None
+    assert plant.engine.report.counts == ItemCounts(dead_lettered=1, attempts_lost=1)
+
+
+def test_item_that_was_settled_for_its_limit_is_not_settled_again() -> None:
+    plant = Plant(b"a", retry=ONE_ATTEMPT, concurrency=2)
+    item = take(plant.engine)
+    thread = threading.Thread(target=item.fail, args=("timed out",))
+    thread.start()
+    thread.join()
+    assert item.ack()
+    assert plant.engine.report.counts == ItemCounts(dead_lettered=1, attempts_failed=1)
+
+
+def test_outage_ends_when_the_last_of_several_calls_has_succeeded() -> None:
+    plant = Plant(b"a", b"b", concurrency=2)
+    items = take_all(plant)
+    plant.broker.cut()
+    notes: list[str] = []
+    plant.clock.on_sleep = lambda: notes.append(plant.engine.report.noted)
+    assert [item.ack() for item in items] == [True, True]
+    assert notes
+    assert all(notes)
+    assert plant.engine.report.noted == ""
