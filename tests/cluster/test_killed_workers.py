@@ -20,8 +20,9 @@ pytestmark = [pytest.mark.cluster, pytest.mark.starts_early, pytest.mark.timeout
 
 
 @pytest.mark.nightly
+@pytest.mark.parametrize(("concurrency", "seconds"), [(1, 0.3), (4, 1.2)])
 def test_fine_workers_killed_twelve_times_lose_nothing(
-    cluster: Cluster, workspace: Workspace, redis: Redis
+    cluster: Cluster, workspace: Workspace, redis: Redis, concurrency: int, seconds: float
 ) -> None:
     items = [f"item-{number:03}" for number in range(500)]
     redis.rpush(workspace.queue, *items)
@@ -29,9 +30,10 @@ def test_fine_workers_killed_twelve_times_lose_nothing(
         a_worker_job(
             workspace,
             "killed",
-            command=print_stdin_after(0.3),
+            command=print_stdin_after(seconds),
             parallelism=4,
-            # A kill is an attempt of the item in hand, and a new pod begins with what was lost.
+            worker={"concurrency": concurrency},
+            # A kill is an attempt of each item in hand, and a new pod begins with what was lost.
             retry={"maxAttempts": 20},
             # One that is killed before it has an item is a failed pod.
             backoffLimit=12,
@@ -43,7 +45,7 @@ def test_fine_workers_killed_twelve_times_lose_nothing(
     ended = workspace.wait_for_end("killed", seconds=240)
     assert ended_as(ended) == ("Complete", "Drained")
     processed = count_processed(workspace, "killed", items)
-    assert processed.total() - len(items) <= len(kills)
+    assert processed.total() - len(items) <= len(kills) * concurrency
     assert_ledger_adds_up(ended)
     counted = ended["status"]["items"]
     assert (counted["total"], counted["succeeded"], counted["remaining"]) == (500, 500, 0)

@@ -59,13 +59,15 @@ class Broker:
         self.holders_lately: frozenset[str] = frozenset()
         self.holders_measured: frozenset[str] = frozenset()
         self.remaining_measured = 0
+        self._in_flight_lately = 0
         self.is_blind = False
 
     def refresh(self) -> None:
         """Bring up to date what lags, if it is due."""
         if self.clock.seconds - self._refreshed_at >= REFRESH_SECONDS:
             self._refreshed_at = self.clock.seconds
-            self.holders_lately = frozenset(self.queue.held.keys() - self.queue.hidden)
+            self.holders_lately = self.queue.seen_holders
+            self._in_flight_lately = len(self.queue.held) - len(self.queue.hidden)
 
     def measure(self) -> Measurement | None:
         """Return a measurement; None if it takes too long."""
@@ -77,7 +79,7 @@ class Broker:
         return Measurement(self._started, self.clock.now, self._result(fault))
 
     def _result(self, fault: Fault | None) -> QueueDepth | ConnectionFailed:
-        self.holders_measured = frozenset(self.queue.held)
+        self.holders_measured = self.queue.holders
         self.remaining_measured = self.queue.remaining
         is_blind = fault is Fault.NO_MANAGEMENT and self.detail in RABBITMQ
         detail = Detail.HIDES if is_blind else self.detail
@@ -88,7 +90,7 @@ class Broker:
         depth = QueueDepth(
             ready=queue.takeable,
             in_flight=len(queue.held) - len(queue.hidden) if counts_held else None,
-            in_flight_lately=len(self.holders_lately) if detail is Detail.LAGS else None,
+            in_flight_lately=self._in_flight_lately if detail is Detail.LAGS else None,
             consumers=None if detail is Detail.LEASES else len(queue.consumers),
             delayed=len(queue.resting),
             dead_lettered=len(queue.dead),

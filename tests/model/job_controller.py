@@ -329,7 +329,7 @@ class JobController:
 
     def _delete_pods(self, job: Job, pods: list[Pod]) -> None:
         if not (job.is_ending or job.spec.get("suspend")):
-            self.scaled_down += [pod for pod in pods if pod.name in self.queue.held]
+            self.scaled_down += [pod for pod in pods if pod.name in self.queue.holders]
         for pod in pods:
             pod.is_tracked = False
             self.program.hear_sigterm(pod, self.queue)

@@ -43,7 +43,8 @@ class LeasedQueue(Queue):
 
     def take(self, consumer: str) -> None:
         """Lease an item to who asks, what others lost before all else."""
-        if consumer in self.held or not self.takeable:
+        hand = self._find_free_hand(consumer)
+        if hand is None or not self.takeable:
             return
         if self.expired:
             item = self.expired.pop(0)
@@ -51,17 +52,17 @@ class LeasedQueue(Queue):
             self._count(attempts_lost=1)
         else:
             item = self.ready.popleft()
-        self.held[consumer] = item
+        self.held[hand] = item
         self.taken_at[consumer] = self.clock.seconds
-        self.renew(consumer)
+        self._until[hand] = self.clock.seconds + LEASE_SECONDS
 
     def hide(self, consumer: str) -> None:
         """Hold on: a lease is renewed for as long as the work takes."""
 
     def renew(self, consumer: str) -> None:
-        """Begin the lease anew."""
-        if consumer in self.held:
-            self._until[consumer] = self.clock.seconds + LEASE_SECONDS
+        """Begin the leases anew."""
+        for hand in self.find_hands(consumer):
+            self._until[hand] = self.clock.seconds + LEASE_SECONDS
 
     def settle(self, consumer: str) -> None:
         """Acknowledge."""
@@ -81,7 +82,8 @@ class LeasedQueue(Queue):
 
     def disconnect(self, consumer: str) -> None:
         """Give back what is held, and leave."""
-        self._until.pop(consumer, None)
+        for hand in self.find_hands(consumer):
+            self._until.pop(hand, None)
         super().disconnect(consumer)
 
     def cut_off(self, consumer: str) -> None:

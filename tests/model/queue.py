@@ -1,4 +1,4 @@
-"""A RabbitMQ queue with a prefetch of 1. Knows nothing of Kubernetes.
+"""A RabbitMQ queue with a prefetch of 1 for each hand. Knows nothing of Kubernetes.
 
 An item is ready, held by one consumer, resting until its next attempt, settled or dead-lettered; it
 never vanishes by itself. As at the real broker, no item stays ready while a consumer waits, and a
@@ -12,12 +12,20 @@ from tests.model.clock import Clock
 from workqueuejob.contract.report import ItemCounts
 
 RETURN_SECONDS = 2.0
+_HAND = "+"
+
+
+def find_owner(hand: str) -> str:
+    """Return the consumer to whom a hand belongs."""
+    return hand.partition(_HAND)[0]
 
 
 class Queue:
     """Items are numbers, in the order in which they were published.
 
-    taken_at: when a consumer last got an item.
+    hands: how many items a worker has in hand at most. The first hand has the consumer's name, and
+        each of the others one of its own; a consumer that is no worker has one.
+    held: by hand. taken_at: when a consumer last got an item.
     settled, dead: by which consumer. resting: until when. attempts: those that failed.
     returned: items that came back from a worker that was killed.
     hidden: who holds its item out of sight. returning: items out of sight whose holder is dead.
@@ -30,6 +38,7 @@ class Queue:
     counts: ItemCounts | None = None
     keeps_connections = False
     may_forget = True
+    hands = 1
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
@@ -58,6 +67,27 @@ class Queue:
             *self.settled,
             *self.dead,
         ]
+
+    @property
+    def holders(self) -> frozenset[str]:
+        """The consumers that hold an item."""
+        return frozenset(map(find_owner, self.held))
+
+    @property
+    def seen_holders(self) -> frozenset[str]:
+        """Those that hold an item which who measures can see."""
+        return frozenset(map(find_owner, self.held.keys() - self.hidden))
+
+    def find_hands(self, consumer: str) -> list[str]:
+        """Return the hands of a consumer that hold an item."""
+        return [hand for hand in self._list_hands(consumer) if hand in self.held]
+
+    def _find_free_hand(self, consumer: str) -> str | None:
+        return next((hand for hand in self._list_hands(consumer) if hand not in self.held), None)
+
+    def _list_hands(self, consumer: str) -> list[str]:
+        hands = 1 if consumer.startswith("stranger-") else self.hands
+        return [consumer, *(f"{consumer}{_HAND}{number}" for number in range(1, hands))]
 
     @property
     def takeable(self) -> int:
@@ -97,7 +127,7 @@ class Queue:
 
     def settle(self, consumer: str) -> None:
         """Take the consumer's acknowledgement; it gets the next item at once."""
-        self.settled[self._let_go(consumer)] = consumer
+        self.settled[self._let_go(consumer)] = find_owner(consumer)
         self._deliver()
 
     def settle_last(self, consumer: str) -> None:
@@ -115,7 +145,7 @@ class Queue:
     def bury(self, consumer: str, *, attempts_failed: int) -> None:
         """Put an item aside for good, after one more attempt or without."""
         self.attempts[self.held[consumer]] += attempts_failed
-        self.dead[self._let_go(consumer)] = consumer
+        self.dead[self._let_go(consumer)] = find_owner(consumer)
         self._deliver()
 
     def forget(self, item: int) -> None:
@@ -125,12 +155,16 @@ class Queue:
         self.ready.appendleft(item)
         self._deliver()
 
-    def disconnect(self, consumer: str) -> None:
-        """Close the consumer's connection, if it has one; what it held is ready again."""
+    def unsubscribe(self, consumer: str) -> None:
+        """Deliver no more to a consumer, which may hold items."""
         if consumer in self.consumers:
             self.consumers.remove(consumer)
-        if consumer in self.held:
-            self.ready.appendleft(self._let_go(consumer))
+
+    def disconnect(self, consumer: str) -> None:
+        """Close the consumer's connection, if it has one; what it held is ready again."""
+        self.unsubscribe(consumer)
+        for hand in self.find_hands(consumer):
+            self.ready.appendleft(self._let_go(hand))
         self._deliver()
 
     def cut_off(self, consumer: str) -> None:
@@ -139,19 +173,18 @@ class Queue:
         That is an attempt of its item from the second time on. The first time nobody can tell it
         from a death of the broker, unless the item was held out of sight.
         """
-        if consumer in self.held:
-            item = self.held[consumer]
-            is_counted = item in self.returned or consumer in self.hidden
+        for hand in self.find_hands(consumer):
+            item = self.held[hand]
+            is_counted = item in self.returned or hand in self.hidden
             self.attempts[item] += int(is_counted)
             self.returned.add(item)
-        if consumer in self.hidden:
-            self.returning[self._let_go(consumer)] = self.clock.seconds + RETURN_SECONDS
+            if hand in self.hidden:
+                self.returning[self._let_go(hand)] = self.clock.seconds + RETURN_SECONDS
         self.disconnect(consumer)
 
     def hide(self, consumer: str) -> None:
-        """Hold an item in a queue of the worker's own."""
-        if consumer in self.held:
-            self.hidden.add(consumer)
+        """Hold the items in a queue of the worker's own."""
+        self.hidden.update(self.find_hands(consumer))
 
     def renew(self, consumer: str) -> None:
         """Say that a worker is alive; here its connection says so."""
@@ -167,6 +200,6 @@ class Queue:
 
     def _deliver(self) -> None:
         for consumer in self.consumers:
-            if self.ready and consumer not in self.held:
-                self.held[consumer] = self.ready.popleft()
+            while self.ready and (hand := self._find_free_hand(consumer)) is not None:
+                self.held[hand] = self.ready.popleft()
                 self.taken_at[consumer] = self.clock.seconds

@@ -209,7 +209,7 @@ class Referee:
         if action.reason == WARM_PODS_NOT_NEEDED:
             assert action.with_grace, "an item at work was cut short"
             # Held out of sight for longer than the broker lets it be: its grace is all it has.
-            holders -= self._queue.hidden
+            holders &= self._queue.seen_holders
         now, job = self._controller.clock.seconds, self._controller.jobs[action.job]
         if action.reason == QUEUE_DRAINED and observed.resource.spec.worker is not None:
             assert action.with_grace, "an item at work was cut short"
@@ -244,7 +244,7 @@ class Referee:
 
     def _list_busy(self) -> list[Pod]:
         """Return the pods that don't wait for their first item, as far as the broker can tell."""
-        holders = self._broker.holders_measured - self._queue.hidden
+        holders = self._broker.holders_measured & self._queue.seen_holders
         if self._broker.detail is Detail.LAGS:
             holders &= self._broker.holders_lately
         now = self._controller.clock.seconds

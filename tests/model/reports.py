@@ -6,6 +6,7 @@ from tests.builders import NAMESPACE, a_job, a_pod_metadata, after
 from tests.model.job_controller import Job, JobController
 from tests.model.pods import Phase, Pod
 from workqueuejob.api import WorkQueueJob
+from workqueuejob.names import CONCURRENCY_LABEL
 from workqueuejob.planning.ledger.report_book import ReportBook
 from workqueuejob.planning.observing.observed import ObservedJob
 
@@ -23,10 +24,10 @@ class Reports:
         """Take in all pods that have ended or gone; return whether there was news."""
         news = [self._list(job) for job in self._controller.jobs.values()]
         for name, pod in self._controller.deleted_pods[self._deletions_seen :]:
-            news.append(self._book.put(build_manifest(name, pod), is_gone=True))
+            news.append(self._put(name, pod, is_gone=True))
         self._deletions_seen = len(self._controller.deleted_pods)
         for name, pod in self._controller.expired_pods[self._expired_seen :]:
-            news.append(self._book.put(build_manifest(name, pod), is_gone=True))
+            news.append(self._put(name, pod, is_gone=True))
         self._expired_seen = len(self._controller.expired_pods)
         return any(news)
 
@@ -40,9 +41,14 @@ class Reports:
             self._book.note_listed(job)
         return self._book.attach(resource, jobs)
 
+    def _put(self, job: str, pod: Pod, *, is_gone: bool = False) -> bool:
+        manifest = build_manifest(job, pod)
+        manifest["metadata"]["labels"][CONCURRENCY_LABEL] = str(self._controller.queue.hands)
+        return self._book.put(manifest, is_gone=is_gone)
+
     def _list(self, job: Job) -> bool:
         pods = (*job.pods, *job.ended_pods)
-        news = [self._book.put(build_manifest(job.name, pod)) for pod in pods]
+        news = [self._put(job.name, pod) for pod in pods]
         return any(news)
 
 

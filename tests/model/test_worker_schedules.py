@@ -1,5 +1,7 @@
 """Whatever happens to our workers: no item is lost, the ledger adds up, and every run ends."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, precondition, rule
@@ -22,6 +24,13 @@ _HIDES_AFTER_SECONDS = 1200.0
 _FAULTS = [Fault.ERROR, Fault.TIMEOUT, Fault.NO_MANAGEMENT]
 items_of_a_kind = st.frozensets(st.integers(0, 8), max_size=2)
 
+
+def keep_within_quota(worker: Worker) -> Worker:
+    """Return a worker that the API server would take."""
+    most = worker.concurrency if worker.quota is None else worker.quota
+    return replace(worker, concurrency=min(worker.concurrency, most))
+
+
 settings_of_runs = st.builds(
     Setting,
     worker=st.builds(
@@ -31,7 +40,8 @@ settings_of_runs = st.builds(
         retry_delay_seconds=st.sampled_from([0.0, 4.0, 40.0]),
         poison=items_of_a_kind,
         killers=items_of_a_kind,
-    ),
+        concurrency=st.sampled_from([1, 1, 2, 4]),
+    ).map(keep_within_quota),
     detail=st.sampled_from(
         [Detail.LEASES, Detail.LEASES, Detail.COUNTS, Detail.LAGS, Detail.HIDES]
     ),
@@ -86,7 +96,7 @@ class WorkerSchedule(Schedule):
     @property
     def holding(self) -> list[Pod]:
         """The pods that hold an item."""
-        return [pod for pod in self.running if pod.name in self.world.queue.held]
+        return [pod for pod in self.running if pod.name in self.world.queue.holders]
 
     @property
     def may_keep_pods(self) -> bool:

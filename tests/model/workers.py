@@ -5,7 +5,7 @@ after its last attempt, an item whose attempts were all lost is put aside untouc
 the item in hand be finished or gives it back, and a termination message says what was done so far.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 from tests.model.pods import GRACE_SECONDS, PROMPT_SECONDS, Phase, Pod, Step, start
 from tests.model.queue import Queue
@@ -18,6 +18,7 @@ class Worker:
     """Our worker and the command that it runs.
 
     quota: items to settle; None in mode Fine.
+    concurrency: how many items it has in hand at once.
     poison: items on which the command fails, killers: on which the pod is killed.
     """
 
@@ -26,6 +27,7 @@ class Worker:
     retry_delay_seconds: float = 4.0
     poison: frozenset[int] = field(default_factory=frozenset)
     killers: frozenset[int] = field(default_factory=frozenset)
+    concurrency: int = 1
 
     def go_on(self, pod: Pod, step: Step, queue: Queue) -> None:
         """Take a step: WORK takes or finishes an item, PRETEND fails it, CRASH is SIGKILL, and
@@ -38,11 +40,13 @@ class Worker:
                 start(pod, queue)
                 self._write(pod, queue)
             return
-        pod.awaits_first = pod.awaits_first and pod.name not in queue.held
+        held = queue.find_hands(pod.name)
+        pod.awaits_first = pod.awaits_first and not held
         if step is Step.CRASH:
             self.be_killed(pod, queue)
-        elif pod.name in queue.held:
-            self._go_on_with(queue.held[pod.name], pod, step, queue)
+        elif held and not (step is Step.WORK and self._takes_more(pod, held, queue)):
+            # Which one ends first is different each time.
+            self._go_on_with(held[sum(asdict(pod.counts).values()) % len(held)], pod, step, queue)
         elif pod.is_terminating:
             self._exit(pod, queue, exit_codes.STOPPED_EARLY)
         elif self._is_done(pod) or (step is Step.LEAVE and not queue.offers(pod.name)):
@@ -55,7 +59,7 @@ class Worker:
     def hear_sigterm(self, pod: Pod, queue: Queue, *, grace_seconds: float = GRACE_SECONDS) -> None:
         """Take nothing more; the item in hand may be finished."""
         if pod.is_active:
-            stays = grace_seconds if pod.name in queue.held else PROMPT_SECONDS
+            stays = grace_seconds if queue.find_hands(pod.name) else PROMPT_SECONDS
             pod.kill_at = queue.clock.seconds + stays
 
     def run_out_of_grace(self, pod: Pod, queue: Queue) -> None:
@@ -67,10 +71,11 @@ class Worker:
 
     def be_killed(self, pod: Pod, queue: Queue, *, after_settling: bool = False) -> None:
         """Be ended by SIGKILL, perhaps between an acknowledgement and the message about it."""
-        if after_settling and pod.name in queue.held and not pod.is_frozen:
-            # It has said that it holds one before it begins with it.
+        held = queue.find_hands(pod.name)
+        if after_settling and held and not pod.is_frozen:
+            # It has said that it holds them before it begins with them.
             self._write(pod, queue)
-            queue.settle(pod.name)
+            queue.settle(held[-1])
         pod.phase, pod.exit_code = Phase.FAILED, exit_codes.KILLED
         queue.cut_off(pod.name)
 
@@ -79,29 +84,41 @@ class Worker:
         if pod.phase is Phase.RUNNING and not pod.is_frozen:
             self._exit(pod, queue, exit_codes.FAILED)
 
-    def _go_on_with(self, item: int, pod: Pod, step: Step, queue: Queue) -> None:
+    def _takes_more(self, pod: Pod, held: list[str], queue: Queue) -> bool:
+        """Take another item beside those in hand, where a worker asks for it; return whether."""
+        wanted = self.concurrency if self.quota is None else self.quota - pod.counts.settled
+        if len(held) >= min(self.concurrency, wanted) or pod.is_terminating:
+            return False
+        queue.take(pod.name)
+        self._write(pod, queue)
+        return len(queue.find_hands(pod.name)) > len(held)
+
+    def _go_on_with(self, hand: str, pod: Pod, step: Step, queue: Queue) -> None:
+        item = queue.held[hand]
+        if pod.is_terminating:
+            queue.unsubscribe(pod.name)
         if queue.attempts[item] >= self.max_attempts:
-            self._bury(pod, queue, attempts_failed=0)
+            self._bury(hand, pod, queue, attempts_failed=0)
         elif item in self.killers:
             self.be_killed(pod, queue)
         elif step is Step.PRETEND or item in self.poison:
-            self._fail(item, pod, queue)
+            self._fail(hand, pod, queue)
         elif step is Step.WORK:
-            queue.settle(pod.name)
+            queue.settle(hand)
             # What came back once may have been counted before.
             pod.counts = pod.counts.plus(succeeded=1, uncertain=int(item in queue.returned))
         self._finish_step(pod, queue)
 
-    def _fail(self, item: int, pod: Pod, queue: Queue) -> None:
-        if queue.attempts[item] + 1 >= self.max_attempts:
-            self._bury(pod, queue, attempts_failed=1)
+    def _fail(self, hand: str, pod: Pod, queue: Queue) -> None:
+        if queue.attempts[queue.held[hand]] + 1 >= self.max_attempts:
+            self._bury(hand, pod, queue, attempts_failed=1)
         else:
-            queue.retry(pod.name, delay_seconds=self.retry_delay_seconds)
+            queue.retry(hand, delay_seconds=self.retry_delay_seconds)
             pod.counts = pod.counts.plus(attempts_failed=1)
 
-    def _bury(self, pod: Pod, queue: Queue, *, attempts_failed: int) -> None:
-        is_uncertain = queue.held[pod.name] in queue.returned
-        queue.bury(pod.name, attempts_failed=attempts_failed)
+    def _bury(self, hand: str, pod: Pod, queue: Queue, *, attempts_failed: int) -> None:
+        is_uncertain = queue.held[hand] in queue.returned
+        queue.bury(hand, attempts_failed=attempts_failed)
         pod.counts = pod.counts.plus(
             dead_lettered=1, attempts_failed=attempts_failed, uncertain=int(is_uncertain)
         )
@@ -112,7 +129,7 @@ class Worker:
         if self._is_done(pod):
             # It cancels together with the last settlement: what came meanwhile goes back.
             self._exit(pod, queue, exit_codes.DONE)
-        elif pod.is_terminating:
+        elif pod.is_terminating and not queue.find_hands(pod.name):
             self._exit(pod, queue, exit_codes.STOPPED_EARLY)
         else:
             self._write(pod, queue)
@@ -127,4 +144,4 @@ class Worker:
         self._write(pod, queue)
 
     def _write(self, pod: Pod, queue: Queue) -> None:
-        pod.message = write_report(pod.counts, holding=pod.name in queue.held)
+        pod.message = write_report(pod.counts, held=len(queue.find_hands(pod.name)))

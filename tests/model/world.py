@@ -68,7 +68,10 @@ class Setting:
             kafka={} if self.detail is Detail.LOG else None,
             mode=mode,
             items_per_pod=self.worker.quota,
-            **a_worker_spec(retry={"max_attempts": self.worker.max_attempts}),
+            **(
+                a_worker_spec(retry={"max_attempts": self.worker.max_attempts})
+                | {"worker": {"source": "Image", "concurrency": self.worker.concurrency}}
+            ),
             **spec,
         )
 
@@ -80,6 +83,7 @@ class World:
         self.setting = setting
         self.clock = Clock()
         self.queue = _QUEUES.get(setting.detail, Queue)(self.clock)
+        self.queue.hands = setting.worker.concurrency if setting.worker else 1
         self.strangers = Strangers(self.queue)
         self.broker = Broker(self.clock, self.queue, detail=setting.detail)
         self.controller = JobController(self.clock, self.queue, setting.behaviour)
