@@ -16,6 +16,7 @@ from workqueuejob.names import API_VERSION, KIND, NAME_MAX_LENGTH
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "examples"
 FOLDERS = (
+    "asyncio-worker",
     "coarse-rabbitmq",
     "command-with-headers",
     "continuous",
