@@ -104,12 +104,7 @@ class HandlerThreads:
         """Wait until a handler has ended, or it is time to do something."""
         due = min(*self._late_at.values(), self._stop.finish_by) - self._engine.clock()
         longest = LOOK_SECONDS if self._may_take and self._engine.has_room else SLICE_SECONDS
-        with suppress(Empty):
-            item, error = self._ended.get(timeout=min(max(due, 0.0), longest))
-            self._has_settled = True
-            self._late_at.pop(item, None)
-            if error is not None:
-                self.note(error)
+        self._hear(timeout_seconds=min(max(due, 0.0), longest))
         now = self._engine.clock()
         for item in [item for item, late_at in self._late_at.items() if now >= late_at]:
             say("stopped taking items, a handler takes too long and can't be ended", id=item.id)
@@ -118,6 +113,17 @@ class HandlerThreads:
             for item in tuple(self._late_at):
                 say("stopped, the work did not end in time", id=item.id)
                 self._settle(item, None)
+
+    def _hear(self, *, timeout_seconds: float) -> None:
+        """Wait for the end of a handler, and take note of all that have ended."""
+        with suppress(Empty):
+            while True:
+                item, error = self._ended.get(timeout=timeout_seconds)
+                timeout_seconds = 0.0
+                self._has_settled = True
+                self._late_at.pop(item, None)
+                if error is not None:
+                    self.note(error)
 
     def _settle(self, item: Item, reason: str | None) -> None:
         """Settle an item whose handler goes on; it failed if there is a reason."""

@@ -195,7 +195,6 @@ class Settlement:
                 self._put_down(item)
             return not item.is_lost
         self.require_owner()
-
         try:
             self._broker.call(
                 # Another thread may have settled it meanwhile, because its time was over.

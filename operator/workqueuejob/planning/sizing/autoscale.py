@@ -68,14 +68,14 @@ def choose_scaling(
         return None
     most, kept = observed.resource.spec.parallelism, count_kept(observed.resource.spec)
     concurrency = observed.resource.spec.concurrency
-    left = count_left(observed.jobs, depth, may_wait=kept > 0)
-    if left is None:
-        # The pods that are there have all that is left in hand.
-        left = depth.delayed
+    known = count_left(observed.jobs, depth, may_wait=kept > 0)
+    # Where it is not known, the pods that are there have in hand all that does not rest.
+    left = depth.delayed if known is None else known
     if depth.partitions is not None:
         most = min(most, -(-depth.partitions // concurrency))
     if not left or not most:
-        return Scaling(kept, f"no item left; {_say_kept(kept)}" if kept else None, seconds_per_item)
+        none = "no item ready" if known is None else "no item left"
+        return Scaling(kept, f"{none}; {_say_kept(kept)}" if kept else None, seconds_per_item)
     by_time = _by_time(observed, left, seconds_per_item, now)
     wishes = [*_by_items(autoscale, left), *by_time]
     at_once = f" at {concurrency} at once" if concurrency > 1 else ""
