@@ -359,9 +359,9 @@ def test_report_says_how_many_items_are_in_hand(tmp_path: Path) -> None:
         change()
         shown.append(json.loads(path.read_text()))
     assert shown == [
-        {"wqj": 1, "holding": True},
-        {"wqj": 1, "holding": True, "held": 2},
-        {"wqj": 1, "holding": True, "held": 3},
+        {"wqj": 1, "succeeded": 0, "holding": True},
+        {"wqj": 1, "succeeded": 0, "holding": True, "held": 2},
+        {"wqj": 1, "succeeded": 0, "holding": True, "held": 3},
         {"wqj": 1, "succeeded": 1, "holding": True, "held": 2},
         {"wqj": 1, "succeeded": 1, "holding": True},
     ]
