@@ -15,12 +15,15 @@ from tests.builders import (
     a_pod_metadata,
     a_work_queue_job,
     a_worker_spec,
+    after,
     an_observation,
 )
+from tests.reckoning import gather_evidence, plan
 from workqueuejob.api import WorkQueueJobSpec
 from workqueuejob.brokers.depth import QueueDepth
 from workqueuejob.contract.report import ItemCounts, write_report
 from workqueuejob.planning.actions import CreateWave
+from workqueuejob.planning.evidence.evidence import Evidence
 from workqueuejob.planning.evidence.movement import begin_movement, follow_movement
 from workqueuejob.planning.observing.jobs import read_job
 from workqueuejob.planning.observing.observed import ObservedJob
@@ -89,6 +92,31 @@ def test_pods_of_a_fine_run_follow_from_what_each_takes(
     jobs: tuple[ObservedJob, ...], depth: QueueDepth, wanted: int
 ) -> None:
     assert size(a_spec(8), jobs, depth).wanted == wanted
+
+
+def test_pods_that_pass_ready_items_over_are_full_whatever_they_hold() -> None:
+    # One of two pods works on an item alone, and the other has not started.
+    jobs = (a_fine_job(2, active=1),)
+    assert size(a_spec(8), jobs, a_depth(9, 1)).wanted == 0
+    assert size(a_spec(8), jobs, a_depth(9, 1), full=True).wanted == 1
+    assert size(a_spec(8), jobs, a_depth(8, 1), full=True).wanted == 0
+
+
+@pytest.mark.parametrize(
+    ("seconds", "concurrency", "ready", "actions"),
+    [(9, 8, 3, 0), (10, 8, 3, 1), (10, 1, 3, 1), (60, 8, 0, 0)],
+    ids=["not yet", "now", "one at a time, at once", "nothing is ready"],
+)
+def test_items_that_pods_pass_over_for_ten_seconds_get_others(
+    seconds: int, concurrency: int, ready: int, actions: int
+) -> None:
+    resource = a_resource(concurrency, parallelism=2)
+    evidence = Evidence()
+    for at in range(seconds + 1):
+        job = a_fine_job(1, concurrency=concurrency)
+        seen = an_observation(job, resource=resource, depth=a_depth(ready, 1), at=float(at))
+        evidence = gather_evidence(evidence, seen, now=after(at))
+    assert len(plan(seen, evidence, now=after(seconds)).actions) == actions
 
 
 @pytest.mark.parametrize("concurrency", [None, 3])

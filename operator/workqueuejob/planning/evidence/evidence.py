@@ -20,16 +20,18 @@ from workqueuejob.planning.evidence.resumes import Resumes, forget_resumes, note
 from workqueuejob.planning.evidence.signs import (
     is_abandoned,
     is_drained,
+    is_passed_over,
     is_quiet,
     is_surplus,
     is_untaken,
+    take_fingerprint,
 )
 from workqueuejob.planning.evidence.silence import Silence, follow_silence, seconds_awaited
 from workqueuejob.planning.evidence.spare import FirstSeen, Look, follow_workers, is_spare
 from workqueuejob.planning.ledger.books import Books
 from workqueuejob.planning.ledger.items import count_settled
 from workqueuejob.planning.ledger.run import Ledger
-from workqueuejob.planning.observing.observed import Observed, ObservedJob, count_active
+from workqueuejob.planning.observing.observed import Observed
 from workqueuejob.planning.sizing.holding import count_left, is_foreign_consumer_present
 from workqueuejob.planning.sizing.sizing import count_missing
 
@@ -96,6 +98,9 @@ class Evidence:
     untaken: Streak | None = None
     """Items are ready and workers run, but none holds an item, and no number has changed."""
 
+    passed_over: Streak | None = None
+    """Items are ready, pods that work on several at once run, and no number has changed."""
+
     resumes: Resumes = ()
     """The Jobs that were resumed, and may be suspended again by others."""
 
@@ -126,7 +131,7 @@ def gather_evidence(
     has_workers = observed.resource.spec.worker is not None
     passing, warm = observed.passing, observed.warm
     ledger = books.ledger
-    fingerprint = _fingerprint(jobs, depth, ledger)
+    fingerprint = take_fingerprint(jobs, depth, ledger)
     same = fingerprint == previous.fingerprint
     settled = _count_settled(observed, ledger.succeeded, ledger.counted)
     silence = follow_silence(previous.silence, observed, ledger, read=read)
@@ -174,6 +179,10 @@ def gather_evidence(
         untaken=extend(
             previous.untaken if same else None,
             holds=has_workers and is_untaken(jobs, depth),
+        ),
+        passed_over=extend(
+            previous.passed_over if same else None,
+            holds=has_workers and is_passed_over(jobs, depth),
         ),
         resumes=resumes,
     )
@@ -237,17 +246,4 @@ def _follow_movement(
     was_quiet = previous.quiet is not None
     return follow_movement(
         previous.movement, jobs, total, was_quiet=was_quiet, succeeded=succeeded, done=done
-    )
-
-
-def _fingerprint(
-    jobs: tuple[ObservedJob, ...], depth: QueueDepth, ledger: Ledger
-) -> tuple[int, ...]:
-    return (
-        depth.ready,
-        depth.consumers or 0,
-        depth.in_flight or 0,
-        count_active(jobs),
-        ledger.succeeded,
-        ledger.failed,
     )

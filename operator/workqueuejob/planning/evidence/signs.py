@@ -4,6 +4,7 @@ It is no evidence yet: `evidence.py` follows since when it has been so. Nothing 
 """
 
 from workqueuejob.brokers.depth import QueueDepth
+from workqueuejob.planning.ledger.run import Ledger
 from workqueuejob.planning.observing.observed import ObservedJob, count_active, count_open
 
 
@@ -64,9 +65,28 @@ def is_untaken(jobs: tuple[ObservedJob, ...], depth: QueueDepth) -> bool:
     return bool(depth.ready) and is_running and not depth.in_flight_known and not depth.consumers
 
 
+def is_passed_over(jobs: tuple[ObservedJob, ...], depth: QueueDepth) -> bool:
+    """Return whether items are ready although pods run that work on several at once."""
+    return bool(depth.ready) and any(job.ready and job.concurrency > 1 for job in jobs)
+
+
 def is_anything_held(depth: QueueDepth) -> bool:
     """Return whether a pod may hold an item, by the broker's numbers alone.
 
     A Job's status may not show yet a pod that holds one by now.
     """
     return depth.holders != 0
+
+
+def take_fingerprint(
+    jobs: tuple[ObservedJob, ...], depth: QueueDepth, ledger: Ledger
+) -> tuple[int, ...]:
+    """Return numbers that stay the same while nothing happens to the Jobs and the queue."""
+    return (
+        depth.ready,
+        depth.consumers or 0,
+        depth.in_flight or 0,
+        count_active(jobs),
+        ledger.succeeded,
+        ledger.failed,
+    )

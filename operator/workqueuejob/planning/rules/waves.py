@@ -30,6 +30,12 @@ _STALLED_SECONDS = 3.0
 It is longer than a Job's controller needs to make a pod, and shorter than any back-off.
 """
 
+_PASSED_OVER_SECONDS = 10.0
+"""The time after which ready items are taken to be for other pods than those that run.
+
+A worker with room takes an item within a second, but not beside one that it works on alone.
+"""
+
 
 def plan_waves(situation: Situation) -> Plan:
     """Return the plan that gives the ready items their pods, within `parallelism`."""
@@ -39,6 +45,7 @@ def plan_waves(situation: Situation) -> Plan:
         observed.jobs,
         situation.depth,
         stalled=_count_stalled(situation),
+        full=situation.lasts(situation.evidence.passed_over, seconds=_PASSED_OVER_SECONDS),
         parallelism=situation.most,
     )
     raises, free_pods = _raise_waves(observed.unfinished, sizing.free_pods)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from workqueuejob.api import WorkQueueJobSpec
 from workqueuejob.brokers.depth import QueueDepth
-from workqueuejob.planning.observing.observed import ObservedJob
+from workqueuejob.planning.observing.observed import ObservedJob, count_active
 from workqueuejob.planning.sizing.holding import count_held, find_most_concurrency
 
 MAX_UNFINISHED_WAVES = 50
@@ -52,15 +52,17 @@ def size(
     depth: QueueDepth,
     *,
     stalled: int = 0,
+    full: bool = False,
     parallelism: int | None = None,
 ) -> Sizing:
     """Return how many completions the ready items need, and how many pods `parallelism` allows.
 
     stalled: completions that will take no item for some time, as those in a back-off.
+    full: whether the pods that run take no more, although it looks as if they had room.
     parallelism: how many pods may run, where that is fewer than in the spec.
     """
-    held = count_held(jobs, depth)
     capacity = find_most_concurrency(jobs)
+    held = capacity * count_active(jobs) if full else count_held(jobs, depth)
     available = sum(job.available for job in jobs)
     unheld = max(0, available - -(-held // capacity) - stalled)
     if spec.mode == "Fine":
