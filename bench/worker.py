@@ -52,12 +52,13 @@ class Bench:
     fill: Callable[[int], None]
     message_path: Path
 
-    def environment(self, items: int) -> Mapping[str, str]:
-        """Return the environment variables of both loops."""
+    def environment(self, items: int, *, concurrency: int = 1) -> Mapping[str, str]:
+        """Return the environment variables of a process that works on so many items."""
         settings = WorkerSettings(
             source=self.source,
             quota=items,
             run="bench",
+            concurrency=concurrency,
             # As in a pod, where it is written for every item.
             termination_message_path=str(self.message_path),
         )
@@ -91,7 +92,7 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=5)
     options = parser.parse_args()
     run = [sys.executable, "-m", "workqueuejob.worker", "run", "--", "true"]
-    with _brokers() as benches:
+    with running_brokers() as benches:
         for bench in benches:
             is_kafka = isinstance(bench.source, KafkaSource)
             divisor = _KAFKA_DIVISOR if is_kafka else 1
@@ -183,7 +184,8 @@ def _loop(kind: str, prefetch: int) -> list[str]:
 
 
 @contextmanager
-def _brokers() -> Iterator[list[Bench]]:
+def running_brokers() -> Iterator[list[Bench]]:
+    """Start a RabbitMQ, a Redis and a Kafka; yield a bench for each."""
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         (directory / "rabbitmq").mkdir()
