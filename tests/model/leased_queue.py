@@ -49,6 +49,7 @@ class LeasedQueue(Queue):
         if self.expired:
             item = self.expired.pop(0)
             self.attempts[item] += 1
+            self.lost.add(item)
             self._count(attempts_lost=1)
         else:
             item = self.ready.popleft()

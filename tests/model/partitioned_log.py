@@ -1,16 +1,16 @@
 """A Kafka topic with our worker: partitions that belong to members of a group, and offsets.
 
-Written after `brokers/kafka/broker.py`: in a partition one item is worked on at a time, one that
-rests holds up those behind it, and what is worked on is not taken away. A member that is not heard
-of keeps its partitions until its session ends. Each burst ends with a marker, which is no item, and
-is passed by whoever finds nothing behind it.
+Written after `brokers/kafka/broker.py`: of a partition one item is worked on at a time, and of each
+member as many as it has hands. One that rests holds up those behind it, and what is worked on is
+not taken away. A member that is not heard of keeps its partitions until its session ends. Each
+burst ends with a marker, which is no item, and is passed by whoever finds nothing behind it.
 """
 
 from collections import deque
 from collections.abc import Callable  # noqa: TC003 - no block for one import
 
 from tests.model.clock import Clock
-from tests.model.queue import Queue
+from tests.model.queue import Queue, find_owner
 from workqueuejob.brokers.depth import QueueDepth
 from workqueuejob.brokers.positions import (
     PartitionPosition,
@@ -82,8 +82,10 @@ class PartitionedLog(Queue):
     def pass_time(self) -> None:
         """End sessions, and rests."""
         for member in [m for m, until in self._until.items() if until <= self.clock.seconds]:
-            if member in self.held:
-                self.attempts[self.held.pop(member)] += 1
+            for hand in self.find_hands(member):
+                item = self.held.pop(hand)
+                self.attempts[item] += 1
+                self.lost.add(item)
             self._leave(member)
         for item in [i for i, due in self.resting.items() if due <= self.clock.seconds]:
             del self.resting[item]
@@ -123,13 +125,14 @@ class PartitionedLog(Queue):
         """Take an item, or pass what is none."""
         if consumer not in self._until:
             self.subscribe(consumer)
-        if consumer in self.held:
+        hand = self._find_free_hand(consumer)
+        if hand is None:
             return
         for partition in self._list_partitions(consumer):
             offset = self._find_next(partition, consumer)
             item = None if offset is None else self.entries[partition][offset]
             if item is not None:
-                self.held[consumer] = item
+                self.held[hand] = item
                 break
         else:
             for partition, end in self._find_ends(consumer):
@@ -139,13 +142,14 @@ class PartitionedLog(Queue):
     def settle(self, consumer: str) -> None:
         """Commit what is behind the item."""
         item = self._let_go(consumer)
-        self.settled[item] = consumer
+        self.settled[item] = find_owner(consumer)
         self._pass(item)
 
     def retry(self, consumer: str, *, delay_seconds: float) -> None:
         """Let an item rest, and with it those behind it."""
         item = self._let_go(consumer)
         self.attempts[item] += 1
+        self.lost.discard(item)
         self.resting[item] = self.clock.seconds + delay_seconds
         self.pass_time()
 
@@ -153,17 +157,21 @@ class PartitionedLog(Queue):
         """Put an item aside, and commit what is behind it."""
         item = self._let_go(consumer)
         self.attempts[item] += attempts_failed
-        self.dead[item] = consumer
+        self.dead[item] = find_owner(consumer)
         self._pass(item)
 
     def disconnect(self, consumer: str) -> None:
         """Give back what is held, and leave the group."""
-        self.held.pop(consumer, None)
+        for hand in self.find_hands(consumer):
+            del self.held[hand]
         self._leave(consumer)
         self._refresh()
 
     def cut_off(self, consumer: str) -> None:
         """Say nothing: the session ends by itself."""
+
+    def resume(self, consumer: str) -> None:
+        """Go on: a member asks for each item."""
 
     def hide(self, consumer: str) -> None:
         """Hold on: a member is polled for as long as the work takes."""
@@ -192,7 +200,7 @@ class PartitionedLog(Queue):
         for offset in range(self.committed[partition], self._find_limit(partition, consumer)):
             item = self.entries[partition][offset]
             if item is not None:
-                return None if item in self.resting else offset
+                return None if item in self.resting or item in self.held.values() else offset
         return None
 
     def _find_limit(self, partition: int, consumer: str) -> int:

@@ -28,6 +28,7 @@ class Queue:
     held: by hand. taken_at: when a consumer last got an item.
     settled, dead: by which consumer. resting: until when. attempts: those that failed.
     returned: items that came back from a worker that was killed.
+    lost: items whose last attempt was one that ended so.
     hidden: who holds its item out of sight. returning: items out of sight whose holder is dead.
     counts: what the broker itself counts; None where it doesn't.
     may_forget: whether it loses an acknowledgement when it is killed.
@@ -47,6 +48,7 @@ class Queue:
         self.taken_at: dict[str, float] = {}
         self.resting: dict[int, float] = {}
         self.returned: set[int] = set()
+        self.lost: set[int] = set()
         self.hidden: set[str] = set()
         self.returning: dict[int, float] = {}
         self.settled: dict[int, str] = {}
@@ -139,6 +141,7 @@ class Queue:
         """Take an item back for its next attempt."""
         item = self._let_go(consumer)
         self.attempts[item] += 1
+        self.lost.discard(item)
         self.resting[item] = self.clock.seconds + delay_seconds
         self.pass_time()
 
@@ -160,6 +163,16 @@ class Queue:
         if consumer in self.consumers:
             self.consumers.remove(consumer)
 
+    def resume(self, consumer: str) -> None:
+        """Deliver again to a worker that had unsubscribed."""
+        if consumer not in self.consumers:
+            self.subscribe(consumer)
+
+    def return_untaken(self, hand: str) -> None:
+        """Take back what a worker has not begun, at the tail."""
+        self.ready.append(self._let_go(hand))
+        self._deliver()
+
     def disconnect(self, consumer: str) -> None:
         """Close the consumer's connection, if it has one; what it held is ready again."""
         self.unsubscribe(consumer)
@@ -176,7 +189,9 @@ class Queue:
         for hand in self.find_hands(consumer):
             item = self.held[hand]
             is_counted = item in self.returned or hand in self.hidden
-            self.attempts[item] += int(is_counted)
+            if is_counted:
+                self.attempts[item] += 1
+                self.lost.add(item)
             self.returned.add(item)
             if hand in self.hidden:
                 self.returning[self._let_go(hand)] = self.clock.seconds + RETURN_SECONDS

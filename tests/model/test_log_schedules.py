@@ -21,6 +21,7 @@ settings_of_runs = st.builds(
         retry_delay_seconds=st.sampled_from([0.0, 4.0, 40.0]),
         poison=items_of_a_kind,
         killers=items_of_a_kind,
+        concurrency=st.sampled_from([1, 1, 2, 4]),
     ),
     detail=st.just(Detail.LOG),
     spec=st.fixed_dictionaries(

@@ -67,6 +67,35 @@ def test_poison_items_never_end_a_run(detail: Detail) -> None:
 
 
 @every_broker
+def test_item_that_kills_its_pods_costs_its_neighbours_one_attempt_at_most(detail: Detail) -> None:
+    worker = Worker(killers=frozenset({2}), concurrency=4)
+    world = a_world(worker, detail=detail, items=12, backoff_limit=0)
+    items = finish(world)
+    assert set(world.queue.dead) == {2}
+    attempts = {item: n for item, n in world.queue.attempts.items() if item != 2}
+    assert max(attempts.values(), default=0) <= 1
+    assert (items.total, items.succeeded, items.dead_lettered) == (12, 11, 1)
+
+
+def test_item_that_is_worked_on_alone_keeps_no_others_waiting_while_there_is_room() -> None:
+    world = a_world(Worker(concurrency=4), items=1)
+    let_take(world)
+    world.step_pods(Step.CRASH)
+    while not (world.queue.lost and world.queue.held):
+        world.pass_round(None)
+        world.step_pods(Step.WORK)
+    (lone,) = world.queue.held
+    world.queue.publish(3)
+    for _ in range(60):
+        world.pass_round(None)
+        for pod in world.controller.live_pods:
+            if pod.name != lone:
+                world.controller.step_pod(pod, Step.WORK)
+    assert world.queue.held == {lone: 0}
+    assert sorted(world.queue.settled) == [1, 2, 3]
+
+
+@every_broker
 def test_crashed_workers_item_is_done_although_its_peers_had_finished(detail: Detail) -> None:
     world = a_world(detail=detail, items=3)
     let_take(world)

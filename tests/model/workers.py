@@ -1,8 +1,9 @@
 """Pods that run our worker: what it does by itself, and what may become of its pod.
 
 Written after `worker/settlement.py`: an item's failure is retried after a delay and dead-lettered
-after its last attempt, an item whose attempts were all lost is put aside untouched, SIGTERM lets
-the item in hand be finished or gives it back, and a termination message says what was done so far.
+after its last attempt, an item whose attempts were all lost is put aside untouched, one whose last
+attempt was lost is worked on alone, SIGTERM lets the items in hand be finished or gives them back,
+and a termination message says what was done so far.
 """
 
 from dataclasses import asdict, dataclass, field
@@ -45,8 +46,9 @@ class Worker:
         if step is Step.CRASH:
             self.be_killed(pod, queue)
         elif held and not (step is Step.WORK and self._takes_more(pod, held, queue)):
+            begun = self._list_begun(pod, held, queue)
             # Which one ends first is different each time.
-            self._go_on_with(held[sum(asdict(pod.counts).values()) % len(held)], pod, step, queue)
+            self._go_on_with(begun[sum(asdict(pod.counts).values()) % len(begun)], pod, step, queue)
         elif pod.is_terminating:
             self._exit(pod, queue, exit_codes.STOPPED_EARLY)
         elif self._is_done(pod) or (step is Step.LEAVE and not queue.offers(pod.name)):
@@ -87,11 +89,23 @@ class Worker:
     def _takes_more(self, pod: Pod, held: list[str], queue: Queue) -> bool:
         """Take another item beside those in hand, where a worker asks for it; return whether."""
         wanted = self.concurrency if self.quota is None else self.quota - pod.counts.settled
-        if len(held) >= min(self.concurrency, wanted) or pod.is_terminating:
+        is_full = len(held) >= min(self.concurrency, wanted)
+        if is_full or pod.is_terminating or any(queue.held[hand] in queue.lost for hand in held):
             return False
         queue.take(pod.name)
         self._write(pod, queue)
         return len(queue.find_hands(pod.name)) > len(held)
+
+    def _list_begun(self, pod: Pod, held: list[str], queue: Queue) -> list[str]:
+        """Return the hands with what is worked on; nothing is beside an item that was lost."""
+        lone = [hand for hand in held if queue.held[hand] in queue.lost]
+        if not lone or self.concurrency == 1:
+            return held
+        queue.unsubscribe(pod.name)
+        for hand in lone[1:]:
+            # It came together with the first one, which the worker took.
+            queue.return_untaken(hand)
+        return [hand for hand in held if hand not in lone] or lone[:1]
 
     def _go_on_with(self, hand: str, pod: Pod, step: Step, queue: Queue) -> None:
         item = queue.held[hand]
@@ -132,6 +146,9 @@ class Worker:
         elif pod.is_terminating and not queue.find_hands(pod.name):
             self._exit(pod, queue, exit_codes.STOPPED_EARLY)
         else:
+            if not queue.find_hands(pod.name):
+                # It had unsubscribed if it worked on an item alone.
+                queue.resume(pod.name)
             self._write(pod, queue)
 
     def _is_done(self, pod: Pod) -> bool:
@@ -140,6 +157,7 @@ class Worker:
     def _exit(self, pod: Pod, queue: Queue, code: int) -> None:
         pod.exit_code = code
         pod.phase = Phase.SUCCEEDED if code == exit_codes.DONE else Phase.FAILED
+        queue.lost.difference_update(queue.held[hand] for hand in queue.find_hands(pod.name))
         queue.disconnect(pod.name)
         self._write(pod, queue)
 

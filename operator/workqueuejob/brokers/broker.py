@@ -125,6 +125,10 @@ class Delivering(Protocol):
 
     most_held: int | None
 
+    def return_untaken(self) -> None:
+        """Give back what was delivered and not taken; deliver no more until the next `take`."""
+        ...
+
 
 @runtime_checkable
 class Doubting(Protocol):

@@ -2,13 +2,15 @@
 
 A worker is done when its quota is settled, when nothing was ready for the idle time, or when it is
 stopped. A worker in a pod that is kept warm waits for its first item without end. It has as many
-items in hand as the settings allow, and no more than its quota lacks. Knows no commands, no
-signals and no particular broker.
+items in hand as the settings allow, and no more than its quota lacks. An item whose last attempt
+was lost with its pod may be what killed the pod, so it is worked on alone: it waits for the end of
+the others, and no other is taken until it is settled. Knows no commands, no signals and no
+particular broker.
 """
 
 from collections.abc import Callable
 
-from workqueuejob.brokers.broker import Broker
+from workqueuejob.brokers.broker import Broker, Delivery
 from workqueuejob.contract import exit_codes
 from workqueuejob.contract.notices import say
 from workqueuejob.contract.settings import WorkerSettings
@@ -63,11 +65,12 @@ class Engine:
             settings, broker=self.broker, report=self.report, stop=stop, cause=self._cause
         )
         self._awaits_first = settings.waits_for_first
+        self._waiting: Item | None = None
 
     @property
     def is_done(self) -> bool:
         """Whether the quota is settled."""
-        return self.settlement.is_quota_settled
+        return self.settlement.count_missing() == 0
 
     @property
     def exit_code(self) -> int:
@@ -89,20 +92,36 @@ class Engine:
         """Whether another item may be taken beside those in hand."""
         held, missing = len(self.settlement.held), self.settlement.count_missing()
         is_wanted = missing is None or held < missing
-        return held < self.settings.concurrency and is_wanted and not self._stop.requested
+        is_wanted = is_wanted and not (self._stop.requested or self.settlement.holds_lone())
+        return held < self.settings.concurrency and is_wanted
+
+    @property
+    def begun(self) -> tuple[Item, ...]:
+        """The items in hand, without the one that waits for the end of the others."""
+        return tuple(item for item in self.settlement.held if item is not self._waiting)
 
     def look(self, timeout_seconds: float) -> Item | None:
-        """Return another item beside those in hand; None if there is no room, or none was ready."""
+        """Return another item beside those in hand; None if there is no room, or none was ready.
+
+        None also for one that is worked on alone; `next` returns it.
+        """
         self.settlement.require_owner()
         item = self._take(timeout_seconds) if self.has_room else None
-        return item if item is None or self._is_workable(item) else None
+        if item is None or not self._is_workable(item):
+            return None
+        if self._is_lone(item.delivery):
+            self._waiting = item
+            return None
+        return item
 
     def next(self) -> Item | None:
         """Return an item that is to be worked on, or None when there is no more to take.
 
-        Nothing may be in hand.
+        Nothing that was begun may be in hand.
         """
         self.settlement.require_owner()
+        if (item := self._end_wait()) is not None:
+            return item
         idle_since = self.clock()
         while not (self.is_done or self._stop.requested):
             idle_since = max(idle_since, self.broker.mended_at)
@@ -134,7 +153,10 @@ class Engine:
         return self.broker.call_once(lambda broker: self._renew(broker, late_seconds))
 
     def close(self) -> None:
-        """Disconnect; items that are still in hand are lost."""
+        """Disconnect; items that are still in hand are lost, but for one that was not begun."""
+        item, self._waiting = self._waiting, None
+        if item is not None and not item.is_lost:
+            self.settlement.try_release(item)
         self.broker.close()
         if self._stop.requested:
             self.report.stop()
@@ -173,12 +195,26 @@ class Engine:
             return False
         return True
 
+    def _is_lone(self, delivery: Delivery) -> bool:
+        return delivery.lost and self.settings.concurrency > 1
+
+    def _end_wait(self) -> Item | None:
+        """Return the item that has waited, if it may still be worked on."""
+        item, self._waiting = self._waiting, None
+        if item is not None and (item.is_lost or self._stop.requested):
+            self.settlement.release(item)
+            return None
+        return item
+
     def _take(self, timeout_seconds: float) -> Item | None:
         def act(broker: Broker) -> Item | None:
             self.broker.capabilities.limit(self.settlement.count_missing())
             delivery = broker.take(timeout_seconds=timeout_seconds)
             if delivery is None:
                 return None
+            if self._is_lone(delivery):
+                # What waits behind it here would be lost with it, too.
+                self.broker.capabilities.return_untaken()
             item = Item(self.settlement, delivery)
             self.settlement.held.append(item)
             self._awaits_first = False
@@ -189,6 +225,9 @@ class Engine:
             return item
 
         try:
-            return self.broker.call(act, give_up=lambda: self._stop.requested)
+            item = self.broker.call(act, give_up=lambda: self._stop.requested)
         except TRANSIENT:
             return None
+        if item is not None and self._is_lone(item.delivery):
+            say("item is worked on alone, its last attempt was lost with its worker", id=item.id)
+        return item

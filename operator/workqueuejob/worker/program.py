@@ -115,7 +115,7 @@ class Program:
         started, self._state = self._state == "started", "closed"
         atexit.unregister(self._close)
         self._sigterm.restore()
-        for item in tuple(self._engine.settlement.held):
+        for item in self._engine.begun:
             self._leave(item)
         if started:
             self._renewer.close()
@@ -156,7 +156,7 @@ class Program:
 
     def _end_overdue_work(self) -> None:
         """In the lease renewer's thread: end work that takes longer than the grace."""
-        held = tuple(self._engine.settlement.held)
+        held = self._engine.begun
         if not held or not self._stop.expired or not self._sigterm.installed:
             return
         if not self._sigterm.interrupt():

@@ -75,6 +75,11 @@ class Capabilities:
         if self._delivering is not None:
             self._delivering.most_held = most_held
 
+    def return_untaken(self) -> None:
+        """Let the broker have back what it has delivered and was not taken."""
+        if self._delivering is not None:
+            self._delivering.return_untaken()
+
     def is_uncertain(self, delivery: Delivery) -> bool:
         """Return whether an item that is lost may have been settled here, or come back unseen."""
         return self._doubting is not None and self._doubting.is_uncertain(delivery)

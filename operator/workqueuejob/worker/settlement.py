@@ -59,21 +59,20 @@ class Settlement:
         self._stop = stop
         self._cause = cause
 
-    @property
-    def is_quota_settled(self) -> bool:
-        """Whether as many items are settled as the pod is to settle."""
-        return self.count_missing() == 0
-
     def count_missing(self, *, settling: int = 0) -> int | None:
         """Return how many items are still to be settled after so many more; None: no quota."""
         quota, settled = self._quota, self._report.settled + settling
         return None if quota is None else max(quota - settled, 0)
 
+    def holds_lone(self, *, besides: Item | None = None) -> bool:
+        """Return whether an item in hand is worked on alone, because its last attempt was lost."""
+        return any(item.delivery.lost and item is not besides for item in tuple(self.held))
+
     def succeed(self, item: Item) -> bool:
         """Acknowledge the item; return False if it is lost."""
 
         def act(broker: Broker) -> None:
-            self._announce_next(settling=1)
+            self._announce_next(item, settling=1)
             broker.ack(item.delivery)
             self._let_go(item)
             self._report.succeed()
@@ -93,7 +92,7 @@ class Settlement:
         delay_seconds = self._retry.delay_seconds(item.attempt)
 
         def act(broker: Broker) -> None:
-            self._announce_next(settling=0)
+            self._announce_next(item, settling=0)
             broker.retry(delivery, reason=reason, delay_seconds=delay_seconds)
             self._let_go(item)
             self._report.let_go(attempts_failed=1)
@@ -122,7 +121,7 @@ class Settlement:
         """Give the item back; return False if it is lost."""
 
         def act(broker: Broker) -> None:
-            self._announce_next(settling=0)
+            self._announce_next(item, settling=0)
             broker.release(item.delivery)
             self._let_go(item)
             self._report.let_go(released=1)
@@ -177,7 +176,7 @@ class Settlement:
         counted["uncertain"] = int(delivery.doubtful)
 
         def act(broker: Broker) -> None:
-            self._announce_next(settling=1)
+            self._announce_next(item, settling=1)
             broker.dead_letter(delivery, reason=reason)
             self._let_go(item)
             self._report.let_go(**counted)
@@ -210,20 +209,21 @@ class Settlement:
         except HeadersTooLarge:
             raise
         except WorkQueueJobError as error:
-            self._try_release(item)
+            self.try_release(item)
             self.on_refused(error)
             raise
         return item.is_settled
 
-    def _announce_next(self, *, settling: int) -> None:
+    def _announce_next(self, item: Item, *, settling: int) -> None:
         """Tell the broker whether another item is wanted, besides those in hand, after this one."""
         missing, capabilities = self.count_missing(settling=settling), self._broker.capabilities
         has_room = missing is None or missing >= len(self.held)
+        is_last = self._stop.requested or self.holds_lone(besides=item)
         capabilities.limit(missing)
-        capabilities.fetch_ahead(wanted=has_room and not self._stop.requested)
+        capabilities.fetch_ahead(wanted=has_room and not is_last)
 
-    def _try_release(self, item: Item) -> None:
-        # The broker refuses what settles the item; it may still take the item back.
+    def try_release(self, item: Item) -> None:
+        """Give the item back, unless the broker is away or refuses that, too."""
         try:
             with self._broker.lock:
                 self._let_go(item)

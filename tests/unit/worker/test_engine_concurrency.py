@@ -86,6 +86,101 @@ def test_item_without_an_attempt_left_is_put_aside_beside_others() -> None:
     assert item.ack()
 
 
+def is_left(plant: Plant, body: bytes) -> bool:
+    """Return whether another worker would get that item now."""
+    other = plant.connect()
+    delivery = other.take(timeout_seconds=0)
+    if delivery is None:
+        return False
+    other.release(delivery)
+    return delivery.body == body
+
+
+def test_item_whose_last_attempt_was_lost_waits_for_the_end_of_the_others() -> None:
+    plant = Plant(b"a", b"b", b"c", b"d", concurrency=3)
+    first = take(plant.engine)
+    lose_next(plant)
+    assert plant.engine.look(0) is None
+    assert plant.engine.begun == (first,)
+    assert not plant.engine.has_room
+    first.ack()
+    lone = take(plant.engine)
+    assert (lone.body, lone.attempt) == (b"b", 2)
+    # Nothing is taken beside it, nor came with what settled the one before.
+    assert not plant.engine.has_room
+    assert is_left(plant, b"c")
+    lone.ack()
+    assert [item.body for item in take_all(plant)] == [b"c", b"d"]
+
+
+def test_nothing_is_taken_beside_an_item_whose_last_attempt_was_lost() -> None:
+    plant = Plant(b"a", b"b", concurrency=2)
+    lose_next(plant)
+    lone = take(plant.engine)
+    assert lone.body == b"a"
+    assert plant.engine.look(0) is None
+    assert plant.engine.begun == (lone,)
+    assert is_left(plant, b"b")
+
+
+def test_item_that_waits_for_the_others_keeps_its_lease() -> None:
+    plant = Plant(b"a", b"b", concurrency=2)
+    first = take(plant.engine)
+    lose_next(plant)
+    assert plant.engine.look(0) is None
+    for _ in range(5):
+        plant.clock.sleep(20)
+        plant.engine.renew()
+    first.ack()
+    assert take(plant.engine).ack()
+
+
+def test_item_that_waits_is_given_back_where_the_worker_stops() -> None:
+    plant = Plant(b"a", b"b", concurrency=2)
+    first = take(plant.engine)
+    lose_next(plant)
+    assert plant.engine.look(0) is None
+    plant.stop.request()
+    first.ack()
+    assert plant.engine.next() is None
+    assert plant.engine.report.counts == ItemCounts(succeeded=1, attempts_lost=1, released=1)
+    assert is_left(plant, b"b")
+
+
+def test_item_that_waits_is_given_back_where_the_worker_ends_by_an_error() -> None:
+    plant = Plant(b"a", b"b", concurrency=2)
+    take(plant.engine)
+    lose_next(plant)
+    assert plant.engine.look(0) is None
+    plant.engine.close()
+    assert plant.engine.report.counts == ItemCounts(attempts_lost=1, released=1)
+    assert is_left(plant, b"b")
+
+
+def test_item_that_is_lost_while_it_waits_is_not_begun() -> None:
+    plant = Plant(b"a", b"b", b"c", concurrency=2)
+    first = take(plant.engine)
+    lose_next(plant)
+    assert plant.engine.look(0) is None
+    (waiting,) = (item for item in plant.engine.settlement.held if item is not first)
+    plant.queue.settle(waiting.delivery.handle.token)
+    plant.engine.renew()
+    first.ack()
+    assert take(plant.engine).body == b"c"
+
+
+def test_worker_with_one_item_in_hand_works_on_a_lost_one_as_on_any_other() -> None:
+    plant = Plant(b"a", b"b", b"c")
+    first = take(plant.engine)
+    lose_next(plant)
+    first.ack()
+    assert not is_left(plant, b"b")
+    second = take(plant.engine)
+    assert (second.body, second.attempt) == (b"b", 2)
+    assert second.ack()
+    assert take(plant.engine).body == b"c"
+
+
 def test_item_that_was_settled_for_its_limit_is_not_settled_again() -> None:
     plant = Plant(b"a", retry=ONE_ATTEMPT, concurrency=2)
     item = take(plant.engine)

@@ -142,6 +142,12 @@ class RabbitMQBroker:
         """Return whether the item was acknowledged without a confirm, or was in a holding queue."""
         return bool(delivery.handle.tag == 0 or delivery.handle.is_moved)
 
+    def return_untaken(self) -> None:
+        """Give back what was delivered and not taken; the next `take` has more delivered."""
+        if self._session is not None:
+            with self._dropping:
+                self._session.return_untaken()
+
     def close(self) -> None:
         """Give back items that were fetched and not taken, and disconnect; never raises."""
         session, self._session = self._session, None

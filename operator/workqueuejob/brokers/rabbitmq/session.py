@@ -231,12 +231,20 @@ class Session:
             self._give_back_untaken(arrived.popleft())
         self.pump()
 
+    def return_untaken(self) -> None:
+        """Unsubscribe, and give back what was delivered and not taken."""
+        self._consumer.stop()
+        while self._consumer.arrived:
+            handle = self._consumer.arrived.popleft()
+            # Those of a consumer that the broker has cancelled went back by themselves.
+            if handle.is_open:
+                with suppress(LeaseLost):
+                    self._give_back_untaken(handle)
+
     def close(self) -> None:
         """Give back items that were not taken, and disconnect; never raises."""
         with suppress(Exception):
-            self._consumer.stop()
-            while self._consumer.arrived:
-                self._give_back_untaken(self._consumer.arrived.popleft())
+            self.return_untaken()
         self.drop()
 
     def drop(self) -> None:
