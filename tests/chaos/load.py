@@ -149,6 +149,7 @@ def build_work_queue_job(
             # So many that no item is killed as often, and few enough for poison to be through.
             "retry": {
                 "maxAttempts": 10,
+                "maxLostAttempts": 10,
                 "maxDelaySeconds": 1,
                 "deadLetter": {"name": load.dead_letter},
             },

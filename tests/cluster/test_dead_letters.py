@@ -109,7 +109,7 @@ def test_item_that_kills_its_pod_counts_as_an_attempt_and_never_ends_the_run(
             "deadly",
             command=command,
             backoffLimit=0,
-            retry={**QUICK, "maxAttempts": 2},
+            retry={**QUICK, "maxAttempts": 1, "maxLostAttempts": 2},
         )
     )
 

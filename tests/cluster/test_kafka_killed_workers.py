@@ -38,7 +38,7 @@ def test_killed_workers_lose_nothing_and_keep_the_order(
             command=print_stdin_after(0.1),
             parallelism=3,
             # A kill is an attempt of the item in hand, and a pod that failed.
-            retry={"maxAttempts": 10, "onExhausted": "Discard"},
+            retry={"maxLostAttempts": 10, "onExhausted": "Discard"},
             backoffLimit=12,
         )
     )

@@ -33,8 +33,8 @@ def test_fine_workers_killed_twelve_times_lose_nothing(
             command=print_stdin_after(seconds),
             parallelism=4,
             worker={"concurrency": concurrency},
-            # A kill is an attempt of each item in hand, and a new pod begins with what was lost.
-            retry={"maxAttempts": 20},
+            # A kill costs each item in hand an attempt, and a new pod begins with what was lost.
+            retry={"maxLostAttempts": 20},
             # One that is killed before it has an item is a failed pod.
             backoffLimit=12,
         )
@@ -70,7 +70,7 @@ def test_coarse_workers_killed_at_random_lose_nothing(
             command=print_stdin_after(0.5),
             parallelism=4,
             backoffLimit=6,
-            retry={"maxAttempts": 10, "deadLetter": {"name": f"{workspace.queue}.dead"}},
+            retry={"maxLostAttempts": 10, "deadLetter": {"name": f"{workspace.queue}.dead"}},
         )
     )
 

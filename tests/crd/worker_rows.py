@@ -63,6 +63,7 @@ ACCEPTED_WORKERS: list[tuple[str, Manifest]] = [
     ("one item at once, spelt out", worked(worker={"concurrency": 1})),
     ("many items at once in mode Fine", worked(mode="Fine", worker={"concurrency": 256})),
     ("items that are dropped", worked(retry={"onExhausted": "Discard", "deadLetter": None})),
+    ("attempts that may be lost often", worked(retry={"maxLostAttempts": 100})),
     ("one attempt without delay", worked(retry={"maxAttempts": 1, "initialDelaySeconds": 0})),
     (
         "no delays at all",
@@ -327,6 +328,18 @@ REFUSED_WORKERS: list[tuple[str, Manifest, str, str]] = [
     ),
     ("no attempt", worked(retry={"maxAttempts": 0}), "spec.retry.maxAttempts", "equal to 1"),
     ("101 attempts", worked(retry={"maxAttempts": 101}), "spec.retry.maxAttempts", "equal to 100"),
+    (
+        "no attempt that may be lost",
+        worked(retry={"maxLostAttempts": 0}),
+        "spec.retry.maxLostAttempts",
+        "equal to 1",
+    ),
+    (
+        "101 attempts that may be lost",
+        worked(retry={"maxLostAttempts": 101}),
+        "spec.retry.maxLostAttempts",
+        "equal to 100",
+    ),
     (
         "a negative delay",
         worked(retry={"initialDelaySeconds": -1}),

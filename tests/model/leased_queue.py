@@ -48,7 +48,7 @@ class LeasedQueue(Queue):
             return
         if self.expired:
             item = self.expired.pop(0)
-            self.attempts[item] += 1
+            self.losses[item] += 1
             self.lost.add(item)
             self._count(attempts_lost=1)
         else:

@@ -84,7 +84,7 @@ class PartitionedLog(Queue):
         for member in [m for m, until in self._until.items() if until <= self.clock.seconds]:
             for hand in self.find_hands(member):
                 item = self.held.pop(hand)
-                self.attempts[item] += 1
+                self.losses[item] += 1
                 self.lost.add(item)
             self._leave(member)
         for item in [i for i, due in self.resting.items() if due <= self.clock.seconds]:

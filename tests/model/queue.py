@@ -27,6 +27,7 @@ class Queue:
         each of the others one of its own; a consumer that is no worker has one.
     held: by hand. taken_at: when a consumer last got an item.
     settled, dead: by which consumer. resting: until when. attempts: those that failed.
+    losses: attempts that ended without a word.
     returned: items that came back from a worker that was killed.
     lost: items whose last attempt was one that ended so.
     hidden: who holds its item out of sight. returning: items out of sight whose holder is dead.
@@ -56,6 +57,7 @@ class Queue:
         self.forgotten: dict[int, str] = {}
         self.consumers: list[str] = []
         self.attempts: Counter[int] = Counter()
+        self.losses: Counter[int] = Counter()
         self.published = 0
 
     @property
@@ -183,14 +185,14 @@ class Queue:
     def cut_off(self, consumer: str) -> None:
         """Close the connection of a worker that was killed.
 
-        That is an attempt of its item from the second time on. The first time nobody can tell it
+        That is a lost attempt from the item's second time on. The first time nobody can tell it
         from a death of the broker, unless the item was held out of sight.
         """
         for hand in self.find_hands(consumer):
             item = self.held[hand]
             is_counted = item in self.returned or hand in self.hidden
             if is_counted:
-                self.attempts[item] += 1
+                self.losses[item] += 1
                 self.lost.add(item)
             self.returned.add(item)
             if hand in self.hidden:

@@ -18,6 +18,7 @@ settings_of_runs = st.builds(
     worker=st.builds(
         Worker,
         max_attempts=st.integers(1, 3),
+        max_lost_attempts=st.integers(1, 4),
         retry_delay_seconds=st.sampled_from([0.0, 4.0, 40.0]),
         poison=items_of_a_kind,
         killers=items_of_a_kind,

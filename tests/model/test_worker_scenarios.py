@@ -72,8 +72,8 @@ def test_item_that_kills_its_pods_costs_its_neighbours_one_attempt_at_most(detai
     world = a_world(worker, detail=detail, items=12, backoff_limit=0)
     items = finish(world)
     assert set(world.queue.dead) == {2}
-    attempts = {item: n for item, n in world.queue.attempts.items() if item != 2}
-    assert max(attempts.values(), default=0) <= 1
+    losses = {item: n for item, n in world.queue.losses.items() if item != 2}
+    assert max(losses.values(), default=0) <= 1
     assert (items.total, items.succeeded, items.dead_lettered) == (12, 11, 1)
 
 
@@ -93,6 +93,18 @@ def test_item_that_is_worked_on_alone_keeps_no_others_waiting_while_there_is_roo
                 world.controller.step_pod(pod, Step.WORK)
     assert world.queue.held == {lone: 0}
     assert sorted(world.queue.settled) == [1, 2, 3]
+
+
+@every_broker
+def test_item_that_kills_its_pods_has_a_limit_of_its_own(detail: Detail) -> None:
+    worker = Worker(max_attempts=1, max_lost_attempts=10, killers=frozenset({1}))
+    world = a_world(worker, detail=detail, items=3, backoff_limit=0)
+    items = finish(world)
+    assert world.end is not None
+    assert (world.end.type, world.end.reason) == ("Complete", "CompletedWithDeadLetters")
+    assert set(world.queue.dead) == {1}
+    assert (world.queue.losses[1], world.queue.attempts[1]) == (10, 0)
+    assert (items.total, items.succeeded, items.dead_lettered) == (3, 2, 1)
 
 
 @every_broker

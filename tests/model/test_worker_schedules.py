@@ -37,6 +37,7 @@ settings_of_runs = st.builds(
         Worker,
         quota=st.sampled_from([None, None, None, 1, 2]),
         max_attempts=st.integers(1, 3),
+        max_lost_attempts=st.integers(1, 4),
         retry_delay_seconds=st.sampled_from([0.0, 4.0, 40.0]),
         poison=items_of_a_kind,
         killers=items_of_a_kind,

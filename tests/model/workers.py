@@ -1,9 +1,9 @@
 """Pods that run our worker: what it does by itself, and what may become of its pod.
 
 Written after `worker/settlement.py`: an item's failure is retried after a delay and dead-lettered
-after its last attempt, an item whose attempts were all lost is put aside untouched, one whose last
-attempt was lost is worked on alone, SIGTERM lets the items in hand be finished or gives them back,
-and a termination message says what was done so far.
+after its last attempt, an item that took too many pods with it is put aside untouched, one whose
+last attempt was lost is worked on alone, SIGTERM lets the items in hand be finished or gives them
+back, and a termination message says what was done so far.
 """
 
 from dataclasses import asdict, dataclass, field
@@ -25,6 +25,7 @@ class Worker:
 
     quota: int | None = None
     max_attempts: int = 3
+    max_lost_attempts: int = 3
     retry_delay_seconds: float = 4.0
     poison: frozenset[int] = field(default_factory=frozenset)
     killers: frozenset[int] = field(default_factory=frozenset)
@@ -111,7 +112,7 @@ class Worker:
         item = queue.held[hand]
         if pod.is_terminating:
             queue.unsubscribe(pod.name)
-        if queue.attempts[item] >= self.max_attempts:
+        if queue.losses[item] >= self.max_lost_attempts:
             self._bury(hand, pod, queue, attempts_failed=0)
         elif item in self.killers:
             self.be_killed(pod, queue)

@@ -69,7 +69,12 @@ class Setting:
             mode=mode,
             items_per_pod=self.worker.quota,
             **(
-                a_worker_spec(retry={"max_attempts": self.worker.max_attempts})
+                a_worker_spec(
+                    retry={
+                        "max_attempts": self.worker.max_attempts,
+                        "max_lost_attempts": self.worker.max_lost_attempts,
+                    }
+                )
                 | {"worker": {"source": "Image", "concurrency": self.worker.concurrency}}
             ),
             **spec,

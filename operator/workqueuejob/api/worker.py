@@ -159,9 +159,16 @@ class Retry(Model):
     )
 
     max_attempts: MaxAttempts = 3
-    """How often an item is tried, the first time included, from 1 to 100. An attempt whose worker
-    was killed counts. An attempt that was given back because the pod had to stop does not count.
-    Default: 3."""
+    """How many attempts of an item may fail, the first one included, from 1 to 100. An attempt that
+    was given back because the pod had to stop does not count, and one whose worker was killed
+    counts in maxLostAttempts. Default: 3."""
+
+    max_lost_attempts: MaxAttempts | None = None
+    """How many attempts of an item may be lost, from 1 to 100: its pod was killed, for example
+    because memory was short or with its node, or its worker lost its hold on the item. Such
+    attempts do not count in maxAttempts. After so many the item is put aside, as after its last
+    failed attempt. A lower number ends an item sooner that kills its pods. A higher one is for long
+    items on nodes that often go away. Unset: 10."""
 
     initial_delay_seconds: DelaySeconds = 1
     """Seconds between the first attempt and the second, from 0 to 86400. The delay doubles with

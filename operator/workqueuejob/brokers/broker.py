@@ -15,6 +15,7 @@ class Delivery:
     attempt: of this item, from 1, this one included.
     redelivered: whether somebody had it before.
     lost: whether the attempt before this one ended without a word, as when its pod was killed.
+    lost_attempts: how many of the attempts before this one ended so.
     handle: what the broker's module needs to settle it; a `HasEnvelope`.
     last_failure: why the last attempt that failed did, where the broker remembers it.
     doubtful: whether a worker may have settled and counted it before, and the broker has lost that.
@@ -26,10 +27,16 @@ class Delivery:
     attempt: int = 1
     redelivered: bool = False
     lost: bool = False
+    lost_attempts: int = 0
     handle: Any = field(default=None, repr=False, compare=False)
     last_failure: str = ""
     doubtful: bool = False
     gone: bool = False
+
+    @property
+    def failed_attempts(self) -> int:
+        """How many of the attempts before this one failed."""
+        return self.attempt - 1 - self.lost_attempts
 
     def read_envelope(self) -> Envelope:
         """Return what the broker keeps of the item besides the body; decodes it each time."""

@@ -2,17 +2,19 @@
 
 from workqueuejob.api import WorkQueueJob, WorkQueueJobSpec
 from workqueuejob.brokers.traits import read_traits
-from workqueuejob.contract.retry import RetrySettings
+from workqueuejob.contract.retry import DEFAULT_MAX_LOST_ATTEMPTS, RetrySettings
 
 
 def build_retry(spec: WorkQueueJobSpec) -> RetrySettings:
     """Return how often an item is tried, and what becomes of it then."""
     retry = spec.retry_or_default
+    most_lost = retry.max_lost_attempts
     return RetrySettings(
         max_attempts=retry.max_attempts,
         initial_delay_seconds=retry.initial_delay_seconds,
         max_delay_seconds=retry.max_delay_seconds,
         dead_letter=spec.dead_letter_name,
+        max_lost_attempts=DEFAULT_MAX_LOST_ATTEMPTS if most_lost is None else most_lost,
     )
 
 

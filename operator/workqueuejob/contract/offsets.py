@@ -61,12 +61,18 @@ class NextItem:
 
     attempts: how often the item was begun and not given back.
     is_held: whether the last attempt still runs, or ended without a word.
+    lost: how many of them ended without a word; the last one counts once the next is begun.
     due_at: until when the item rests, in seconds of the wall clock; 0 where it does not rest.
     """
 
     attempts: int = 0
     is_held: bool = False
     due_at: float = 0.0
+    lost: int = 0
+
+    def begin(self) -> "NextItem":
+        """Return the history once the next attempt is begun; one that is still held was lost."""
+        return NextItem(self.attempts + 1, is_held=True, lost=self.lost + int(self.is_held))
 
 
 FRESH = NextItem()
@@ -83,6 +89,8 @@ def write_metadata(item: NextItem) -> str:
     content: dict[str, Any] = {_MARK: _VERSION, "attempts": item.attempts}
     if item.is_held:
         content["held"] = True
+    if item.lost:
+        content["lost"] = item.lost
     if item.due_at:
         content["due"] = round(item.due_at, 3)
     return json.dumps(content, separators=(",", ":"))
@@ -97,9 +105,17 @@ def read_metadata(metadata: str | None) -> NextItem:
     if not isinstance(content, dict) or content.get(_MARK) != _VERSION:
         return FRESH
     attempts, due_at = content.get("attempts"), content.get("due", 0)
-    if not isinstance(attempts, int) or not isinstance(due_at, int | float):
+    lost = content.get("lost", 0)
+    if not (isinstance(attempts, int) and isinstance(lost, int)):
         return FRESH
-    return NextItem(max(attempts, 0), is_held=content.get("held") is True, due_at=float(due_at))
+    if not isinstance(due_at, int | float):
+        return FRESH
+    return NextItem(
+        max(attempts, 0),
+        is_held=content.get("held") is True,
+        due_at=float(due_at),
+        lost=min(max(lost, 0), max(attempts, 0)),
+    )
 
 
 def build_client_id(*, run: str, pod: str) -> str:

@@ -2,12 +2,19 @@
 
 from dataclasses import dataclass
 
+from workqueuejob.contract.features import added
+
+DEFAULT_MAX_LOST_ATTEMPTS = 10
+"""How many pods an item may take with it before it is put aside."""
+
 
 @dataclass(frozen=True, slots=True)
 class RetrySettings:
     """What becomes of an item whose attempt failed.
 
-    max_attempts: how often an item is tried, the first attempt included.
+    max_attempts: how many attempts may fail, the first one included.
+    max_lost_attempts: how many attempts may end without a word, as when a pod is killed; they do
+        not count as failed.
     initial_delay_seconds: the rest after the first failed attempt.
     max_delay_seconds: the longest rest.
     dead_letter: the queue, key, stream or topic of the same broker to which an item moves after its
@@ -18,18 +25,23 @@ class RetrySettings:
     initial_delay_seconds: int = 1
     max_delay_seconds: int = 300
     dead_letter: str | None = None
+    max_lost_attempts: int = added(DEFAULT_MAX_LOST_ATTEMPTS)
 
-    def delay_seconds(self, attempt: int) -> int:
+    def delay_seconds(self, failed: int) -> int:
         """Return the rest after a failed attempt: with 1 initially, 1 s after the first, then 2, 4.
 
-        attempt: counted from 1.
+        failed: how many attempts have failed, this one included.
         """
         # The exponent is bounded, because 1 << 99 is a number, but no delay.
-        doubled = self.initial_delay_seconds << min(attempt - 1, 31)
+        doubled = self.initial_delay_seconds << min(failed - 1, 31)
         return min(doubled, self.max_delay_seconds)
 
     @property
     def delays_seconds(self) -> tuple[int, ...]:
         """Every rest that an item may have, shortest first; without 0, which is no rest."""
-        delays = {self.delay_seconds(attempt) for attempt in range(1, self.max_attempts)}
+        delays = {self.delay_seconds(failed) for failed in range(1, self.max_attempts)}
         return tuple(sorted(delays - {0}))
+
+    def is_exhausted(self, *, failed: int, lost: int) -> bool:
+        """Return whether an item is put aside after so many failed and lost attempts."""
+        return failed >= self.max_attempts or lost >= self.max_lost_attempts

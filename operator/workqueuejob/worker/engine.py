@@ -190,7 +190,9 @@ class Engine:
 
     def _is_workable(self, item: Item) -> bool:
         """Return whether an item may be tried; one that may not is put aside."""
-        if item.delivery.gone or item.attempt > self.settings.retry.max_attempts:
+        delivery, retry = item.delivery, self.settings.retry
+        failed, lost = delivery.failed_attempts, delivery.lost_attempts
+        if delivery.gone or retry.is_exhausted(failed=failed, lost=lost):
             self.settlement.give_up_on(item)
             return False
         return True

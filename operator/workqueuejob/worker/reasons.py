@@ -11,18 +11,20 @@ def shorten(reason: str) -> str:
     return reason[:REASON_MAX_LENGTH]
 
 
-def describe_exhausted(delivery: Delivery, made: int, retry: RetrySettings) -> str:
-    """Return why an item is not tried again after `made` attempts."""
+def describe_exhausted(delivery: Delivery, retry: RetrySettings) -> str:
+    """Return why an item is not tried this time."""
+    made, lost = delivery.attempt - 1, delivery.lost_attempts
     if delivery.gone:
         return (
             f"removed from the queue by another program after {count_attempts(made)}, and before it"
             " was done, so nothing of it is left; trim the stream less (XADD MAXLEN, XTRIM)"
         )
-    if not delivery.lost:
-        return f"{made} attempts were made, and {retry.max_attempts} are allowed"
+    if lost < retry.max_lost_attempts:
+        failed = count_attempts(delivery.failed_attempts)
+        return f"{failed} failed, and retry.maxAttempts is {retry.max_attempts}"
     reason = (
-        f"attempt {made} of {retry.max_attempts} ended without a word: "
-        "its worker was killed or lost its connection"
+        f"{count_attempts(lost)} ended without a word, and retry.maxLostAttempts is"
+        f" {retry.max_lost_attempts}: the worker was killed or lost its connection"
     )
     if delivery.last_failure:
         reason += f"; the last that failed: {delivery.last_failure}"

@@ -87,9 +87,10 @@ class Settlement:
             return True
         delivery = item.delivery
         reason = shorten(reason)
-        if item.attempt >= self._retry.max_attempts:
+        failed = delivery.failed_attempts + 1
+        if failed >= self._retry.max_attempts:
             return self._bury(item, delivery, reason, attempts_failed=1)
-        delay_seconds = self._retry.delay_seconds(item.attempt)
+        delay_seconds = self._retry.delay_seconds(failed)
 
         def act(broker: Broker) -> None:
             self._announce_next(item, settling=0)
@@ -104,7 +105,7 @@ class Settlement:
             # Without a count of its attempts it would be tried for ever.
             reason = shorten(f"{reason}; not tried again, because {error}")
             return self._bury(item, delivery, reason, attempts_failed=1)
-        attempt = f"{item.attempt}/{self._retry.max_attempts}"
+        attempt = f"{failed}/{self._retry.max_attempts}"
         say("item failed", id=item.id, attempt=attempt, reason=reason, retry_seconds=delay_seconds)
         return True
 
@@ -113,9 +114,9 @@ class Settlement:
 
         It came once more after its last attempt, or its body is gone.
         """
-        attempts = item.attempt - 1
-        reason = describe_exhausted(item.delivery, attempts, self._retry)
-        return self._bury(item, replace(item.delivery, attempt=attempts), shorten(reason))
+        reason = describe_exhausted(item.delivery, self._retry)
+        delivery = replace(item.delivery, attempt=item.attempt - 1)
+        return self._bury(item, delivery, shorten(reason))
 
     def release(self, item: Item) -> bool:
         """Give the item back; return False if it is lost."""

@@ -25,7 +25,7 @@ pytestmark = [pytest.mark.rabbitmq, pytest.mark.starts_early, pytest.mark.timeou
 ITEMS = tuple(b"%d" % number for number in range(200))
 ACKNOWLEDGED = 10
 IDLE_SECONDS = 5.0
-ONCE = RetrySettings(max_attempts=1, dead_letter=DEAD)
+ONCE = RetrySettings(max_attempts=1, max_lost_attempts=1, dead_letter=DEAD)
 RETRIED = RetrySettings(max_attempts=2, dead_letter=DEAD)
 
 

@@ -25,7 +25,7 @@ from workqueuejob.worker.engine import Engine
 from workqueuejob.worker.item import Item
 from workqueuejob.worker.stop_request import StopRequest
 
-RETRY = RetrySettings(max_attempts=50, initial_delay_seconds=0)
+RETRY = RetrySettings(max_attempts=50, max_lost_attempts=50, initial_delay_seconds=0)
 ITEMS = 40
 KILLER = b"killer"
 FAILURES = 2
@@ -250,7 +250,7 @@ def test_item_that_kills_its_worker_costs_the_others_one_attempt_at_most(
     bench.produce(b"a", b"b", KILLER, *(b"%c" % letter for letter in b"cdefgh"))
     settings = WorkerSettings(
         source=RedisSource(key="unused"),
-        retry=RetrySettings(max_attempts=3, initial_delay_seconds=0),
+        retry=RetrySettings(max_lost_attempts=3, initial_delay_seconds=0),
         concurrency=4,
         idle_seconds=0.2,
         termination_message_path="/nonexistent/message",
@@ -280,7 +280,7 @@ def test_item_that_kills_its_worker_costs_the_others_one_attempt_at_most(
             assert hands.pop(0).ack()
     engine.close()
     assert [letter.body for letter in bench.dead_letters()] == [KILLER]
-    assert len(beside) == settings.retry.max_attempts + bench.free_losses
+    assert len(beside) == settings.retry.max_lost_attempts + bench.free_losses
     # From the first attempt on of which the broker says that it was lost, it was alone.
     assert not any(beside[1 + bench.free_losses :])
     assert beside[0] == settings.concurrency - 1 or not bench.shares_every_item

@@ -519,16 +519,17 @@ def test_item_that_kills_its_worker_every_time_runs_out_of_attempts(
     bench: Bench, connect: Connect
 ) -> None:
     bench.produce(b"poison")
-    attempts = range(1, RetrySettings().max_attempts + 1)
+    attempts = range(1, 4)
     lose(bench, connect, losses=bench.free_losses)
     for attempt in attempts:
         broker = connect()
-        assert take(broker, after_kill(bench)).attempt == attempt
+        item = take(broker, after_kill(bench))
+        assert (item.attempt, item.lost_attempts) == (attempt, attempt - 1)
         bench.kill(broker)
     last = connect()
     item = take(last, after_kill(bench))
     assert item.attempt > max(attempts)
-    assert item.lost
+    assert (item.lost, item.lost_attempts, item.failed_attempts) == (True, max(attempts), 0)
     last.dead_letter(replace(item, attempt=max(attempts)), reason="killed its workers")
     assert [dead.attempts for dead in bench.dead_letters()] == [max(attempts)]
 
@@ -542,10 +543,15 @@ def test_failures_and_kills_add_up(bench: Bench, connect: Connect) -> None:
     lose(bench, connect, losses=bench.free_losses)
     second = connect()
     item = take(second, after_kill(bench))
-    assert (item.attempt, item.lost) == (3, True)
+    assert (item.attempt, item.lost, item.lost_attempts) == (3, True, 1)
     second.retry(item, reason="exit code 3", delay_seconds=0)
     again = take(second)
-    assert (again.attempt, again.lost) == (4, False)
+    assert (again.attempt, again.lost, again.lost_attempts) == (4, False, 1)
+    second.retry(again, reason="exit code 3", delay_seconds=1)
+    rested = take(second)
+    assert (rested.attempt, rested.lost_attempts, rested.failed_attempts) == (5, 1, 3)
+    second.ack(rested)
+    assert eventually_left(bench, 0)
 
 
 def test_released_after_a_kill_counts_the_kill_only(bench: Bench, connect: Connect) -> None:
@@ -554,4 +560,4 @@ def test_released_after_a_kill_counts_the_kill_only(bench: Bench, connect: Conne
     second = connect(pod="pod-2")
     second.release(take(second, after_kill(bench)))
     item = take(second)
-    assert (item.attempt, item.lost) == (2, False)
+    assert (item.attempt, item.lost, item.lost_attempts) == (2, False, 1)

@@ -226,6 +226,7 @@ def test_enum_offers_what_works(path: str, values: list[str]) -> None:
 
 RABBITMQ = """host uriSecretRef port vhost queue credentialsSecretRef username authMechanism
     management surplusPodTimeoutSeconds consumerTimeoutSeconds tls"""
+RETRY = "maxAttempts maxLostAttempts initialDelaySeconds maxDelaySeconds onExhausted deadLetter"
 REDIS = """host uriSecretRef sentinel port database credentialsSecretRef username tls list
     stream leaseSeconds"""
 
@@ -244,7 +245,7 @@ REDIS = """host uriSecretRef sentinel port database credentialsSecretRef usernam
             ".spec.worker",
             "source containerName delivery itemTimeoutSeconds prefixOutput concurrency",
         ),
-        (".spec.retry", "maxAttempts initialDelaySeconds maxDelaySeconds onExhausted deadLetter"),
+        (".spec.retry", RETRY),
         (".spec.failurePolicy", "maxDeadLettered minSettledItems"),
     ],
 )

@@ -41,10 +41,20 @@ def test_what_are_no_ends_is_refused(text: str) -> None:
         NextItem(1, is_held=True),
         NextItem(2, due_at=1789034400.25),
         NextItem(3, is_held=True, due_at=5.0),
+        NextItem(3, due_at=5.0, lost=2),
     ],
 )
 def test_history_of_an_item_is_read_back(item: NextItem) -> None:
     assert read_metadata(write_metadata(item)) == item
+
+
+def test_attempt_that_is_still_held_when_the_next_begins_was_lost() -> None:
+    first = FRESH.begin()
+    assert (first.attempts, first.lost) == (1, 0)
+    second = first.begin()
+    assert (second.attempts, second.lost) == (2, 1)
+    third = NextItem(second.attempts, due_at=5.0, lost=second.lost).begin()
+    assert (third.attempts, third.lost) == (3, 1)
 
 
 def test_item_without_a_history_needs_no_metadata() -> None:
@@ -62,6 +72,7 @@ def test_item_without_a_history_needs_no_metadata() -> None:
         '{"wqj":2,"attempts":3}',
         '{"wqj":1,"attempts":"3"}',
         '{"wqj":1,"attempts":3,"due":"soon"}',
+        '{"wqj":1,"attempts":3,"lost":"some"}',
     ],
 )
 def test_metadata_of_others_tell_nothing(metadata: str | None) -> None:

@@ -18,6 +18,14 @@ from workqueuejob.errors import (
 )
 from workqueuejob.worker.engine import Engine
 
+FEW_LOSSES = replace(RETRY, max_lost_attempts=2)
+
+
+def lose(plant: Plant) -> None:
+    """Have the first item's worker killed."""
+    assert plant.connect().take(timeout_seconds=0) is not None
+    plant.clock.sleep(plant.queue.lease_seconds)
+
 
 def drain(engine: Engine) -> list[bytes]:
     bodies = []
@@ -197,30 +205,65 @@ def test_exhausted_item_without_a_target_is_counted_as_discarded() -> None:
 
 
 def test_item_that_killed_its_workers_is_dead_lettered_before_it_is_worked_on() -> None:
-    plant = Plant(b"poison", b"apple", lease_seconds=30)
-    for _ in range(RETRY.max_attempts):
-        dying = plant.connect()
-        assert dying.take(timeout_seconds=0) is not None
-        plant.clock.sleep(30)
+    plant = Plant(b"poison", b"apple", retry=FEW_LOSSES)
+    for _ in range(FEW_LOSSES.max_lost_attempts):
+        lose(plant)
     assert drain(plant.engine) == [b"apple"]
     ((body, reason, attempts),) = plant.letters
-    assert (body, attempts) == (b"poison", 3)
+    assert (body, attempts) == (b"poison", 2)
     assert reason == (
-        "attempt 3 of 3 ended without a word: its worker was killed or lost its connection"
+        "2 attempts ended without a word, and retry.maxLostAttempts is 2: the worker was killed or"
+        " lost its connection"
     )
     assert plant.engine.report.counts == ItemCounts(succeeded=1, dead_lettered=1, attempts_lost=1)
 
 
+def test_lost_attempts_take_none_of_those_that_may_fail() -> None:
+    plant = Plant(b"apple", retry=replace(ONE_ATTEMPT, max_lost_attempts=10))
+    for _ in range(9):
+        lose(plant)
+    item = take(plant.engine)
+    assert (item.attempt, item.delivery.lost_attempts) == (10, 9)
+    assert item.ack()
+    assert plant.letters == []
+
+
+def test_failed_attempts_take_none_of_those_that_may_be_lost() -> None:
+    plant = Plant(b"poison", retry=replace(FEW_LOSSES, max_attempts=3))
+    for reason in ("no good 1", "no good 2"):
+        take(plant.engine).fail(reason)
+    lose(plant)
+    take(plant.engine).fail("no good 3")
+    assert plant.letters == [(b"poison", "no good 3", 4)]
+
+
+def test_item_rests_by_its_failed_attempts_alone() -> None:
+    retry = RetrySettings(max_attempts=3, initial_delay_seconds=10, dead_letter="dead")
+    plant = Plant(b"apple", retry=retry, idle_seconds=60)
+    for _ in range(4):
+        lose(plant)
+    began = plant.clock()
+    take(plant.engine).fail("no good")
+    assert take(plant.engine).attempt == 6
+    assert 10 <= plant.clock() - began < 11
+
+
+def test_item_that_failed_more_often_than_is_allowed_by_now_is_not_tried_again() -> None:
+    plant = Plant(b"poison")
+    take(plant.engine).fail("no good")
+    plant.settings = replace(plant.settings, retry=ONE_ATTEMPT)
+    assert drain(plant.build_engine(plant.connect)) == []
+    assert plant.letters == [(b"poison", "1 attempt failed, and retry.maxAttempts is 1", 1)]
+
+
 def test_dead_letter_of_a_lost_attempt_tells_the_last_failure() -> None:
-    plant = Plant(b"poison", lease_seconds=30)
-    for _ in range(RETRY.max_attempts - 1):
-        take(plant.engine).fail("exit code 3")
-        plant.clock.sleep(30)
-    assert plant.connect().take(timeout_seconds=0) is not None
-    plant.clock.sleep(30)
+    plant = Plant(b"poison", retry=FEW_LOSSES)
+    take(plant.engine).fail("exit code 3")
+    for _ in range(FEW_LOSSES.max_lost_attempts):
+        lose(plant)
     assert drain(plant.engine) == []
     ((_, reason, _),) = plant.letters
-    assert reason.startswith("attempt 3 of 3 ended without a word: ")
+    assert reason.startswith("2 attempts ended without a word, ")
     assert reason.endswith("; the last that failed: exit code 3")
 
 

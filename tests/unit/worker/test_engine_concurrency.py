@@ -1,6 +1,7 @@
 """An engine with several items in hand, at a queue in memory."""
 
 import threading
+from dataclasses import replace
 
 from tests.unit.worker.builders import ONE_ATTEMPT, Plant, take
 from workqueuejob.contract.report import ItemCounts
@@ -78,7 +79,8 @@ def lose_next(plant: Plant) -> None:
 
 
 def test_item_without_an_attempt_left_is_put_aside_beside_others() -> None:
-    plant = Plant(b"a", b"b", concurrency=2, retry=ONE_ATTEMPT)
+    once = replace(ONE_ATTEMPT, max_lost_attempts=1)
+    plant = Plant(b"a", b"b", concurrency=2, retry=once)
     item = take(plant.engine)
     lose_next(plant)
     assert plant.engine.look(0) is None

@@ -127,7 +127,8 @@ class KafkaBroker:
     def retry(self, delivery: Delivery, *, reason: str, delay_seconds: int) -> None:  # noqa: ARG002 - metadata has no reason
         """Count a failed attempt; its partition rests for the delay."""
         due_at = time.time() + delay_seconds if delay_seconds else 0.0
-        self._put_back(delivery, NextItem(delivery.attempt, due_at=due_at))
+        lost = delivery.lost_attempts
+        self._put_back(delivery, NextItem(delivery.attempt, due_at=due_at, lost=lost))
 
     def dead_letter(self, delivery: Delivery, *, reason: str) -> None:
         """Send an item to the dead-letter topic, or discard it where there is none."""
@@ -142,7 +143,7 @@ class KafkaBroker:
 
     def release(self, delivery: Delivery) -> None:
         """Give an item back at once; this attempt does not count."""
-        self._put_back(delivery, NextItem(delivery.attempt - 1))
+        self._put_back(delivery, NextItem(delivery.attempt - 1, lost=delivery.lost_attempts))
 
     def renew(self, held: Collection[Delivery]) -> Collection[Delivery]:
         """Keep the membership while an item is worked on; return those items that are lost."""
@@ -205,6 +206,7 @@ class KafkaBroker:
             attempt=partition.next.attempts,
             redelivered=partition.was_seen,
             lost=lost,
+            lost_attempts=partition.next.lost,
             handle=HeldMessage(partition, message),
         )
 

@@ -44,7 +44,7 @@ class OffsetCommitter:
     def begin(self, partition: Partition) -> None:
         """Commit that the next item is begun, unless that was committed; raise as `commit` does."""
         if not partition.is_begun:
-            begun = NextItem(partition.next.attempts + 1, is_held=True)
+            begun = partition.next.begin()
             self.note(partition, partition.waiting[0], begun)
             partition.next, partition.is_begun = begun, True
 
@@ -58,9 +58,9 @@ class OffsetCommitter:
         offset, next_item = (message.offset() or 0) + 1, FRESH
         offsets: list[TopicPartition] = []
         if following is not None:
-            begun = NextItem(following.next.attempts + 1, is_held=True)
+            begun = following.next.begin()
             if following is partition:
-                begun = NextItem(1, is_held=True)
+                begun = FRESH.begin()
                 offset, next_item = following.waiting[0].offset() or 0, begun
             else:
                 offsets.append(self.build_note(following, following.waiting[0], begun))

@@ -117,7 +117,8 @@ class KafkaSession:
         offsets = []
         for partition in partitions:
             if partition.is_begun and partition.in_hand is None:
-                partition.next = NextItem(partition.next.attempts - 1)
+                begun = partition.next
+                partition.next = NextItem(begun.attempts - 1, lost=begun.lost)
                 partition.is_begun = False
                 offset = partition.waiting[0].offset() or 0
                 metadata = write_metadata(partition.next)

@@ -43,6 +43,7 @@ class _Item:
     body: bytes
     envelope: Envelope
     failed: int = 0
+    lost_attempts: int = 0
     was_claimed: bool = False
     lost: bool = False
     last_failure: str = ""
@@ -124,9 +125,10 @@ class MemoryQueue:
             delivery = Delivery(
                 id=item.id,
                 body=item.body,
-                attempt=item.failed + 1,
+                attempt=item.failed + item.lost_attempts + 1,
                 redelivered=item.was_claimed,
                 lost=item.lost,
+                lost_attempts=item.lost_attempts,
                 last_failure=item.last_failure,
                 handle=MemoryClaim(token, item.envelope),
             )
@@ -178,7 +180,7 @@ class MemoryQueue:
         now = self.clock()
         for token in [t for t, lease in self._leases.items() if lease.ends_at <= now]:
             item = self._leases.pop(token).item
-            item.failed += 1
+            item.lost_attempts += 1
             item.lost = True
             self._ready.appendleft(item)
         for item in [item for item in self._delayed if item.due_at <= now]:

@@ -96,7 +96,7 @@ class RabbitMQBroker:
                 handle.properties,
                 delivery,
                 reason=reason,
-                attempts=min(delivery.attempt, self._assignment.retry.max_attempts),
+                attempts=delivery.attempt,
                 origin=(self._queue, self._assignment.pod),
             )
             move_to_dead(session, handle, dead, target=target)

@@ -7,6 +7,7 @@ the worker dies, the copy's time to live has passed, so RabbitMQ moves it back t
 """
 
 import time
+from dataclasses import replace
 
 from workqueuejob.brokers.broker import Delivery
 from workqueuejob.brokers.rabbitmq.consumer import Consumer, Handle
@@ -79,9 +80,13 @@ class HoldingQueue:
         # A second try of the same delivery has the same number.
         number = f"{delivery.handle.channel.raw.channel_number}.{delivery.handle.tag}"
         copied = build_copy(
-            properties, delivery, attempts=attempts, lost=True, returns=1,
+            properties,
+            replace(delivery, lost_attempts=delivery.lost_attempts + 1),
+            attempts=attempts,
+            lost=True,
+            returns=1,
             more={HELD_HEADER: number},
-        )  # fmt: skip
+        )
         self._publisher.publish(self._name, delivery.body, copied)
         while True:
             consumer.channel.wait(lambda: bool(consumer.arrived))

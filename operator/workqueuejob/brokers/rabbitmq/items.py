@@ -2,7 +2,8 @@
 
     attempts   the header `x-wqj-attempts`, in which workers write the attempts; one more for an
                item that is redelivered while the broker has the boot id that the item carries
-    lost       the item is redelivered like that, or the header `x-wqj-lost` says so
+    lost       the item is redelivered like that, or the header `x-wqj-lost` says so; how many
+               attempts were lost is in `x-wqj-lost-attempts`
     doubtful   the broker marks the item as redelivered, or once did
 
 A mark of redelivery alone is no attempt. A broker that was killed marks all messages of a classic
@@ -17,7 +18,7 @@ the worker's own queues.
 
 import itertools
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from workqueuejob.brokers.broker import Delivery
@@ -27,6 +28,7 @@ from workqueuejob.brokers.rabbitmq.names import (
     FAILURE_HEADER,
     HELD_HEADER,
     ID_HEADER,
+    LOST_ATTEMPTS_HEADER,
     LOST_HEADER,
     RETURNED_HEADER,
 )
@@ -68,13 +70,12 @@ _HISTORY = _COUNT_HEADERS | frozenset(
         FAILURE_HEADER,
         HELD_HEADER,
         ID_HEADER,
+        LOST_ATTEMPTS_HEADER,
         LOST_HEADER,
         RETURNED_HEADER,
     }
 )
-_NOT_COPIED = _COUNT_HEADERS | frozenset(
-    {ATTEMPTS_HEADER, LOST_HEADER, RETURNED_HEADER, HELD_HEADER, "CC", "BCC"}
-)
+_NOT_COPIED = (_HISTORY - {BOOT_ID_HEADER, FAILURE_HEADER, ID_HEADER}) | {"CC", "BCC"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +85,7 @@ class ItemHistory:
     attempt: the number of this attempt, from 1.
     redelivered: whether a worker may have had the item before.
     lost: whether the attempt before this one ended without a word.
+    lost_attempts: how many of the attempts before this one did, with those that returns cost.
     doubtful: whether a worker may have settled the item before.
     returns: how often the item came back for an unknown reason; at least 1 if it ever came back.
     written: the attempts before this one, without those that returns cost.
@@ -94,6 +96,7 @@ class ItemHistory:
     attempt: int
     redelivered: bool
     lost: bool = False
+    lost_attempts: int = 0
     doubtful: bool = False
     returns: int = 0
     written: int = 0
@@ -118,11 +121,18 @@ def read_history(properties: Properties, *, redelivered: bool, boot_id: str = ""
     returns = _count(headers.get(RETURNED_HEADER))
     if redelivered:
         returns = max(returns, 1) if boot_id else returns + 1
+    is_lost = is_proved if redelivered else bool(headers.get(LOST_HEADER))
+    # Workers that count no lost attempts mark the last one.
+    written_lost = max(
+        _count(headers.get(LOST_ATTEMPTS_HEADER)), int(bool(headers.get(LOST_HEADER)))
+    )
+    costly_returns = max(returns - RETURNS_FREE, 0)
     return ItemHistory(
         id=read_text(properties.message_id) or read_text(headers.get(ID_HEADER)) or _new_id(),
-        attempt=written + max(returns - RETURNS_FREE, 0) + 1,
+        attempt=written + costly_returns + 1,
         redelivered=bool(redelivered or written or returns),
-        lost=is_proved if redelivered else bool(headers.get(LOST_HEADER)),
+        lost=is_lost,
+        lost_attempts=min(written_lost + int(is_proved), written) + costly_returns,
         doubtful=returns > 0,
         returns=returns,
         written=written,
@@ -156,6 +166,7 @@ def build_copy(
 ) -> Properties:
     """Return the properties of a copy of an item.
 
+    item: the item, whose lost attempts are among those that the copy counts.
     attempts: how many attempts the copy counts.
     lost: whether the last of them was lost.
     returns: how often the item came back; at least 1 is written for a doubtful item.
@@ -165,6 +176,8 @@ def build_copy(
     added: dict[str, Any] = dict(more or {})
     if attempts:
         added[ATTEMPTS_HEADER] = attempts
+    if lost_attempts := min(item.lost_attempts, attempts):
+        added[LOST_ATTEMPTS_HEADER] = lost_attempts
     if lost:
         added[LOST_HEADER] = True
     if returns or item.doubtful:
@@ -181,6 +194,9 @@ def build_copy(
 def build_returned(properties: Properties, item: ItemHistory, *, boot_id: str) -> Properties:
     """Return the properties of the copy that replaces an item that came back."""
     more = {BOOT_ID_HEADER: boot_id} if boot_id else {}
+    # What the returns cost is read from their number again.
+    costly_returns = item.attempt - 1 - item.written
+    item = replace(item, lost_attempts=item.lost_attempts - costly_returns)
     return build_copy(
         properties, item, attempts=item.written, lost=item.lost, returns=item.returns, more=more
     )

@@ -11,6 +11,9 @@ ATTEMPTS_HEADER = "x-wqj-attempts"
 LOST_HEADER = "x-wqj-lost"
 """Marks an item whose last attempt was lost; the worker that takes it next counts that."""
 
+LOST_ATTEMPTS_HEADER = "x-wqj-lost-attempts"
+"""How many of the attempts were lost."""
+
 RETURNED_HEADER = "x-wqj-returned"
 """How often an item came back unsettled while it was unknown whether its worker or the broker had
 died; at least 1."""

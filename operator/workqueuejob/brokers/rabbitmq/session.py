@@ -298,6 +298,7 @@ class Session:
             attempt=item.attempt,
             redelivered=item.redelivered,
             lost=item.lost,
+            lost_attempts=item.lost_attempts,
             doubtful=item.doubtful,
             last_failure=item.last_failure,
             handle=handle,

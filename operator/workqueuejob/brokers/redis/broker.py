@@ -95,9 +95,10 @@ class RedisBroker:
     def dead_letter(self, delivery: Delivery, *, reason: str) -> None:
         """Move an item to the dead-letter target, or discard it where there is none.
 
-        Beyond `max_attempts` no failed attempt is counted, because the item was not tried again.
+        A delivery with fewer attempts than the server has counted was not tried this time, so no
+        failed attempt is counted.
         """
-        failed = delivery.handle.attempt <= self._retry.max_attempts and not delivery.gone
+        failed = delivery.attempt == delivery.handle.attempt
         if self._retry.dead_letter is None:
             self._settle(delivery, "dead_letter", int(failed))
             return

@@ -53,7 +53,7 @@ def read_claimed(claimed: list[Any], token: str, held_until: float) -> Iterator[
     begun = True
     for item, entry, *history in claimed:
         # Most items come without a history, because no worker had them before.
-        attempt, redelivered, lost, gone = history or (1, 0, 0, 0)
+        attempt, redelivered, lost, gone, lost_attempts = history or (1, 0, 0, 0, 0)
         name = item.decode()
         claim = Claim(name, token, [] if gone else entry, attempt, begun, held_until)
         begun = False
@@ -63,6 +63,7 @@ def read_claimed(claimed: list[Any], token: str, held_until: float) -> Iterator[
             attempt,
             bool(redelivered),
             bool(lost),
+            lost_attempts,
             claim,
             gone=bool(gone),
         )

@@ -3,7 +3,8 @@
     {job2}:wqj:leases     sorted set: item id -> when its lease ends, in ms of the server's time
     {job2}:wqj:delayed    sorted set: item id -> when it becomes ready again
     {job2}:wqj:tokens     hash: item id -> token of the claim that holds it
-    {job2}:wqj:attempts   hash: item id -> attempts so far, the one that runs included
+    {job2}:wqj:attempts   hash: item id -> attempts so far, the one that runs included; and with
+                          lost: before the id, how many of them ended without a word
     {job2}:wqj:items      hash: item id -> body; only for lists, because streams keep their entries
     {job2}:wqj:run:UID    hash: the counts of a run's items, named as in ItemCounts
 

@@ -10,6 +10,8 @@ A command that fails, for example because of a missing right, ends a script half
 first writes where an item goes, and only then removes it from where it was.
 A server that is full can still be drained: operations that move an item go on, though they may need
 a little more memory (a lease, a delay). A dead letter waits, because it adds data.
+`attempts` has two numbers for an item: under its id the attempts that were begun, and under its id
+after 'lost:' those of them that ended without a word.
 The first item of a claim is begun, which counts as an attempt. The others are only fetched (their
 token is marked by '-'), and count when they are begun.
 """
@@ -64,7 +66,7 @@ local function forget(id)
   drop(id)
   redis.call('ZREM', leases, id)
   redis.call('HDEL', tokens, id)
-  redis.call('HDEL', attempts, id)
+  redis.call('HDEL', attempts, id, 'lost:' .. id)
 end
 
 local function rest_until(id, due)
@@ -100,6 +102,10 @@ local function begin(id, token)
   redis.call('HINCRBY', attempts, id, 1)
 end
 
+local function count_lost(id)
+  return tonumber(redis.call('HGET', attempts, 'lost:' .. id) or 0)
+end
+
 local function claim(limit, token, adopting)
   local now, taken = now_ms(), {}
   go_on_when_full()
@@ -125,9 +131,12 @@ local function claim(limit, token, adopting)
       count('attempts_lost')
     end
     hold({{id}})
+    if lost then
+      redis.call('HINCRBY', attempts, 'lost:' .. id, 1)
+    end
     -- Where a producer has trimmed the entry, a worker puts aside what is left of the item.
     taken[#taken + 1] = {id, body or '', (before or 0) + 1, before and 1 or 0, lost and 1 or 0,
-                         body and 0 or 1}
+                         body and 0 or 1, count_lost(id)}
   end
   for _, id in ipairs(redis.call('ZRANGEBYSCORE', leases, '-inf', now, 'LIMIT', 0, limit)) do
     local held_by = redis.call('HGET', tokens, id)
@@ -147,7 +156,8 @@ local function claim(limit, token, adopting)
       hold(found)
       for n, item in ipairs(found) do
         local tried = before[n]
-        taken[first + n - 1] = tried and {item[1], item[2], tried + 1, 1, 0, 0} or item
+        taken[first + n - 1] = tried
+          and {item[1], item[2], tried + 1, 1, 0, 0, count_lost(item[1])} or item
       end
       taken_over(#found)
     end
@@ -161,7 +171,7 @@ end
 
 # token, limit, whether to adopt -> items, each as id, body, and if a worker had it before: the
 # number of this attempt, whether it was redelivered, whether the attempt before was lost, whether
-# its entry is gone
+# its entry is gone, how many attempts were lost
 _CLAIM = """
 return claim(tonumber(ARGV[8]), ARGV[7], ARGV[9] == '1')
 """

@@ -69,6 +69,42 @@ def test_attempts_are_what_was_written_and_never_what_the_broker_counted(
     assert (item.attempt, item.lost, item.doubtful) == (attempt, lost, doubtful)
 
 
+@pytest.mark.parametrize(
+    ("headers", "redelivered", "lost_attempts"),  # in the life "b"
+    [
+        ({"x-wqj-attempts": 2}, False, 0),
+        ({"x-wqj-attempts": 2, "x-wqj-lost-attempts": 1}, False, 1),
+        # A worker that does not count lost attempts marks the last one.
+        ({"x-wqj-attempts": 2, "x-wqj-lost": True}, False, 1),
+        ({"x-wqj-attempts": 2, "x-wqj-lost": True, "x-wqj-lost-attempts": 2}, False, 2),
+        ({"x-wqj-life": "b", "x-wqj-attempts": 2, "x-wqj-lost-attempts": 1}, True, 2),
+        ({"x-wqj-life": "a", "x-wqj-attempts": 2, "x-wqj-lost-attempts": 1}, True, 1),
+        ({"x-wqj-returned": RETURNS_FREE + 2, "x-wqj-attempts": 1}, False, 2),
+        ({"x-wqj-attempts": 1, "x-wqj-lost-attempts": 9}, False, 1),
+        ({"x-wqj-attempts": 1, "x-wqj-lost-attempts": "many"}, False, 0),
+    ],
+)
+def test_lost_attempts_are_some_of_the_attempts(
+    headers: dict[str, object], redelivered: bool, lost_attempts: int
+) -> None:
+    item = read_history(received(headers=headers), redelivered=redelivered, boot_id="b")
+    assert item.lost_attempts == lost_attempts
+
+
+def test_lost_attempts_are_in_every_copy_but_the_dead_letter() -> None:
+    headers = {"x-wqj-life": "b", "x-wqj-attempts": 2, "x-wqj-returned": RETURNS_FREE + 1}
+    item = read_history(received(headers=headers), redelivered=True, boot_id="b")
+    assert (item.attempt, item.lost_attempts) == (5, 2)
+    copied = build_returned(received(headers=headers), item, boot_id="b")
+    again = read_history(copied, redelivered=False)
+    assert (again.attempt, again.lost_attempts) == (5, 2)
+    delivery = Delivery("1", b"", attempt=5, lost_attempts=2, doubtful=True)
+    failed = read_history(build_failed(copied, delivery, reason="no"), redelivered=False)
+    assert (failed.attempt, failed.lost_attempts) == (6, 2)
+    dead = build_dead_letter(copied, delivery, reason="", attempts=5, origin=("", ""))
+    assert "x-wqj-lost-attempts" not in dead.headers.decode()
+
+
 def test_item_may_come_back_ten_times_where_the_brokers_life_is_unknown() -> None:
     properties, attempts = received(), []
     for _ in range(RETURNS_FREE + 2):
