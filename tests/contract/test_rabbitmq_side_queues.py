@@ -2,15 +2,18 @@
 
 import time
 from collections.abc import Callable
+from contextlib import closing
 
 import pytest
 
 from tests.contract.conftest import Bench, RabbitMQBench
 from workqueuejob.brokers.depth import QueueDepth
 from workqueuejob.brokers.probe import Probe
+from workqueuejob.brokers.rabbitmq.broker import open_broker
 from workqueuejob.brokers.rabbitmq.names import classic_arguments, delay_queue, returning_arguments
 from workqueuejob.brokers.rabbitmq.reference import RabbitMQReference
-from workqueuejob.brokers.rabbitmq.settings import RabbitMQConnection
+from workqueuejob.brokers.rabbitmq.settings import RabbitMQConnection, RabbitMQSource
+from workqueuejob.contract.retry import RetrySettings
 
 pytestmark = pytest.mark.rabbitmq
 
@@ -65,6 +68,30 @@ def test_delay_queue_made_a_moment_ago_is_seen_before_the_queue_is_called_empty(
     rabbitmq.server.api("DELETE", "queues", rabbitmq.vhost, queue, "contents")
     depth = probe.measure(reference)
     assert (depth.ready, depth.delayed) == (0, 1)
+
+
+@pytest.mark.parametrize("management", [False, True])
+def test_item_that_rests_for_a_delay_that_its_work_chose_is_delayed(
+    rabbitmq: RabbitMQBench, opened: Opened, management: bool
+) -> None:
+    queue = rabbitmq.declare()
+    rabbitmq.publish(queue, 1)
+    retry = RetrySettings(initial_delay_seconds=40)
+    known = tuple(delay_queue(queue, delay_seconds) for delay_seconds in retry.delays_seconds)
+    reference = RabbitMQReference(queue, known, may_choose_delays=True)
+    probe = opened(rabbitmq, rabbitmq.settings(management=management))
+    assert probe.measure(reference).delayed == 0
+    source = RabbitMQSource(queue=queue, host="localhost")
+    worker = open_broker(rabbitmq.settings(), source, retry=retry, run="", pod="pod-1")
+    with closing(worker):
+        item = worker.take(timeout_seconds=10)
+        assert item is not None
+        worker.retry(item, reason="not yet", delay_seconds=61)
+    probe.begin_round()
+    depth = probe.measure(reference)
+    assert (depth.ready, depth.delayed) == (0, 1)
+    names = {each["name"] for each in rabbitmq.server.api("GET", "queues", rabbitmq.vhost)}
+    assert {f"{queue}.wqj-retry-chosen", f"{queue}.wqj-retry-75s"} <= names
 
 
 @pytest.mark.parametrize("classic", [False, True], ids=["quorum", "classic"])

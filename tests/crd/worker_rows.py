@@ -64,6 +64,7 @@ ACCEPTED_WORKERS: list[tuple[str, Manifest]] = [
     ("many items at once in mode Fine", worked(mode="Fine", worker={"concurrency": 256})),
     ("items that are dropped", worked(retry={"onExhausted": "Discard", "deadLetter": None})),
     ("attempts that may be lost often", worked(retry={"maxLostAttempts": 100})),
+    ("exit codes that are final", worked(retry={"permanentExitCodes": [255, 1, 65, 66]})),
     ("one attempt without delay", worked(retry={"maxAttempts": 1, "initialDelaySeconds": 0})),
     (
         "no delays at all",
@@ -328,6 +329,45 @@ REFUSED_WORKERS: list[tuple[str, Manifest, str, str]] = [
     ),
     ("no attempt", worked(retry={"maxAttempts": 0}), "spec.retry.maxAttempts", "equal to 1"),
     ("101 attempts", worked(retry={"maxAttempts": 101}), "spec.retry.maxAttempts", "equal to 100"),
+    (
+        "no exit code",
+        worked(retry={"permanentExitCodes": []}),
+        "spec.retry.permanentExitCodes",
+        "at least 1 item",
+    ),
+    (
+        "an exit code that is success",
+        worked(retry={"permanentExitCodes": [3, 0]}),
+        "spec.retry.permanentExitCodes",
+        "remove 0",
+    ),
+    (
+        "an exit code below 0",
+        worked(retry={"permanentExitCodes": [-9]}),
+        "spec.retry.permanentExitCodes[0]",
+        "equal to 0",
+    ),
+    (
+        "an exit code that no process has",
+        worked(retry={"permanentExitCodes": [256]}),
+        "spec.retry.permanentExitCodes[0]",
+        "equal to 255",
+    ),
+    (
+        "an exit code twice",
+        worked(retry={"permanentExitCodes": [3, 4, 3]}),
+        "spec.retry.permanentExitCodes[2]",
+        "Duplicate value: 3",
+    ),
+    *(
+        (
+            f"an exit code that says {meaning}",
+            worked(retry={"permanentExitCodes": [code]}),
+            "spec.retry.permanentExitCodes",
+            "must not hold 75 (try again), 137 or 143 (killed, stopped)",
+        )
+        for code, meaning in ((75, "try again"), (137, "killed"), (143, "stopped"))
+    ),
     (
         "no attempt that may be lost",
         worked(retry={"maxLostAttempts": 0}),

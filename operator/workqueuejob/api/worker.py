@@ -7,12 +7,15 @@ from pydantic import Field, WithJsonSchema
 
 from workqueuejob.api.base import Model, Rule, RuleReason
 from workqueuejob.api.scalars import INT32_MAX, ContainerName, Count, PositiveSeconds
+from workqueuejob.contract import exit_codes
 from workqueuejob.contract.report import HELD_MAX
+from workqueuejob.contract.retry import DELAY_MAX_SECONDS
 
-DELAY_MAX_SECONDS = 86_400
+_TAKEN_EXIT_CODES = sorted({exit_codes.STOPPED_EARLY, exit_codes.KILLED, exit_codes.TERMINATED})
 
 Concurrency = Annotated[int, Field(ge=1, le=HELD_MAX)]
 MaxAttempts = Annotated[int, Field(ge=1, le=100)]
+CommandExitCode = Annotated[int, Field(ge=0, le=255, description="An exit code from 1 to 255.")]
 DelaySeconds = Annotated[int, Field(ge=0, le=DELAY_MAX_SECONDS)]
 VariableName = Annotated[
     str, Field(min_length=1, max_length=253, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
@@ -156,6 +159,22 @@ class Retry(Model):
             ),
             field_path=".initialDelaySeconds",
         ),
+        Rule(
+            rule="!has(self.permanentExitCodes) || !(0 in self.permanentExitCodes)",
+            message="permanentExitCodes must not hold 0, by which an item is done; remove 0",
+            field_path=".permanentExitCodes",
+        ),
+        Rule(
+            rule=(
+                "!has(self.permanentExitCodes)"
+                f" || !self.permanentExitCodes.exists(c, c in {_TAKEN_EXIT_CODES})"
+            ),
+            message=(
+                "permanentExitCodes must not hold 75 (try again), 137 or 143 (killed, stopped),"
+                " because such a command was not refused by its item; remove them"
+            ),
+            field_path=".permanentExitCodes",
+        ),
     )
 
     max_attempts: MaxAttempts = 3
@@ -169,6 +188,19 @@ class Retry(Model):
     attempts do not count in maxAttempts. After so many the item is put aside, as after its last
     failed attempt. A lower number ends an item sooner that kills its pods. A higher one is for long
     items on nodes that often go away. Unset: 10."""
+
+    permanent_exit_codes: (
+        Annotated[
+            tuple[CommandExitCode, ...],
+            Field(min_length=1, max_length=64, json_schema_extra={"x-kubernetes-list-type": "set"}),
+        ]
+        | None
+    ) = None
+    """Exit codes of the command after which its item is not tried again, each once, from 1 to 255:
+    for example 65, which a program may use for data that is wrong. The item is put aside at once,
+    as after its last attempt. Not 75 (try again later), 137 and 143 (killed, stopped). It has no
+    effect on a program that uses the Python library, which says item.fail(reason, retry=False).
+    Unset: none."""
 
     initial_delay_seconds: DelaySeconds = 1
     """Seconds between the first attempt and the second, from 0 to 86400. The delay doubles with

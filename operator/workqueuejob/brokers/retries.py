@@ -15,6 +15,7 @@ def build_retry(spec: WorkQueueJobSpec) -> RetrySettings:
         max_delay_seconds=retry.max_delay_seconds,
         dead_letter=spec.dead_letter_name,
         max_lost_attempts=DEFAULT_MAX_LOST_ATTEMPTS if most_lost is None else most_lost,
+        permanent_exit_codes=retry.permanent_exit_codes or (),
     )
 
 

@@ -12,5 +12,8 @@ STOPPED_EARLY = 75
 The value is EX_TEMPFAIL of sysexits.h, "try again". The Job controller replaces the pod.
 """
 
+TERMINATED = 143
+"""The exit code of a program that SIGTERM ended, as shells report it."""
+
 KILLED = 137
 """The exit code of a container that SIGKILL ended, as the kernel does when memory is short."""

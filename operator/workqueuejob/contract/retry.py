@@ -1,11 +1,15 @@
 """How often an item is tried, and how long it rests between two attempts. Pure."""
 
+import math
 from dataclasses import dataclass
 
 from workqueuejob.contract.features import added
 
 DEFAULT_MAX_LOST_ATTEMPTS = 10
 """How many pods an item may take with it before it is put aside."""
+
+DELAY_MAX_SECONDS = 86_400
+"""The longest rest of an item, whoever chooses it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +21,7 @@ class RetrySettings:
         not count as failed.
     initial_delay_seconds: the rest after the first failed attempt.
     max_delay_seconds: the longest rest.
+    permanent_exit_codes: exit codes of a command after which its item is not tried again.
     dead_letter: the queue, key, stream or topic of the same broker to which an item moves after its
         last attempt; None discards the item.
     """
@@ -26,6 +31,7 @@ class RetrySettings:
     max_delay_seconds: int = 300
     dead_letter: str | None = None
     max_lost_attempts: int = added(DEFAULT_MAX_LOST_ATTEMPTS)
+    permanent_exit_codes: tuple[int, ...] = added(())
 
     def delay_seconds(self, failed: int) -> int:
         """Return the rest after a failed attempt: with 1 initially, 1 s after the first, then 2, 4.
@@ -36,9 +42,23 @@ class RetrySettings:
         doubled = self.initial_delay_seconds << min(failed - 1, 31)
         return min(doubled, self.max_delay_seconds)
 
+    def choose_delay_seconds(self, failed: int, asked_seconds: float | None) -> int:
+        """Return the rest after a failed attempt, in whole seconds.
+
+        asked_seconds: the rest that the work asks for; None leaves it to the settings.
+        Raises ValueError for one that no item may have.
+        """
+        if asked_seconds is None:
+            return self.delay_seconds(failed)
+        if not 0 <= asked_seconds <= DELAY_MAX_SECONDS:
+            raise ValueError(
+                f"delay_seconds is {asked_seconds}; it must be from 0 to {DELAY_MAX_SECONDS}, a day"
+            )
+        return math.ceil(asked_seconds)
+
     @property
     def delays_seconds(self) -> tuple[int, ...]:
-        """Every rest that an item may have, shortest first; without 0, which is no rest."""
+        """Every rest that the settings choose, shortest first; without 0, which is no rest."""
         delays = {self.delay_seconds(failed) for failed in range(1, self.max_attempts)}
         return tuple(sorted(delays - {0}))
 

@@ -172,6 +172,8 @@ def read_settings(environ: Mapping[str, str], read_source: ReadSource) -> Worker
             groups.setdefault(group, {})[name] = value
         else:
             written[name] = value
+    if "permanent_exit_codes" in groups["retry"]:
+        groups["retry"]["permanent_exit_codes"] = tuple(groups["retry"]["permanent_exit_codes"])
     if written.get("probes") is not None:
         written["probes"] = tuple(read_probe(probe) for probe in written["probes"])
     return WorkerSettings(

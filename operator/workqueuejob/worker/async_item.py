@@ -114,12 +114,16 @@ class AsyncItem:
         """Settle the item as done; return False if another worker has it, and does it again."""
         return await self._settle(self._item.ack)
 
-    async def fail(self, reason: str) -> bool:
+    async def fail(
+        self, reason: str, *, retry: bool = True, delay_seconds: float | None = None
+    ) -> bool:
         """Count a failed attempt: the item is tried again after its back-off, or dead-lettered.
 
-        reason: a line for the person who reads the dead letter. Returns False if the item is lost.
+        The arguments are those of `Item.fail`. Returns False if the item is lost.
         """
-        return await self._settle(lambda: self._item.fail(reason))
+        return await self._settle(
+            lambda: self._item.fail(reason, retry=retry, delay_seconds=delay_seconds)
+        )
 
     async def release(self) -> bool:
         """Give the item back at once, without counting this attempt; return False if it is lost."""

@@ -1,7 +1,8 @@
 """`run`: runs a command for each item, and settles the item by how the command ends.
 
 exit 0                              the item succeeded
-exit n, killed, timed out           the item failed, with that as the reason
+exit n, killed, timed out           the item failed, with that as the reason; for good where the
+                                    settings name the exit code
 the item can't be passed on         the item failed, because another worker can't pass it either
 the worker's grace is over          the command is ended and the item given back; it failed
                                     where the pod's deadline or a container probe ended it
@@ -182,7 +183,9 @@ class Runner:
         elif ended.cause == LOST:
             self._engine.settlement.release(item)
         else:
-            item.fail(self._explain(ended, attempt.last_line))
+            codes = self._engine.settings.retry.permanent_exit_codes
+            is_final = ended.cause is None and ended.code in codes
+            item.fail(self._explain(ended, attempt.last_line), retry=not is_final)
 
     def _put_down(self, attempt: CommandAttempt) -> None:
         if attempt in self._attempts:

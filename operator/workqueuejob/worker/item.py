@@ -24,7 +24,9 @@ class Settler(Protocol):
         """Acknowledge."""
         ...
 
-    def fail(self, item: "Item", reason: str) -> bool:
+    def fail(
+        self, item: "Item", reason: str, *, retry: bool = True, delay_seconds: float | None = None
+    ) -> bool:
         """Retry or dead-letter."""
         ...
 
@@ -146,12 +148,16 @@ class Item:
         """
         return self._settler.succeed(self)
 
-    def fail(self, reason: str) -> bool:
+    def fail(self, reason: str, *, retry: bool = True, delay_seconds: float | None = None) -> bool:
         """Count a failed attempt: the item is tried again after its back-off, or dead-lettered.
 
-        reason: a line for the person who reads the dead letter. Returns False if the item is lost.
+        reason: a line for the person who reads the dead letter.
+        retry: False puts the item aside at once, because another attempt would fail as well.
+        delay_seconds: the rest before the next attempt, from 0 to 86,400, in place of the back-off.
+            Some brokers round it up (docs/worker.md). The attempt counts.
+        Returns False if the item is lost. Raises ValueError for another delay.
         """
-        return self._settler.fail(self, reason)
+        return self._settler.fail(self, reason, retry=retry, delay_seconds=delay_seconds)
 
     def release(self) -> bool:
         """Give the item back at once, without counting this attempt; return False if it is lost."""

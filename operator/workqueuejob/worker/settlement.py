@@ -2,7 +2,7 @@
 
     succeeded                          acknowledged
     failed, attempts left              back to the queue, after its back-off
-    failed, no attempt left            dead-lettered, or discarded
+    failed for good or the last time   dead-lettered, or discarded
     its workers were killed too often  dead-lettered, or discarded, without another attempt
     given back                         released; the attempt does not count
     interrupted by a stop              released; failed where deadline or container probe stopped it
@@ -81,16 +81,23 @@ class Settlement:
 
         return self._settle(item, act)
 
-    def fail(self, item: Item, reason: str) -> bool:
-        """Retry or dead-letter the item; return False if it is lost."""
+    def fail(
+        self, item: Item, reason: str, *, retry: bool = True, delay_seconds: float | None = None
+    ) -> bool:
+        """Retry or dead-letter the item; return False if it is lost.
+
+        retry: whether it may be tried again. delay_seconds: the rest before that; None leaves it to
+            the settings.
+        Raises ValueError for a rest that no item may have.
+        """
+        delivery = item.delivery
+        failed = delivery.failed_attempts + 1
+        delay_seconds = self._retry.choose_delay_seconds(failed, delay_seconds)
         if item.is_settled:
             return True
-        delivery = item.delivery
         reason = shorten(reason)
-        failed = delivery.failed_attempts + 1
-        if failed >= self._retry.max_attempts:
+        if not retry or failed >= self._retry.max_attempts:
             return self._bury(item, delivery, reason, attempts_failed=1)
-        delay_seconds = self._retry.delay_seconds(failed)
 
         def act(broker: Broker) -> None:
             self._announce_next(item, settling=0)

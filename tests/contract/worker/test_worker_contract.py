@@ -282,6 +282,20 @@ def test_failed_item_rests_before_it_comes_back(bench: Bench, connect: Connect) 
     assert eventually_left(bench, 0)
 
 
+def test_item_rests_for_as_long_as_its_work_asks(bench: Bench, connect: Connect) -> None:
+    bench.produce(b"apple")
+    broker = connect(retry=RetrySettings(initial_delay_seconds=60, dead_letter=None))
+    failed = take(broker)
+    began = time.monotonic()
+    broker.retry(failed, reason="not yet", delay_seconds=1)
+    assert broker.take(timeout_seconds=0.5) is None
+    item = take(broker)
+    assert time.monotonic() - began > 0.9
+    assert (item.body, item.attempt, item.lost) == (b"apple", 2, False)
+    broker.ack(item)
+    assert eventually_left(bench, 0)
+
+
 def test_resting_item_holds_up_the_others_only_where_order_is_kept(
     bench: Bench, connect: Connect
 ) -> None:

@@ -226,7 +226,8 @@ def test_enum_offers_what_works(path: str, values: list[str]) -> None:
 
 RABBITMQ = """host uriSecretRef port vhost queue credentialsSecretRef username authMechanism
     management surplusPodTimeoutSeconds consumerTimeoutSeconds tls"""
-RETRY = "maxAttempts maxLostAttempts initialDelaySeconds maxDelaySeconds onExhausted deadLetter"
+RETRY = """maxAttempts maxLostAttempts permanentExitCodes initialDelaySeconds maxDelaySeconds
+    onExhausted deadLetter"""
 REDIS = """host uriSecretRef sentinel port database credentialsSecretRef username tls list
     stream leaseSeconds"""
 

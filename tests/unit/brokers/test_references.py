@@ -35,7 +35,17 @@ def test_worker_at_rabbitmq_has_a_queue_for_each_delay_and_its_dead_letters() ->
         queue="job1",
         delay_queues=("job1.wqj-retry-1s", "job1.wqj-retry-2s"),
         dead_letter="dead",
+        may_choose_delays=True,
     )
+
+
+def test_queues_for_chosen_delays_are_not_those_of_the_settings() -> None:
+    reference = RabbitMQReference("job1", ("job1.wqj-retry-1s",), may_choose_delays=True)
+    chosen = list(reference.list_chosen_delay_queues())
+    assert "job1.wqj-retry-2s" in chosen
+    assert "job1.wqj-retry-1s" not in chosen
+    assert reference.chosen_delays == "job1.wqj-retry-chosen"
+    assert RabbitMQReference("job1").chosen_delays is None
 
 
 def test_foreign_program_at_redis_has_a_processing_list() -> None:

@@ -119,6 +119,15 @@ def test_file_for_the_envelope_is_a_feature() -> None:
     assert written == write_settings(WorkerSettings(SOURCES[0]))
 
 
+def test_limits_and_meanings_of_failures_are_features() -> None:
+    retry = RetrySettings(max_lost_attempts=3, permanent_exit_codes=(65, 66))
+    written = write_settings(WorkerSettings(SOURCES[0], retry=retry))
+    assert read_settings(written) == WorkerSettings(SOURCES[0], retry=retry, lacks=())
+    assert written.pop("WQJ_FEATURE_RETRY__MAX_LOST_ATTEMPTS") == "3"
+    assert written.pop("WQJ_FEATURE_RETRY__PERMANENT_EXIT_CODES") == "[65,66]"
+    assert written == write_settings(WorkerSettings(SOURCES[0]))
+
+
 def test_feature_that_a_worker_does_not_know_is_named_and_passed_over() -> None:
     later = {"WQJ_FEATURE_COLOUR": '"red"', "WQJ_FEATURE_RETRY__MAX_BOREDOM": "3"}
     found = read_settings({**write_settings(FULL), **later, "WQJ_FEATURE_DEADLINE_SECONDS": "60"})

@@ -291,6 +291,26 @@ def test_command_that_obeys_the_time_limit_is_not_waited_for_longer(tmp_path: Pa
     assert ended.letters == [("slow", "timed out after 1 s")]
 
 
+def test_exit_code_that_is_final_puts_the_item_aside_at_once(tmp_path: Path) -> None:
+    retry = {"max_attempts": 3, "permanent_exit_codes": (65, 66)}
+    command = (*SHELL, 'read item; exit "$item"')
+    ended = run(tmp_path, ["65\n", "3\n", "66\n"], *command, retry=retry)
+    assert sorted(ended.letters) == [
+        ("3\n", "exit code 3"),
+        ("65\n", "exit code 65"),
+        ("66\n", "exit code 66"),
+    ]
+    assert ended.counts == ItemCounts(dead_lettered=3, attempts_failed=5)
+
+
+def test_exit_code_of_a_command_that_took_too_long_is_not_final(tmp_path: Path) -> None:
+    retry = {"max_attempts": 2, "permanent_exit_codes": (65,)}
+    command = (*SHELL, "trap 'exit 65' TERM; sleep 60 & wait")
+    ended = run(tmp_path, ["apple"], *command, retry=retry, item_timeout_seconds=1)
+    assert ended.letters == [("apple", "timed out after 1 s")]
+    assert ended.counts == ItemCounts(dead_lettered=1, attempts_failed=2)
+
+
 def test_exit_0_after_the_time_limit_is_no_success(tmp_path: Path) -> None:
     script = "trap 'exit 0' TERM; sleep 30 & wait"
     ended = run(tmp_path, ["slow"], *SHELL, script, item_timeout_seconds=1)

@@ -197,6 +197,35 @@ def test_last_failed_attempt_makes_a_dead_letter_with_its_reason() -> None:
     assert plant.engine.next() is None
 
 
+def test_item_that_failed_for_good_is_not_tried_again() -> None:
+    plant = Plant(b"poison")
+    assert take(plant.engine).fail("not for me", retry=False)
+    assert plant.letters == [(b"poison", "not for me", 1)]
+    assert plant.engine.report.counts == ItemCounts(dead_lettered=1, attempts_failed=1)
+
+
+def test_failed_item_rests_for_as_long_as_its_work_asks() -> None:
+    plant = Plant(b"apple", idle_seconds=200)
+    began = plant.clock()
+    take(plant.engine).fail("not yet", delay_seconds=90.5)
+    assert take(plant.engine).attempt == 2
+    assert 91 <= plant.clock() - began < 92
+
+
+def test_rest_that_its_work_asks_for_gives_an_item_no_further_attempt() -> None:
+    plant = Plant(b"poison", retry=ONE_ATTEMPT)
+    take(plant.engine).fail("not yet", delay_seconds=90)
+    assert plant.letters == [(b"poison", "not yet", 1)]
+
+
+def test_impossible_rest_settles_nothing() -> None:
+    plant = Plant(b"apple")
+    item = take(plant.engine)
+    with pytest.raises(ValueError, match="delay_seconds is -1"):
+        item.fail("not yet", delay_seconds=-1)
+    assert item.ack()
+
+
 def test_exhausted_item_without_a_target_is_counted_as_discarded() -> None:
     plant = Plant(b"poison", retry=RetrySettings(max_attempts=1))
     take(plant.engine).fail("no good")

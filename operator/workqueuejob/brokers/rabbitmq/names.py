@@ -1,6 +1,8 @@
 """The names and arguments of the queues and headers that a worker adds at RabbitMQ. Pure."""
 
 import hashlib
+from bisect import bisect_left
+from collections.abc import Iterator
 from typing import Any
 
 from workqueuejob.brokers.rabbitmq.settings import NAME_MAX_BYTES
@@ -33,12 +35,37 @@ FAILURE_HEADER = "x-wqj-last-failure"
 DEAD_LETTER_PREFIX = "x-wqj-dead-letter-"
 """The prefix of the headers of a dead letter: reason, attempts, time, pod and queue."""
 
+_MINUTE, _HOUR = 60, 3600
+CHOSEN_DELAYS_SECONDS = (
+    *(1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 25, 30, 40, 50),
+    *(_MINUTE * n // 4 for n in (4, 5, 6, 8, 10, 12, 16, 20, 24, 32, 40, 48, 60, 80, 100)),
+    *(_MINUTE * n for n in (30, 40, 50)),
+    *(_HOUR * n // 4 for n in (4, 5, 6, 8, 10, 12, 16, 20, 24, 32, 40, 48, 64, 80, 96)),
+)
+"""The delays that the work may choose, by which a chosen one is rounded up. Only added to, because
+an operator looks for items that rest in the queues of those that it knows."""
+
 _DIGEST_LENGTH = 16
 
 
 def delay_queue(queue: str, delay_seconds: int) -> str:
     """Return the name of the queue for a delay, such as `work.wqj-retry-8s`."""
     return _derive(queue, f".wqj-retry-{delay_seconds}s")
+
+
+def chosen_delays_queue(queue: str) -> str:
+    """Return the name of the queue whose existence says that items may rest for chosen delays."""
+    return _derive(queue, ".wqj-retry-chosen")
+
+
+def list_chosen_delay_queues(queue: str) -> Iterator[str]:
+    """Return the names of the queues for chosen delays, of which few exist."""
+    return (delay_queue(queue, delay_seconds) for delay_seconds in CHOSEN_DELAYS_SECONDS)
+
+
+def round_up_delay(delay_seconds: int) -> int:
+    """Return the next chosen delay: 60 for 60, and 75 for 61 seconds."""
+    return CHOSEN_DELAYS_SECONDS[bisect_left(CHOSEN_DELAYS_SECONDS, delay_seconds)]
 
 
 def boot_id_queue(queue: str) -> str:

@@ -4,7 +4,8 @@
     in_flight      messages_unacknowledged of a classic queue; None without the management API. That
                    of a quorum queue is up to five seconds old, so it is in_flight_lately
     consumers      the declare's consumer count
-    delayed        the declares' message counts of the delay queues, asked before the queue itself
+    delayed        the declares' message counts of the delay queues, asked before the queue itself;
+                   those for chosen delays only if a queue says that there may be any
     dead_lettered  the ready messages of the dead-letter queue, with the unacknowledged ones of a
                    classic queue where the management API tells them
     precision      Exact when ready and in_flight were counted at one moment, else Estimated
@@ -16,7 +17,7 @@ with zeros (tried on 3.10, 4.0 and 4.3). With the API, `quorum_leaders` tells.
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -108,7 +109,8 @@ class RabbitMQProbe(LoopProbe[RabbitMQReference]):
 
     def count_questions(self, queue: RabbitMQReference) -> int:
         """Return how many declares a measurement of the queue takes."""
-        return 1 + len(queue.delay_queues) + (queue.dead_letter is not None)
+        others = (queue.dead_letter is not None) + queue.may_choose_delays
+        return 1 + len(queue.delay_queues) + others
 
     def rest_until(self, *, is_requested: bool) -> float:
         """Return until when the management API is left alone; the past without it."""
@@ -174,7 +176,7 @@ class RabbitMQProbe(LoopProbe[RabbitMQReference]):
         if (
             is_empty(depth)
             and not known.was_empty
-            and known.side.forget_absence(queue.delay_queues, before=started)
+            and known.side.forget_absence(_list_delay_queues(queue), before=started)
         ):
             # A run ends on this zero, so a delay queue that was created just now must count.
             depth, declared = await self._count(queue, known.side, read.totals)
@@ -195,12 +197,14 @@ class RabbitMQProbe(LoopProbe[RabbitMQReference]):
     ) -> tuple[QueueDepth, DeclaredQueue]:
         # Delay queues first: an item that moves meanwhile is counted twice, and not left out.
         delayed = await side.count_delayed(queue.delay_queues)
+        if queue.chosen_delays is not None and await side.count(queue.chosen_delays) is not None:
+            delayed += await side.count_delayed(queue.list_chosen_delay_queues())
         declared = await self._amqp.declare_passively(queue.queue)
         if isinstance(totals, DepthWarning):
             depth = build_depth(queue.queue, declared, None, warning=totals)
         else:
             depth = build_depth(queue.queue, declared, totals.get(queue.queue))
-        if not queue.delay_queues:
+        if not (queue.delay_queues or queue.may_choose_delays):
             return depth, declared
         # The declare, too, because the totals are older than the count of delayed items.
         ready = max(depth.ready, declared.messages)
@@ -210,7 +214,7 @@ class RabbitMQProbe(LoopProbe[RabbitMQReference]):
         """Raise MeasurementUnreliable for zeros that do not come from a quorum queue's leader."""
         if self._management is None or isinstance(totals, DepthWarning):
             return
-        for name in (queue.queue, *queue.delay_queues):
+        for name in (queue.queue, *_list_delay_queues(queue)):
             queue_totals = totals.get(name)
             if queue_totals is not None and queue_totals.type == "quorum":
                 check_state(name, queue_totals)
@@ -229,6 +233,14 @@ class RabbitMQProbe(LoopProbe[RabbitMQReference]):
             self._alarms = self._management.read_alarms()
             self._ask_for_alarms_at = self._clock() + ALARMS_SECONDS
         return Reading(totals, self._alarms)
+
+
+def _list_delay_queues(queue: RabbitMQReference) -> Iterator[str]:
+    """Return all queues in which items of the queue may rest."""
+    yield from queue.delay_queues
+    if queue.chosen_delays is not None:
+        yield queue.chosen_delays
+    yield from queue.list_chosen_delay_queues()
 
 
 async def _count_dead_lettered(

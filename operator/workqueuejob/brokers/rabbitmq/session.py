@@ -86,9 +86,11 @@ class Session:
         self.connection = self._connect()
         try:
             self.publisher = Publisher(self._connect)
-            self.delays = DelayQueues(self.connection, self._queue)
+            self.delays = DelayQueues(
+                self.connection, self._queue, delays_seconds=assignment.retry.delays_seconds
+            )
             self._consumer = self._consume()
-            self.delays.declare(assignment.retry.delays_seconds)
+            self.delays.declare()
         except BaseException:
             self.connection.close()
             raise
@@ -152,9 +154,11 @@ class Session:
     def move_to_rest(self, handle: Handle, delay_seconds: int, properties: Properties) -> None:
         """Move an item to the queue for a delay, which is declared again if it was deleted.
 
+        A delay that is not one of the settings is rounded up.
         From a queue that hangs nothing would come back, so the item does without its delay then.
         Raises PublishingUnavailable if the queue takes nothing; the item is still held then.
         """
+        delay_seconds = self.delays.round_up(delay_seconds)
         if self.delays.is_silent(delay_seconds):
             self.give_back(handle, properties)
             return
