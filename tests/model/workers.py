@@ -115,6 +115,8 @@ class Worker:
         if queue.losses[item] >= self.max_lost_attempts:
             self._bury(hand, pod, queue, attempts_failed=0)
         elif item in self.killers:
+            # It has said that it holds the item before it begins with it.
+            self._write(pod, queue)
             self.be_killed(pod, queue)
         elif step is Step.PRETEND or item in self.poison:
             self._fail(hand, pod, queue)

@@ -118,9 +118,8 @@ class WorkerSpec(Model):
 
     item_timeout_seconds: PositiveSeconds | None = None
     """The most seconds that an attempt may take. After that time the worker ends the command and
-    all processes that it started, and the attempt has failed. In the Python library it has an
-    effect on Worker().run with a concurrency above 1 and on AsyncWorker().run, and none on a loop.
-    Unset: no limit, because the worker renews its hold on the item while the command runs."""
+    all processes that it started, and the attempt has failed. In the Python library the work is
+    interrupted, and the process exits if that does not end the work. Unset: no limit, because the worker renews its hold on the item while the command runs."""
 
     concurrency: Concurrency | None = None
     """How many items a pod works on at once, from 1 to 256, for example 8. The worker runs so many

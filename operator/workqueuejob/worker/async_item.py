@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from workqueuejob.brokers.envelope import Envelope
-from workqueuejob.worker.item import Item
+from workqueuejob.worker.item import Item, describe_limit
 
 T = TypeVar("T")
 Ask = Callable[[Callable[[], T]], Awaitable[T]]
@@ -25,20 +25,31 @@ class AsyncItem:
                 await convert(item.body)
 
     The end of the block acknowledges the item. An exception in the block fails it, is written to
-    stderr, and goes no further. A cancellation gives it back, which counts as no attempt.
+    stderr, and goes no further. So does the end of `itemTimeoutSeconds`, which cancels the block. A
+    cancellation by others gives the item back, which counts as no attempt.
     """
 
-    __slots__ = ("_ask", "_interrupt", "_item")
+    __slots__ = ("_ask", "_interrupt", "_item", "_limit_seconds", "_time")
 
-    def __init__(self, item: Item, ask: Ask[Any], *, interrupt: Callable[[Item], bool]) -> None:
-        """Wrap an item.
+    def __init__(
+        self,
+        item: Item,
+        ask: Ask[Any],
+        *,
+        interrupt: Callable[[Item], bool],
+        limit_seconds: float | None = None,
+    ) -> None:
+        """Wrap an item, whose time begins now; called on the event loop.
 
         ask: calls a function in the worker's thread. interrupt: settles an item whose work was
-            cancelled.
+            cancelled. limit_seconds: how long its work may take; None sets no limit.
         """
         self._item = item
         self._ask = ask
         self._interrupt = interrupt
+        self._limit_seconds = limit_seconds
+        now = asyncio.get_running_loop().time()
+        self._time = asyncio.timeout_at(None if limit_seconds is None else now + limit_seconds)
 
     @property
     def id(self) -> str:
@@ -137,21 +148,39 @@ class AsyncItem:
         """Settle the item after its work was cancelled; return False if it is lost."""
         return await self._settle(lambda: self._interrupt(self._item))
 
+    @property
+    def is_late(self) -> bool:
+        """Whether its time limit is over."""
+        late_at = self._time.when()
+        return late_at is not None and asyncio.get_running_loop().time() >= late_at
+
+    async def time_out(self) -> bool:
+        """Fail the item because its time limit is over; return False if it is lost."""
+        return await self.fail(describe_limit(self._limit_seconds))
+
     async def conclude(self, error: BaseException | None) -> bool:
         """Settle the item by how its work ended; return whether the error goes no further."""
         return await self._settle(lambda: self._item.conclude(error))
 
     async def __aenter__(self) -> "AsyncItem":
+        await self._time.__aenter__()
         return self
 
     async def __aexit__(
         self,
-        _kind: type[BaseException] | None,
+        kind: type[BaseException] | None,
         error: BaseException | None,
-        _trace: TracebackType | None,
+        trace: TracebackType | None,
     ) -> bool:
-        if isinstance(error, asyncio.CancelledError):
-            await self.give_back()
+        is_cancelled = isinstance(error, asyncio.CancelledError)
+        try:
+            await self._time.__aexit__(kind, error, trace)
+        except TimeoutError:
+            await self.time_out()
+            return True
+        if is_cancelled:
+            # `run` cancels the task for the same limit.
+            await (self.time_out() if self.is_late else self.give_back())
             return False
         return await self.conclude(error)
 

@@ -92,7 +92,12 @@ class AsyncWorker(Program):
 
     def wrap(self, item: Item) -> AsyncItem:
         """Return the item as a task sees it."""
-        return AsyncItem(item, self.ask, interrupt=self._give_back)
+        return AsyncItem(
+            item,
+            self.ask,
+            interrupt=self._give_back,
+            limit_seconds=self._engine.settings.item_timeout_seconds,
+        )
 
     async def ask(self, act: Callable[[], T]) -> T:
         """Call a function in the thread that asks the broker, and return what it returns."""
@@ -215,7 +220,7 @@ class _Shift:
             raised = error
         except TimeoutError as error:
             if time.expired():
-                await self._settle(wrapped.fail(f"timed out after {limit} s"))
+                await self._settle(wrapped.time_out())
                 return
             raised = error
         except BaseException as error:  # noqa: BLE001 - it is raised below where it ends the program

@@ -29,7 +29,7 @@ from workqueuejob.worker.command_attempt import (
 )
 from workqueuejob.worker.command_input import CommandInput, ItemUnfit
 from workqueuejob.worker.engine import Engine
-from workqueuejob.worker.item import Item
+from workqueuejob.worker.item import Item, describe_limit
 from workqueuejob.worker.poller import Poller
 from workqueuejob.worker.process import Processes, explain_exhaustion, is_alive, reap_orphans
 from workqueuejob.worker.stop_request import StopRequest
@@ -214,7 +214,7 @@ class Runner:
 
     def _explain(self, ended: Ended, last_line: str) -> str:
         if ended.cause == TIMED_OUT:
-            reason = f"timed out after {self._limits.item_seconds:g} s"
+            reason = describe_limit(self._limits.item_seconds)
         elif ended.code < 0:
             reason = f"killed by {_signal_name(-ended.code)}"
         else:

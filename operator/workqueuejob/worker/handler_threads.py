@@ -17,7 +17,7 @@ from workqueuejob.contract.notices import say
 from workqueuejob.errors import WorkQueueJobError
 from workqueuejob.worker.engine import SLICE_SECONDS, Engine
 from workqueuejob.worker.handlers import refuse_unfinished
-from workqueuejob.worker.item import Item, ends_worker
+from workqueuejob.worker.item import Item, describe_limit, ends_worker
 from workqueuejob.worker.stop_request import StopRequest
 
 LOOK_SECONDS = 0.05
@@ -108,7 +108,7 @@ class HandlerThreads:
         now = self._engine.clock()
         for item in [item for item, late_at in self._late_at.items() if now >= late_at]:
             say("stopped taking items, a handler takes too long and can't be ended", id=item.id)
-            self._settle(item, f"timed out after {self._limit_seconds:g} s")
+            self._settle(item, describe_limit(self._limit_seconds))
         if self._stop.expired:
             for item in tuple(self._late_at):
                 say("stopped, the work did not end in time", id=item.id)

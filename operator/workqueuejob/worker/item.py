@@ -57,17 +57,18 @@ class Item:
     loop takes the next item. KeyboardInterrupt releases the item and goes on.
 
     is_lost: whether another worker has taken it over; then it can't be settled here any more.
+    is_settling: whether its work has ended, so that no exception may be raised in it any more.
     is_settled: whether this delivery of it was settled here, also by a retry or by giving it back.
     """
 
-    __slots__ = ("_envelope", "_settler", "delivery", "is_lost", "is_settled")
+    __slots__ = ("_envelope", "_settler", "delivery", "is_lost", "is_settled", "is_settling")
 
     def __init__(self, settler: Settler, delivery: Delivery) -> None:
         self._settler = settler
         self.delivery = delivery
         self._envelope: Envelope | None = None
         self.is_lost = False
-        self.is_settled = False
+        self.is_settled = self.is_settling = False
 
     @property
     def id(self) -> str:
@@ -146,6 +147,7 @@ class Item:
 
         This may fetch the next item, which then waits for the loop to ask for it.
         """
+        self.is_settling = True
         return self._settler.succeed(self)
 
     def fail(self, reason: str, *, retry: bool = True, delay_seconds: float | None = None) -> bool:
@@ -157,10 +159,12 @@ class Item:
             Some brokers round it up (docs/worker.md). The attempt counts.
         Returns False if the item is lost. Raises ValueError for another delay.
         """
+        self.is_settling = True
         return self._settler.fail(self, reason, retry=retry, delay_seconds=delay_seconds)
 
     def release(self) -> bool:
         """Give the item back at once, without counting this attempt; return False if it is lost."""
+        self.is_settling = True
         return self._settler.release(self)
 
     def extend(self) -> None:
@@ -190,6 +194,7 @@ class Item:
 
         error: what the work raised; None if it is done.
         """
+        self.is_settling = True
         if error is None:
             self.ack()
             return False
@@ -202,10 +207,11 @@ class Item:
         if isinstance(error, KeyboardInterrupt) or ends_worker(error):
             self.release()
             return False
-        if isinstance(error, Exception):
+        goes_no_further = isinstance(error, Exception | TimedOut)
+        if goes_no_further:
             traceback.print_exception(error, file=sys.stderr)
         self.fail(describe(error))
-        return isinstance(error, Exception)
+        return goes_no_further
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("an item can't be sent to another process; send item.body")
@@ -223,7 +229,21 @@ class Interrupted(SystemExit):
     """Raised in the user's code when the worker's grace is over; ends the program."""
 
 
+class TimedOut(BaseException):
+    """Raised in the user's code when the item has taken its time; `with item:` catches it.
+
+    It is no Exception, so that code which tries again after any error does not go on with the item.
+    """
+
+
+def describe_limit(limit_seconds: float | None) -> str:
+    """Return why an item failed that took longer than its limit."""
+    return f"timed out after {limit_seconds or 0:g} s"
+
+
 def describe(error: BaseException) -> str:
     """Return an exception as one line without its traceback, such as `ValueError: no number`."""
+    if isinstance(error, TimedOut):
+        return str(error)
     message = " ".join(str(error).split())
     return f"{type(error).__name__}: {message}" if message else type(error).__name__

@@ -28,6 +28,10 @@ class Worker(Program):
     In a pod of a WorkQueueJob the environment holds everything. Anywhere else set `BROKER_URL`
     (such as amqp://localhost or memory://) and `QUEUE`; docs/worker.md says more.
 
+    An item that takes longer than `itemTimeoutSeconds` fails: TimedOut is raised in its work, and
+    the loop goes on. An item whose work does not end by that fails as well, and then the process
+    ends with 75.
+
     After SIGTERM the worker takes no more items. The loop ends by SystemExit(75), or as usual when
     the quota is settled. The item in hand may be finished within the pod's grace, less five seconds
     (at least half of it): 25 of 30 seconds. Then SystemExit is raised in its work, and the item is
@@ -47,18 +51,23 @@ class Worker(Program):
         try:
             while (item := engine.next()) is not None:
                 try:
+                    self._limit.begin(item)
                     sigterm.allowed = True
                     yield item
                 except GeneratorExit:
                     sigterm.allowed = False
+                    self._limit.end()
                     self._leave(item)
                     raise
                 sigterm.allowed = False
+                self._limit.end()
                 if not item.is_settled:
                     engine.settlement.succeed(item)
+                if self._limit.has_failed:
+                    break
         except WorkQueueJobError as error:
             self._end(error)
-        self._finish()
+        self._finish(still_at_work=self._limit.has_failed)
 
     def run(self, handler: Callable[[Item], object]) -> None:
         """Call `handler` with every item; an exception fails the item, as in `with item:`.

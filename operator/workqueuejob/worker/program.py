@@ -20,6 +20,7 @@ from workqueuejob.worker.connecting import open_broker, read_environment
 from workqueuejob.worker.engine import Engine
 from workqueuejob.worker.forking import REFUSED, disown_in_children
 from workqueuejob.worker.item import Item
+from workqueuejob.worker.item_limit import ItemLimit
 from workqueuejob.worker.lease_renewer import LeaseRenewer
 from workqueuejob.worker.reconnecting import Timing
 from workqueuejob.worker.sigterm import SigtermHandler
@@ -66,7 +67,10 @@ class Program:
         self._engine = Engine(settings, self._connect, stop=self._stop, timing=timing)
         self._engine.settlement.on_refused = self._end
         self._sigterm = SigtermHandler(self._stop, in_call=self._engine.broker.lock.locked)
-        self._renewer = LeaseRenewer(self._engine, on_tick=self._end_overdue_work)
+        self._limit = ItemLimit(
+            settings.item_timeout_seconds, timing.clock, in_call=self._engine.broker.lock.locked
+        )
+        self._renewer = LeaseRenewer(self._engine, on_tick=self._look_at_time)
         self._state = "new"
         disown_in_children(self)
 
@@ -80,6 +84,7 @@ class Program:
         atexit.unregister(self._close)
         atexit.unregister(self._engine.report.rewrite)
         self._sigterm.disown()
+        self._limit.disown()
         self._engine.disown()
 
     def _connect(self) -> Broker:
@@ -115,6 +120,7 @@ class Program:
         started, self._state = self._state == "started", "closed"
         atexit.unregister(self._close)
         self._sigterm.restore()
+        self._limit.restore()
         for item in self._engine.begun:
             self._leave(item)
         if started:
@@ -141,7 +147,7 @@ class Program:
             if self._sigterm.happened:
                 self._engine.settlement.interrupt(item)
             else:
-                item.fail(LEFT_EARLY)
+                item.fail(self._limit.explain(item) or LEFT_EARLY)
         except WorkQueueJobError as error:
             say("item not settled, it will be delivered again", id=item.id, error=error)
 
@@ -153,6 +159,20 @@ class Program:
             raise error
         say("can't go on", error=error)
         raise SystemExit(code) from error
+
+    def _look_at_time(self) -> None:
+        """In the lease renewer's thread: end work that takes too long."""
+        self._end_overdue_work()
+        try:
+            must_end = self._limit.check()
+        except WorkQueueJobError as error:
+            say("item not settled, it will be delivered again", error=error)
+            must_end = False
+        if must_end:
+            say(STILL_AT_WORK)
+            self._engine.report.note(STILL_AT_WORK)
+            self._engine.close()
+            os._exit(exit_codes.STOPPED_EARLY)
 
     def _end_overdue_work(self) -> None:
         """In the lease renewer's thread: end work that takes longer than the grace."""
