@@ -60,6 +60,8 @@ ACCEPTED_WORKERS: list[tuple[str, Manifest]] = [
     ("the item in a file", delivered(type="File")),
     ("a limit on each attempt", worked(worker={"itemTimeoutSeconds": 1})),
     ("as many items at once as a pod settles", worked(itemsPerPod=8, worker={"concurrency": 8})),
+    ("a command that learns of a stop at once", worked(worker={"stopSignal": "AtOnce"})),
+    ("a command that learns of a stop at the end", worked(worker={"stopSignal": "AtEndOfGrace"})),
     ("one item at once, spelt out", worked(worker={"concurrency": 1})),
     ("many items at once in mode Fine", worked(mode="Fine", worker={"concurrency": 256})),
     ("items that are dropped", worked(retry={"onExhausted": "Discard", "deadLetter": None})),
@@ -329,6 +331,12 @@ REFUSED_WORKERS: list[tuple[str, Manifest, str, str]] = [
     ),
     ("no attempt", worked(retry={"maxAttempts": 0}), "spec.retry.maxAttempts", "equal to 1"),
     ("101 attempts", worked(retry={"maxAttempts": 101}), "spec.retry.maxAttempts", "equal to 100"),
+    (
+        "a stop of which no command learns",
+        worked(worker={"stopSignal": "Never"}),
+        "spec.worker.stopSignal",
+        "AtEndOfGrace",
+    ),
     (
         "no exit code",
         worked(retry={"permanentExitCodes": []}),

@@ -76,6 +76,12 @@ class LeasedQueue(Queue):
         super().retry(consumer, delay_seconds=delay_seconds)
         self._count(attempts_failed=1)
 
+    def release(self, consumer: str) -> None:
+        """Take an item back whose attempt does not count."""
+        del self._until[consumer]
+        super().release(consumer)
+        self._count(released=1)
+
     def bury(self, consumer: str, *, attempts_failed: int) -> None:
         """Put an item aside for good, after one more attempt or without."""
         super().bury(consumer, attempts_failed=attempts_failed)

@@ -153,6 +153,11 @@ class PartitionedLog(Queue):
         self.resting[item] = self.clock.seconds + delay_seconds
         self.pass_time()
 
+    def release(self, consumer: str) -> None:
+        """Take an item back whose attempt does not count."""
+        self.held.pop(consumer)
+        self._refresh()
+
     def bury(self, consumer: str, *, attempts_failed: int) -> None:
         """Put an item aside, and commit what is behind it."""
         item = self._let_go(consumer)

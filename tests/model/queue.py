@@ -147,6 +147,11 @@ class Queue:
         self.resting[item] = self.clock.seconds + delay_seconds
         self.pass_time()
 
+    def release(self, consumer: str) -> None:
+        """Take an item back whose attempt does not count."""
+        self.ready.appendleft(self._let_go(consumer))
+        self._deliver()
+
     def bury(self, consumer: str, *, attempts_failed: int) -> None:
         """Put an item aside for good, after one more attempt or without."""
         self.attempts[self.held[consumer]] += attempts_failed

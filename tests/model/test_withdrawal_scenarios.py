@@ -9,7 +9,7 @@ from tests.model.broker import Detail
 from tests.model.pods import Step
 from tests.model.workers import Worker
 from tests.model.world import Setting, World
-from workqueuejob.api.worker import FailurePolicy
+from workqueuejob.api.retry import FailurePolicy
 from workqueuejob.names import KUEUE_LABEL
 
 _ROUNDS = 100

@@ -3,7 +3,7 @@
 Written after `worker/settlement.py`: an item's failure is retried after a delay and dead-lettered
 after its last attempt, an item that took too many pods with it is put aside untouched, one whose
 last attempt was lost is worked on alone, SIGTERM lets the items in hand be finished or gives them
-back, and a termination message says what was done so far.
+back, also if their work fails, and a termination message says what was done so far.
 """
 
 from dataclasses import asdict, dataclass, field
@@ -127,7 +127,11 @@ class Worker:
         self._finish_step(pod, queue)
 
     def _fail(self, hand: str, pod: Pod, queue: Queue) -> None:
-        if queue.attempts[queue.held[hand]] + 1 >= self.max_attempts:
+        if pod.is_terminating:
+            # After a stop any exit but 0 gives the item back.
+            queue.release(hand)
+            pod.counts = pod.counts.plus(released=1)
+        elif queue.attempts[queue.held[hand]] + 1 >= self.max_attempts:
             self._bury(hand, pod, queue, attempts_failed=1)
         else:
             queue.retry(hand, delay_seconds=self.retry_delay_seconds)

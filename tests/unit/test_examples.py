@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "examples"
 FOLDERS = (
     "asyncio-worker",
+    "checkpointing",
     "coarse-rabbitmq",
     "command-with-headers",
     "continuous",

@@ -13,6 +13,7 @@ from workqueuejob.api.queue import QueueSource
 from workqueuejob.api.rabbitmq import AuthMechanism, ManagementAPI, RabbitMQQueue
 from workqueuejob.api.redis import RedisList, RedisQueue, RedisSentinel, RedisStream
 from workqueuejob.api.resource import ObjectMetadata, WorkQueueJob
+from workqueuejob.api.retry import DeadLetter, FailurePolicy, OnExhausted, Retry
 from workqueuejob.api.secrets import (
     CASecretReference,
     ClientCertificateSecretReference,
@@ -44,16 +45,7 @@ from workqueuejob.api.status import (
     WorkQueueJobStatus,
 )
 from workqueuejob.api.tls import TLS, Verification
-from workqueuejob.api.worker import (
-    CommandDelivery,
-    DeadLetter,
-    DeliveryType,
-    FailurePolicy,
-    OnExhausted,
-    Retry,
-    WorkerSource,
-    WorkerSpec,
-)
+from workqueuejob.api.worker import CommandDelivery, DeliveryType, WorkerSource, WorkerSpec
 
 __all__ = [
     "TLS",

@@ -10,6 +10,7 @@ from workqueuejob.api.autoscale import Autoscale
 from workqueuejob.api.base import Model, Rule, RuleReason
 from workqueuejob.api.pod_failure_policy import PodFailurePolicy
 from workqueuejob.api.queue import BROKER_RULES, DEAD_LETTER_ELSEWHERE, QueueSource
+from workqueuejob.api.retry import FailurePolicy, OnExhausted, Retry
 from workqueuejob.api.scalars import (
     Annotations,
     ContainerName,
@@ -22,7 +23,7 @@ from workqueuejob.api.scalars import (
 )
 from workqueuejob.api.spec_rules import SPEC_RULES
 from workqueuejob.api.template import PodTemplate
-from workqueuejob.api.worker import FailurePolicy, OnExhausted, Retry, WorkerSource, WorkerSpec
+from workqueuejob.api.worker import WorkerSource, WorkerSpec
 from workqueuejob.names import GROUP
 
 

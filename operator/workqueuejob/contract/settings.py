@@ -13,6 +13,7 @@ from dataclasses import MISSING, Field, asdict, dataclass, field, fields
 from typing import Any, ClassVar, Protocol
 
 from workqueuejob.contract.features import PREFIX, added, is_added, read_features, write_features
+from workqueuejob.contract.grace import AT_END_OF_GRACE
 from workqueuejob.contract.probes import ProbeSettings, read_probe
 from workqueuejob.contract.retry import RetrySettings
 
@@ -103,6 +104,7 @@ class WorkerSettings:
     item_timeout_seconds: None sets no limit.
     prefix_output: whether each line that a command prints gets its item's id.
     concurrency: how many items the worker has in hand at once.
+    stop_signal: when a command gets SIGTERM on a stop: AtEndOfGrace or AtOnce.
     lacks: the features that the operator asks for and this worker does not know; None if it asks
         for none. Read, and not written.
     """
@@ -121,6 +123,7 @@ class WorkerSettings:
     item_timeout_seconds: int | None = None
     prefix_output: bool = False
     concurrency: int = added(1)
+    stop_signal: str = added(AT_END_OF_GRACE)
     termination_message_path: str = DEFAULT_TERMINATION_MESSAGE_PATH
     lacks: tuple[str, ...] | None = None
 

@@ -11,7 +11,8 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from workqueuejob.brokers.envelope import Envelope
-from workqueuejob.worker.item import Item, describe_limit
+from workqueuejob.worker.item import Item
+from workqueuejob.worker.reasons import describe_limit
 
 T = TypeVar("T")
 Ask = Callable[[Callable[[], T]], Awaitable[T]]

@@ -5,16 +5,16 @@ leases, so a handler that blocks the event loop costs no item its lease.
 """
 
 import asyncio
-import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from workqueuejob.errors import HandlerInvalid, WorkQueueJobError
 from workqueuejob.worker.async_item import AsyncItem
 from workqueuejob.worker.engine import SLICE_SECONDS
 from workqueuejob.worker.handler_threads import LOOK_SECONDS, NEXT_SECONDS
+from workqueuejob.worker.handlers import refuse_synchronous
 from workqueuejob.worker.item import Item, ends_worker
 from workqueuejob.worker.program import Program
 
@@ -50,13 +50,10 @@ class AsyncWorker(Program):
         Raises HandlerInvalid, before an item is taken, for a handler that is no coroutine function,
         and otherwise what a loop raises.
         """
-        if not _is_coroutine_function(handler):
-            self._end(
-                HandlerInvalid(
-                    f"handler {handler!r} is no coroutine function; write it with async def, or use"
-                    " Worker().run"
-                )
-            )
+        try:
+            refuse_synchronous(handler)
+        except HandlerInvalid as error:
+            self._end(error)
         self._start(at_once=self._engine.settings.concurrency)
         shift = _Shift(self, handler)
         self._engine.settlement.on_refused = shift.note
@@ -75,6 +72,11 @@ class AsyncWorker(Program):
                 await self._guard(self.ask(item.ack))
         self._finish()
 
+    def on_stop(self, callback: Callable[[], object]) -> None:
+        """Have a function called once on this event loop, within a second after a stop request."""
+        loop = asyncio.get_running_loop()
+        super().on_stop(lambda: loop.call_soon_threadsafe(callback))
+
     async def close(self) -> None:
         """Fail the items in hand, give back what was fetched, and disconnect."""
         self._close()
@@ -92,12 +94,8 @@ class AsyncWorker(Program):
 
     def wrap(self, item: Item) -> AsyncItem:
         """Return the item as a task sees it."""
-        return AsyncItem(
-            item,
-            self.ask,
-            interrupt=self._give_back,
-            limit_seconds=self._engine.settings.item_timeout_seconds,
-        )
+        limit = self._engine.settings.item_timeout_seconds
+        return AsyncItem(item, self.ask, interrupt=self._give_back, limit_seconds=limit)
 
     async def ask(self, act: Callable[[], T]) -> T:
         """Call a function in the thread that asks the broker, and return what it returns."""
@@ -244,12 +242,6 @@ def _is_cancelled() -> bool:
     """Return whether the task was cancelled, and did not raise CancelledError by itself."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
-
-
-def _is_coroutine_function(handler: Any) -> bool:
-    # An object with `async def __call__` is one, too.
-    called = vars(type(handler)).get("__call__")
-    return inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(called)
 
 
 __all__ = ["AsyncItem", "AsyncWorker"]

@@ -1,6 +1,8 @@
 """`run`: runs a command for each item, and settles the item by how the command ends.
 
 exit 0                              the item succeeded
+exit n after a stop was requested   the item is given back; it failed where the pod's deadline or
+                                    a container probe requested the stop
 exit n, killed, timed out           the item failed, with that as the reason; for good where the
                                     settings name the exit code
 the item can't be passed on         the item failed, because another worker can't pass it either
@@ -17,6 +19,7 @@ import signal
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 
+from workqueuejob.contract.grace import AT_ONCE
 from workqueuejob.contract.notices import say
 from workqueuejob.errors import SettingsInvalid, WorkQueueJobError
 from workqueuejob.worker.command_attempt import (
@@ -29,9 +32,10 @@ from workqueuejob.worker.command_attempt import (
 )
 from workqueuejob.worker.command_input import CommandInput, ItemUnfit
 from workqueuejob.worker.engine import Engine
-from workqueuejob.worker.item import Item, describe_limit
+from workqueuejob.worker.item import Item
 from workqueuejob.worker.poller import Poller
 from workqueuejob.worker.process import Processes, explain_exhaustion, is_alive, reap_orphans
+from workqueuejob.worker.reasons import describe_limit
 from workqueuejob.worker.stop_request import StopRequest
 
 REAP_SECONDS = 1.0
@@ -74,7 +78,8 @@ class Runner:
         self._prefix_output = prefix_output
         self._adopts_orphans = adopts_orphans
         limit_seconds = engine.settings.item_timeout_seconds or float("inf")
-        self._limits = Limits(stop, engine.clock, limit_seconds)
+        at_once = engine.settings.stop_signal == AT_ONCE
+        self._limits = Limits(stop, engine.clock, limit_seconds, stops_at_once=at_once)
         self._attempts: list[CommandAttempt] = []
         self._begun = 0
         self._has_settled = False
@@ -176,15 +181,16 @@ class Runner:
     def _settle(self, attempt: CommandAttempt, ended: Ended) -> None:
         item = attempt.item
         self._has_settled = True
-        if ended.cause == STOPPED:
-            self._engine.settlement.interrupt(item)
-        elif ended.cause is None and ended.code == 0:
+        is_by_itself = ended.cause is None
+        if is_by_itself and ended.code == 0:
             item.ack()
+        elif ended.cause == STOPPED or (is_by_itself and self._stop.requested):
+            self._engine.settlement.interrupt(item)
         elif ended.cause == LOST:
             self._engine.settlement.release(item)
         else:
             codes = self._engine.settings.retry.permanent_exit_codes
-            is_final = ended.cause is None and ended.code in codes
+            is_final = is_by_itself and ended.code in codes
             item.fail(self._explain(ended, attempt.last_line), retry=not is_final)
 
     def _put_down(self, attempt: CommandAttempt) -> None:

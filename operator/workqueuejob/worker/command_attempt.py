@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection
 from contextlib import ExitStack
 from dataclasses import dataclass
 
+from workqueuejob.contract.grace import KILL_AFTER_SECONDS
 from workqueuejob.errors import SettingsInvalid
 from workqueuejob.worker.command_input import CommandInput, Invocation, ItemUnfit
 from workqueuejob.worker.item import Item
@@ -22,7 +23,7 @@ from workqueuejob.worker.process import (
     is_too_large,
     signal_group,
 )
-from workqueuejob.worker.stop_request import KILL_AFTER_SECONDS, StopRequest
+from workqueuejob.worker.stop_request import StopRequest
 
 TIMEOUT_KILL_SECONDS = 5.0
 """Between SIGTERM and SIGKILL for a command that took too long, or whose item is lost."""
@@ -53,11 +54,14 @@ class Limits:
     """What all attempts of a worker share.
 
     item_seconds: how long one may take; infinite without a limit.
+    stops_at_once: whether a command gets SIGTERM as soon as a stop is requested; it may still end
+        by itself until the grace is over.
     """
 
     stop: StopRequest
     clock: Callable[[], float]
     item_seconds: float
+    stops_at_once: bool = False
 
 
 class CommandAttempt:
@@ -71,6 +75,7 @@ class CommandAttempt:
         "_cause",
         "_code",
         "_files",
+        "_is_warned",
         "_kill_at",
         "_late_at",
         "_limits",
@@ -91,6 +96,7 @@ class CommandAttempt:
         self._process: Process | None = None
         self._code: int | None = None
         self._cause: str | None = None
+        self._is_warned = False
         self._late_at = self._kill_at = _NEVER
 
     @property
@@ -173,6 +179,7 @@ class CommandAttempt:
         if self._cause is None:
             self._cause = self._find_cause(now)
             if self._cause is None:
+                self._warn(process)
                 return
             process.signal(signal.SIGTERM)
             patience = KILL_AFTER_SECONDS if self._cause == STOPPED else TIMEOUT_KILL_SECONDS
@@ -182,6 +189,13 @@ class CommandAttempt:
         if now >= self._kill_at:
             process.signal(signal.SIGKILL)
             self._kill_at = _NEVER
+
+    def _warn(self, process: Process) -> None:
+        """Send SIGTERM once a stop is requested, if commands are to get it then."""
+        limits = self._limits
+        if limits.stops_at_once and limits.stop.requested and not self._is_warned:
+            self._is_warned = True
+            process.signal(signal.SIGTERM)
 
     def _find_cause(self, now: float) -> str | None:
         """Return why the running command must end now; None while it may go on."""

@@ -24,6 +24,7 @@ from workqueuejob.worker.item_variables import (
     ENVELOPE_FILE,
     ITEM_FILE,
     OPTIONAL_VARIABLES,
+    STOP_SECONDS,
     describe_item,
     write_envelope,
 )
@@ -57,9 +58,17 @@ class CommandInput:
     """Prepares the invocations of one command."""
 
     def __init__(
-        self, command: Sequence[str], delivery: DeliverySettings, environ: Mapping[bytes, bytes]
+        self,
+        command: Sequence[str],
+        delivery: DeliverySettings,
+        environ: Mapping[bytes, bytes],
+        *,
+        stop_seconds: float,
     ) -> None:
-        """Raise SettingsInvalid for an unknown delivery type or an impossible variable name."""
+        """Raise SettingsInvalid for an unknown delivery type or an impossible variable name.
+
+        stop_seconds: how long a command has after SIGTERM, where the pod must stop.
+        """
         name = delivery.variable
         if delivery.type not in WAYS:
             raise SettingsInvalid(f"delivery type {delivery.type!r} is none of {', '.join(WAYS)}")
@@ -74,6 +83,7 @@ class CommandInput:
             for name, value in environ.items()
             if not (is_private(os.fsdecode(name)) or name in OPTIONAL_VARIABLES)
         }
+        self._environ[STOP_SECONDS] = b"%d" % stop_seconds
 
     @contextmanager
     def prepare(self, item: Item) -> Iterator[Invocation]:

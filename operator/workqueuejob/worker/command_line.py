@@ -70,6 +70,11 @@ def _build_parser() -> argparse.ArgumentParser:
         help="put the item's id in front of every line of output",
     )
     command.add_argument(
+        "--stop-at-once",
+        action="store_true",
+        help="on a stop, send the command SIGTERM at once, and not at the end of the grace",
+    )
+    command.add_argument(
         "--item-timeout-seconds",
         type=_positive,
         metavar="N",

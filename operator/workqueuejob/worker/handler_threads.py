@@ -17,7 +17,8 @@ from workqueuejob.contract.notices import say
 from workqueuejob.errors import WorkQueueJobError
 from workqueuejob.worker.engine import SLICE_SECONDS, Engine
 from workqueuejob.worker.handlers import refuse_unfinished
-from workqueuejob.worker.item import Item, describe_limit, ends_worker
+from workqueuejob.worker.item import Item, ends_worker
+from workqueuejob.worker.reasons import describe_limit
 from workqueuejob.worker.stop_request import StopRequest
 
 LOOK_SECONDS = 0.05

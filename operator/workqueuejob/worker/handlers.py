@@ -33,6 +33,19 @@ def refuse_unfit(handler: Callable[..., object]) -> None:
         raise _refusal(name, "is a generator function", "generator")
 
 
+def refuse_synchronous(handler: Any) -> None:
+    """Raise HandlerInvalid for a handler that is no coroutine function."""
+    import inspect
+
+    # An object with `async def __call__` is one, too.
+    called = vars(type(handler)).get("__call__")
+    if not (inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(called)):
+        raise HandlerInvalid(
+            f"handler {handler!r} is no coroutine function; write it with async def, or use"
+            " Worker().run"
+        )
+
+
 def refuse_unfinished(handler: Callable[..., object], result: Any) -> None:
     """Raise HandlerInvalid if a handler returned work that is still to be done."""
     if result is None:

@@ -10,6 +10,7 @@ from typing import Any, NoReturn, Protocol
 from workqueuejob.brokers.broker import Delivery
 from workqueuejob.brokers.envelope import Envelope
 from workqueuejob.errors import LeaseLost, WorkQueueJobError
+from workqueuejob.worker.interruptions import Interrupted, TimedOut
 
 
 class Settler(Protocol):
@@ -19,6 +20,11 @@ class Settler(Protocol):
     """
 
     is_disowned: bool
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether the worker is to stop."""
+        ...
 
     def succeed(self, item: "Item") -> bool:
         """Acknowledge."""
@@ -201,7 +207,8 @@ class Item:
         if self._settler.is_disowned:
             # The item and the loop are the parent's, so the child must not go on with them.
             return False
-        if isinstance(error, Interrupted):
+        is_exit = isinstance(error, SystemExit)
+        if isinstance(error, Interrupted) or (is_exit and self._settler.is_stopping):
             self._settler.interrupt(self)
             return False
         if isinstance(error, KeyboardInterrupt) or ends_worker(error):
@@ -223,22 +230,6 @@ class Item:
 def ends_worker(error: BaseException) -> bool:
     """Return whether the worker failed, and not the work."""
     return isinstance(error, WorkQueueJobError) and not isinstance(error, LeaseLost)
-
-
-class Interrupted(SystemExit):
-    """Raised in the user's code when the worker's grace is over; ends the program."""
-
-
-class TimedOut(BaseException):
-    """Raised in the user's code when the item has taken its time; `with item:` catches it.
-
-    It is no Exception, so that code which tries again after any error does not go on with the item.
-    """
-
-
-def describe_limit(limit_seconds: float | None) -> str:
-    """Return why an item failed that took longer than its limit."""
-    return f"timed out after {limit_seconds or 0:g} s"
 
 
 def describe(error: BaseException) -> str:

@@ -14,7 +14,9 @@ from types import FrameType
 from typing import Any
 
 from workqueuejob.worker.command_attempt import TIMEOUT_KILL_SECONDS
-from workqueuejob.worker.item import Item, TimedOut, describe_limit
+from workqueuejob.worker.interruptions import TimedOut
+from workqueuejob.worker.item import Item
+from workqueuejob.worker.reasons import describe_limit
 
 ALARM = signal.SIGRTMIN + 9
 """A real-time signal without a meaning."""

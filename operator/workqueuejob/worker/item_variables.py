@@ -23,6 +23,9 @@ arguments and variables with its usual limits."""
 TRACE_PARENT, TRACE_STATE = "traceparent", "tracestate"
 """The headers of W3C's Trace Context, https://www.w3.org/TR/trace-context/."""
 
+STOP_SECONDS = b"ITEM_STOP_SECONDS"
+"""How many seconds a command has between SIGTERM and its end by force, where the pod must stop."""
+
 ENVELOPE_FILE, ITEM_FILE = b"ITEM_ENVELOPE_FILE", b"ITEM_FILE"
 
 OPTIONAL_VARIABLES = frozenset(

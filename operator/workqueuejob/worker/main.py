@@ -13,6 +13,7 @@ from dataclasses import asdict, replace
 from workqueuejob.brokers.broker import Broker
 from workqueuejob.brokers.memory.settings import MemorySource
 from workqueuejob.contract import exit_codes
+from workqueuejob.contract.grace import AT_ONCE, find_stop_seconds
 from workqueuejob.contract.notices import say
 from workqueuejob.contract.report import ItemCounts
 from workqueuejob.contract.settings import (
@@ -104,6 +105,8 @@ def override(settings: WorkerSettings, arguments: argparse.Namespace) -> WorkerS
     settings = replace(settings, delivery=replace(way, envelope_file=wants_file))
     if arguments.item_timeout_seconds is not None:
         settings = replace(settings, item_timeout_seconds=arguments.item_timeout_seconds)
+    if arguments.stop_at_once:
+        settings = replace(settings, stop_signal=AT_ONCE)
     if arguments.prefix_output:
         settings = replace(settings, prefix_output=True)
     return settings
@@ -117,7 +120,12 @@ def _build(
 ) -> tuple[Engine, Runner]:
     """Return what takes the items and what runs the command; raise SettingsInvalid."""
     program = find_program(arguments.command, environ)
-    command_input = CommandInput(arguments.command, settings.delivery, _encode(environ))
+    command_input = CommandInput(
+        arguments.command,
+        settings.delivery,
+        _encode(environ),
+        stop_seconds=find_stop_seconds(settings.grace_seconds, settings.stop_signal),
+    )
     if not hide_from_commands():
         say("commands can read the worker's environment: the system has no prctl")
     stop = StopRequest(settings.grace_seconds)

@@ -7,6 +7,7 @@ when something went wrong.
 
 import atexit
 import os
+from collections.abc import Callable
 from dataclasses import replace
 from typing import NoReturn
 
@@ -24,6 +25,7 @@ from workqueuejob.worker.item_limit import ItemLimit
 from workqueuejob.worker.lease_renewer import LeaseRenewer
 from workqueuejob.worker.reconnecting import Timing
 from workqueuejob.worker.sigterm import SigtermHandler
+from workqueuejob.worker.stop_listeners import StopListeners
 from workqueuejob.worker.stop_request import StopRequest
 
 TOLD_TO_STOP = "told to stop before the work was done"
@@ -70,9 +72,28 @@ class Program:
         self._limit = ItemLimit(
             settings.item_timeout_seconds, timing.clock, in_call=self._engine.broker.lock.locked
         )
+        self._listeners = StopListeners(self._stop)
         self._renewer = LeaseRenewer(self._engine, on_tick=self._look_at_time)
         self._state = "new"
         disown_in_children(self)
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the worker is to stop, by SIGTERM or `stop`: it takes no more items."""
+        return self._stop.requested
+
+    @property
+    def stop_seconds_left(self) -> float:
+        """How long the items in hand may still be finished; infinite while there is no stop."""
+        return self._stop.seconds_left
+
+    def on_stop(self, callback: Callable[[], object]) -> None:
+        """Have a function called within a second after a stop is requested.
+
+        It is called once, in a thread of its own, while the work on the items in hand goes on. The
+        process does not wait for it. An exception of it is written to stderr.
+        """
+        self._listeners.add(callback)
 
     def stop(self) -> None:
         """Stop as on SIGTERM, but without interrupting the item in hand; any thread may call it."""
@@ -118,6 +139,7 @@ class Program:
         if self._state in ("closed", "disowned"):
             return
         started, self._state = self._state == "started", "closed"
+        self._listeners.look()
         atexit.unregister(self._close)
         self._sigterm.restore()
         self._limit.restore()
@@ -161,7 +183,8 @@ class Program:
         raise SystemExit(code) from error
 
     def _look_at_time(self) -> None:
-        """In the lease renewer's thread: end work that takes too long."""
+        """In the lease renewer's thread: pass a stop request on, and end work that is overdue."""
+        self._listeners.look()
         self._end_overdue_work()
         try:
             must_end = self._limit.check()

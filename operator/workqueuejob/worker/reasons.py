@@ -31,6 +31,11 @@ def describe_exhausted(delivery: Delivery, retry: RetrySettings) -> str:
     return reason
 
 
+def describe_limit(limit_seconds: float | None) -> str:
+    """Return why an item failed that took longer than its limit, such as `timed out after 60 s`."""
+    return f"timed out after {limit_seconds or 0:g} s"
+
+
 def count_attempts(made: int) -> str:
     """Return `1 attempt`, `2 attempts`, and so on."""
     return f"{made} attempt{'' if made == 1 else 's'}"

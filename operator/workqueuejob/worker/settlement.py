@@ -59,6 +59,11 @@ class Settlement:
         self._stop = stop
         self._cause = cause
 
+    @property
+    def is_stopping(self) -> bool:
+        """Whether a stop was requested."""
+        return self._stop.requested
+
     def count_missing(self, *, settling: int = 0) -> int | None:
         """Return how many items are still to be settled after so many more; None: no quota."""
         quota, settled = self._quota, self._report.settled + settling
@@ -99,14 +104,11 @@ class Settlement:
         if not retry or failed >= self._retry.max_attempts:
             return self._bury(item, delivery, reason, attempts_failed=1)
 
-        def act(broker: Broker) -> None:
-            self._announce_next(item, settling=0)
+        def put_back(broker: Broker) -> None:
             broker.retry(delivery, reason=reason, delay_seconds=delay_seconds)
-            self._let_go(item)
-            self._report.let_go(attempts_failed=1)
 
         try:
-            if not self._settle(item, act):
+            if not self._move(item, put_back, attempts_failed=1):
                 return False
         except HeadersTooLarge as error:
             # Without a count of its attempts it would be tried for ever.
@@ -127,14 +129,7 @@ class Settlement:
 
     def release(self, item: Item) -> bool:
         """Give the item back; return False if it is lost."""
-
-        def act(broker: Broker) -> None:
-            self._announce_next(item, settling=0)
-            broker.release(item.delivery)
-            self._let_go(item)
-            self._report.let_go(released=1)
-
-        return self._settle(item, act)
+        return self._move(item, lambda broker: broker.release(item.delivery), released=1)
 
     def interrupt(self, item: Item) -> bool:
         """Give back what a stop has interrupted, or fail it if the stop is due to the item.
@@ -183,17 +178,27 @@ class Settlement:
         counted["discarded" if target is None else "dead_lettered"] = 1
         counted["uncertain"] = int(delivery.doubtful)
 
-        def act(broker: Broker) -> None:
-            self._announce_next(item, settling=1)
+        def put_aside(broker: Broker) -> None:
             broker.dead_letter(delivery, reason=reason)
-            self._let_go(item)
-            self._report.let_go(**counted)
 
-        if not self._settle(item, act):
+        if not self._move(item, put_aside, settling=1, **counted):
             return False
         outcome = "item discarded" if target is None else "item dead-lettered"
         say(outcome, id=item.id, attempts=delivery.attempt, reason=reason)
         return True
+
+    def _move(
+        self, item: Item, move: Callable[[Broker], None], *, settling: int = 0, **counted: int
+    ) -> bool:
+        """Settle the delivery by `move`, and report what became of it; False if it is lost."""
+
+        def act(broker: Broker) -> None:
+            self._announce_next(item, settling=settling)
+            move(broker)
+            self._let_go(item)
+            self._report.let_go(**counted)
+
+        return self._settle(item, act)
 
     def _settle(self, item: Item, act: Callable[[Broker], None]) -> bool:
         """Call `act`, through outages; return False if the item is lost."""

@@ -13,7 +13,7 @@ from types import FrameType
 from typing import Any
 
 from workqueuejob.contract import exit_codes
-from workqueuejob.worker.item import Interrupted
+from workqueuejob.worker.interruptions import Interrupted
 from workqueuejob.worker.stop_request import StopRequest
 
 

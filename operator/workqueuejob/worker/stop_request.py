@@ -6,10 +6,7 @@ Installs no signal handler. Signal handlers call `request`, so nothing in here t
 import time
 from collections.abc import Callable
 
-from workqueuejob.contract.grace import patience_seconds
-
-KILL_AFTER_SECONDS = 2.0
-"""Between the end of the time for the item in hand and the end of its work by force."""
+from workqueuejob.contract.grace import KILL_AFTER_SECONDS, patience_seconds
 
 
 class StopRequest:
@@ -38,6 +35,11 @@ class StopRequest:
             self.finish_by = self.requested_at + self._patience_seconds
             self.kill_by = self.finish_by + KILL_AFTER_SECONDS
             self.requested = True
+
+    @property
+    def seconds_left(self) -> float:
+        """How long the item in hand may still be finished; infinite before a stop is requested."""
+        return max(self.finish_by - self._clock(), 0.0)
 
     @property
     def expired(self) -> bool:

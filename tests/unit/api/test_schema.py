@@ -244,7 +244,7 @@ REDIS = """host uriSecretRef sentinel port database credentialsSecretRef usernam
         (".spec.queue.kafka.sasl", "mechanism username credentialsSecretRef"),
         (
             ".spec.worker",
-            "source containerName delivery itemTimeoutSeconds prefixOutput concurrency",
+            "source containerName delivery itemTimeoutSeconds prefixOutput concurrency stopSignal",
         ),
         (".spec.retry", RETRY),
         (".spec.failurePolicy", "maxDeadLettered minSettledItems"),

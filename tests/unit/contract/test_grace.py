@@ -2,12 +2,17 @@
 
 import pytest
 
-from workqueuejob.contract.grace import is_deadline, patience_seconds
+from workqueuejob.contract.grace import find_stop_seconds, is_deadline, patience_seconds
 
 
 @pytest.mark.parametrize(("grace", "patience"), [(30, 25), (8, 4), (1, 0.5)])
 def test_grace_is_shared_out(grace: int, patience: float) -> None:
     assert patience_seconds(grace) == patience
+
+
+def test_command_has_less_time_after_a_later_signal() -> None:
+    assert find_stop_seconds(30, "AtOnce") == 25
+    assert find_stop_seconds(30, "AtEndOfGrace") == 2
 
 
 @pytest.mark.parametrize(

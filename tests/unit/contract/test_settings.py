@@ -119,6 +119,12 @@ def test_file_for_the_envelope_is_a_feature() -> None:
     assert written == write_settings(WorkerSettings(SOURCES[0]))
 
 
+def test_signal_at_once_is_a_feature() -> None:
+    written = write_settings(WorkerSettings(SOURCES[0], stop_signal="AtOnce"))
+    assert written.pop("WQJ_FEATURE_STOP_SIGNAL") == '"AtOnce"'
+    assert written == write_settings(WorkerSettings(SOURCES[0]))
+
+
 def test_limits_and_meanings_of_failures_are_features() -> None:
     retry = RetrySettings(max_lost_attempts=3, permanent_exit_codes=(65, 66))
     written = write_settings(WorkerSettings(SOURCES[0], retry=retry))

@@ -211,3 +211,15 @@ def test_worker_tries_as_often_as_asked() -> None:
     retry = {"max_attempts": 5, "initial_delay_seconds": 2, "max_delay_seconds": 9}
     found = settings_of(a_redis_worker(retry=retry)).retry
     assert found == RetrySettings(5, 2, 9, "{job2}:dead")
+
+
+def test_worker_learns_what_a_failure_means() -> None:
+    retry = {"max_lost_attempts": 4, "permanent_exit_codes": (65, 66)}
+    found = settings_of(a_redis_worker(retry=retry)).retry
+    assert (found.max_lost_attempts, found.permanent_exit_codes) == (4, (65, 66))
+
+
+def test_worker_learns_when_its_command_is_to_get_the_signal() -> None:
+    worker = {"source": "Image", "stop_signal": "AtOnce"}
+    assert settings_of(a_redis_worker(worker=worker)).stop_signal == "AtOnce"
+    assert settings_of(a_redis_worker()).stop_signal == "AtEndOfGrace"

@@ -356,6 +356,80 @@ def test_item_that_outlasts_the_grace_is_released(tmp_path: Path) -> None:
     assert not is_running(int(pid.read_text()))
 
 
+def test_command_may_save_its_work_when_it_is_gets_its_signal_at_once(tmp_path: Path) -> None:
+    begun = tmp_path / "begun"
+    script = f"""trap 'echo saved, $ITEM_STOP_SECONDS s left; exit 3' TERM
+        touch {begun}; while :; do sleep 0.05; done"""
+    process = WorkerProcess(tmp_path, ["apple"], *SHELL, script, stop_signal="AtOnce")
+    began = time.monotonic()
+    started(process, begun)
+    ended = process.end()
+    assert time.monotonic() - began < 15
+    assert (ended.code, ended.out, ended.left) == (75, "saved, 25 s left\n", 1)
+    assert ended.counts == ItemCounts(released=1)
+
+
+def test_command_that_is_gets_its_signal_at_once_may_still_finish(tmp_path: Path) -> None:
+    begun = tmp_path / "begun"
+    script = f"trap 'exit 0' TERM; touch {begun}; while :; do sleep 0.05; done"
+    process = WorkerProcess(tmp_path, ["apple", "fig"], "run", "--stop-at-once", *SHELL[1:], script)
+    started(process, begun)
+    ended = process.end()
+    assert (ended.code, ended.left) == (75, 1)
+    assert ended.counts == ItemCounts(succeeded=1)
+
+
+def test_command_that_is_gets_its_signal_at_once_has_the_time_until_the_end_of_the_grace(
+    tmp_path: Path,
+) -> None:
+    begun, told = tmp_path / "begun", tmp_path / "told"
+    script = f"trap 'touch {told}' TERM; touch {begun}; while :; do sleep 0.05; done"
+    process = WorkerProcess(
+        tmp_path, ["apple"], *SHELL, script, stop_signal="AtOnce", grace_seconds=4
+    )
+    started(process, begun)
+    eventually(told.exists)
+    stopped = time.monotonic()
+    ended = process.end()
+    assert time.monotonic() - stopped > 1.5
+    assert ended.counts == ItemCounts(released=1)
+
+
+@pytest.mark.parametrize("stop_signal", ["AtEndOfGrace", "AtOnce"])
+def test_command_that_fails_after_a_stop_has_not_failed(tmp_path: Path, stop_signal: str) -> None:
+    begun, go_on = tmp_path / "begun", tmp_path / "go-on"
+    script = f"trap '' TERM; touch {begun}; while [ ! -e {go_on} ]; do sleep 0.05; done; exit 65"
+    process = WorkerProcess(
+        tmp_path,
+        ["apple"],
+        *SHELL,
+        script,
+        stop_signal=stop_signal,
+        retry={"max_attempts": 1, "permanent_exit_codes": (65,)},
+    )
+    started(process, begun)
+    eventually(lambda: '"stopping":true' in process.message.read_text())
+    go_on.touch()
+    ended = process.end()
+    assert (ended.code, ended.left, ended.letters) == (75, 1, [])
+    assert ended.counts == ItemCounts(released=1)
+
+
+def test_command_that_takes_too_long_after_a_stop_has_failed(tmp_path: Path) -> None:
+    begun = tmp_path / "begun"
+    script = f"trap '' TERM; touch {begun}; sleep 60"
+    process = WorkerProcess(tmp_path, ["apple"], *SHELL, script, item_timeout_seconds=2)
+    started(process, begun)
+    ended = process.end()
+    assert ended.letters == [("apple", "timed out after 2 s")]
+
+
+def test_command_learns_how_long_it_has_after_its_signal(tmp_path: Path) -> None:
+    environ = {"ITEM_STOP_SECONDS": "of another worker"}
+    ended = run(tmp_path, ["apple"], *SHELL, "echo $ITEM_STOP_SECONDS", environ=environ)
+    assert ended.out == "2\n"
+
+
 def test_idle_worker_stops_at_once(tmp_path: Path) -> None:
     begun = tmp_path / "begun"
     process = WorkerProcess(tmp_path, ["apple"], *SHELL, f"touch {begun}", idle_seconds=60)

@@ -121,17 +121,15 @@ def read_history(properties: Properties, *, redelivered: bool, boot_id: str = ""
     returns = _count(headers.get(RETURNED_HEADER))
     if redelivered:
         returns = max(returns, 1) if boot_id else returns + 1
-    is_lost = is_proved if redelivered else bool(headers.get(LOST_HEADER))
+    is_marked = bool(headers.get(LOST_HEADER))
     # Workers that count no lost attempts mark the last one.
-    written_lost = max(
-        _count(headers.get(LOST_ATTEMPTS_HEADER)), int(bool(headers.get(LOST_HEADER)))
-    )
+    written_lost = max(_count(headers.get(LOST_ATTEMPTS_HEADER)), int(is_marked))
     costly_returns = max(returns - RETURNS_FREE, 0)
     return ItemHistory(
         id=read_text(properties.message_id) or read_text(headers.get(ID_HEADER)) or _new_id(),
         attempt=written + costly_returns + 1,
         redelivered=bool(redelivered or written or returns),
-        lost=is_lost,
+        lost=is_proved if redelivered else is_marked,
         lost_attempts=min(written_lost + int(is_proved), written) + costly_returns,
         doubtful=returns > 0,
         returns=returns,

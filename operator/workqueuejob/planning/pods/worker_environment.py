@@ -13,6 +13,7 @@ from workqueuejob.brokers.retries import build_retry
 from workqueuejob.brokers.sides import Variable
 from workqueuejob.brokers.variables import from_reference, from_secret, plain
 from workqueuejob.contract import settings as names
+from workqueuejob.contract.grace import AT_END_OF_GRACE
 from workqueuejob.contract.settings import (
     DEFAULT_GRACE_SECONDS,
     DEFAULT_TERMINATION_MESSAGE_PATH,
@@ -65,6 +66,7 @@ def _build_settings(
         item_timeout_seconds=worker.item_timeout_seconds if worker else None,
         prefix_output=worker.prefix_output if worker else False,
         concurrency=spec.concurrency,
+        stop_signal=str(worker.stop_signal) if worker and worker.stop_signal else AT_END_OF_GRACE,
         termination_message_path=container.get("terminationMessagePath")
         or DEFAULT_TERMINATION_MESSAGE_PATH,
     )

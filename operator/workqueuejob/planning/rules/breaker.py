@@ -1,7 +1,7 @@
 """The rule that fails a run because too many of its items were put aside."""
 
 from workqueuejob.api import ItemsStatus
-from workqueuejob.api.worker import FailurePolicy
+from workqueuejob.api.retry import FailurePolicy
 from workqueuejob.planning.decision import Plan, plan_end_of
 from workqueuejob.planning.ledger.items import count_put_aside, count_settled
 from workqueuejob.planning.ledger.periods import count_since
