@@ -143,6 +143,22 @@ def test_worker_knows_its_pods_grace_and_its_containers_termination_message() ->
     assert (settings.grace_seconds, settings.termination_message_path) == (600, "/wqj/end")
 
 
+@pytest.mark.parametrize(
+    ("grace", "hook", "left"),
+    [
+        (60, {"sleep": {"seconds": 20}}, 40),
+        (60, {"sleep": {"seconds": 70}}, 2),
+        (1, {"sleep": {"seconds": 1}}, 1),
+        (60, {"exec": {"command": ["sleep", "20"]}}, 60),
+    ],
+)
+def test_time_that_a_hook_sleeps_before_sigterm_is_no_grace(
+    grace: int, hook: dict[str, Any], left: int
+) -> None:
+    resource = a_redis_worker(template=a_template(terminationGracePeriodSeconds=grace))
+    assert settings_of(resource, lifecycle={"preStop": hook}).grace_seconds == left
+
+
 def test_settings_hold_no_reference_that_the_kubelet_would_resolve() -> None:
     stream = {"key": "$(HOME)", "consumer_group": "g"}
     resource = a_redis_worker(stream=stream)

@@ -26,6 +26,9 @@ from workqueuejob.contract.settings import (
 from workqueuejob.planning.ledger.spans import find_span
 from workqueuejob.planning.observing.endings import read_probes
 
+LEAST_GRACE_SECONDS = 2
+"""What the kubelet leaves a container after its preStop hook, whatever that took."""
+
 
 def build_worker_environment(
     resource: WorkQueueJob, container: Mapping[str, Any], *, is_warm: bool = False
@@ -60,7 +63,7 @@ def _build_settings(
         delivery=_build_delivery(worker.delivery) if worker else DeliverySettings(),
         run=resource.metadata.uid,
         quota=spec.items_settled_per_pod if spec.mode == "Coarse" else None,
-        grace_seconds=pod.get("terminationGracePeriodSeconds", DEFAULT_GRACE_SECONDS),
+        grace_seconds=_find_grace_seconds(pod, container),
         deadline_seconds=pod.get("activeDeadlineSeconds"),
         probes=read_probes(container),
         item_timeout_seconds=worker.item_timeout_seconds if worker else None,
@@ -70,6 +73,18 @@ def _build_settings(
         termination_message_path=container.get("terminationMessagePath")
         or DEFAULT_TERMINATION_MESSAGE_PATH,
     )
+
+
+def _find_grace_seconds(pod: Mapping[str, Any], container: Mapping[str, Any]) -> int:
+    """Return how long after SIGTERM the container is killed: 20 of 30 s after a sleep of 10 s.
+
+    The kubelet runs a preStop hook before, and leaves the container two seconds at least. How long
+    hooks take that don't sleep is unknown.
+    """
+    grace: int = pod.get("terminationGracePeriodSeconds", DEFAULT_GRACE_SECONDS)
+    hook = (container.get("lifecycle") or {}).get("preStop") or {}
+    slept: int = (hook.get("sleep") or {}).get("seconds") or 0
+    return max(grace - slept, min(grace, LEAST_GRACE_SECONDS))
 
 
 def _build_delivery(delivery: CommandDelivery) -> DeliverySettings:
