@@ -24,7 +24,8 @@ pytestmark = [pytest.mark.rabbitmq, pytest.mark.starts_early, pytest.mark.timeou
 
 ITEMS = tuple(b"%d" % number for number in range(200))
 ACKNOWLEDGED = 10
-IDLE_SECONDS = 5.0
+IDLE_SECONDS = 15.0
+"""A queue of a killed broker may take some seconds to deliver, once it can be reached."""
 ONCE = RetrySettings(max_attempts=1, max_lost_attempts=1, dead_letter=DEAD)
 RETRIED = RetrySettings(max_attempts=2, dead_letter=DEAD)
 
