@@ -118,7 +118,8 @@ async def test_plan_that_is_always_too_old_is_made_ever_more_seldom(broker: Fake
         for _ in range(20):
             actor.wake()
 
-    assert refused[4] - refused[0] >= 0.8 * (0.2 + 0.4 + 0.8 + 1.6)
+    # News, such as a measurement, may cut the pauses after the first two short.
+    assert refused[4] - refused[2] >= 0.8 * (0.8 + 1.6)
 
 
 async def test_after_a_stall_the_object_and_its_jobs_are_read_before_anything_is_written(
