@@ -36,7 +36,7 @@ STANDARD_INPUT = "-"
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class TrialEnd:
     """What would become of the item, and why; and the exit code that says so."""
 
     code: int
@@ -44,7 +44,7 @@ class Verdict:
     values: Mapping[str, str] = field(default_factory=dict)
 
 
-NOT_BEGUN = Verdict(exit_codes.STOPPED_EARLY, "stopped before the command was started")
+NOT_BEGUN = TrialEnd(exit_codes.STOPPED_EARLY, "stopped before the command was started")
 
 
 class Trial:
@@ -67,13 +67,13 @@ class Trial:
 
     def ack(self, delivery: Delivery) -> None:  # noqa: ARG002 - there is one
         """Remember a success."""
-        self.verdict = Verdict(exit_codes.DONE, "done: the item would be acknowledged")
+        self.verdict = TrialEnd(exit_codes.DONE, "done: the item would be acknowledged")
 
     def retry(self, delivery: Delivery, *, reason: str, delay_seconds: int) -> None:
         """Remember a failure after which attempts are left."""
         rest = f"after {_count(delay_seconds, 'second')}" if delay_seconds else "at once"
         text = f"retry: the item would be tried again {rest}"
-        self.verdict = Verdict(RETRY, text, self._describe(delivery, reason))
+        self.verdict = TrialEnd(RETRY, text, self._describe(delivery, reason))
 
     def dead_letter(self, delivery: Delivery, *, reason: str) -> None:
         """Remember a failure after which no attempt is left."""
@@ -83,14 +83,14 @@ class Trial:
         else:
             where = f" in {target!r}" if target else ""
             text = f"dead letter: the item would be put aside{where}"
-        self.verdict = Verdict(PUT_ASIDE, text, self._describe(delivery, reason))
+        self.verdict = TrialEnd(PUT_ASIDE, text, self._describe(delivery, reason))
 
     def release(self, delivery: Delivery) -> None:  # noqa: ARG002 - there is one
         """Remember that the item was given back."""
         text = "given back: the command was ended; the attempt would not count"
-        self.verdict = Verdict(exit_codes.STOPPED_EARLY, text)
+        self.verdict = TrialEnd(exit_codes.STOPPED_EARLY, text)
 
-    def renew(self, held: Collection[Delivery]) -> Collection[Delivery]:  # noqa: ARG002
+    def renew(self, held: Collection[Delivery]) -> Collection[Delivery]:  # noqa: ARG002 - there is one
         """Lose nothing, because no other worker can take the item."""
         return ()
 
