@@ -64,6 +64,10 @@ class Bench(Protocol):
         """Add items as a plain producer does."""
         ...
 
+    def produce_ahead(self, body: bytes) -> None:
+        """Add an item that is delivered before a whole one that is added later."""
+        ...
+
     def produce_whole(self) -> Whole:
         """Add an item that has all that a producer can give it here.
 

@@ -111,6 +111,9 @@ class KafkaBench:
             self._producer.produce(self.topic, body, partition=next(self._sent) % self._partitions)
         assert self._producer.flush(10) == 0
 
+    def produce_ahead(self, body: bytes) -> None:
+        self.produce(body)
+
     def produce_whole(self) -> Whole:
         """Add a tombstone with an empty key."""
         sent: list[Any] = []

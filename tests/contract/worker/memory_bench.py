@@ -44,6 +44,9 @@ class MemoryBench:
     def produce(self, *bodies: bytes) -> None:
         self.queue.put(*bodies)
 
+    def produce_ahead(self, body: bytes) -> None:
+        self.produce(body)
+
     def produce_whole(self) -> Whole:
         self.queue.put(b"", envelope=WHOLE)
         return Whole((b"", WHOLE), WHOLE)

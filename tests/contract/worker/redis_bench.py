@@ -87,6 +87,9 @@ class RedisListBench:
     def produce(self, *bodies: bytes) -> None:
         self.client.rpush(self.key, *bodies)
 
+    def produce_ahead(self, body: bytes) -> None:
+        self.produce(body)
+
     def produce_whole(self) -> Whole:
         self.client.rpush(self.key, ODD_ELEMENT)
         return Whole(ODD_ELEMENT, Envelope())

@@ -205,8 +205,7 @@ def test_item_comes_with_all_that_its_broker_keeps(bench: Bench, connect: Connec
 @pytest.mark.parametrize("verb", ["retry", "rest", "release", "close", "kill"])
 def test_whole_item_comes_again(bench: Bench, connect: Connect, verb: str) -> None:
     if verb == "close":
-        # As whole, because some queues deliver by priority.
-        bench.produce_whole()
+        bench.produce_ahead(b"first")
     produced = bench.produce_whole()
     broker = connect(prefetch=2)
     item = take(broker)
