@@ -170,8 +170,7 @@ def read_container(cluster: Cluster, pod: str) -> Manifest:
     return status
 
 
-@pytest.mark.nightly
-def test_lease_that_somebody_deleted_is_made_anew(workspace: Workspace) -> None:
+def test_lease_that_was_deleted_is_made_again(workspace: Workspace) -> None:
     cluster = workspace.cluster
     with running_replicas(cluster, 0):
         # A leader would write its Lease back, also when it ends.
